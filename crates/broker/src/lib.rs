@@ -1,0 +1,1 @@
+//! The application: the road of a message, and deliveries. Knows no transport.

@@ -1,0 +1,145 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+use wissel_identifiers::Oin;
+
+use crate::{BusError, InboxName};
+
+/// Wissel's own id of a message: a UUID version 7, given at admission.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(pub Uuid);
+
+/// A message as it travels on a bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Wissel's own id; the same in every inbox.
+    pub message_id: MessageId,
+    /// The party that published it.
+    pub publisher: Oin,
+    /// When it was admitted. A bus keeps milliseconds.
+    pub admitted_at: SystemTime,
+    /// The CloudEvent that the receiver is to get, in the CloudEvents protobuf
+    /// format. A bus never looks inside.
+    pub event: Bytes,
+}
+
+/// One message and the inboxes that it goes to.
+#[derive(Debug, Clone)]
+pub struct Enqueue {
+    /// The message.
+    pub envelope: Envelope,
+    /// Each at most once.
+    pub inboxes: Vec<InboxName>,
+}
+
+/// Names a delivery for its consumer; of no use to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryTag(pub u64);
+
+/// One message in one inbox, handed to a consumer that must settle it.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// For [`Settle::settle`].
+    pub tag: DeliveryTag,
+    /// The message.
+    pub envelope: Envelope,
+    /// 1, and 1 more for each [`Settlement::Retry`] before.
+    pub attempt: u32,
+}
+
+/// What comes to a consumer.
+#[derive(Debug, Clone)]
+pub enum Arrival {
+    /// A delivery to settle.
+    Delivery(Delivery),
+    /// Everything that this consumer held was taken back by the bus, because a
+    /// connection broke; it will come again under new tags. Consumption goes on.
+    Interrupted,
+}
+
+/// What becomes of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// It was processed; it is gone.
+    Acknowledge,
+    /// It is given back as if it had not been handed out.
+    Release,
+    /// It comes again, not before `after` has passed, with its attempt one
+    /// higher. A bus may wait up to 10 % longer, or 100 ms if that is more.
+    Retry {
+        /// The least time to wait.
+        after: Duration,
+    },
+    /// It becomes a dead letter.
+    DeadLetter {
+        /// Why, for operators.
+        reason: String,
+    },
+}
+
+/// A running consumption of one inbox. Dropping it gives back what it holds.
+pub struct Consumer {
+    /// Holds at most the credit (and one [`Arrival::Interrupted`]). Ends when the
+    /// inbox is removed or the bus closed.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// Settles what arrived.
+    pub settler: Arc<dyn Settle>,
+}
+
+/// Settles deliveries of one consumer.
+#[async_trait]
+pub trait Settle: Send + Sync + 'static {
+    /// Settles each; one answer each, in order. An acknowledgement is answered
+    /// when the bus has taken it, and may be lost in a crash: the delivery then
+    /// comes again. A retry or a dead letter is answered when it is durable.
+    /// A tag that the consumer does not hold gives [`BusError::NotHeld`].
+    async fn settle(
+        &self,
+        settlements: Vec<(DeliveryTag, Settlement)>,
+    ) -> Vec<Result<(), BusError>>;
+}
+
+/// Names a dead letter within its inbox. Its text sorts as the dead letters do:
+/// oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeadLetterId(pub String);
+
+/// A delivery that was given up on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Names it within its inbox.
+    pub id: DeadLetterId,
+    /// The message.
+    pub envelope: Envelope,
+    /// The attempt at which it was given up.
+    pub attempts: u32,
+    /// When. A bus keeps milliseconds.
+    pub died_at: SystemTime,
+    /// Why.
+    pub reason: String,
+}
+
+impl MessageId {
+    /// A new one, of this moment.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MessageId({self})")
+    }
+}

@@ -1,0 +1,49 @@
+use std::time::{Duration, SystemTime};
+
+use crate::DeadLetterId;
+
+/// How an inbox fares at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InboxState {
+    /// Deliveries that wait: ready, or for a retry. Not those in flight.
+    pub depth: u64,
+    /// Of those, how many wait for a retry.
+    pub delayed: u64,
+    /// Deliveries with a consumer, not yet settled.
+    pub in_flight: u64,
+    /// Consumers.
+    pub consumers: u32,
+    /// When the oldest message that waits or is in flight was admitted.
+    pub oldest: Option<SystemTime>,
+    /// Dead letters.
+    pub dead_letters: u64,
+}
+
+/// A part of a long list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<K> {
+    /// Begin behind this one; at the beginning when absent.
+    pub after: Option<K>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// Some dead letters, or all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// Every one that was there when the call began.
+    All,
+    /// These.
+    These(Vec<DeadLetterId>),
+}
+
+// === impl InboxState ===
+
+impl InboxState {
+    /// How old the oldest message is at `now`; none when the inbox is empty.
+    #[must_use]
+    pub fn oldest_age(&self, now: SystemTime) -> Option<Duration> {
+        self.oldest
+            .map(|then| now.duration_since(then).unwrap_or_default())
+    }
+}

@@ -1,0 +1,99 @@
+//! The [`Bus`] trait, its words, and the conformance suite that every bus must
+//! pass.
+//!
+//! A bus keeps durable queues, called inboxes, and hands what is in them to
+//! consumers. It knows nothing of event types, grants or filters: the broker
+//! decides what goes where, the bus sees to it that it gets there.
+//!
+//! # What a bus promises
+//!
+//! 1. When [`Bus::enqueue`] answers `Ok` for an item, its message is durable in
+//!    every inbox named: a crash of this process, or of the machine, loses
+//!    nothing of it.
+//! 2. A delivery that is not settled comes again: after its consumer is dropped,
+//!    after a crash, after a lost connection. At least once, never less.
+//! 3. Deliveries that were never retried come in the order in which they were
+//!    enqueued.
+//! 4. A consumer that does not take its deliveries holds at most its credit in
+//!    memory and holds back nobody else.
+//! 5. A dead letter stays until it is redriven.
+//!
+//! A call that cannot be carried out now waits, for a bounded time, and then
+//! fails with [`BusError::Unavailable`].
+
+mod delivery;
+mod error;
+mod inbox;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+use async_trait::async_trait;
+
+pub use delivery::{
+    Arrival, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue, Envelope,
+    MessageId, Settle, Settlement,
+};
+pub use error::BusError;
+pub use inbox::{InboxState, Page, Selection};
+pub use wissel_identifiers::{InboxName, ScopedNameError};
+
+/// A durable message bus. See the crate's page for what it promises.
+#[async_trait]
+pub trait Bus: Send + Sync + 'static {
+    /// What operators call this kind of bus: `embedded`, `amqp`.
+    fn kind(&self) -> &'static str;
+
+    /// Whether the bus takes messages now.
+    fn health(&self) -> Health;
+
+    /// Creates the inbox when it does not exist, and makes it known to this bus.
+    /// Doing it again changes nothing.
+    async fn open_inbox(&self, inbox: &InboxName) -> Result<(), BusError>;
+
+    /// Removes the inbox with all that is in it, dead letters too. Its consumers
+    /// end. Removing what does not exist is no error.
+    async fn remove_inbox(&self, inbox: &InboxName) -> Result<(), BusError>;
+
+    /// Puts each message in each of its inboxes; one answer an item, in the order
+    /// of the items, given when that item is durable. An item that fails may
+    /// still arrive, in some or all of its inboxes; one with an unknown inbox
+    /// fails with [`BusError::UnknownInbox`]. An item without inboxes is `Ok`.
+    ///
+    /// Calls run side by side; items of one call, and of calls made one after
+    /// the other without awaiting, keep their order.
+    async fn enqueue(&self, items: Vec<Enqueue>) -> Vec<Result<(), BusError>>;
+
+    /// Starts to consume an inbox, with at most `credit` deliveries unsettled at a
+    /// time (1 to 65,535). Dropping the [`Consumer`] gives back what it holds.
+    async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError>;
+
+    /// How the inbox fares.
+    async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError>;
+
+    /// Dead letters of the inbox, oldest first.
+    async fn dead_letters(
+        &self,
+        inbox: &InboxName,
+        page: Page<DeadLetterId>,
+    ) -> Result<Vec<DeadLetter>, BusError>;
+
+    /// Puts dead letters back at the end of their inbox, with their attempts
+    /// counted anew. Says how many. A dead letter that is no longer there is
+    /// passed over. After a crash in the middle, one may be both redriven and
+    /// still a dead letter, never neither.
+    async fn redrive(&self, inbox: &InboxName, selection: &Selection) -> Result<u64, BusError>;
+
+    /// Stops: consumers end, what they hold is given back, what was enqueued is
+    /// durable. Afterwards every call fails with [`BusError::Closed`].
+    async fn close(&self);
+}
+
+/// Whether a bus takes messages now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// True when [`Bus::enqueue`] is expected to succeed without waiting.
+    pub ready: bool,
+    /// One sentence for operators.
+    pub detail: String,
+}

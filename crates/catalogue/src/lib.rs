@@ -1,0 +1,1 @@
+//! Parties, event types and grants: files in, a checked model out.

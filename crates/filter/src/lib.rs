@@ -1,0 +1,1 @@
+//! CloudEvents filter dialects: check, compile, evaluate.

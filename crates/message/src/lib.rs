@@ -1,0 +1,1 @@
+//! The CloudEvent: borrowed and owned views, formats, rules.

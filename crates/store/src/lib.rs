@@ -1,0 +1,1 @@
+//! Control-plane state: subscriptions and inboxes, in SQLite.

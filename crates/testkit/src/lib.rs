@@ -1,0 +1,1 @@
+//! Throw-away RabbitMQ nodes for tests.

@@ -1,0 +1,3 @@
+//! The one binary: serve, demo, publish, subscribe, and what operators need.
+
+fn main() {}
