@@ -14,8 +14,9 @@ use crate::{BusError, InboxName};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub Uuid);
 
-/// A message as it travels on a bus.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message as it travels on a bus. Its `Debug` output tells the length of the
+/// event, not the event.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// Wissel's own id; the same in every inbox.
     pub message_id: MessageId,
@@ -141,5 +142,16 @@ impl fmt::Display for MessageId {
 impl fmt::Debug for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MessageId({self})")
+    }
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("message_id", &self.message_id)
+            .field("publisher", &self.publisher)
+            .field("admitted_at", &self.admitted_at)
+            .field("event_length", &self.event.len())
+            .finish()
     }
 }

@@ -1,0 +1,186 @@
+//! Consumers: credit, sharing, leaving; and what inspect tells of them.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use super::Fixture;
+use super::support::{
+    QUIET, Reader, envelopes_of, expect_oldest, expect_state, new_inbox, number_of, numbered, put,
+    tidy,
+};
+use crate::{InboxState, Settlement};
+
+/// Never more than the credit is unsettled; settling frees it, in every way.
+pub async fn credit_is_never_exceeded(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "credit").await;
+    put(&*bus, &inbox, &numbered(20)).await;
+
+    let mut reader = Reader::of(&*bus, &inbox, 5).await;
+    let held = reader.take(5).await;
+    reader.expect_nothing(QUIET).await;
+
+    reader.acknowledge(&held[..2]).await;
+    let retry = Settlement::Retry {
+        after: Duration::from_secs(60),
+    };
+    let dead = Settlement::DeadLetter {
+        reason: "op".to_owned(),
+    };
+    let answers = reader
+        .settle_all(vec![(held[2].tag, retry), (held[3].tag, dead)])
+        .await;
+    assert_eq!(answers, [Ok(()), Ok(())]);
+    let more = reader.take(4).await;
+    let numbers: Vec<usize> = more.iter().map(|d| number_of(&d.envelope)).collect();
+    assert_eq!(numbers, [5, 6, 7, 8]);
+    reader.expect_nothing(QUIET).await;
+
+    let answer = reader.settle(more[0].tag, Settlement::Release).await;
+    assert_eq!(answer, Ok(()));
+    assert_eq!(number_of(&reader.next().await.envelope), 5);
+    reader.expect_nothing(QUIET).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// What a dropped consumer held, taken or not, comes to the next in order.
+pub async fn a_dropped_consumer_gives_back_in_order(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "give-back").await;
+    let envelopes = numbered(20);
+    put(&*bus, &inbox, &envelopes).await;
+
+    let mut leaver = Reader::of(&*bus, &inbox, 10).await;
+    let taken = leaver.take(6).await;
+    leaver.acknowledge(&taken[..1]).await;
+    drop(leaver);
+    let all_back = InboxState {
+        depth: 19,
+        ..InboxState::default()
+    };
+    expect_state(&*bus, &inbox, all_back).await;
+
+    let mut reader = Reader::of(&*bus, &inbox, 30).await;
+    let deliveries = reader.take(19).await;
+    assert_eq!(envelopes_of(&deliveries), envelopes[1..]);
+    assert!(deliveries.iter().all(|delivery| delivery.attempt == 1));
+    reader.expect_nothing(QUIET).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// A consumer that is waiting gets what a dropped one held.
+pub async fn deliveries_of_a_dropped_consumer_go_to_another(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "hand-over").await;
+    put(&*bus, &inbox, &numbered(10)).await;
+
+    let mut leaver = Reader::of(&*bus, &inbox, 10).await;
+    leaver.take(10).await;
+    let mut stayer = Reader::of(&*bus, &inbox, 10).await;
+    stayer.expect_nothing(QUIET).await;
+    drop(leaver);
+
+    let deliveries = stayer.take(10).await;
+    let numbers: BTreeSet<usize> = deliveries.iter().map(|d| number_of(&d.envelope)).collect();
+    assert_eq!(numbers, (0..10).collect());
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Two consumers of one inbox get everything once between them.
+pub async fn two_consumers_share_an_inbox(fixture: &dyn Fixture) {
+    const COUNT: usize = 400;
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "share").await;
+    let mut first = Reader::of(&*bus, &inbox, 10).await;
+    let mut second = Reader::of(&*bus, &inbox, 10).await;
+    put(&*bus, &inbox, &numbered(COUNT)).await;
+
+    let mut seen = BTreeSet::new();
+    let (mut by_first, mut by_second) = (0, 0);
+    while seen.len() < COUNT {
+        let delivery = tokio::select! {
+            delivery = first.next() => { by_first += 1; first.acknowledge(std::slice::from_ref(&delivery)).await; delivery }
+            delivery = second.next() => { by_second += 1; second.acknowledge(std::slice::from_ref(&delivery)).await; delivery }
+        };
+        assert!(seen.insert(number_of(&delivery.envelope)), "came twice");
+    }
+    assert!(
+        by_first > 0 && by_second > 0,
+        "shared {by_first} to {by_second}"
+    );
+    first.expect_nothing(QUIET).await;
+    second.expect_nothing(QUIET).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Every count of the state follows what happens.
+pub async fn inspect_counts(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "inspect").await;
+    expect_state(&*bus, &inbox, InboxState::default()).await;
+
+    put(&*bus, &inbox, &numbered(10)).await;
+    let mut expected = InboxState {
+        depth: 10,
+        ..InboxState::default()
+    };
+    expect_state(&*bus, &inbox, expected.clone()).await;
+
+    let mut reader = Reader::of(&*bus, &inbox, 4).await;
+    let held = reader.take(4).await;
+    expected.depth = 6;
+    expected.in_flight = 4;
+    expected.consumers = 1;
+    expect_state(&*bus, &inbox, expected.clone()).await;
+
+    let retry = Settlement::Retry {
+        after: Duration::from_secs(60),
+    };
+    let dead = Settlement::DeadLetter {
+        reason: "op".to_owned(),
+    };
+    let answers = reader
+        .settle_all(vec![
+            (held[0].tag, Settlement::Acknowledge),
+            (held[1].tag, retry),
+            (held[2].tag, dead),
+        ])
+        .await;
+    assert_eq!(answers, [Ok(()), Ok(()), Ok(())]);
+    reader.take(3).await;
+    expected.depth = 4;
+    expected.delayed = 1;
+    expected.dead_letters = 1;
+    expect_state(&*bus, &inbox, expected.clone()).await;
+
+    drop(reader);
+    expected.depth = 8;
+    expected.in_flight = 0;
+    expected.consumers = 0;
+    expect_state(&*bus, &inbox, expected).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// The oldest is what was admitted first of all that waits or is in flight.
+pub async fn inspect_tells_the_oldest(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "oldest").await;
+    expect_oldest(&*bus, &inbox, None).await;
+
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_millis(1_600_000_000_123);
+    let mut envelopes = numbered(2);
+    envelopes[0].admitted_at = long_ago;
+    envelopes[1].admitted_at = long_ago + Duration::from_secs(5);
+    put(&*bus, &inbox, &envelopes).await;
+    expect_oldest(&*bus, &inbox, Some(long_ago)).await;
+
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    let first = reader.next().await;
+    expect_oldest(&*bus, &inbox, Some(long_ago)).await;
+    reader.acknowledge(&[first]).await;
+    let second = reader.next().await;
+    expect_oldest(&*bus, &inbox, Some(envelopes[1].admitted_at)).await;
+    reader.acknowledge(&[second]).await;
+    expect_oldest(&*bus, &inbox, None).await;
+    tidy(&*bus, &[&inbox]).await;
+}

@@ -1,0 +1,127 @@
+//! Dead letters: shown, paged, redriven.
+
+use std::time::{Duration, SystemTime};
+
+use super::Fixture;
+use super::support::{
+    QUIET, Reader, dead_letters_once, envelopes_of, expect_state, new_inbox, numbered, put, tidy,
+};
+use crate::{DeadLetter, DeadLetterId, InboxState, Page, Selection};
+
+/// A dead letter shows its message, its reason, its attempts and when it died;
+/// it is counted, and no consumer gets it.
+pub async fn a_dead_letter_is_shown(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "dead").await;
+    let envelopes = numbered(1);
+    put(&*bus, &inbox, &envelopes).await;
+
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    let before = SystemTime::now() - Duration::from_millis(1);
+    reader.bury(1, "het adres is onbekend").await;
+    let letters = dead_letters_once(&*bus, &inbox, 1).await;
+    let letter = &letters[0];
+    assert_eq!(letter.envelope, envelopes[0]);
+    assert_eq!(letter.reason, "het adres is onbekend");
+    assert_eq!(letter.attempts, 1);
+    assert!(letter.died_at >= before, "died before it was given up on");
+    assert!(letter.died_at <= SystemTime::now(), "died in the future");
+
+    reader.expect_nothing(QUIET).await;
+    drop(reader);
+    let expected = InboxState {
+        dead_letters: 1,
+        ..InboxState::default()
+    };
+    expect_state(&*bus, &inbox, expected).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Pages hold what they may, oldest first, and together everything once.
+pub async fn dead_letters_come_in_pages(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "pages").await;
+    let envelopes = numbered(7);
+    put(&*bus, &inbox, &envelopes).await;
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    reader.bury(7, "op").await;
+    dead_letters_once(&*bus, &inbox, 7).await;
+
+    let mut found: Vec<DeadLetter> = Vec::new();
+    let mut page_lengths = Vec::new();
+    loop {
+        let page = Page {
+            after: found.last().map(|letter| letter.id.clone()),
+            limit: 3,
+        };
+        let letters = bus
+            .dead_letters(&inbox, page)
+            .await
+            .expect("dead letters can be listed");
+        page_lengths.push(letters.len());
+        if letters.is_empty() {
+            break;
+        }
+        found.extend(letters);
+    }
+    assert_eq!(page_lengths, [3, 3, 1, 0]);
+    let order: Vec<_> = found.iter().map(|letter| letter.envelope.clone()).collect();
+    assert_eq!(order, envelopes);
+    assert!(found.is_sorted_by(|a, b| a.id < b.id), "ids do not sort");
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Every dead letter goes back behind what waits, and counts its attempts anew.
+pub async fn redrive_puts_all_dead_letters_back(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "redrive-all").await;
+    let envelopes = numbered(4);
+    put(&*bus, &inbox, &envelopes[..3]).await;
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    reader.bury(3, "op").await;
+    drop(reader);
+    put(&*bus, &inbox, &envelopes[3..]).await;
+    dead_letters_once(&*bus, &inbox, 3).await;
+
+    assert_eq!(bus.redrive(&inbox, &Selection::All).await, Ok(3));
+    dead_letters_once(&*bus, &inbox, 0).await;
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    let deliveries = reader.take(4).await;
+    assert_eq!(deliveries[0].envelope, envelopes[3]);
+    assert_eq!(envelopes_of(&deliveries[1..]), envelopes[..3]);
+    assert!(deliveries.iter().all(|delivery| delivery.attempt == 1));
+    reader.acknowledge(&deliveries).await;
+
+    assert_eq!(bus.redrive(&inbox, &Selection::All).await, Ok(0));
+    reader.expect_nothing(QUIET).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Those named go back, the others stay, and what is not there is passed over.
+pub async fn redrive_puts_some_dead_letters_back(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "redrive-some").await;
+    let envelopes = numbered(4);
+    put(&*bus, &inbox, &envelopes).await;
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    reader.bury(4, "op").await;
+    let letters = dead_letters_once(&*bus, &inbox, 4).await;
+
+    let selection = Selection::These(vec![
+        letters[1].id.clone(),
+        DeadLetterId("no such dead letter".to_owned()),
+        letters[3].id.clone(),
+    ]);
+    assert_eq!(bus.redrive(&inbox, &selection).await, Ok(2));
+    let deliveries = reader.take(2).await;
+    let expected = [envelopes[1].clone(), envelopes[3].clone()];
+    assert_eq!(envelopes_of(&deliveries), expected);
+    reader.acknowledge(&deliveries).await;
+
+    let left = dead_letters_once(&*bus, &inbox, 2).await;
+    assert_eq!(left[0].envelope, envelopes[0]);
+    assert_eq!(left[1].envelope, envelopes[2]);
+    assert_eq!(bus.redrive(&inbox, &selection).await, Ok(0));
+    reader.expect_nothing(QUIET).await;
+    tidy(&*bus, &[&inbox]).await;
+}

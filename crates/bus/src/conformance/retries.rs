@@ -1,0 +1,114 @@
+//! Deliveries that come again later.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Fixture;
+use super::support::{Reader, dead_letters_once, new_inbox, number_of, numbered, put, tidy};
+use crate::Settlement;
+
+/// On top of what a bus may wait longer: for a busy machine.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// A retry comes after its delay, not before and not much later, with its
+/// attempt one higher; others are not held back meanwhile.
+pub async fn a_retry_comes_after_its_delay(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "retry").await;
+    let envelopes = numbered(2);
+    put(&*bus, &inbox, &envelopes).await;
+
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    let delivery = reader.next().await;
+    let after = Duration::from_millis(700);
+    let asked_at = Instant::now();
+    let answer = reader
+        .settle(delivery.tag, Settlement::Retry { after })
+        .await;
+    assert_eq!(answer, Ok(()));
+
+    let second = reader.next().await;
+    assert_eq!(second.envelope, envelopes[1]);
+    reader.acknowledge(&[second]).await;
+
+    let again = reader.next().await;
+    expect_punctual(asked_at, after);
+    assert_eq!(again.envelope, envelopes[0]);
+    assert_eq!(again.attempt, 2);
+    reader.acknowledge(&[again]).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Retries with different delays do not wait for one another.
+pub async fn several_delays_pass_side_by_side(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "delays").await;
+    let delays_ms = [2500, 900, 0, 1700];
+    put(&*bus, &inbox, &numbered(delays_ms.len())).await;
+
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    let deliveries = reader.take(delays_ms.len()).await;
+    let asked_at = Instant::now();
+    let settlements = deliveries
+        .iter()
+        .zip(delays_ms)
+        .map(|(delivery, ms)| {
+            let after = Duration::from_millis(ms);
+            (delivery.tag, Settlement::Retry { after })
+        })
+        .collect();
+    for answer in reader.settle_all(settlements).await {
+        assert_eq!(answer, Ok(()));
+    }
+
+    for expected in [2, 1, 3, 0] {
+        let again = reader.next().await;
+        assert_eq!(number_of(&again.envelope), expected);
+        assert_eq!(again.attempt, 2);
+        expect_punctual(asked_at, Duration::from_millis(delays_ms[expected]));
+        reader.acknowledge(&[again]).await;
+    }
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Each retry counts; a release does not; a dead letter tells the count.
+pub async fn attempts_are_counted(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "attempts").await;
+    put(&*bus, &inbox, &numbered(1)).await;
+
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    for attempt in 1..=3 {
+        let delivery = reader.next().await;
+        assert_eq!(delivery.attempt, attempt);
+        let answer = reader.settle(delivery.tag, Settlement::Release).await;
+        assert_eq!(answer, Ok(()));
+
+        let delivery = reader.next().await;
+        assert_eq!(delivery.attempt, attempt);
+        let after = Duration::from_millis(20);
+        let answer = reader
+            .settle(delivery.tag, Settlement::Retry { after })
+            .await;
+        assert_eq!(answer, Ok(()));
+    }
+    reader.bury(1, "three retries").await;
+    let letters = dead_letters_once(&*bus, &inbox, 1).await;
+    assert_eq!(letters[0].attempts, 4);
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Now is past the delay, and not by much.
+fn expect_punctual(asked_at: Instant, after: Duration) {
+    let waited = asked_at.elapsed();
+    let tolerance = Duration::from_millis(100).max(after / 10);
+    assert!(
+        waited >= after,
+        "came after {waited:?}, asked for {after:?}"
+    );
+    assert!(
+        waited <= after + tolerance + SLACK,
+        "came after {waited:?}, asked for {after:?}"
+    );
+}
