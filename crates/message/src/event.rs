@@ -1,0 +1,270 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use prost::Message as _;
+use serde::Serialize;
+use wissel_proto::io::cloudevents::v1 as pb;
+
+use crate::scan::DecodeError;
+use crate::{
+    Data, EventView, Limits, OwnedData, OwnedValue, Timestamp, Value, Violations, validate,
+};
+
+/// A CloudEvent of one's own: to be made, read and written. The road of a message
+/// uses the borrowed [`EventView`] instead.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    pub(crate) id: String,
+    pub(crate) source: String,
+    pub(crate) event_type: String,
+    /// Optional attributes and extensions, by name.
+    pub(crate) attributes: BTreeMap<String, OwnedValue>,
+    pub(crate) data: Option<OwnedData>,
+}
+
+/// Makes an [`Event`].
+#[derive(Clone)]
+pub struct EventBuilder {
+    event: Event,
+    failure: Option<String>,
+}
+
+impl Event {
+    /// Begins an event with what is required.
+    pub fn builder(
+        id: impl Into<String>,
+        source: impl Into<String>,
+        event_type: impl Into<String>,
+    ) -> EventBuilder {
+        let event = Self {
+            id: id.into(),
+            source: source.into(),
+            event_type: event_type.into(),
+            attributes: BTreeMap::new(),
+            data: None,
+        };
+        EventBuilder {
+            event,
+            failure: None,
+        }
+    }
+
+    /// Reads a frame in the protobuf format. The rules are not checked.
+    ///
+    /// # Errors
+    /// As [`EventView::decode`].
+    pub fn from_frame(frame: Bytes) -> Result<Self, DecodeError> {
+        Ok(Self::from_view(&EventView::decode(frame)?))
+    }
+
+    /// Copies what a view shows.
+    #[must_use]
+    pub fn from_view(view: &EventView) -> Self {
+        let attributes = view
+            .raw_attributes()
+            .filter_map(|(name, raw)| Some((name.to_owned(), view.value(raw)?.to_owned())))
+            .collect();
+        let data = view.data().map(|data| match data {
+            Data::Binary(bytes) => OwnedData::Binary(Bytes::copy_from_slice(bytes)),
+            Data::Text(text) => OwnedData::Text(text.to_owned()),
+            Data::Proto(bytes) => OwnedData::Proto(Bytes::copy_from_slice(bytes)),
+        });
+        Self {
+            id: view.id().to_owned(),
+            source: view.source().to_owned(),
+            event_type: view.event_type().to_owned(),
+            attributes,
+            data,
+        }
+    }
+
+    /// Writes the event in the protobuf format.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let attributes = self.attributes.iter();
+        let attributes = attributes.map(|(name, value)| (name.clone(), value.to_proto()));
+        let data = self.data.as_ref().map(|data| match data {
+            OwnedData::Binary(bytes) => pb::cloud_event::Data::BinaryData(bytes.clone()),
+            OwnedData::Text(text) => pb::cloud_event::Data::TextData(text.clone()),
+            OwnedData::Proto(any) => {
+                // Was read from an encoded Any, or is made of bytes that the
+                // caller vouches for; what is none becomes an empty one.
+                let any = prost_types::Any::decode(any.clone()).unwrap_or_default();
+                pb::cloud_event::Data::ProtoData(any)
+            }
+        });
+        let event = pb::CloudEvent {
+            id: self.id.clone(),
+            source: self.source.clone(),
+            spec_version: "1.0".to_owned(),
+            r#type: self.event_type.clone(),
+            attributes: attributes.collect(),
+            data,
+        };
+        event.encode_to_vec().into()
+    }
+
+    /// `id`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// `source`.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// `type`.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        &self.event_type
+    }
+
+    /// `subject`. Treat it as personal data.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        match self.attribute("subject") {
+            Some(Value::String(subject)) => Some(subject),
+            _ => None,
+        }
+    }
+
+    /// An optional attribute or extension.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<Value<'_>> {
+        self.attributes.get(name).map(OwnedValue::as_value)
+    }
+
+    /// The optional attributes and extensions, by name.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        self.attributes
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_value()))
+    }
+
+    /// What the event carries.
+    #[must_use]
+    pub fn data(&self) -> Option<&OwnedData> {
+        self.data.as_ref()
+    }
+
+    /// The rules that the event breaks.
+    ///
+    /// # Errors
+    /// All of them.
+    pub fn validate(&self, limits: &Limits) -> Result<(), Violations> {
+        let view = EventView::decode(self.encode()).expect("what was just encoded can be decoded");
+        validate(&view, limits)
+    }
+}
+
+impl fmt::Debug for Event {
+    /// Neither `subject` nor `data` is shown: they may be personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("id", &self.id)
+            .field("source", &self.source)
+            .field("type", &self.event_type)
+            .field("attributes", &self.attributes.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl EventBuilder ===
+
+impl EventBuilder {
+    /// `subject`: who or what the event is about.
+    #[must_use]
+    pub fn subject(self, subject: impl Into<String>) -> Self {
+        self.extension("subject", subject.into())
+    }
+
+    /// `time`: when it was logged.
+    #[must_use]
+    pub fn time(self, time: Timestamp) -> Self {
+        self.extension("time", time)
+    }
+
+    /// `dataschema`: an absolute URI.
+    #[must_use]
+    pub fn data_schema(self, uri: impl Into<String>) -> Self {
+        self.extension("dataschema", OwnedValue::Uri(uri.into()))
+    }
+
+    /// An extension attribute.
+    #[must_use]
+    pub fn extension(mut self, name: impl Into<String>, value: impl Into<OwnedValue>) -> Self {
+        self.event.attributes.insert(name.into(), value.into());
+        self
+    }
+
+    /// Data as JSON; sets `datacontenttype` to `application/json`.
+    #[must_use]
+    pub fn data_json(mut self, data: &impl Serialize) -> Self {
+        match serde_json::to_string(data) {
+            Ok(text) => self.data_text("application/json", text),
+            Err(error) => {
+                self.failure = Some(error.to_string());
+                self
+            }
+        }
+    }
+
+    /// Data as text of this media type.
+    #[must_use]
+    pub fn data_text(self, content_type: impl Into<String>, text: impl Into<String>) -> Self {
+        let mut with_type = self.extension("datacontenttype", content_type.into());
+        with_type.event.data = Some(OwnedData::Text(text.into()));
+        with_type
+    }
+
+    /// Data as bytes of this media type.
+    #[must_use]
+    pub fn data_bytes(self, content_type: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        let mut with_type = self.extension("datacontenttype", content_type.into());
+        with_type.event.data = Some(OwnedData::Binary(bytes.into()));
+        with_type
+    }
+
+    /// The event.
+    ///
+    /// # Errors
+    /// Every rule of CloudEvents that it breaks.
+    pub fn build(self) -> Result<Event, Violations> {
+        if let Some(failure) = self.failure {
+            return Err(Violations(vec![crate::Violation {
+                field: "data".to_owned(),
+                rule: crate::Rule::AttributeType,
+                fault: failure,
+                expected: "a value that JSON can hold".to_owned(),
+            }]));
+        }
+        self.event.validate(&Limits {
+            frame: usize::MAX,
+            ..Limits::default()
+        })?;
+        Ok(self.event)
+    }
+}
+
+impl OwnedValue {
+    fn to_proto(&self) -> pb::CloudEventAttributeValue {
+        use pb::cloud_event_attribute_value::Attr;
+        let attr = match self {
+            Self::Boolean(truth) => Attr::CeBoolean(*truth),
+            Self::Integer(integer) => Attr::CeInteger(*integer),
+            Self::String(text) => Attr::CeString(text.clone()),
+            Self::Binary(bytes) => Attr::CeBytes(bytes.clone()),
+            Self::Uri(text) => Attr::CeUri(text.clone()),
+            Self::UriReference(text) => Attr::CeUriRef(text.clone()),
+            Self::Timestamp(moment) => Attr::CeTimestamp(prost_types::Timestamp {
+                seconds: moment.seconds(),
+                nanos: moment.nanoseconds(),
+            }),
+        };
+        pb::CloudEventAttributeValue { attr: Some(attr) }
+    }
+}

@@ -1,0 +1,360 @@
+//! One pass over a frame in the protobuf format: where is what?
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+/// Why bytes are not a CloudEvent in the protobuf format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The frame ends in the middle of a field.
+    #[error("the frame ends in the middle of a field, at byte {at}")]
+    Truncated {
+        /// Where, from 0.
+        at: usize,
+    },
+    /// A number of more than 64 bits.
+    #[error("a number of more than 64 bits at byte {at}")]
+    Varint {
+        /// Where, from 0.
+        at: usize,
+    },
+    /// A field of the CloudEvent has another wire type than its own.
+    #[error("field {field} has wire type {wire_type} at byte {at}, expected {expected}")]
+    WireType {
+        /// The number of the field.
+        field: u32,
+        /// The wire type found.
+        wire_type: u8,
+        /// The wire type of that field.
+        expected: u8,
+        /// Where, from 0.
+        at: usize,
+    },
+    /// No field has this number or wire type.
+    #[error("not a field of a protobuf message at byte {at}")]
+    Key {
+        /// Where, from 0.
+        at: usize,
+    },
+    /// A string that is not UTF-8.
+    #[error("field {field} is not UTF-8 text")]
+    Utf8 {
+        /// The number of the field.
+        field: u32,
+    },
+    /// More attributes than any message needs.
+    #[error("more than {max} attributes")]
+    TooManyAttributes {
+        /// The most that are taken.
+        max: usize,
+    },
+    /// The frame is larger than any message can be.
+    #[error("a frame of more than 4 GiB")]
+    TooLarge,
+}
+
+/// Where a piece stands in the frame. 32 bits keep the view small.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+/// The value of an attribute: small ones by value, the others by place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RawValue {
+    /// No member of the oneof is set.
+    Unset,
+    Boolean(bool),
+    Integer(i32),
+    String(Span),
+    Binary(Span),
+    Uri(Span),
+    UriReference(Span),
+    Timestamp {
+        seconds: i64,
+        nanoseconds: i32,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RawData {
+    Binary(Span),
+    Text(Span),
+    Proto(Span),
+}
+
+/// What a frame holds, by place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scanned {
+    pub(crate) id: Span,
+    pub(crate) source: Span,
+    pub(crate) spec_version: Span,
+    pub(crate) event_type: Span,
+    /// In the order of the frame; each name once.
+    pub(crate) attributes: SmallVec<[(Span, RawValue); 8]>,
+    pub(crate) data: Option<RawData>,
+}
+
+/// The most attributes besides the required ones.
+pub(crate) const ATTRIBUTES_MAX: usize = 256;
+
+const VARINT: u8 = 0;
+const FIXED64: u8 = 1;
+const LENGTH_DELIMITED: u8 = 2;
+const FIXED32: u8 = 5;
+
+pub(crate) fn scan(frame: &[u8]) -> Result<Scanned, DecodeError> {
+    if u32::try_from(frame.len()).is_err() {
+        return Err(DecodeError::TooLarge);
+    }
+    let mut reader = Reader {
+        frame,
+        at: 0,
+        end: frame.len(),
+    };
+    let mut scanned = Scanned::default();
+    while let Some(field) = reader.next_field()? {
+        match field.number {
+            1 => scanned.id = reader.text(field)?,
+            2 => scanned.source = reader.text(field)?,
+            3 => scanned.spec_version = reader.text(field)?,
+            4 => scanned.event_type = reader.text(field)?,
+            5 => {
+                let (name, value) = scan_attribute(reader.nested(field)?)?;
+                put_attribute(&mut scanned, frame, name, value)?;
+            }
+            6 => scanned.data = Some(RawData::Binary(reader.bytes(field)?)),
+            7 => scanned.data = Some(RawData::Text(reader.text(field)?)),
+            8 => scanned.data = Some(RawData::Proto(reader.bytes(field)?)),
+            _ => reader.skip(field)?,
+        }
+    }
+    Ok(scanned)
+}
+
+/// Of two entries with one name, the last counts, as everywhere in protobuf.
+fn put_attribute(
+    scanned: &mut Scanned,
+    frame: &[u8],
+    name: Span,
+    value: RawValue,
+) -> Result<(), DecodeError> {
+    let same = |other: &&mut (Span, RawValue)| other.0.of(frame) == name.of(frame);
+    if let Some(earlier) = scanned.attributes.iter_mut().find(same) {
+        earlier.1 = value;
+        return Ok(());
+    }
+    if scanned.attributes.len() == ATTRIBUTES_MAX {
+        return Err(DecodeError::TooManyAttributes {
+            max: ATTRIBUTES_MAX,
+        });
+    }
+    scanned.attributes.push((name, value));
+    Ok(())
+}
+
+/// An entry of the map: key 1, value 2.
+fn scan_attribute(mut entry: Reader<'_>) -> Result<(Span, RawValue), DecodeError> {
+    let mut name = Span::default();
+    let mut value = RawValue::Unset;
+    while let Some(field) = entry.next_field()? {
+        match field.number {
+            1 => name = entry.text(field)?,
+            2 => scan_value(entry.nested(field)?, &mut value)?,
+            _ => entry.skip(field)?,
+        }
+    }
+    Ok((name, value))
+}
+
+fn scan_value(mut reader: Reader<'_>, value: &mut RawValue) -> Result<(), DecodeError> {
+    while let Some(field) = reader.next_field()? {
+        *value = match field.number {
+            1 => RawValue::Boolean(reader.varint(field)? != 0),
+            2 => RawValue::Integer(low_32_bits(reader.varint(field)?)),
+            3 => RawValue::String(reader.text(field)?),
+            4 => RawValue::Binary(reader.bytes(field)?),
+            5 => RawValue::Uri(reader.text(field)?),
+            6 => RawValue::UriReference(reader.text(field)?),
+            7 => scan_timestamp(reader.nested(field)?, *value)?,
+            _ => {
+                reader.skip(field)?;
+                continue;
+            }
+        };
+    }
+    Ok(())
+}
+
+/// A second timestamp in one value is merged with the first, as protobuf says.
+fn scan_timestamp(mut reader: Reader<'_>, before: RawValue) -> Result<RawValue, DecodeError> {
+    let (mut seconds, mut nanoseconds) = match before {
+        RawValue::Timestamp {
+            seconds,
+            nanoseconds,
+        } => (seconds, nanoseconds),
+        _ => (0, 0),
+    };
+    while let Some(field) = reader.next_field()? {
+        match field.number {
+            1 => seconds = reader.varint(field)?.cast_signed(),
+            2 => nanoseconds = low_32_bits(reader.varint(field)?),
+            _ => reader.skip(field)?,
+        }
+    }
+    Ok(RawValue::Timestamp {
+        seconds,
+        nanoseconds,
+    })
+}
+
+/// An int32 travels as 64 bits, of which the low half counts.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the high half is dropped on purpose"
+)]
+fn low_32_bits(number: u64) -> i32 {
+    (number as u32).cast_signed()
+}
+
+#[derive(Clone, Copy)]
+struct Field {
+    number: u32,
+    wire_type: u8,
+    at: usize,
+}
+
+/// Reads a stretch of the frame.
+struct Reader<'a> {
+    frame: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn next_field(&mut self) -> Result<Option<Field>, DecodeError> {
+        if self.at == self.end {
+            return Ok(None);
+        }
+        let at = self.at;
+        let key = self.raw_varint()?;
+        let wire_type = u8::try_from(key & 7).map_err(|_| DecodeError::Key { at })?;
+        match u32::try_from(key >> 3) {
+            Ok(number @ 1..=0x1FFF_FFFF) => Ok(Some(Field {
+                number,
+                wire_type,
+                at,
+            })),
+            _ => Err(DecodeError::Key { at }),
+        }
+    }
+
+    fn varint(&mut self, field: Field) -> Result<u64, DecodeError> {
+        field.expect(VARINT)?;
+        self.raw_varint()
+    }
+
+    fn text(&mut self, field: Field) -> Result<Span, DecodeError> {
+        let span = self.bytes(field)?;
+        match std::str::from_utf8(span.of(self.frame)) {
+            Ok(_) => Ok(span),
+            Err(_) => Err(DecodeError::Utf8 {
+                field: field.number,
+            }),
+        }
+    }
+
+    fn nested(&mut self, field: Field) -> Result<Reader<'a>, DecodeError> {
+        let span = self.bytes(field)?;
+        Ok(Reader {
+            frame: self.frame,
+            at: span.start as usize,
+            end: span.end as usize,
+        })
+    }
+
+    fn bytes(&mut self, field: Field) -> Result<Span, DecodeError> {
+        field.expect(LENGTH_DELIMITED)?;
+        let length = self.raw_varint()?;
+        let start = self.at;
+        self.advance(length)?;
+        // The frame is shorter than 4 GiB, which was checked before.
+        let place = |at: usize| u32::try_from(at).map_err(|_| DecodeError::TooLarge);
+        Ok(Span {
+            start: place(start)?,
+            end: place(self.at)?,
+        })
+    }
+
+    fn skip(&mut self, field: Field) -> Result<(), DecodeError> {
+        match field.wire_type {
+            VARINT => self.raw_varint().map(drop),
+            FIXED64 => self.advance(8),
+            LENGTH_DELIMITED => self.bytes(field).map(drop),
+            FIXED32 => self.advance(4),
+            // Groups are long deprecated; no field of a CloudEvent is one.
+            _ => Err(DecodeError::Key { at: field.at }),
+        }
+    }
+
+    fn advance(&mut self, length: u64) -> Result<(), DecodeError> {
+        match usize::try_from(length) {
+            Ok(length) if length <= self.end - self.at => {
+                self.at += length;
+                Ok(())
+            }
+            _ => Err(DecodeError::Truncated { at: self.at }),
+        }
+    }
+
+    fn raw_varint(&mut self) -> Result<u64, DecodeError> {
+        let start = self.at;
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let Some(byte) = self.frame[..self.end].get(self.at) else {
+                return Err(DecodeError::Truncated { at: start });
+            };
+            self.at += 1;
+            if shift == 63 && *byte > 1 {
+                break;
+            }
+            number |= u64::from(byte & 0x7F) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(DecodeError::Varint { at: start })
+    }
+}
+
+impl Field {
+    fn expect(self, expected: u8) -> Result<(), DecodeError> {
+        if self.wire_type == expected {
+            return Ok(());
+        }
+        let Self {
+            number: field,
+            wire_type,
+            at,
+        } = self;
+        Err(DecodeError::WireType {
+            field,
+            wire_type,
+            expected,
+            at,
+        })
+    }
+}
+
+impl Span {
+    pub(crate) fn of(self, frame: &[u8]) -> &[u8] {
+        &frame[self.range()]
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}

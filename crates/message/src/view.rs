@@ -1,0 +1,154 @@
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::scan::{DecodeError, RawData, RawValue, Scanned, Span, scan};
+use crate::{Data, Timestamp, Value};
+
+/// A CloudEvent in the protobuf format, looked at without being copied.
+///
+/// It keeps the frame and the places of what is in it. Fields that it does not
+/// know stay in the frame and travel on.
+pub struct EventView {
+    frame: Bytes,
+    scanned: Scanned,
+}
+
+impl EventView {
+    /// Scans a frame once. Only the form is looked at here: [`crate::validate`]
+    /// checks the rules.
+    ///
+    /// # Errors
+    /// When the bytes are not a `io.cloudevents.v1.CloudEvent`.
+    pub fn decode(frame: Bytes) -> Result<Self, DecodeError> {
+        let scanned = scan(&frame)?;
+        Ok(Self { frame, scanned })
+    }
+
+    /// The whole frame, as it came.
+    #[must_use]
+    pub fn frame(&self) -> &Bytes {
+        &self.frame
+    }
+
+    /// `id`; empty when absent.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.text(self.scanned.id)
+    }
+
+    /// `source`; empty when absent.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.text(self.scanned.source)
+    }
+
+    /// `specversion`; empty when absent.
+    #[must_use]
+    pub fn spec_version(&self) -> &str {
+        self.text(self.scanned.spec_version)
+    }
+
+    /// `type`; empty when absent.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        self.text(self.scanned.event_type)
+    }
+
+    /// `subject`. Treat it as personal data.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        match self.attribute("subject") {
+            Some(Value::String(subject)) => Some(subject),
+            _ => None,
+        }
+    }
+
+    /// The value of an attribute by its name; the required ones are found too.
+    /// None when it is absent, or has no valid value.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<Value<'_>> {
+        let present = |text| if text == "" { None } else { Some(text) };
+        match name {
+            "id" => present(self.id()).map(Value::String),
+            "source" => present(self.source()).map(Value::UriReference),
+            "specversion" => present(self.spec_version()).map(Value::String),
+            "type" => present(self.event_type()).map(Value::String),
+            _ => {
+                let found = self.scanned.attributes.iter();
+                let mut found = found.filter(|(span, _)| span.of(&self.frame) == name.as_bytes());
+                found.next().and_then(|(_, raw)| self.value(*raw))
+            }
+        }
+    }
+
+    /// Every attribute with a valid value: the required ones first, the others in
+    /// the order of the frame.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        let required = ["id", "source", "specversion", "type"];
+        let required = required
+            .into_iter()
+            .filter_map(|name| Some((name, self.attribute(name)?)));
+        let others = self.raw_attributes();
+        required.chain(others.filter_map(|(name, raw)| Some((name, self.value(raw)?))))
+    }
+
+    /// What the event carries.
+    #[must_use]
+    pub fn data(&self) -> Option<Data<'_>> {
+        Some(match self.scanned.data? {
+            RawData::Binary(span) => Data::Binary(span.of(&self.frame)),
+            RawData::Text(span) => Data::Text(self.text(span)),
+            RawData::Proto(span) => Data::Proto(span.of(&self.frame)),
+        })
+    }
+
+    /// The bytes of what the event carries, sharing the frame.
+    #[must_use]
+    pub fn data_bytes(&self) -> Option<Bytes> {
+        let (RawData::Binary(span) | RawData::Text(span) | RawData::Proto(span)) =
+            self.scanned.data?;
+        Some(self.frame.slice(span.range()))
+    }
+
+    pub(crate) fn raw_attributes(&self) -> impl Iterator<Item = (&str, RawValue)> {
+        self.scanned
+            .attributes
+            .iter()
+            .map(|(name, raw)| (self.text(*name), *raw))
+    }
+
+    pub(crate) fn value(&self, raw: RawValue) -> Option<Value<'_>> {
+        Some(match raw {
+            RawValue::Unset => return None,
+            RawValue::Boolean(truth) => Value::Boolean(truth),
+            RawValue::Integer(integer) => Value::Integer(integer),
+            RawValue::String(span) => Value::String(self.text(span)),
+            RawValue::Binary(span) => Value::Binary(span.of(&self.frame)),
+            RawValue::Uri(span) => Value::Uri(self.text(span)),
+            RawValue::UriReference(span) => Value::UriReference(self.text(span)),
+            RawValue::Timestamp {
+                seconds,
+                nanoseconds,
+            } => Value::Timestamp(Timestamp::new(seconds, nanoseconds).ok()?),
+        })
+    }
+
+    fn text(&self, span: Span) -> &str {
+        // The scan took only UTF-8; checking again costs little on short texts.
+        std::str::from_utf8(span.of(&self.frame)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for EventView {
+    /// Neither `subject` nor `data` is shown: they may be personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventView")
+            .field("id", &self.id())
+            .field("source", &self.source())
+            .field("type", &self.event_type())
+            .field("attributes", &self.scanned.attributes.len())
+            .field("frame_bytes", &self.frame.len())
+            .finish_non_exhaustive()
+    }
+}

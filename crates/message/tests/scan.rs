@@ -1,0 +1,174 @@
+//! The scan of frames, held against prost's decoder.
+
+use bytes::Bytes;
+use proptest::collection::{hash_map, vec};
+use proptest::prelude::*;
+use prost::Message as _;
+use wissel_message::{Data, Event, EventView, Limits, Value, validate};
+use wissel_proto::io::cloudevents::v1 as pb;
+use wissel_proto::io::cloudevents::v1::cloud_event_attribute_value::Attr;
+
+fn attribute() -> impl Strategy<Value = Attr> {
+    prop_oneof![
+        any::<bool>().prop_map(Attr::CeBoolean),
+        any::<i32>().prop_map(Attr::CeInteger),
+        ".{0,20}".prop_map(Attr::CeString),
+        vec(any::<u8>(), 0..20).prop_map(|bytes| Attr::CeBytes(bytes.into())),
+        ".{0,20}".prop_map(Attr::CeUri),
+        ".{0,20}".prop_map(Attr::CeUriRef),
+        (0..4_000_000_000_i64, 0..1_000_000_000_i32).prop_map(|(seconds, nanos)| {
+            Attr::CeTimestamp(prost_types::Timestamp { seconds, nanos })
+        }),
+    ]
+}
+
+fn event() -> impl Strategy<Value = pb::CloudEvent> {
+    let data = prop_oneof![
+        Just(None),
+        vec(any::<u8>(), 0..50)
+            .prop_map(|bytes| Some(pb::cloud_event::Data::BinaryData(bytes.into()))),
+        ".{0,50}".prop_map(|text| Some(pb::cloud_event::Data::TextData(text))),
+    ];
+    let attributes = hash_map("[a-z]{1,8}", attribute(), 0..8);
+    (".{0,10}", ".{0,10}", ".{0,5}", ".{0,10}", attributes, data).prop_map(
+        |(id, source, spec_version, r#type, attributes, data)| pb::CloudEvent {
+            id,
+            source,
+            spec_version,
+            r#type,
+            attributes: attributes
+                .into_iter()
+                .map(|(name, attr)| (name, pb::CloudEventAttributeValue { attr: Some(attr) }))
+                .collect(),
+            data,
+        },
+    )
+}
+
+fn same(value: Value<'_>, attr: &Attr) -> bool {
+    match (value, attr) {
+        (Value::Boolean(a), Attr::CeBoolean(b)) => a == *b,
+        (Value::Integer(a), Attr::CeInteger(b)) => a == *b,
+        (Value::String(a), Attr::CeString(b))
+        | (Value::Uri(a), Attr::CeUri(b))
+        | (Value::UriReference(a), Attr::CeUriRef(b)) => a == b,
+        (Value::Binary(a), Attr::CeBytes(b)) => a == b,
+        (Value::Timestamp(a), Attr::CeTimestamp(b)) => {
+            (a.seconds(), a.nanoseconds()) == (b.seconds, b.nanos)
+        }
+        _ => false,
+    }
+}
+
+fn assert_same(view: &EventView, event: &pb::CloudEvent) {
+    assert_eq!(view.id(), event.id);
+    assert_eq!(view.source(), event.source);
+    assert_eq!(view.spec_version(), event.spec_version);
+    assert_eq!(view.event_type(), event.r#type);
+    let taken = ["id", "source", "specversion", "type"];
+    for (name, value) in &event.attributes {
+        let Some(attr) = &value.attr else { continue };
+        if !taken.contains(&name.as_str()) {
+            assert!(
+                same(view.attribute(name).unwrap(), attr),
+                "{name}: {attr:?}"
+            );
+        }
+    }
+    match (&event.data, view.data()) {
+        (None, None) => {}
+        (Some(pb::cloud_event::Data::BinaryData(a)), Some(Data::Binary(b))) => assert_eq!(a, b),
+        (Some(pb::cloud_event::Data::TextData(a)), Some(Data::Text(b))) => assert_eq!(a, b),
+        (a, _) => panic!("data differs from {a:?}"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_prost_writes_is_read_alike(event in event()) {
+        let view = EventView::decode(event.encode_to_vec().into()).unwrap();
+        assert_same(&view, &event);
+        let owned = Event::from_view(&view);
+        assert!(Event::from_frame(owned.encode()).unwrap() == owned);
+    }
+
+    #[test]
+    fn damaged_frames_never_panic_and_are_taken_when_prost_takes_them(
+        event in event(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let mut frame = event.encode_to_vec();
+        for (place, byte) in damage {
+            if !frame.is_empty() {
+                let at = place.index(frame.len());
+                frame[at] = byte;
+            }
+        }
+        let frame = Bytes::from(frame);
+        let view = EventView::decode(frame.clone());
+        if let Ok(view) = &view {
+            let _ = validate(view, &Limits::default());
+            let _ = format!("{view:?}");
+        }
+        // Prost looks into an Any and takes groups; the scan does neither.
+        let prost = pb::CloudEvent::decode(frame);
+        if let (Ok(view), Ok(event)) = (&view, &prost)
+            && !matches!(event.data, Some(pb::cloud_event::Data::ProtoData(_)))
+            && event.attributes.values().all(|value| match &value.attr {
+                Some(Attr::CeTimestamp(t)) => (0..4_000_000_000).contains(&t.seconds) && (0..1_000_000_000).contains(&t.nanos),
+                _ => true,
+            })
+        {
+            assert_same(view, event);
+        }
+    }
+
+    #[test]
+    fn any_bytes_never_panic(bytes in vec(any::<u8>(), 0..200)) {
+        if let Ok(view) = EventView::decode(bytes.into()) {
+            let _ = validate(&view, &Limits::default());
+        }
+    }
+}
+
+#[test]
+fn a_frame_cut_anywhere_is_refused_or_shorter() {
+    let event = Event::builder("1", "/s", "nl.t")
+        .extension("a", "b")
+        .data_text("text/plain", "x")
+        .build();
+    let frame = event.unwrap().encode();
+    for end in 0..frame.len() {
+        if let Ok(view) = EventView::decode(frame.slice(..end)) {
+            assert!(view.frame().len() < frame.len());
+        }
+    }
+    assert!(EventView::decode(frame.slice(..frame.len() - 1)).is_err());
+}
+
+#[test]
+fn hostile_frames_are_refused() {
+    // A length of 2^63, a varint without end, ten thousand attributes.
+    assert!(
+        EventView::decode(Bytes::from_static(&[
+            0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f
+        ]))
+        .is_err()
+    );
+    assert!(EventView::decode(Bytes::from(vec![0xff; 64])).is_err());
+    let attributes = (0..10_000)
+        .map(|index| {
+            (
+                format!("a{index}"),
+                pb::CloudEventAttributeValue {
+                    attr: Some(Attr::CeInteger(1)),
+                },
+            )
+        })
+        .collect();
+    let event = pb::CloudEvent {
+        attributes,
+        ..Default::default()
+    };
+    assert!(EventView::decode(event.encode_to_vec().into()).is_err());
+}
