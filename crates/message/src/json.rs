@@ -270,6 +270,7 @@ fn is_json(media_type: &str) -> bool {
     sub == "json" || sub.ends_with("+json")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn syntax(error: serde_json::Error) -> JsonError {
     // The error's own text may show a piece of the input; its kind does not.
     let kind = match error.classify() {

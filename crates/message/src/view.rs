@@ -67,8 +67,8 @@ impl EventView {
     /// The value of an attribute by its name; the required ones are found too.
     /// None when it is absent, or has no valid value.
     #[must_use]
-    pub fn attribute(&self, name: &str) -> Option<Value<'_>> {
-        let present = |text| if text == "" { None } else { Some(text) };
+    pub fn attribute<'a>(&'a self, name: &str) -> Option<Value<'a>> {
+        let present = |text: &'a str| if text.is_empty() { None } else { Some(text) };
         match name {
             "id" => present(self.id()).map(Value::String),
             "source" => present(self.source()).map(Value::UriReference),

@@ -1,0 +1,120 @@
+//! The router, held against a scan of all subscriptions.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use wissel_filter::Filter;
+use wissel_identifiers::SubscriptionName;
+use wissel_message::{Event, EventView};
+use wissel_routing::Router;
+
+const TYPES: [&str; 3] = ["nl.brp.geboorte", "nl.brp.verhuizing", "nl.bag.pand"];
+const ATTRIBUTES: [&str; 3] = ["subject", "gemeente", "type"];
+const VALUES: [&str; 5] = ["1", "12", "2", "nl.brp.geboorte", "nl."];
+
+#[derive(Debug, Clone)]
+enum Change {
+    Insert {
+        name: u8,
+        types: Vec<&'static str>,
+        filters: Vec<Filter>,
+        target: u8,
+    },
+    Remove {
+        name: u8,
+    },
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let one = (
+        prop::sample::select(&ATTRIBUTES[..]),
+        prop::sample::select(&VALUES[..]),
+    );
+    (any::<bool>(), vec(one, 1..3)).prop_map(|(exact, values)| {
+        let values: BTreeMap<String, String> = values
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        if exact {
+            Filter::Exact(values)
+        } else {
+            Filter::Prefix(values)
+        }
+    })
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let types = vec(prop::sample::select(&TYPES[..]), 0..3);
+    let insert = (0..12_u8, types, vec(filter(), 0..3), 0..4_u8).prop_map(
+        |(name, types, filters, target)| Change::Insert {
+            name,
+            types,
+            filters,
+            target,
+        },
+    );
+    prop_oneof![3 => insert, 1 => (0..12_u8).prop_map(|name| Change::Remove { name })]
+}
+
+fn event() -> impl Strategy<Value = EventView> {
+    let value = || prop::option::of(prop::sample::select(&VALUES[..]));
+    (prop::sample::select(&TYPES[..]), value(), value()).prop_map(
+        |(event_type, subject, gemeente)| {
+            let mut event = Event::builder("1", "/s", event_type);
+            if let Some(subject) = subject {
+                event = event.subject(subject);
+            }
+            if let Some(gemeente) = gemeente {
+                event = event.extension("gemeente", gemeente);
+            }
+            EventView::decode(event.build().unwrap().encode()).unwrap()
+        },
+    )
+}
+
+fn name(number: u8) -> SubscriptionName {
+    format!("00000001002220647000.s{number}").parse().unwrap()
+}
+
+proptest! {
+    #[test]
+    fn the_index_finds_what_a_scan_finds(changes in vec(change(), 0..30), events in vec(event(), 1..8)) {
+        let router = Router::default();
+        let mut model: BTreeMap<u8, (Vec<String>, Vec<Filter>, u8)> = BTreeMap::new();
+        let empty = router.snapshot();
+        for change in changes {
+            match change {
+                Change::Insert { name: number, types, filters, target } => {
+                    let types: Vec<String> = types.into_iter().map(String::from).collect();
+                    router.insert(&name(number), &types, &filters, target);
+                    model.insert(number, (types, filters, target));
+                }
+                Change::Remove { name: number } => {
+                    prop_assert_eq!(router.remove(&name(number)), model.remove(&number).is_some());
+                }
+            }
+        }
+        prop_assert_eq!(router.len(), model.len());
+        prop_assert!(empty.is_empty());
+        for event in events {
+            let mut found = Vec::new();
+            router.snapshot().route(&event, &mut found);
+            let all_found = found.len();
+            found.sort_unstable();
+            found.dedup();
+            prop_assert_eq!(found.len(), all_found, "a target came twice");
+            let mut expected: Vec<u8> = model
+                .values()
+                .filter(|(types, filters, _)| {
+                    (types.is_empty() || types.iter().any(|wanted| wanted == event.event_type()))
+                        && filters.iter().all(|filter| filter.matches(&event))
+                })
+                .map(|(_, _, target)| *target)
+                .collect();
+            expected.sort_unstable();
+            expected.dedup();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
