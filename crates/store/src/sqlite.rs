@@ -1,0 +1,162 @@
+//! Everything that is SQL.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use wissel_identifiers::{InboxName, SubscriptionName};
+
+use crate::{Put, StoreError, SubscriptionRecord};
+
+pub(crate) struct Database(Connection);
+
+/// Each brings the schema one version further. Never change one: add one.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE inbox (
+        name TEXT PRIMARY KEY
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE subscription (
+        name       TEXT PRIMARY KEY,
+        inbox      TEXT NOT NULL REFERENCES inbox (name),
+        types      TEXT NOT NULL,    -- a JSON array of event types
+        filters    TEXT NOT NULL,    -- a JSON array of filters
+        created_at INTEGER NOT NULL  -- milliseconds since 1970
+    ) STRICT, WITHOUT ROWID;
+"];
+
+impl Database {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        Self::prepare(connection, path)
+    }
+
+    pub(crate) fn in_memory() -> Result<Self, StoreError> {
+        Self::prepare(Connection::open_in_memory()?, Path::new(":memory:"))
+    }
+
+    fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+
+        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let (path, expected) = (
+            path.to_owned(),
+            i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
+        );
+        let Some(pending) = usize::try_from(found)
+            .ok()
+            .and_then(|done| MIGRATIONS.get(done..))
+        else {
+            return Err(StoreError::LaterVersion {
+                path,
+                found,
+                expected,
+            });
+        };
+        let transaction = connection.transaction()?;
+        for migration in pending {
+            transaction.execute_batch(migration)?;
+        }
+        transaction.pragma_update(None, "user_version", expected)?;
+        transaction.commit()?;
+        Ok(Self(connection))
+    }
+
+    pub(crate) fn put_subscription(
+        &mut self,
+        record: &SubscriptionRecord,
+    ) -> Result<Put, StoreError> {
+        let transaction = self.0.transaction()?;
+        let existing = transaction
+            .query_row(
+                "SELECT name, inbox, types, filters, created_at FROM subscription WHERE name = ?1",
+                [record.name.as_str()],
+                |row| Ok(read_subscription(row)),
+            )
+            .optional()?
+            .transpose()?;
+        if let Some(existing) = existing {
+            let same = SubscriptionRecord {
+                created_at: record.created_at,
+                ..existing
+            } == *record;
+            return Ok(if same { Put::Same } else { Put::Conflict });
+        }
+        transaction.execute(
+            "INSERT OR IGNORE INTO inbox (name) VALUES (?1)",
+            [record.inbox.as_str()],
+        )?;
+        transaction.execute(
+            "INSERT INTO subscription (name, inbox, types, filters, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                record.name.as_str(),
+                record.inbox.as_str(),
+                to_json(&record.types)?,
+                to_json(&record.filters)?,
+                milliseconds(record.created_at),
+            ],
+        )?;
+        transaction.commit()?;
+        Ok(Put::Created)
+    }
+
+    pub(crate) fn delete_subscription(&self, name: &SubscriptionName) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM subscription WHERE name = ?1";
+        Ok(self.0.execute(sql, [name.as_str()])? > 0)
+    }
+
+    pub(crate) fn subscriptions(&self) -> Result<Vec<SubscriptionRecord>, StoreError> {
+        let sql = "SELECT name, inbox, types, filters, created_at FROM subscription ORDER BY name";
+        let mut statement = self.0.prepare(sql)?;
+        let rows = statement.query_map([], |row| Ok(read_subscription(row)))?;
+        rows.map(|row| row?).collect()
+    }
+
+    pub(crate) fn add_inbox(&self, name: &InboxName) -> Result<(), StoreError> {
+        self.0.execute(
+            "INSERT OR IGNORE INTO inbox (name) VALUES (?1)",
+            [name.as_str()],
+        )?;
+        Ok(())
+    }
+
+    pub(crate) fn inboxes(&self) -> Result<Vec<InboxName>, StoreError> {
+        let mut statement = self.0.prepare("SELECT name FROM inbox ORDER BY name")?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        rows.map(|row| row?.parse().map_err(|error| unreadable("inbox", &error)))
+            .collect()
+    }
+}
+
+fn read_subscription(row: &Row<'_>) -> Result<SubscriptionRecord, StoreError> {
+    let text = |column: usize| row.get::<_, String>(column);
+    let what = "subscription";
+    let since_1970 = u64::try_from(row.get::<_, i64>(4)?).unwrap_or_default();
+    Ok(SubscriptionRecord {
+        name: text(0)?.parse().map_err(|error| unreadable(what, &error))?,
+        inbox: text(1)?.parse().map_err(|error| unreadable(what, &error))?,
+        types: serde_json::from_str(&text(2)?).map_err(|error| unreadable(what, &error))?,
+        filters: serde_json::from_str(&text(3)?).map_err(|error| unreadable(what, &error))?,
+        created_at: UNIX_EPOCH + Duration::from_millis(since_1970),
+    })
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| unreadable("subscription", &error))
+}
+
+fn unreadable(what: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Row {
+        what,
+        reason: reason.to_string(),
+    }
+}
+
+fn milliseconds(moment: SystemTime) -> i64 {
+    let since_1970 = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+}
