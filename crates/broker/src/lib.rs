@@ -1,1 +1,33 @@
 //! The application: the road of a message, and deliveries. Knows no transport.
+//!
+//! # The road of a message
+//!
+//! ```text
+//! bytes -> decode -> identify -> authorise -> validate -> deduplicate -> route -> minimise -> enqueue -> receipt
+//! ```
+//!
+//! Each stage is a room of its own in [`road`] and takes the type that the stage
+//! before it made, so a message that was not authorised cannot be routed by
+//! mistake. A stage refuses with a [`Refusal`], which the transports translate.
+//!
+//! # Deliveries
+//!
+//! A [`Session`] hands the deliveries of one inbox to one receiver under a lease,
+//! and takes back what is not settled in time.
+
+mod broker;
+mod caller;
+mod operations;
+mod receipt;
+mod refusal;
+pub mod road;
+mod session;
+mod subscriptions;
+
+pub use broker::{Broker, BrokerOptions, StartError};
+pub use caller::Caller;
+pub use operations::{Inbox, Status};
+pub use receipt::Receipt;
+pub use refusal::{Fault, Reason, Refusal};
+pub use session::{Leased, Session, SessionEnd, SessionEvent, SessionOptions, Verdict};
+pub use subscriptions::Subscription;

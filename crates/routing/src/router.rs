@@ -39,7 +39,7 @@ impl<T: Clone + Eq + Hash> Router<T> {
         };
         let _one_at_a_time = self.changing.lock();
         let mut table = Table::clone(&self.table.load());
-        table.insert(Arc::new(subscription));
+        table.insert(&Arc::new(subscription));
         self.table.store(Arc::new(table));
     }
 

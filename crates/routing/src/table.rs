@@ -74,21 +74,21 @@ impl<T: Clone + Eq + Hash> Table<T> {
         self.by_name.is_empty()
     }
 
-    pub(crate) fn insert(&mut self, subscription: Arc<Subscription<T>>) {
+    pub(crate) fn insert(&mut self, subscription: &Arc<Subscription<T>>) {
         self.remove(&subscription.name);
         self.by_name
-            .insert(subscription.name.clone(), Arc::clone(&subscription));
+            .insert(subscription.name.clone(), Arc::clone(subscription));
         let places = subscription.places();
         if places.is_empty() {
             self.others
-                .insert(subscription.name.clone(), Arc::clone(&subscription));
+                .insert(subscription.name.clone(), Arc::clone(subscription));
         }
         for (attribute, value) in places {
             let by_value = self.shapes.entry(attribute.into()).or_default();
             by_value
                 .entry(value.into())
                 .or_default()
-                .push_back(Arc::clone(&subscription));
+                .push_back(Arc::clone(subscription));
         }
     }
 

@@ -1,0 +1,321 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use wissel_bus::Bus;
+use wissel_catalogue::Catalogue;
+use wissel_identifiers::{InboxName, SubscriptionName};
+use wissel_message::Limits;
+use wissel_routing::Router;
+use wissel_store::{Store, StoreError};
+
+use crate::road::deduplicate::{Known, UnderWay, Window, deduplicate};
+use crate::road::validate::Admitted;
+use crate::road::{authorise, decode, enqueue, identify, minimise, route, validate};
+use crate::{Caller, Receipt, Refusal, Subscription};
+
+/// The application: takes messages, keeps subscriptions, hands out deliveries.
+pub struct Broker {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) store: Store,
+    pub(crate) catalogue: ArcSwap<Catalogue>,
+    pub(crate) router: Router<InboxName>,
+    pub(crate) subscriptions: RwLock<BTreeMap<SubscriptionName, Subscription>>,
+    pub(crate) inboxes: RwLock<BTreeSet<InboxName>>,
+    /// Held while a subscription is created or deleted, so that store, bus and
+    /// router change in the same order.
+    pub(crate) control: tokio::sync::Mutex<()>,
+    pub(crate) options: BrokerOptions,
+    pub(crate) started_at: Instant,
+    window: Arc<Window>,
+    stopping: CancellationToken,
+    work: TaskTracker,
+    prepared: watch::Sender<bool>,
+    preparation_failure: Mutex<Option<String>>,
+}
+
+/// How a broker behaves.
+#[derive(Debug, Clone)]
+pub struct BrokerOptions {
+    /// Limits of a message.
+    pub limits: Limits,
+    /// How far back a repeated (source, id) is recognised.
+    pub deduplication_age: Duration,
+    /// How many messages are remembered for that, at most; each costs about
+    /// 200 bytes of memory.
+    pub deduplication_capacity: usize,
+    /// How many times a delivery is handed out before it becomes a dead letter.
+    pub max_attempts: u32,
+}
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The control-plane state cannot be read.
+    #[error("the control-plane store cannot be read: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl Default for BrokerOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            deduplication_age: Duration::from_hours(24),
+            deduplication_capacity: 500_000,
+            max_attempts: 20,
+        }
+    }
+}
+
+impl Broker {
+    /// Reads the state and begins to open every inbox on the bus. Does not wait
+    /// for the bus: until all inboxes are open, publishing and subscribing are
+    /// refused with [`Reason::BusUnavailable`](crate::Reason::BusUnavailable).
+    ///
+    /// # Errors
+    /// When the control-plane state cannot be read.
+    pub async fn start(
+        bus: Arc<dyn Bus>,
+        store: Store,
+        catalogue: Catalogue,
+        options: BrokerOptions,
+    ) -> Result<Arc<Self>, StartError> {
+        let window = Window::new(options.deduplication_age, options.deduplication_capacity);
+        let broker = Arc::new(Self {
+            bus,
+            store,
+            catalogue: ArcSwap::from_pointee(catalogue),
+            router: Router::default(),
+            subscriptions: RwLock::default(),
+            inboxes: RwLock::default(),
+            control: tokio::sync::Mutex::default(),
+            options,
+            started_at: Instant::now(),
+            window,
+            stopping: CancellationToken::new(),
+            work: TaskTracker::new(),
+            prepared: watch::Sender::new(false),
+            preparation_failure: Mutex::default(),
+        });
+        broker.load_subscriptions().await?;
+        let preparing = Arc::clone(&broker);
+        broker
+            .work
+            .spawn(async move { preparing.prepare_bus().await });
+        Ok(broker)
+    }
+
+    /// Takes messages; one outcome each, in order. The road up to the bus is gone
+    /// in this call itself, so messages keep the order of the calls; the future
+    /// ends when each message is durable or refused.
+    pub fn publish(
+        self: &Arc<Self>,
+        caller: Caller,
+        frames: Vec<Bytes>,
+    ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + 'static {
+        let progress = self.take_in(caller, frames);
+        let broker = Arc::clone(self);
+        async move {
+            match progress {
+                Err(refusal) => refusal,
+                Ok((tickets, steps)) => broker.carry_out(steps, tickets).await,
+            }
+        }
+    }
+
+    /// Waits until every inbox is open on the bus.
+    pub async fn prepared(&self) {
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = self.prepared.subscribe().wait_for(|done| *done).await;
+    }
+
+    /// Whether every inbox is open on the bus.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        *self.prepared.borrow()
+    }
+
+    /// Cancelled when [`Broker::shut_down`] begins.
+    #[must_use]
+    pub fn shutdown_token(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
+    /// Stops: nothing new is taken, what was taken gets its receipt, leases are
+    /// given back, the bus is closed. What takes longer than `patience` is left.
+    pub async fn shut_down(&self, patience: Duration) {
+        self.stopping.cancel();
+        self.work.close();
+        if tokio::time::timeout(patience, self.work.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(?patience, "work was still under way when patience ended");
+        }
+        if tokio::time::timeout(patience, self.bus.close())
+            .await
+            .is_err()
+        {
+            tracing::warn!(?patience, "the bus did not close in time");
+        }
+    }
+
+    /// A ticket keeps [`Broker::shut_down`] waiting until it is dropped.
+    pub(crate) fn ticket(&self) -> Result<TaskTrackerToken, Refusal> {
+        if self.stopping.is_cancelled() {
+            return Err(Refusal::shutting_down());
+        }
+        if !self.is_prepared() {
+            let failure = self.preparation_failure.lock().clone();
+            let detail = failure.unwrap_or_else(|| "its inboxes are being opened".to_owned());
+            let error = wissel_bus::BusError::Unavailable { reason: detail };
+            return Err(error.into());
+        }
+        Ok(self.work.token())
+    }
+
+    fn take_in(
+        &self,
+        caller: Caller,
+        frames: Vec<Bytes>,
+    ) -> Result<(TaskTrackerToken, Vec<Step>), Vec<Result<Receipt, Refusal>>> {
+        let ticket = match self.ticket() {
+            Ok(ticket) => ticket,
+            Err(refusal) => return Err(frames.iter().map(|_| Err(refusal.clone())).collect()),
+        };
+        let catalogue = self.catalogue.load();
+        let steps = frames
+            .into_iter()
+            .map(|frame| match self.admit(frame, caller, &catalogue) {
+                Ok(admitted) => self.direct(admitted, &catalogue),
+                Err(refusal) => Step::Done(Err(refusal)),
+            })
+            .collect();
+        Ok((ticket, steps))
+    }
+
+    /// The road from the frame to the admitted message.
+    fn admit(
+        &self,
+        frame: Bytes,
+        caller: Caller,
+        catalogue: &Catalogue,
+    ) -> Result<Admitted, Refusal> {
+        let limits = &self.options.limits;
+        let received = decode::decode(frame, limits)?;
+        let identified = identify::identify(received, caller)?;
+        let authorised = authorise::authorise(identified, catalogue, limits)?;
+        validate::validate(authorised, limits)
+    }
+
+    /// The road from the admitted message to the bus's door.
+    fn direct(&self, admitted: Admitted, catalogue: &Catalogue) -> Step {
+        match deduplicate(admitted, &self.window) {
+            Known::Repeat(receipt) => Step::Done(Ok(receipt)),
+            Known::UnderWay(first) => Step::Wait(first),
+            Known::Fresh(fresh) => {
+                let routed = route::route(fresh, &self.router.snapshot(), catalogue);
+                Step::Enqueue(minimise::minimise(routed))
+            }
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        steps: Vec<Step>,
+        ticket: TaskTrackerToken,
+    ) -> Vec<Result<Receipt, Refusal>> {
+        let mut ready = Vec::with_capacity(steps.len());
+        let places: Vec<Place> = steps
+            .into_iter()
+            .map(|step| match step {
+                Step::Done(outcome) => Place::Done(outcome),
+                Step::Wait(first) => Place::Wait(first),
+                Step::Enqueue(message) => {
+                    ready.push(message);
+                    Place::Enqueued
+                }
+            })
+            .collect();
+        let mut enqueued = enqueue::enqueue(ready, &*self.bus).await.into_iter();
+
+        let mut outcomes = Vec::with_capacity(places.len());
+        for place in places {
+            outcomes.push(match place {
+                Place::Done(outcome) => outcome,
+                Place::Wait(first) => self.follow(first).await,
+                Place::Enqueued => enqueued.next().expect("one answer for each message"),
+            });
+        }
+        drop(ticket);
+        outcomes
+    }
+
+    /// Waits for the first publication of the same message; when that fails, this
+    /// one takes its place.
+    async fn follow(&self, first: UnderWay) -> Result<Receipt, Refusal> {
+        let mut first = first;
+        loop {
+            let admitted = match first.wait().await {
+                Ok(receipt) => return Ok(receipt),
+                Err(admitted) => admitted,
+            };
+            let step = self.direct(admitted, &self.catalogue.load());
+            match step {
+                Step::Done(outcome) => return outcome,
+                Step::Wait(again) => first = again,
+                Step::Enqueue(message) => {
+                    let mut outcome = enqueue::enqueue(vec![message], &*self.bus).await;
+                    return outcome.pop().expect("one answer for one message");
+                }
+            }
+        }
+    }
+
+    /// Opens every inbox on the bus, however long the bus takes to be there.
+    async fn prepare_bus(&self) {
+        const PAUSE: Duration = Duration::from_millis(500);
+        let inboxes: Vec<InboxName> = self.inboxes.read().iter().cloned().collect();
+        for inbox in inboxes {
+            loop {
+                let opened = tokio::select! {
+                    () = self.stopping.cancelled() => return,
+                    opened = self.bus.open_inbox(&inbox) => opened,
+                };
+                match opened {
+                    Ok(()) => break,
+                    Err(error) => {
+                        tracing::warn!(%inbox, %error, "an inbox cannot be opened yet; trying again");
+                        *self.preparation_failure.lock() = Some(error.to_string());
+                    }
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        *self.preparation_failure.lock() = None;
+        self.prepared.send_replace(true);
+    }
+}
+
+/// How far a message came before something has to be awaited.
+enum Step {
+    Done(Result<Receipt, Refusal>),
+    Wait(UnderWay),
+    Enqueue(minimise::Minimised),
+}
+
+/// Where the outcome of a message comes from.
+enum Place {
+    Done(Result<Receipt, Refusal>),
+    Wait(UnderWay),
+    Enqueued,
+}

@@ -1,0 +1,138 @@
+use std::ops::Bound;
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+use wissel_bus::{DeadLetter, DeadLetterId, Health, InboxState, Page, Selection};
+use wissel_identifiers::InboxName;
+
+use crate::{Broker, Caller, Refusal};
+
+/// An inbox, and how it fares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbox {
+    /// Its name; the owner is in it.
+    pub name: InboxName,
+    /// Its state of this moment.
+    pub state: InboxState,
+}
+
+/// How a broker fares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The kind of bus.
+    pub bus: &'static str,
+    /// What the bus says of itself.
+    pub health: Health,
+    /// Whether messages are taken now.
+    pub ready: bool,
+    /// How long the broker has been up.
+    pub uptime: Duration,
+    /// Subscriptions in force.
+    pub subscriptions: usize,
+    /// Inboxes.
+    pub inboxes: usize,
+}
+
+/// How many inboxes are looked at side by side.
+const INSPECTIONS_AT_ONCE: usize = 16;
+
+impl Broker {
+    /// The inboxes that the caller may see, by name, behind `after`, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// What the bus says.
+    pub async fn inboxes(
+        &self,
+        caller: Caller,
+        after: Option<&InboxName>,
+        limit: usize,
+    ) -> Result<Vec<Inbox>, Refusal> {
+        let _ticket = self.ticket()?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let names: Vec<InboxName> = {
+            let all = self.inboxes.read();
+            all.range::<InboxName, _>((from, Bound::Unbounded))
+                .filter(|name| caller.may_see(name.owner()))
+                .take(limit)
+                .cloned()
+                .collect()
+        };
+        let inspections = stream::iter(names).map(|name| async move {
+            let state = self.bus.inspect(&name).await?;
+            Ok(Inbox { name, state })
+        });
+        let inspected: Vec<Result<Inbox, Refusal>> =
+            inspections.buffered(INSPECTIONS_AT_ONCE).collect().await;
+        inspected.into_iter().collect()
+    }
+
+    /// One inbox.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownInbox`](crate::Reason::UnknownInbox) when there is none,
+    /// or it is not the caller's; what the bus says.
+    pub async fn inbox(&self, caller: Caller, name: &InboxName) -> Result<Inbox, Refusal> {
+        let _ticket = self.ticket()?;
+        self.check_inbox(caller, name)?;
+        Ok(Inbox {
+            name: name.clone(),
+            state: self.bus.inspect(name).await?,
+        })
+    }
+
+    /// Dead letters of an inbox, oldest first.
+    ///
+    /// # Errors
+    /// As [`Broker::inbox`].
+    pub async fn dead_letters(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        page: Page<DeadLetterId>,
+    ) -> Result<Vec<DeadLetter>, Refusal> {
+        let _ticket = self.ticket()?;
+        self.check_inbox(caller, name)?;
+        Ok(self.bus.dead_letters(name, page).await?)
+    }
+
+    /// Puts dead letters back in their inbox. Says how many.
+    ///
+    /// # Errors
+    /// As [`Broker::inbox`].
+    pub async fn redrive(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        selection: &Selection,
+    ) -> Result<u64, Refusal> {
+        let _ticket = self.ticket()?;
+        self.check_inbox(caller, name)?;
+        let redriven = self.bus.redrive(name, selection).await?;
+        tracing::info!(inbox = %name, redriven, "dead letters redriven");
+        Ok(redriven)
+    }
+
+    /// How this broker fares.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let health = self.bus.health();
+        Status {
+            bus: self.bus.kind(),
+            ready: health.ready && self.is_prepared() && !self.shutdown_token().is_cancelled(),
+            health,
+            uptime: self.started_at.elapsed(),
+            subscriptions: self.subscriptions.read().len(),
+            inboxes: self.inboxes.read().len(),
+        }
+    }
+
+    fn check_inbox(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
+        caller.check_sees(name)?;
+        if self.inboxes.read().contains(name) {
+            Ok(())
+        } else {
+            Err(Refusal::unknown_inbox(name))
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use std::fmt;
+use std::time::Duration;
+
+use wissel_bus::BusError;
+use wissel_identifiers::InboxName;
+use wissel_message::Violations;
+
+/// Why something was refused, in a form that the sender can act on. Never holds
+/// the value of a `subject`, of `data`, or of anything else that may be personal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}: {message}")]
+pub struct Refusal {
+    /// The stable code.
+    pub reason: Reason,
+    /// One sentence for a developer.
+    pub message: String,
+    /// Each attribute or field at fault.
+    pub faults: Vec<Fault>,
+    /// How long to wait before trying again, when that makes sense.
+    pub retry_after: Option<Duration>,
+}
+
+/// One attribute or field at fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The attribute of the message, or the field of the request.
+    pub field: String,
+    /// What is wrong, and what was expected.
+    pub description: String,
+}
+
+/// The stable codes of refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Who calls is not known.
+    Unauthenticated,
+    /// The bytes are not a CloudEvent.
+    MalformedMessage,
+    /// Rules of CloudEvents are broken.
+    InvalidMessage,
+    /// The message is over the size limit.
+    MessageTooLarge,
+    /// The event type is not in the catalogue.
+    UnknownEventType,
+    /// The caller has no right to do this.
+    NotGranted,
+    /// The bus does not take messages now.
+    BusUnavailable,
+    /// This gateway takes no new work.
+    ShuttingDown,
+    /// A field of a request is wrong.
+    InvalidRequest,
+    /// A subscription is wrong.
+    InvalidSubscription,
+    /// A subscription of that name exists with other content.
+    SubscriptionExists,
+    /// No such subscription, or not the caller's.
+    UnknownSubscription,
+    /// No such inbox, or not the caller's.
+    UnknownInbox,
+    /// The inbox was removed while it was open.
+    InboxClosed,
+    /// Wissel itself failed; the log has more.
+    Internal,
+}
+
+impl Refusal {
+    /// A refusal without faults of single fields.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            faults: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// A refusal of one field.
+    pub fn of_field(
+        reason: Reason,
+        field: impl Into<String>,
+        description: impl Into<String>,
+    ) -> Self {
+        let fault = Fault {
+            field: field.into(),
+            description: description.into(),
+        };
+        let message = format!("{}: {}", fault.field, fault.description);
+        Self {
+            faults: vec![fault],
+            ..Self::new(reason, message)
+        }
+    }
+
+    /// A refusal of several fields.
+    pub(crate) fn of_fields(reason: Reason, faults: Vec<Fault>) -> Self {
+        let all: Vec<String> = faults
+            .iter()
+            .map(|fault| format!("{}: {}", fault.field, fault.description))
+            .collect();
+        Self {
+            faults,
+            ..Self::new(reason, all.join("; "))
+        }
+    }
+
+    pub(crate) fn shutting_down() -> Self {
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(
+                Reason::ShuttingDown,
+                "this gateway is shutting down; try again elsewhere",
+            )
+        }
+    }
+
+    pub(crate) fn unknown_inbox(inbox: &InboxName) -> Self {
+        Self::new(
+            Reason::UnknownInbox,
+            format!("there is no inbox {inbox} that you may see"),
+        )
+    }
+
+    pub(crate) fn internal(error: &dyn fmt::Display) -> Self {
+        tracing::error!(%error, "internal failure");
+        Self::new(Reason::Internal, "Wissel itself failed; its log says more")
+    }
+}
+
+impl From<BusError> for Refusal {
+    fn from(error: BusError) -> Self {
+        match error {
+            BusError::UnknownInbox(inbox) => Self::unknown_inbox(&inbox),
+            BusError::Closed => Self::shutting_down(),
+            BusError::Unavailable { .. } => Self {
+                retry_after: Some(Duration::from_secs(1)),
+                ..Self::new(Reason::BusUnavailable, error.to_string())
+            },
+            BusError::Storage { .. } => Self::new(Reason::BusUnavailable, error.to_string()),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<Violations> for Refusal {
+    fn from(violations: Violations) -> Self {
+        let faults = violations
+            .iter()
+            .map(|violation| Fault {
+                field: violation.field.clone(),
+                description: format!(
+                    "{}; expected {} [{}]",
+                    violation.fault, violation.expected, violation.rule
+                ),
+            })
+            .collect();
+        Self::of_fields(Reason::InvalidMessage, faults)
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// The code as it goes over the wire; it never changes.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::MalformedMessage => "MALFORMED_MESSAGE",
+            Self::InvalidMessage => "INVALID_MESSAGE",
+            Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
+            Self::UnknownEventType => "UNKNOWN_EVENT_TYPE",
+            Self::NotGranted => "NOT_GRANTED",
+            Self::BusUnavailable => "BUS_UNAVAILABLE",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::InvalidRequest => "INVALID_REQUEST",
+            Self::InvalidSubscription => "INVALID_SUBSCRIPTION",
+            Self::SubscriptionExists => "SUBSCRIPTION_EXISTS",
+            Self::UnknownSubscription => "UNKNOWN_SUBSCRIPTION",
+            Self::UnknownInbox => "UNKNOWN_INBOX",
+            Self::InboxClosed => "INBOX_CLOSED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,384 @@
+//! One receiver at one inbox: deliveries under leases.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::time::{DelayQueue, delay_queue};
+use wissel_bus::{
+    Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, Settle, Settlement,
+};
+use wissel_identifiers::InboxName;
+use wissel_message::EventView;
+
+use crate::{Broker, Caller, Reason, Refusal};
+
+/// How a session behaves.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// The most deliveries unsettled at a time, from 1.
+    pub credit: u16,
+    /// How long the receiver has to settle a delivery.
+    pub lease: Duration,
+}
+
+/// One receiver at one inbox. Dropping it gives back what it holds.
+pub struct Session {
+    broker: Arc<Broker>,
+    inbox: InboxName,
+    lease: Duration,
+    consumer: Consumer,
+    /// What the receiver holds, by delivery id.
+    held: HashMap<u64, Held>,
+    ends_of_leases: DelayQueue<u64>,
+    /// Deliveries that the receiver no longer holds, and has yet to hear of.
+    lost: Vec<u64>,
+    settling: FuturesUnordered<Settling>,
+    arrived: Vec<Arrival>,
+    next_id: u64,
+    stopping: CancellationToken,
+    _ticket: TaskTrackerToken,
+}
+
+/// A delivery as the receiver gets it.
+#[derive(Debug, Clone)]
+pub struct Leased {
+    /// Names the delivery in this session.
+    pub id: u64,
+    /// The message.
+    pub envelope: Envelope,
+    /// How many times it has been handed out, this time included.
+    pub attempt: u32,
+    /// When the lease ends.
+    pub lease_ends_at: SystemTime,
+}
+
+/// What a receiver makes of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Processed.
+    Acknowledge,
+    /// It is to come again, not before `after`.
+    Retry {
+        /// The least time to wait.
+        after: Duration,
+        /// Why, for operators.
+        reason: String,
+    },
+    /// It is given up on, and becomes a dead letter.
+    Reject {
+        /// Why, for operators.
+        reason: String,
+    },
+}
+
+/// What happens in a session.
+#[derive(Debug)]
+pub enum SessionEvent {
+    /// Deliveries for the receiver; at least one, together about a MiB at most.
+    Deliveries(Vec<Leased>),
+    /// Deliveries that the receiver no longer holds; it will see them again.
+    LeaseLost(Vec<u64>),
+    /// Nothing more will come.
+    Ended(SessionEnd),
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The gateway shuts down; what was held is given back.
+    ShuttingDown,
+    /// The inbox was removed, or the bus closed.
+    InboxClosed,
+}
+
+#[derive(Debug)]
+struct Held {
+    tag: DeliveryTag,
+    attempt: u32,
+    end_of_lease: delay_queue::Key,
+}
+
+type Settling = futures::future::BoxFuture<'static, ()>;
+
+/// How many arrivals are taken up together.
+const ARRIVALS_AT_ONCE: usize = 256;
+/// Deliveries are handed on when they hold this much together, in bytes.
+const BYTES_AT_ONCE: usize = 1 << 20;
+
+impl Broker {
+    /// Opens an inbox for its owner.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownInbox`] when there is no such inbox, or it is not the
+    /// caller's; [`Reason::NotGranted`] for an operator; what the bus says.
+    pub async fn open_session(
+        self: &Arc<Self>,
+        caller: Caller,
+        inbox: &InboxName,
+        options: SessionOptions,
+    ) -> Result<Session, Refusal> {
+        let ticket = self.ticket()?;
+        let party = caller.party()?;
+        caller.check_sees(inbox)?;
+        if !self.inboxes.read().contains(inbox) {
+            return Err(Refusal::unknown_inbox(inbox));
+        }
+        let consumer = self.bus.consume(inbox, options.credit.max(1)).await?;
+        tracing::info!(%inbox, %party, credit = options.credit, "inbox opened");
+        Ok(Session {
+            broker: Arc::clone(self),
+            inbox: inbox.clone(),
+            lease: options.lease,
+            consumer,
+            held: HashMap::new(),
+            ends_of_leases: DelayQueue::new(),
+            lost: Vec::new(),
+            settling: FuturesUnordered::new(),
+            arrived: Vec::new(),
+            next_id: 1,
+            stopping: self.shutdown_token(),
+            _ticket: ticket,
+        })
+    }
+}
+
+impl Session {
+    /// The next thing that happens. Nothing is lost when the future is dropped
+    /// before it ends.
+    pub async fn next(&mut self) -> SessionEvent {
+        loop {
+            if !self.lost.is_empty() {
+                return SessionEvent::LeaseLost(std::mem::take(&mut self.lost));
+            }
+            if !self.arrived.is_empty() {
+                if let Some(event) = self.take_arrivals() {
+                    return event;
+                }
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return SessionEvent::Ended(SessionEnd::ShuttingDown),
+                Some(()) = self.settling.next() => {}
+                Some(ended) = self.ends_of_leases.next() => self.lease_ended(ended.into_inner()),
+                count = self.consumer.arrivals.recv_many(&mut self.arrived, ARRIVALS_AT_ONCE) => {
+                    if count == 0 {
+                        return SessionEvent::Ended(SessionEnd::InboxClosed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Settles deliveries. One that is not held comes back as
+    /// [`SessionEvent::LeaseLost`]. What is settled is carried out while
+    /// [`Session::next`] or [`Session::settled`] is awaited.
+    pub fn settle(&mut self, ids: &[u64], verdict: &Verdict) {
+        let mut settlements = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some(held) = self.let_go(*id) {
+                settlements.push((held.tag, self.settlement(held.attempt, verdict)));
+            }
+        }
+        self.carry_out(settlements);
+    }
+
+    /// Gives the receiver more time: the leases end this long from now. One that
+    /// is not held comes back as [`SessionEvent::LeaseLost`].
+    pub fn extend(&mut self, ids: &[u64], lease: Duration) {
+        for id in ids {
+            match self.held.get(id) {
+                Some(held) => self.ends_of_leases.reset(&held.end_of_lease, lease),
+                None => self.lost.push(*id),
+            }
+        }
+    }
+
+    /// Waits until everything that was settled is carried out.
+    pub async fn settled(&mut self) {
+        while self.settling.next().await.is_some() {}
+    }
+
+    /// The lease that a delivery has unless it is extended.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    fn take_arrivals(&mut self) -> Option<SessionEvent> {
+        let mut deliveries = Vec::new();
+        let mut bytes = 0;
+        let mut taken = 0;
+        let arrived = std::mem::take(&mut self.arrived);
+        let mut arrivals = arrived.into_iter();
+        for arrival in arrivals.by_ref() {
+            taken += 1;
+            match arrival {
+                Arrival::Interrupted => {
+                    // What was handed on in this very round is void as well.
+                    deliveries.clear();
+                    self.everything_was_taken_back();
+                }
+                Arrival::Delivery(delivery) => {
+                    bytes += delivery.envelope.event.len();
+                    deliveries.extend(self.lease_out(delivery));
+                }
+            }
+            if bytes >= BYTES_AT_ONCE {
+                break;
+            }
+        }
+        debug_assert!(taken > 0);
+        self.arrived = arrivals.collect();
+        if deliveries.is_empty() {
+            None
+        } else {
+            Some(SessionEvent::Deliveries(deliveries))
+        }
+    }
+
+    /// Leases a delivery to the receiver, unless its owner's grant is gone.
+    fn lease_out(&mut self, delivery: Delivery) -> Option<Leased> {
+        if let Err(reason) = self.check_grant(&delivery.envelope) {
+            let settlement = Settlement::DeadLetter { reason };
+            self.carry_out(vec![(delivery.tag, settlement)]);
+            return None;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let end_of_lease = self
+            .ends_of_leases
+            .insert_at(id, Instant::now() + self.lease);
+        self.held.insert(
+            id,
+            Held {
+                tag: delivery.tag,
+                attempt: delivery.attempt,
+                end_of_lease,
+            },
+        );
+        Some(Leased {
+            id,
+            envelope: delivery.envelope,
+            attempt: delivery.attempt,
+            lease_ends_at: SystemTime::now() + self.lease,
+        })
+    }
+
+    fn check_grant(&self, envelope: &Envelope) -> Result<(), String> {
+        let event = EventView::decode(envelope.event.clone())
+            .map_err(|error| format!("the stored message cannot be read: {error}"))?;
+        let owner = self.inbox.owner();
+        if self
+            .broker
+            .catalogue
+            .load()
+            .may_receive(&owner, event.event_type())
+        {
+            Ok(())
+        } else {
+            Err("the grant to receive this event type is gone".to_owned())
+        }
+    }
+
+    fn lease_ended(&mut self, id: u64) {
+        let Some(held) = self.held.remove(&id) else {
+            return;
+        };
+        tracing::debug!(inbox = %self.inbox, delivery = id, "lease ended");
+        self.lost.push(id);
+        let verdict = Verdict::Retry {
+            after: Duration::ZERO,
+            reason: "the lease ended".to_owned(),
+        };
+        let settlement = self.settlement(held.attempt, &verdict);
+        self.carry_out(vec![(held.tag, settlement)]);
+    }
+
+    fn everything_was_taken_back(&mut self) {
+        self.ends_of_leases.clear();
+        self.lost.extend(self.held.drain().map(|(id, _)| id));
+        self.lost.sort_unstable();
+    }
+
+    fn let_go(&mut self, id: u64) -> Option<Held> {
+        let held = self.held.remove(&id);
+        match &held {
+            Some(held) => {
+                self.ends_of_leases.remove(&held.end_of_lease);
+            }
+            None => self.lost.push(id),
+        }
+        held
+    }
+
+    /// What a verdict means for the bus: the last attempt is not retried.
+    fn settlement(&self, attempt: u32, verdict: &Verdict) -> Settlement {
+        let max_attempts = self.broker.options.max_attempts;
+        match verdict {
+            Verdict::Acknowledge => Settlement::Acknowledge,
+            Verdict::Reject { reason } => Settlement::DeadLetter {
+                reason: reason.clone(),
+            },
+            Verdict::Retry { reason, .. } if attempt >= max_attempts => Settlement::DeadLetter {
+                reason: format!("given up after {attempt} attempts; the last: {reason}"),
+            },
+            Verdict::Retry { after, .. } => Settlement::Retry { after: *after },
+        }
+    }
+
+    fn carry_out(&mut self, settlements: Vec<(DeliveryTag, Settlement)>) {
+        if !settlements.is_empty() {
+            let settler = Arc::clone(&self.consumer.settler);
+            let inbox = self.inbox.clone();
+            self.settling
+                .push(Box::pin(settle_or_release(settler, settlements, inbox)));
+        }
+    }
+}
+
+/// Settles; what the bus could not retry or dead-letter is given back, so that it
+/// comes again.
+async fn settle_or_release(
+    settler: Arc<dyn Settle>,
+    settlements: Vec<(DeliveryTag, Settlement)>,
+    inbox: InboxName,
+) {
+    let tags: Vec<DeliveryTag> = settlements.iter().map(|(tag, _)| *tag).collect();
+    let answers = settler.settle(settlements).await;
+    let mut back = Vec::new();
+    for (tag, answer) in tags.into_iter().zip(answers) {
+        match answer {
+            // The bus took it back in the meantime: it comes again by itself.
+            Ok(()) | Err(BusError::NotHeld(_)) => {}
+            Err(error) => {
+                tracing::warn!(%inbox, %error, "a delivery could not be settled; giving it back");
+                back.push((tag, Settlement::Release));
+            }
+        }
+    }
+    if !back.is_empty() {
+        settler.settle(back).await;
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        tracing::info!(inbox = %self.inbox, given_back = self.held.len(), "inbox left");
+    }
+}
+
+impl From<SessionEnd> for Refusal {
+    fn from(end: SessionEnd) -> Self {
+        match end {
+            SessionEnd::ShuttingDown => Self::shutting_down(),
+            SessionEnd::InboxClosed => Self::new(Reason::InboxClosed, "the inbox was removed"),
+        }
+    }
+}

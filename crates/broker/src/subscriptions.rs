@@ -1,0 +1,264 @@
+use std::ops::Bound;
+use std::time::SystemTime;
+
+use wissel_catalogue::Catalogue;
+use wissel_filter::Filter;
+use wissel_identifiers::{InboxName, SubscriptionName};
+use wissel_store::{Put, SubscriptionRecord};
+
+use crate::{Broker, Caller, Fault, Reason, Refusal, StartError};
+
+/// Which messages go to which inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its name; the owner is in it.
+    pub name: SubscriptionName,
+    /// The inbox it feeds, of the same owner.
+    pub inbox: InboxName,
+    /// The event types wanted; none: every type that the owner's grants cover.
+    pub types: Vec<String>,
+    /// All must match.
+    pub filters: Vec<Filter>,
+    /// When it was created; for a declared one, when this process read it.
+    pub created_at: SystemTime,
+    /// Whether it stands in the catalogue's files rather than in the store.
+    pub declared: bool,
+}
+
+/// The most event types that one subscription names.
+const TYPES_MAX: usize = 1_000;
+/// The most filters of one subscription.
+const FILTERS_MAX: usize = 32;
+
+impl Broker {
+    /// Creates a subscription, and its inbox when that does not exist. Messages
+    /// published after the answer are routed by it. `created_at` and `declared`
+    /// of the argument do not count.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidSubscription`] with every field at fault;
+    /// [`Reason::SubscriptionExists`] when there is another of that name.
+    pub async fn create_subscription(
+        &self,
+        caller: Caller,
+        subscription: Subscription,
+    ) -> Result<Subscription, Refusal> {
+        let _ticket = self.ticket()?;
+        if !caller.may_see(subscription.name.owner()) {
+            return Err(Refusal::of_field(
+                Reason::NotGranted,
+                "subscription.name",
+                "the owner of a subscription is the party that calls",
+            ));
+        }
+        check(&subscription, &self.catalogue.load())?;
+
+        let _one_at_a_time = self.control.lock().await;
+        let existing = self.subscriptions.read().get(&subscription.name).cloned();
+        if let Some(existing) = existing {
+            return if existing.has_content_of(&subscription) {
+                Ok(existing)
+            } else {
+                Err(exists(&subscription.name))
+            };
+        }
+        let created = Subscription {
+            created_at: SystemTime::now(),
+            declared: false,
+            ..subscription
+        };
+        self.bus.open_inbox(&created.inbox).await?;
+        let put = self.store.put_subscription(created.record()).await;
+        match put.map_err(|error| Refusal::internal(&error))? {
+            Put::Conflict => return Err(exists(&created.name)),
+            Put::Created | Put::Same => {}
+        }
+        self.put_in_force(created.clone());
+        tracing::info!(subscription = %created.name, inbox = %created.inbox, "subscription created");
+        Ok(created)
+    }
+
+    /// Deletes a subscription. Its inbox, and what waits there, stays.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownSubscription`] when there is none, or it is not the
+    /// caller's; [`Reason::InvalidRequest`] when it is declared in a file.
+    pub async fn delete_subscription(
+        &self,
+        caller: Caller,
+        name: &SubscriptionName,
+    ) -> Result<(), Refusal> {
+        let _one_at_a_time = self.control.lock().await;
+        if self.subscription(caller, name)?.declared {
+            return Err(Refusal::of_field(
+                Reason::InvalidRequest,
+                "name",
+                "this subscription is declared in the catalogue's files; take it out there",
+            ));
+        }
+        let deleted = self.store.delete_subscription(name.clone()).await;
+        deleted.map_err(|error| Refusal::internal(&error))?;
+        self.router.remove(name);
+        self.subscriptions.write().remove(name);
+        tracing::info!(subscription = %name, "subscription deleted");
+        Ok(())
+    }
+
+    /// One subscription.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownSubscription`] when there is none, or it is not the
+    /// caller's.
+    pub fn subscription(
+        &self,
+        caller: Caller,
+        name: &SubscriptionName,
+    ) -> Result<Subscription, Refusal> {
+        let found = self.subscriptions.read().get(name).cloned();
+        found
+            .filter(|_| caller.may_see(name.owner()))
+            .ok_or_else(|| {
+                Refusal::new(
+                    Reason::UnknownSubscription,
+                    format!("there is no subscription {name} that you may see"),
+                )
+            })
+    }
+
+    /// The subscriptions that the caller may see, by name, behind `after`, at most
+    /// `limit`.
+    #[must_use]
+    pub fn subscriptions(
+        &self,
+        caller: Caller,
+        after: Option<&SubscriptionName>,
+        limit: usize,
+    ) -> Vec<Subscription> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let all = self.subscriptions.read();
+        all.range::<SubscriptionName, _>((from, Bound::Unbounded))
+            .filter(|(name, _)| caller.may_see(name.owner()))
+            .map(|(_, subscription)| subscription.clone())
+            .take(limit)
+            .collect()
+    }
+
+    /// Puts the stored and the declared subscriptions in force.
+    pub(crate) async fn load_subscriptions(&self) -> Result<(), StartError> {
+        self.inboxes.write().extend(self.store.inboxes().await?);
+        for record in self.store.subscriptions().await? {
+            self.put_in_force(record.into());
+        }
+        let catalogue = self.catalogue.load_full();
+        let now = SystemTime::now();
+        for declared in catalogue.subscriptions() {
+            self.store.add_inbox(declared.inbox.clone()).await?;
+            self.put_in_force(Subscription {
+                name: declared.name.clone(),
+                inbox: declared.inbox.clone(),
+                types: declared.types.clone(),
+                filters: declared.filters.clone(),
+                created_at: now,
+                declared: true,
+            });
+        }
+        Ok(())
+    }
+
+    fn put_in_force(&self, subscription: Subscription) {
+        self.inboxes.write().insert(subscription.inbox.clone());
+        self.router.remove(&subscription.name);
+        self.router.insert(
+            &subscription.name,
+            &subscription.types,
+            &subscription.filters,
+            subscription.inbox.clone(),
+        );
+        self.subscriptions
+            .write()
+            .insert(subscription.name.clone(), subscription);
+    }
+}
+
+fn exists(name: &SubscriptionName) -> Refusal {
+    Refusal::new(
+        Reason::SubscriptionExists,
+        format!("subscription {name} exists with other content; delete it first"),
+    )
+}
+
+/// Every fault of a subscription at once.
+fn check(subscription: &Subscription, catalogue: &Catalogue) -> Result<(), Refusal> {
+    let mut faults = Vec::new();
+    let mut fault = |field: String, description: String| {
+        faults.push(Fault {
+            field: format!("subscription.{field}"),
+            description,
+        });
+    };
+    let owner = subscription.name.owner();
+    if subscription.inbox.owner() != owner {
+        fault(
+            "inbox".to_owned(),
+            "expected an inbox of the subscription's owner".to_owned(),
+        );
+    }
+    if subscription.types.len() > TYPES_MAX {
+        fault(
+            "types".to_owned(),
+            format!("expected at most {TYPES_MAX} event types"),
+        );
+    }
+    for (index, event_type) in subscription.types.iter().take(TYPES_MAX).enumerate() {
+        if !catalogue.may_receive(&owner, event_type) {
+            let description = "the owner has no grant to receive an event type of this name";
+            fault(format!("types[{index}]"), description.to_owned());
+        }
+    }
+    if subscription.filters.len() > FILTERS_MAX {
+        fault(
+            "filters".to_owned(),
+            format!("expected at most {FILTERS_MAX} filters"),
+        );
+    }
+    for (index, filter) in subscription.filters.iter().take(FILTERS_MAX).enumerate() {
+        if let Err(error) = filter.check() {
+            fault(format!("filters[{index}]"), error.to_string());
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::of_fields(Reason::InvalidSubscription, faults))
+    }
+}
+
+impl Subscription {
+    fn has_content_of(&self, other: &Self) -> bool {
+        (&self.name, &self.inbox, &self.types, &self.filters)
+            == (&other.name, &other.inbox, &other.types, &other.filters)
+    }
+
+    fn record(&self) -> SubscriptionRecord {
+        SubscriptionRecord {
+            name: self.name.clone(),
+            inbox: self.inbox.clone(),
+            types: self.types.clone(),
+            filters: self.filters.clone(),
+            created_at: self.created_at,
+        }
+    }
+}
+
+impl From<SubscriptionRecord> for Subscription {
+    fn from(record: SubscriptionRecord) -> Self {
+        Self {
+            name: record.name,
+            inbox: record.inbox,
+            types: record.types,
+            filters: record.filters,
+            created_at: record.created_at,
+            declared: false,
+        }
+    }
+}
