@@ -122,13 +122,12 @@ impl Broker {
         caller: Caller,
         frames: Vec<Bytes>,
     ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + 'static {
-        let progress = self.take_in(caller, frames);
+        let (ticket, steps) = self.take_in(caller, frames);
         let broker = Arc::clone(self);
         async move {
-            match progress {
-                Err(refusal) => refusal,
-                Ok((tickets, steps)) => broker.carry_out(steps, tickets).await,
-            }
+            let outcomes = broker.carry_out(steps).await;
+            drop(ticket);
+            outcomes
         }
     }
 
@@ -183,14 +182,18 @@ impl Broker {
         Ok(self.work.token())
     }
 
-    fn take_in(
-        &self,
-        caller: Caller,
-        frames: Vec<Bytes>,
-    ) -> Result<(TaskTrackerToken, Vec<Step>), Vec<Result<Receipt, Refusal>>> {
+    fn take_in(&self, caller: Caller, frames: Vec<Bytes>) -> (Option<TaskTrackerToken>, Vec<Step>) {
         let ticket = match self.ticket() {
             Ok(ticket) => ticket,
-            Err(refusal) => return Err(frames.iter().map(|_| Err(refusal.clone())).collect()),
+            Err(refusal) => {
+                return (
+                    None,
+                    frames
+                        .iter()
+                        .map(|_| Step::Done(Err(refusal.clone())))
+                        .collect(),
+                );
+            }
         };
         let catalogue = self.catalogue.load();
         let steps = frames
@@ -200,7 +203,7 @@ impl Broker {
                 Err(refusal) => Step::Done(Err(refusal)),
             })
             .collect();
-        Ok((ticket, steps))
+        (Some(ticket), steps)
     }
 
     /// The road from the frame to the admitted message.
@@ -221,19 +224,15 @@ impl Broker {
     fn direct(&self, admitted: Admitted, catalogue: &Catalogue) -> Step {
         match deduplicate(admitted, &self.window) {
             Known::Repeat(receipt) => Step::Done(Ok(receipt)),
-            Known::UnderWay(first) => Step::Wait(first),
+            Known::UnderWay(first) => Step::Wait(Box::new(first)),
             Known::Fresh(fresh) => {
                 let routed = route::route(fresh, &self.router.snapshot(), catalogue);
-                Step::Enqueue(minimise::minimise(routed))
+                Step::Enqueue(Box::new(minimise::minimise(routed)))
             }
         }
     }
 
-    async fn carry_out(
-        &self,
-        steps: Vec<Step>,
-        ticket: TaskTrackerToken,
-    ) -> Vec<Result<Receipt, Refusal>> {
+    async fn carry_out(&self, steps: Vec<Step>) -> Vec<Result<Receipt, Refusal>> {
         let mut ready = Vec::with_capacity(steps.len());
         let places: Vec<Place> = steps
             .into_iter()
@@ -241,7 +240,7 @@ impl Broker {
                 Step::Done(outcome) => Place::Done(outcome),
                 Step::Wait(first) => Place::Wait(first),
                 Step::Enqueue(message) => {
-                    ready.push(message);
+                    ready.push(*message);
                     Place::Enqueued
                 }
             })
@@ -252,11 +251,10 @@ impl Broker {
         for place in places {
             outcomes.push(match place {
                 Place::Done(outcome) => outcome,
-                Place::Wait(first) => self.follow(first).await,
+                Place::Wait(first) => self.follow(*first).await,
                 Place::Enqueued => enqueued.next().expect("one answer for each message"),
             });
         }
-        drop(ticket);
         outcomes
     }
 
@@ -272,9 +270,9 @@ impl Broker {
             let step = self.direct(admitted, &self.catalogue.load());
             match step {
                 Step::Done(outcome) => return outcome,
-                Step::Wait(again) => first = again,
+                Step::Wait(again) => first = *again,
                 Step::Enqueue(message) => {
-                    let mut outcome = enqueue::enqueue(vec![message], &*self.bus).await;
+                    let mut outcome = enqueue::enqueue(vec![*message], &*self.bus).await;
                     return outcome.pop().expect("one answer for one message");
                 }
             }
@@ -309,13 +307,13 @@ impl Broker {
 /// How far a message came before something has to be awaited.
 enum Step {
     Done(Result<Receipt, Refusal>),
-    Wait(UnderWay),
-    Enqueue(minimise::Minimised),
+    Wait(Box<UnderWay>),
+    Enqueue(Box<minimise::Minimised>),
 }
 
 /// Where the outcome of a message comes from.
 enum Place {
     Done(Result<Receipt, Refusal>),
-    Wait(UnderWay),
+    Wait(Box<UnderWay>),
     Enqueued,
 }

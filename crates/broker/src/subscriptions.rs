@@ -145,7 +145,8 @@ impl Broker {
 
     /// Puts the stored and the declared subscriptions in force.
     pub(crate) async fn load_subscriptions(&self) -> Result<(), StartError> {
-        self.inboxes.write().extend(self.store.inboxes().await?);
+        let inboxes = self.store.inboxes().await?;
+        self.inboxes.write().extend(inboxes);
         for record in self.store.subscriptions().await? {
             self.put_in_force(record.into());
         }
