@@ -205,6 +205,18 @@ impl Session {
         while self.settling.next().await.is_some() {}
     }
 
+    /// Ends leases and carries out settlements, and takes up no delivery: for while
+    /// the receiver does not read. Never ends by itself.
+    pub async fn tend(&mut self) {
+        loop {
+            tokio::select! {
+                Some(()) = self.settling.next() => {}
+                Some(ended) = self.ends_of_leases.next() => self.lease_ended(ended.into_inner()),
+                else => std::future::pending().await,
+            }
+        }
+    }
+
     /// The lease that a delivery has unless it is extended.
     #[must_use]
     pub fn lease(&self) -> Duration {

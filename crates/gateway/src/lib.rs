@@ -1,1 +1,17 @@
-//! The gRPC face of the broker.
+//! The gRPC face of the broker: transport, identity, error mapping.
+//!
+//! Nothing is decided here: a call is read, its caller is established, the broker
+//! is asked, and the answer is written.
+
+mod authenticate;
+mod fields;
+mod gateway;
+mod operations;
+mod publishing;
+mod status;
+mod subscribing;
+mod subscriptions;
+
+pub use authenticate::{Authenticate, DevelopmentTokens};
+pub use gateway::{Gateway, GatewayError, GatewayOptions};
+pub use status::to_status;
