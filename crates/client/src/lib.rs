@@ -1,1 +1,77 @@
 //! The SDK: publish and subscribe in ten lines.
+//!
+//! ```no_run
+//! use wissel_client::{Client, Event};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder("http://127.0.0.1:7400")
+//!     .token("dev.00000001002220647000")
+//!     .connect()?;
+//!
+//! let event = Event::builder("1", "urn:nld:oin:00000001002220647000:systeem:BRP", "nl.brp.verhuizing")
+//!     .data_text("application/json", r#"{"gemeente":"0344"}"#)
+//!     .build()?;
+//! let receipt = client.publish(&event).await?;
+//! println!("{} went to {:?}", receipt.message_id, receipt.inboxes);
+//!
+//! let mut inbox = client.subscribe("00000001002220647000.verhuizingen").credit(100).open().await?;
+//! while let Some(delivery) = inbox.next().await? {
+//!     println!("{}", delivery.event().event_type());
+//!     delivery.acknowledge().await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What to use when:
+//!
+//! | | |
+//! |---|---|
+//! | [`Client::publish`] | one message now and then; the answer is its receipt |
+//! | [`Client::publish_batch`] | up to 1,000 messages that are at hand |
+//! | [`Client::publisher`] | many messages: one stream, many in flight, sent again after a broken connection |
+//! | [`Client::subscribe`] | deliveries of an inbox: a stream that comes back by itself |
+//! | [`Client::create_subscription`] and on | which messages go to which inbox |
+//! | [`Client::list_inboxes`] and on | watch and mend queues |
+//!
+//! # At least once
+//!
+//! Everything here is safe to repeat, and is repeated: the gateway knows a message
+//! that came before by its `source` and `id`, and answers with the first receipt
+//! again. A receiver may see a message twice, and recognises it by
+//! [`Delivery::message_id`].
+//!
+//! # Tasks
+//!
+//! A [`Publisher`] and an [`OpenInbox`] each run one background task. It ends when
+//! its handle is dropped; `close` ends it in good order.
+
+mod builder;
+mod client;
+mod convert;
+mod error;
+mod inbox;
+mod listing;
+mod operations;
+mod publisher;
+mod publishing;
+mod retry;
+mod subscriptions;
+mod token;
+
+pub use builder::ClientBuilder;
+pub use client::Client;
+pub use error::{ClientError, Refusal, Violation};
+pub use inbox::{Delivery, OpenInbox, OpenInboxBuilder};
+pub use listing::Listing;
+pub use operations::{DeadLetter, GatewayStatus, InboxState, Redrive};
+pub use publisher::{PendingReceipt, Publisher, PublisherOptions};
+pub use publishing::{MAX_BATCH, Receipt};
+pub use retry::RetryPolicy;
+pub use subscriptions::{Filter, Subscription};
+pub use token::{Token, TokenError, TokenProvider};
+
+pub use tonic::Code;
+pub use uuid::Uuid;
+pub use wissel_identifiers::{InboxName, Oin, SubscriptionName};
+pub use wissel_message::{Event, EventBuilder};

@@ -1,0 +1,211 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::mpsc;
+use uuid::Uuid;
+use wissel_identifiers::Oin;
+use wissel_message::Event;
+use wissel_proto::wissel::v1 as pb;
+
+use super::check_lease;
+use super::settlements::{Settlement, Verdict};
+use crate::ClientError;
+use crate::convert::{moment, parsed};
+
+/// One message in one inbox, to be settled: [acknowledged](Delivery::acknowledge),
+/// [retried](Delivery::retry) or [rejected](Delivery::reject).
+///
+/// It can be moved to another task and settled there. One that is dropped
+/// unsettled keeps its credit until its lease ends; then the message comes again.
+///
+/// Settling is answered when it has been handed to the stream, several together
+/// where that is possible. When it does not reach the gateway, the message comes
+/// again.
+#[must_use = "a delivery that is not settled comes again when its lease ends"]
+pub struct Delivery {
+    event: Event,
+    message_id: Uuid,
+    publisher: Oin,
+    admitted_at: SystemTime,
+    attempt: u32,
+    lease_ends_at: SystemTime,
+    hold: Hold,
+    to_worker: mpsc::Sender<Settlement>,
+}
+
+/// Whether a delivery is still held by the stream that it came by.
+#[derive(Debug, Clone)]
+pub(super) struct Hold {
+    pub(super) delivery_id: u64,
+    is_lost: Arc<AtomicBool>,
+}
+
+impl Delivery {
+    /// Fails when the event, or what stands beside it, cannot be read.
+    pub(super) fn read(
+        delivery: pb::Delivery,
+        to_worker: mpsc::Sender<Settlement>,
+    ) -> Result<Self, ClientError> {
+        let event = Event::from_frame(delivery.event)
+            .map_err(|error| ClientError::protocol(format!("event: {error}")))?;
+        Ok(Self {
+            event,
+            message_id: parsed("message_id", &delivery.message_id)?,
+            publisher: parsed("publisher", &delivery.publisher)?,
+            admitted_at: moment("admitted_at", delivery.admitted_at)?,
+            attempt: delivery.attempt,
+            lease_ends_at: moment("lease_ends_at", delivery.lease_ends_at)?,
+            hold: Hold {
+                delivery_id: delivery.delivery_id,
+                is_lost: Arc::new(AtomicBool::new(false)),
+            },
+            to_worker,
+        })
+    }
+
+    /// The message, as the receiver is entitled to see it.
+    #[must_use]
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// Wissel's own id of the message, a UUID version 7, as on the receipt. The
+    /// same message may be delivered more than once, always with this id.
+    #[must_use]
+    pub fn message_id(&self) -> Uuid {
+        self.message_id
+    }
+
+    /// The party that published it.
+    #[must_use]
+    pub fn publisher(&self) -> Oin {
+        self.publisher
+    }
+
+    /// When Wissel admitted it, millisecond precision.
+    #[must_use]
+    pub fn admitted_at(&self) -> SystemTime {
+        self.admitted_at
+    }
+
+    /// How many times it has been handed out from this inbox, this time included.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// When the lease ends by the gateway's clock, unless it is extended.
+    #[must_use]
+    pub fn lease_ends_at(&self) -> SystemTime {
+        self.lease_ends_at
+    }
+
+    /// Whether it is known to be held no longer; the message comes again, and
+    /// settling this delivery changes nothing.
+    #[must_use]
+    pub fn is_lease_lost(&self) -> bool {
+        self.hold.is_lost()
+    }
+
+    /// The message was processed; it never comes again.
+    ///
+    /// # Errors
+    /// [`ClientError::LeaseLost`] when the delivery is known to be held no longer,
+    /// [`ClientError::Closed`] when the inbox was dropped.
+    pub async fn acknowledge(self) -> Result<(), ClientError> {
+        self.settle(Verdict::Acknowledge).await
+    }
+
+    /// The message is to come again, not before `after` (at most 24 h) has passed.
+    /// The reason is for operators: at most 500 characters, never personal data.
+    ///
+    /// # Errors
+    /// As [`Delivery::acknowledge`]; [`ClientError::InvalidArgument`] when `after`
+    /// is too long: the delivery then stays until its lease ends.
+    pub async fn retry(
+        self,
+        after: Duration,
+        reason: impl Into<String>,
+    ) -> Result<(), ClientError> {
+        const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+        if after > LONGEST {
+            return Err(ClientError::invalid("after", "expected at most 24 h"));
+        }
+        let reason = reason.into();
+        self.settle(Verdict::Retry { after, reason }).await
+    }
+
+    /// The message is given up on: it becomes a dead letter that an operator sees.
+    /// The reason is required: at most 500 characters, never personal data.
+    ///
+    /// # Errors
+    /// As [`Delivery::acknowledge`]; [`ClientError::InvalidArgument`] when there is
+    /// no reason: the delivery then stays until its lease ends.
+    pub async fn reject(self, reason: impl Into<String>) -> Result<(), ClientError> {
+        let reason = reason.into();
+        if reason.is_empty() {
+            return Err(ClientError::invalid("reason", "expected why, in words"));
+        }
+        self.settle(Verdict::Reject { reason }).await
+    }
+
+    /// More time is needed: the lease ends this long from now, from 1 s to 15 min.
+    ///
+    /// # Errors
+    /// As [`Delivery::acknowledge`]; [`ClientError::InvalidArgument`] for another
+    /// lease.
+    pub async fn extend_lease(&self, lease: Duration) -> Result<(), ClientError> {
+        check_lease(lease)?;
+        self.settle(Verdict::Extend { lease }).await
+    }
+
+    pub(super) fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
+    async fn settle(&self, verdict: Verdict) -> Result<(), ClientError> {
+        self.hold.check()?;
+        let settlement = Settlement {
+            hold: self.hold.clone(),
+            verdict,
+        };
+        let sent = self.to_worker.send(settlement).await;
+        sent.map_err(|_| self.hold.check().err().unwrap_or(ClientError::Closed))
+    }
+}
+
+// === impl Hold ===
+
+impl Hold {
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
+    }
+
+    pub(super) fn lose(&self) {
+        self.is_lost.store(true, Ordering::Release);
+    }
+
+    fn check(&self) -> Result<(), ClientError> {
+        if self.is_lost() {
+            return Err(ClientError::LeaseLost {
+                delivery_id: self.delivery_id,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Delivery {
+    /// The event shows neither `subject` nor `data`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("message_id", &self.message_id)
+            .field("event", &self.event)
+            .field("publisher", &self.publisher)
+            .field("attempt", &self.attempt)
+            .field("is_lease_lost", &self.is_lease_lost())
+            .finish_non_exhaustive()
+    }
+}

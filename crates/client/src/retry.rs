@@ -1,0 +1,161 @@
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::Instant;
+
+use crate::ClientError;
+
+/// How long to wait between attempts: twice as long each time, with a random
+/// part, from `min_delay` to `max_delay`. The gateway's own `retry_after` is kept
+/// to when it is longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    retries: bool,
+    min_delay: Duration,
+    max_delay: Duration,
+}
+
+impl RetryPolicy {
+    /// Delays from `min_delay` to about `max_delay`; the default is from 100 ms to
+    /// 5 s. Neither is taken as less than 1 ms.
+    #[must_use]
+    pub fn new(min_delay: Duration, max_delay: Duration) -> Self {
+        const LEAST: Duration = Duration::from_millis(1);
+        let min_delay = min_delay.max(LEAST);
+        Self {
+            retries: true,
+            min_delay,
+            max_delay: max_delay.max(min_delay),
+        }
+    }
+
+    /// Single calls are not repeated. Streams still come back, with the default
+    /// delays.
+    #[must_use]
+    pub fn never() -> Self {
+        Self {
+            retries: false,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn delays(&self) -> Delays {
+        let backoff = ExponentialBuilder::new()
+            .with_min_delay(self.min_delay)
+            .with_max_delay(self.max_delay)
+            .without_max_times()
+            .with_jitter()
+            .build();
+        Delays {
+            backoff,
+            max_delay: self.max_delay,
+        }
+    }
+
+    /// Repeats what may succeed later until the deadline.
+    pub(crate) async fn repeat<T, F>(
+        &self,
+        timeout: Duration,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
+        let deadline = Instant::now() + timeout;
+        let mut delays = self.delays();
+        loop {
+            let error = match tokio::time::timeout_at(deadline, attempt()).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(ClientError::DeadlineExceeded { after: timeout }),
+            };
+            let delay = delays.after(&error);
+            let is_in_time = Instant::now() + delay < deadline;
+            if !(self.retries && error.is_retryable() && is_in_time) {
+                return Err(error);
+            }
+            tracing::debug!(%error, ?delay, "trying again");
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self::new(Duration::from_millis(100), Duration::from_secs(5))
+    }
+}
+
+/// The delays of one run of attempts.
+#[derive(Debug)]
+pub(crate) struct Delays {
+    backoff: ExponentialBackoff,
+    max_delay: Duration,
+}
+
+impl Delays {
+    /// How long to wait after this failure.
+    pub(crate) fn after(&mut self, error: &ClientError) -> Duration {
+        let delay = self.backoff.next().unwrap_or(self.max_delay);
+        delay.max(error.retry_after())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_the_longest_and_do_not_end() {
+        let policy = RetryPolicy::new(Duration::from_millis(10), Duration::from_millis(80));
+        let mut delays = policy.delays();
+        let error = ClientError::stream_ended();
+        assert!(delays.after(&error) < Duration::from_millis(21));
+        for _ in 0..100 {
+            assert!(delays.after(&error) <= Duration::from_millis(160));
+        }
+        assert!(delays.after(&error) >= Duration::from_millis(80));
+    }
+
+    #[tokio::test]
+    async fn attempts_end_at_the_deadline() {
+        let policy = RetryPolicy::new(Duration::from_millis(5), Duration::from_millis(20));
+        let timeout = Duration::from_millis(200);
+        let began = Instant::now();
+        let mut attempts = 0;
+        let outcome: Result<(), _> = policy
+            .repeat(timeout, || {
+                attempts += 1;
+                async { Err(ClientError::stream_ended()) }
+            })
+            .await;
+        assert!(matches!(outcome, Err(ClientError::Transport { .. })));
+        assert!(began.elapsed() <= timeout + Duration::from_millis(100));
+        assert!(attempts > 2, "{attempts}");
+    }
+
+    #[tokio::test]
+    async fn an_attempt_without_an_answer_ends_at_the_deadline() {
+        let timeout = Duration::from_millis(20);
+        let outcome: Result<(), _> = RetryPolicy::default()
+            .repeat(timeout, std::future::pending)
+            .await;
+        assert!(matches!(
+            outcome,
+            Err(ClientError::DeadlineExceeded { after }) if after == timeout
+        ));
+    }
+
+    #[tokio::test]
+    async fn never_is_once() {
+        let mut attempts = 0;
+        let outcome: Result<(), _> = RetryPolicy::never()
+            .repeat(Duration::from_secs(10), || {
+                attempts += 1;
+                async { Err(ClientError::stream_ended()) }
+            })
+            .await;
+        assert!(outcome.is_err());
+        assert_eq!(attempts, 1);
+    }
+}
