@@ -1,1 +1,75 @@
 //! The bus on local disk, in the process.
+//!
+//! [`EmbeddedBus`] keeps inboxes in one directory, on the storage engine
+//! [fjall](https://docs.rs/fjall), and gives every promise of [`wissel_bus::Bus`]
+//! on one machine. It needs no server: it is what a newcomer starts with, and
+//! enough for a gateway that stands alone.
+//!
+//! ```
+//! use wissel_bus::{Bus, Enqueue, Envelope, MessageId, Arrival, Settlement};
+//! use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! let bus = EmbeddedBus::open(EmbeddedOptions::new(directory.path()))?;
+//! let inbox = "00000001002220647000.verhuizingen".parse()?;
+//! bus.open_inbox(&inbox).await?;
+//!
+//! let envelope = Envelope {
+//!     message_id: MessageId::now(),
+//!     publisher: "00000004001094920000".parse()?,
+//!     admitted_at: std::time::SystemTime::now(),
+//!     event: "…".into(),
+//! };
+//! let item = Enqueue { envelope, inboxes: vec![inbox.clone()] };
+//! for answer in bus.enqueue(vec![item]).await {
+//!     answer?; // durable
+//! }
+//!
+//! let mut consumer = bus.consume(&inbox, 100).await?;
+//! if let Some(Arrival::Delivery(delivery)) = consumer.arrivals.recv().await {
+//!     let done = (delivery.tag, Settlement::Acknowledge);
+//!     consumer.settler.settle(vec![done]).await;
+//! }
+//! bus.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! One thread writes. While it waits for the disk, calls gather; they are then
+//! written as one batch with one `fdatasync`, and answered. A message that comes
+//! alone waits for no other. Acknowledgements ride along and are durable within a
+//! second.
+//!
+//! A message is written once, however many inboxes it goes to, and removed when
+//! the last one is done with it. An inbox is a range of small keys, in order. Of a
+//! delivery that waits on disk nothing is in memory: a second thread reads as many
+//! as consumers have credit for. When nothing waits, the writer hands a new
+//! message straight to a consumer.
+//!
+//! # What it costs
+//!
+//! Opening replays the engine's journal (at most 512 MiB) and counts every
+//! delivery, without reading messages: about a second for a million deliveries.
+//! Memory is the cache of the options, write buffers of at most a few hundred MiB,
+//! and what consumers hold.
+//!
+//! When the storage fails, by a full disk or a broken one, the call that met it
+//! and all later ones fail with [`BusError::Storage`](wissel_bus::BusError::Storage)
+//! until the bus is opened again; what is durable is still handed out.
+
+mod bus;
+mod error;
+mod feeder;
+mod inbox;
+mod queue;
+mod settler;
+mod shared;
+mod storage;
+mod writer;
+
+pub use bus::{EmbeddedBus, EmbeddedOptions};
+pub use error::EmbeddedBusError;

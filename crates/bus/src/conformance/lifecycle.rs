@@ -132,11 +132,14 @@ async fn keeps_everything(fixture: &dyn Fixture, crash: bool) {
     assert_eq!(dead_letters_once(&*bus, &inbox, 1).await, before);
     let mut reader = Reader::of(&*bus, &inbox, 10).await;
     let deliveries = reader.take(5).await;
-    let waited: Vec<_> = deliveries[..4].iter().map(|d| d.attempt).collect();
-    assert_eq!(envelopes_of(&deliveries[..4]), envelopes[2..]);
-    assert_eq!(waited, [1, 1, 1, 1]);
-    assert_eq!(deliveries[4].envelope, envelopes[0]);
-    assert_eq!(deliveries[4].attempt, 2);
+    // The retry comes when it is due, between the others or behind them.
+    let (retried, others): (Vec<_>, Vec<_>) = deliveries
+        .iter()
+        .cloned()
+        .partition(|delivery| delivery.attempt > 1);
+    assert_eq!(envelopes_of(&others), envelopes[2..]);
+    assert_eq!(envelopes_of(&retried), envelopes[..1]);
+    assert_eq!(retried[0].attempt, 2);
     reader.acknowledge(&deliveries).await;
     reader.expect_nothing(QUIET).await;
     tidy(&*bus, &[&inbox]).await;

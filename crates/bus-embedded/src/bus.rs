@@ -1,0 +1,382 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wissel_bus::{
+    Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue, Envelope, Health, InboxState, Page,
+    Selection,
+};
+use wissel_identifiers::InboxName;
+
+use crate::EmbeddedBusError;
+use crate::feeder;
+use crate::inbox::{ConsumerState, Inbox};
+use crate::settler::Settler;
+use crate::shared::Shared;
+use crate::storage::records::{decode_body, encode_body, from_ms};
+use crate::storage::{Census, Storage};
+use crate::writer::{Command, Incoming, Writer};
+
+/// Where and how an [`EmbeddedBus`] keeps its messages.
+#[derive(Debug, Clone)]
+pub struct EmbeddedOptions {
+    /// The directory. Created when it does not exist; used by one bus at a time.
+    pub path: PathBuf,
+    /// How much of what is on disk is kept in memory, in bytes. 64 MiB unless told.
+    pub cache_bytes: u64,
+}
+
+/// A [`Bus`] in one directory on this machine. See the crate's page.
+///
+/// Close it with [`Bus::close`]. Dropping it closes it as well, and blocks until
+/// what was enqueued is written.
+pub struct EmbeddedBus {
+    shared: Arc<Shared>,
+    /// Taken when the bus is closed.
+    running: Mutex<Option<Running>>,
+    /// Held by the one who closes, so that others wait for it.
+    closing: tokio::sync::Mutex<()>,
+    /// Consumers' tasks and reads that are under way.
+    tasks: TaskTracker,
+    next_consumer: AtomicU64,
+}
+
+struct Running {
+    storage: Arc<Storage>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl EmbeddedOptions {
+    /// In this directory, with everything else as usual.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            cache_bytes: 64 << 20,
+        }
+    }
+}
+
+impl EmbeddedBus {
+    /// Opens the directory, or creates it, and starts the bus's two threads. Blocks
+    /// while it reads; see the crate's page for how long.
+    ///
+    /// # Errors
+    /// When another bus has the directory open, when it was written in another
+    /// format, and when it cannot be read or written.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "options are made for this call and usually nothing else"
+    )]
+    pub fn open(options: EmbeddedOptions) -> Result<Self, EmbeddedBusError> {
+        let storage = Arc::new(Storage::open(&options.path, options.cache_bytes)?);
+        let mut census = Census::take(&storage)?;
+        let inboxes: Vec<Arc<Inbox>> = std::mem::take(&mut census.inboxes)
+            .into_iter()
+            .map(|(number, counted)| Arc::new(Inbox::from_census(number, counted)))
+            .collect();
+        let by_name = inboxes
+            .iter()
+            .map(|inbox| (inbox.name.clone(), Arc::clone(inbox)))
+            .collect();
+        let shared = Arc::new(Shared::new(by_name));
+
+        let bus = Self {
+            shared: Arc::clone(&shared),
+            running: Mutex::new(Some(Running {
+                storage: Arc::clone(&storage),
+                threads: Vec::new(),
+            })),
+            closing: tokio::sync::Mutex::new(()),
+            tasks: TaskTracker::new(),
+            next_consumer: AtomicU64::new(1),
+        };
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), &census, inboxes);
+        bus.start("bus-writer", move || writer.run())?;
+        bus.start("bus-feeder", move || feeder::run(&shared, &storage))?;
+        tracing::info!(path = %options.path.display(), "embedded bus opened");
+        Ok(bus)
+    }
+
+    fn start(
+        &self,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), EmbeddedBusError> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(work)
+            .map_err(EmbeddedBusError::Thread)?;
+        if let Some(running) = self.running.lock().as_mut() {
+            running.threads.push(thread);
+        }
+        Ok(())
+    }
+
+    fn inbox(&self, name: &InboxName) -> Result<Arc<Inbox>, BusError> {
+        self.shared.check_open()?;
+        self.shared
+            .find(name)
+            .ok_or_else(|| BusError::UnknownInbox(name.clone()))
+    }
+
+    /// Puts a command in the queue and waits for its answer.
+    async fn ask<T>(
+        &self,
+        cost: u32,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, BusError> {
+        let room = self.shared.commands.reserve(cost).await;
+        let (reply, answer) = oneshot::channel();
+        room.and_then(|room| room.fill(command(reply)))
+            .map_err(|_| BusError::Closed)?;
+        answer.await.map_err(|_| self.why_unanswered())
+    }
+
+    fn why_unanswered(&self) -> BusError {
+        self.shared.check().err().unwrap_or(BusError::Closed)
+    }
+
+    /// Reads from disk where that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Storage) -> Result<T, EmbeddedBusError> + Send + 'static,
+    ) -> Result<T, BusError> {
+        let reading = {
+            let running = self.running.lock();
+            let Some(running) = running.as_ref() else {
+                return Err(BusError::Closed);
+            };
+            let storage = Arc::clone(&running.storage);
+            self.tasks.spawn_blocking(move || read(&storage))
+        };
+        match reading.await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(BusError::Closed),
+        }
+    }
+
+    /// Makes ready what the writer needs; answers what cannot be enqueued.
+    fn prepare(&self, items: Vec<Enqueue>) -> (Vec<Incoming>, Vec<Result<(), BusError>>) {
+        let mut incoming = Vec::with_capacity(items.len());
+        let mut answers = Vec::with_capacity(items.len());
+        for (position, item) in items.into_iter().enumerate() {
+            let found = self.find_each(item.inboxes);
+            answers.push(found.map(|inboxes| {
+                if !inboxes.is_empty() {
+                    let body = encode_body(&item.envelope);
+                    incoming.push(Incoming {
+                        position,
+                        envelope: as_stored(item.envelope, &body),
+                        body,
+                        inboxes,
+                    });
+                }
+            }));
+        }
+        (incoming, answers)
+    }
+
+    fn find_each(&self, names: Vec<InboxName>) -> Result<Vec<Arc<Inbox>>, BusError> {
+        let mut inboxes: Vec<Arc<Inbox>> = Vec::with_capacity(names.len());
+        for name in names {
+            let inbox = self
+                .shared
+                .find(&name)
+                .ok_or(BusError::UnknownInbox(name))?;
+            if !inboxes.iter().any(|other| other.number == inbox.number) {
+                inboxes.push(inbox);
+            }
+        }
+        Ok(inboxes)
+    }
+
+    /// Ends the consumer when its deliveries are no longer received.
+    fn watch(
+        &self,
+        inbox: Arc<Inbox>,
+        consumer: u64,
+        arrivals: mpsc::Sender<wissel_bus::Arrival>,
+        gone: CancellationToken,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = gone.cancelled() => return,
+                () = arrivals.closed() => {}
+            }
+            if inbox.detach(consumer) {
+                shared.feeds.push(&inbox);
+            }
+        });
+    }
+}
+
+#[async_trait]
+impl Bus for EmbeddedBus {
+    fn kind(&self) -> &'static str {
+        "embedded"
+    }
+
+    fn health(&self) -> Health {
+        let (ready, detail) = match (self.shared.is_closed(), self.shared.failure()) {
+            (true, _) => (false, "the bus is closed".to_owned()),
+            (false, Some(reason)) => (false, format!("the storage failed: {reason}")),
+            (false, None) => (true, "messages are written to local disk".to_owned()),
+        };
+        Health { ready, detail }
+    }
+
+    async fn open_inbox(&self, inbox: &InboxName) -> Result<(), BusError> {
+        self.shared.check_open()?;
+        if self.shared.find(inbox).is_some() {
+            return Ok(());
+        }
+        self.shared.check()?;
+        let name = inbox.clone();
+        self.ask(1, |reply| Command::OpenInbox { name, reply })
+            .await?
+    }
+
+    async fn remove_inbox(&self, inbox: &InboxName) -> Result<(), BusError> {
+        self.shared.check()?;
+        let name = inbox.clone();
+        self.ask(1, |reply| Command::RemoveInbox { name, reply })
+            .await?
+    }
+
+    async fn enqueue(&self, items: Vec<Enqueue>) -> Vec<Result<(), BusError>> {
+        let asked = items.len();
+        if let Err(error) = self.shared.check() {
+            return vec![Err(error); asked];
+        }
+        let (items, answers) = self.prepare(items);
+        if items.is_empty() {
+            return answers;
+        }
+        let cost = items.iter().map(cost_of).fold(0, u32::saturating_add);
+        let answered = self
+            .ask(cost, |reply| Command::Enqueue {
+                items,
+                answers,
+                reply,
+            })
+            .await;
+        answered.unwrap_or_else(|error| vec![Err(error); asked])
+    }
+
+    async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+        let inbox = self.inbox(inbox)?;
+        let credit = usize::from(credit.max(1));
+        let (sender, arrivals) = mpsc::channel(credit);
+        let gone = CancellationToken::new();
+        let id = self.next_consumer.fetch_add(1, Ordering::Relaxed);
+        let state = ConsumerState {
+            id,
+            credit,
+            arrivals: sender.clone(),
+            leases: std::collections::BTreeMap::new(),
+            gone: gone.clone(),
+        };
+        if inbox.attach(state, || self.shared.is_closed())? {
+            self.shared.feeds.push(&inbox);
+        }
+        self.watch(Arc::clone(&inbox), id, sender, gone);
+        let settler = Arc::new(Settler {
+            shared: Arc::clone(&self.shared),
+            inbox,
+            consumer: id,
+        });
+        Ok(Consumer { arrivals, settler })
+    }
+
+    async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError> {
+        let inbox = self.inbox(inbox)?;
+        let (mut state, first_on_disk) = inbox.inspect()?;
+        if let Some(place) = first_on_disk {
+            let number = inbox.number;
+            let first = self
+                .read(move |storage| storage.ready_slots(number, place, 1))
+                .await?;
+            let first = first.first().map(|slot| from_ms(slot.admitted_ms));
+            state.oldest = [state.oldest, first].into_iter().flatten().min();
+        }
+        Ok(state)
+    }
+
+    async fn dead_letters(
+        &self,
+        inbox: &InboxName,
+        page: Page<DeadLetterId>,
+    ) -> Result<Vec<DeadLetter>, BusError> {
+        let number = self.inbox(inbox)?.number;
+        self.read(move |storage| storage.dead_letters(number, &page))
+            .await
+    }
+
+    async fn redrive(&self, inbox: &InboxName, selection: &Selection) -> Result<u64, BusError> {
+        let inbox = self.inbox(inbox)?;
+        self.shared.check()?;
+        let selection = selection.clone();
+        self.ask(1, |reply| Command::Redrive {
+            inbox,
+            selection,
+            reply,
+        })
+        .await?
+    }
+
+    async fn close(&self) {
+        let _closing = self.closing.lock().await;
+        self.shared.close();
+        let Some(running) = self.running.lock().take() else {
+            return;
+        };
+        // Blocks while what was enqueued is written.
+        let ended = tokio::task::spawn_blocking(move || running.end());
+        self.tasks.close();
+        self.tasks.wait().await;
+        if ended.await.is_err() {
+            tracing::error!("a thread of the embedded bus panicked");
+        }
+        tracing::info!("embedded bus closed");
+    }
+}
+
+impl Drop for EmbeddedBus {
+    fn drop(&mut self) {
+        self.shared.close();
+        if let Some(running) = self.running.lock().take() {
+            running.end();
+        }
+    }
+}
+
+impl Running {
+    fn end(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the embedded bus panicked");
+            }
+        }
+    }
+}
+
+/// The envelope as it will be read from disk, so that a consumer gets the same
+/// whether it was waiting or not.
+fn as_stored(envelope: Envelope, body: &Bytes) -> Envelope {
+    decode_body(body).unwrap_or(envelope)
+}
+
+/// What an item takes of the queue's room.
+fn cost_of(item: &Incoming) -> u32 {
+    let bytes = item.body.len() + 64 * item.inboxes.len();
+    u32::try_from(bytes / 1024).map_or(u32::MAX, |units| units.saturating_add(1))
+}

@@ -1,0 +1,68 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wissel_bus::Envelope;
+
+use crate::EmbeddedBusError;
+use crate::inbox::{Inbox, Plan};
+use crate::shared::Shared;
+use crate::storage::Storage;
+use crate::storage::records::{Slot, damaged, decode_body};
+
+/// An inbox gets at most so many deliveries before it is another's turn.
+const CHUNK: usize = 256;
+
+/// Reads what waits on disk and hands it to consumers that have credit, one inbox
+/// after the other, until the bus is closed.
+pub(crate) fn run(shared: &Shared, storage: &Storage) {
+    while let Some(inbox) = shared.feeds.take() {
+        if let Err(error) = feed(shared, storage, &inbox) {
+            tracing::error!(inbox = %inbox.name, %error, "cannot read deliveries");
+            shared.fail(&error);
+        }
+    }
+}
+
+fn feed(shared: &Shared, storage: &Storage, inbox: &Arc<Inbox>) -> Result<(), EmbeddedBusError> {
+    let Some(plan) = inbox.plan(CHUNK) else {
+        return Ok(());
+    };
+    let read = storage.ready_slots(inbox.number, plan.from, plan.limit)?;
+    if read.len() < plan.limit && !inbox.is_removed() {
+        return Err(damaged(
+            "ready",
+            "a slot for each delivery that was counted",
+        ));
+    }
+    let deliveries = match with_messages(storage, &plan, &read) {
+        Ok(deliveries) => deliveries,
+        // A removed inbox loses its messages while it is read.
+        Err(_) if inbox.is_removed() => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if inbox.fed(&read, &deliveries) {
+        shared.feeds.push(inbox);
+    }
+    Ok(())
+}
+
+/// Adds the messages to the slots: to all, or to the first when they are large.
+fn with_messages(
+    storage: &Storage,
+    plan: &Plan,
+    read: &[Slot],
+) -> Result<Vec<(Slot, Envelope)>, EmbeddedBusError> {
+    let slots: Vec<Slot> = plan.at_hand.iter().chain(read).copied().collect();
+    let messages: Vec<u64> = slots.iter().map(|slot| slot.message).collect();
+    let bodies = storage.bodies(&messages)?;
+    slots
+        .into_iter()
+        .zip(bodies)
+        .map(|(slot, body)| Ok((slot, envelope_of(body)?)))
+        .collect()
+}
+
+fn envelope_of(body: Option<Bytes>) -> Result<Envelope, EmbeddedBusError> {
+    let body = body.ok_or(damaged("messages", "a message for each delivery"))?;
+    decode_body(&body)
+}

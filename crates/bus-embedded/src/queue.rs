@@ -1,0 +1,184 @@
+//! The two queues inside the bus: commands for the writer, inboxes for the feeder.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{MutexGuard, Semaphore};
+
+use crate::inbox::Inbox;
+use crate::writer::Command;
+
+/// What waits for the writer costs at most this much; callers wait for room.
+/// A unit is about 1 KiB.
+const ROOM: u32 = 64 << 10;
+
+/// The writer takes about this much at a time, and one command at least.
+const TAKE: u32 = 16 << 10;
+
+/// Commands on their way to the writer, in the order of the calls.
+pub(crate) struct CommandQueue {
+    /// Callers that wait for room wait in line, so that calls keep their order.
+    turn: tokio::sync::Mutex<()>,
+    room: Semaphore,
+    commands: Mutex<Commands>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Commands {
+    waiting: VecDeque<(Command, u32)>,
+    closed: bool,
+}
+
+/// What the writer has to do next.
+pub(crate) struct Taken {
+    pub(crate) commands: Vec<Command>,
+    /// The room that they take until [`CommandQueue::done`].
+    pub(crate) cost: u32,
+    /// Nothing more comes.
+    pub(crate) ended: bool,
+}
+
+/// Room for one command, and the next place in line.
+pub(crate) struct Room<'a> {
+    queue: &'a CommandQueue,
+    permit: tokio::sync::SemaphorePermit<'a>,
+    cost: u32,
+    _turn: MutexGuard<'a, ()>,
+}
+
+/// The queue was closed.
+#[derive(Debug)]
+pub(crate) struct QueueClosed;
+
+impl CommandQueue {
+    pub(crate) fn new() -> Self {
+        Self {
+            turn: tokio::sync::Mutex::new(()),
+            room: Semaphore::new(ROOM as usize),
+            commands: Mutex::default(),
+            arrived: Condvar::new(),
+        }
+    }
+
+    /// Waits for room. What is larger than the queue has room when it is alone.
+    pub(crate) async fn reserve(&self, cost: u32) -> Result<Room<'_>, QueueClosed> {
+        let cost = cost.clamp(1, ROOM);
+        let turn = self.turn.lock().await;
+        let permit = self
+            .room
+            .acquire_many(cost)
+            .await
+            .map_err(|_| QueueClosed)?;
+        Ok(Room {
+            queue: self,
+            permit,
+            cost,
+            _turn: turn,
+        })
+    }
+
+    /// Takes nothing more; what is in the queue is still to be done.
+    pub(crate) fn close(&self) {
+        self.room.close();
+        self.commands.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    /// What to do next; nothing when `until` has passed.
+    pub(crate) fn take(&self, until: Option<Instant>) -> Taken {
+        let mut queue = self.commands.lock();
+        while queue.waiting.is_empty() && !queue.closed {
+            match until {
+                None => self.arrived.wait(&mut queue),
+                Some(until) => {
+                    if self.arrived.wait_until(&mut queue, until).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        let mut taken = Taken {
+            commands: Vec::new(),
+            cost: 0,
+            ended: false,
+        };
+        while taken.cost < TAKE
+            && let Some((command, cost)) = queue.waiting.pop_front()
+        {
+            taken.commands.push(command);
+            taken.cost += cost;
+        }
+        taken.ended = queue.closed && queue.waiting.is_empty();
+        taken
+    }
+
+    /// Makes the room free that what was taken needed.
+    pub(crate) fn done(&self, cost: u32) {
+        self.room.add_permits(cost as usize);
+    }
+}
+
+impl Room<'_> {
+    /// Puts the command in the queue.
+    pub(crate) fn fill(self, command: Command) -> Result<(), QueueClosed> {
+        let mut commands = self.queue.commands.lock();
+        if commands.closed {
+            return Err(QueueClosed);
+        }
+        commands.waiting.push_back((command, self.cost));
+        drop(commands);
+        // The writer gives it back.
+        self.permit.forget();
+        self.queue.arrived.notify_one();
+        Ok(())
+    }
+}
+
+/// Inboxes that have something to hand out. Each is in it at most once.
+#[derive(Default)]
+pub(crate) struct FeedQueue {
+    inboxes: Mutex<Feeds>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Feeds {
+    waiting: VecDeque<Arc<Inbox>>,
+    closed: bool,
+}
+
+impl FeedQueue {
+    pub(crate) fn push(&self, inbox: &Arc<Inbox>) {
+        let mut feeds = self.inboxes.lock();
+        if !feeds.closed {
+            feeds.waiting.push_back(Arc::clone(inbox));
+            drop(feeds);
+            self.arrived.notify_one();
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        let mut feeds = self.inboxes.lock();
+        feeds.closed = true;
+        feeds.waiting.clear();
+        drop(feeds);
+        self.arrived.notify_one();
+    }
+
+    /// The next; none when the queue was closed.
+    pub(crate) fn take(&self) -> Option<Arc<Inbox>> {
+        let mut feeds = self.inboxes.lock();
+        loop {
+            if let Some(inbox) = feeds.waiting.pop_front() {
+                return Some(inbox);
+            }
+            if feeds.closed {
+                return None;
+            }
+            self.arrived.wait(&mut feeds);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use fjall::Guard;
+
+use super::Writer;
+use super::pending::Pending;
+use crate::EmbeddedBusError;
+use crate::inbox::Inbox;
+use crate::storage::Storage;
+use crate::storage::records::{DelayedKey, Slot, to_ms};
+
+/// So many come back at a time; then it is the turn of what was asked meanwhile.
+const CHUNK: usize = 1024;
+
+/// What is known of the retries that wait on disk, in the order of their moment.
+pub(crate) struct Delays {
+    /// None is due before.
+    floor_ms: u64,
+    next_due_ms: Option<u64>,
+}
+
+impl Delays {
+    pub(crate) fn starting(next_due_ms: Option<u64>) -> Self {
+        Self {
+            floor_ms: next_due_ms.unwrap_or_default(),
+            next_due_ms,
+        }
+    }
+
+    /// Where a delivery waits that is to come after so long.
+    pub(crate) fn key(&mut self, after: Duration, inbox: u32, place: u64) -> DelayedKey {
+        let after_ms = u64::try_from(after.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        // The moment is cut to a millisecond, and it must not come too early.
+        let due_ms = to_ms(SystemTime::now())
+            .saturating_add(after_ms)
+            .saturating_add(1)
+            .max(self.floor_ms);
+        self.next_due_ms = Some(self.next_due_ms.map_or(due_ms, |next| next.min(due_ms)));
+        DelayedKey {
+            due_ms,
+            inbox,
+            place,
+        }
+    }
+
+    /// When the next is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let wait_ms = self.next_due_ms?.saturating_sub(to_ms(SystemTime::now()));
+        // Looks again every hour at least, as clocks may be set.
+        let wait = Duration::from_millis(wait_ms).min(Duration::from_secs(3600));
+        Some(Instant::now() + wait)
+    }
+
+    fn is_due(&self, now_ms: u64) -> bool {
+        self.next_due_ms.is_some_and(|due| due <= now_ms)
+    }
+
+    /// The first that are due, and notes when the next one is.
+    fn take_due(
+        &mut self,
+        storage: &Storage,
+        now_ms: u64,
+    ) -> Result<Vec<(DelayedKey, Slot)>, EmbeddedBusError> {
+        let floor = DelayedKey {
+            due_ms: self.floor_ms,
+            inbox: 0,
+            place: 0,
+        };
+        let mut due = Vec::new();
+        self.next_due_ms = None;
+        for entry in storage
+            .delayed
+            .range(floor.encode()..)
+            .map(Guard::into_inner)
+        {
+            let (key, value) = entry?;
+            let key = DelayedKey::decode(&key)?;
+            if key.due_ms > now_ms || due.len() == CHUNK {
+                self.next_due_ms = Some(key.due_ms);
+                break;
+            }
+            self.floor_ms = key.due_ms;
+            due.push((key, Slot::decode(key.place, &value)?));
+        }
+        Ok(due)
+    }
+}
+
+impl Writer {
+    /// Puts deliveries whose retry is due at the end of their inbox. That need not
+    /// be durable: if it is lost, they are still waiting, and due.
+    pub(super) fn bring_back_due(&mut self) {
+        let now_ms = to_ms(SystemTime::now());
+        if !self.delays.is_due(now_ms) || self.shared.failure().is_some() {
+            return;
+        }
+        let due = match self.delays.take_due(&self.storage, now_ms) {
+            Ok(due) => due,
+            Err(error) => return self.shared.fail(&error),
+        };
+        let mut pending = Pending::new(&self.storage);
+        let mut came_back: Vec<(Arc<Inbox>, Slot)> = Vec::new();
+        for (key, slot) in due {
+            pending.remove(&self.storage.delayed, &key.encode());
+            let Some(inbox) = self.by_number.get(&key.inbox) else {
+                // Its inbox was removed.
+                pending.finish(&self.storage, &slot);
+                continue;
+            };
+            let place = self.places.next();
+            pending.arrive(&self.storage, inbox, Slot { place, ..slot }, None);
+            came_back.push((Arc::clone(inbox), slot));
+        }
+        let committed = pending.commit(&self.storage);
+        let outcome = self.note(committed.outcome, false, committed.wrote);
+        if outcome.is_ok() {
+            for (inbox, slot) in came_back {
+                inbox.retry_due(&slot);
+            }
+        }
+        committed.effects.tell(&self.shared, outcome.as_ref().err());
+    }
+}

@@ -1,0 +1,201 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use wissel_bus::{BusError, Selection};
+
+use super::Writer;
+use super::pending::Pending;
+use crate::EmbeddedBusError;
+use crate::inbox::Inbox;
+use crate::storage::Storage;
+use crate::storage::records::{DeadKey, Slot, decode_dead, ready_key};
+
+/// So much is done at a time; then it is the turn of what was asked meanwhile.
+const CHUNK: usize = 1024;
+
+/// Work that may be too long for one go.
+pub(crate) enum Job {
+    /// Removes what is left of an inbox that was removed. What waits for a retry
+    /// goes when that is due.
+    Purge { inbox: u32, from: u64 },
+    /// Puts dead letters back.
+    Redrive {
+        inbox: Arc<Inbox>,
+        source: Source,
+        redriven: u64,
+        reply: oneshot::Sender<Result<u64, BusError>>,
+    },
+}
+
+/// Which dead letters.
+pub(crate) enum Source {
+    /// Those behind the one and up to the other.
+    Range {
+        after: Option<DeadKey>,
+        last: Option<DeadKey>,
+    },
+    Named(BTreeSet<DeadKey>),
+}
+
+type DeadEntry = (DeadKey, fjall::UserValue);
+
+impl Job {
+    pub(super) fn purge(inbox: u32) -> Self {
+        Self::Purge { inbox, from: 0 }
+    }
+
+    pub(super) fn redrive(
+        storage: &Storage,
+        inbox: Arc<Inbox>,
+        selection: &Selection,
+        reply: oneshot::Sender<Result<u64, BusError>>,
+    ) -> Result<Self, EmbeddedBusError> {
+        let source = match selection {
+            Selection::All => Source::Range {
+                after: None,
+                last: storage.youngest_dead(inbox.number)?,
+            },
+            Selection::These(ids) => Source::Named(
+                ids.iter()
+                    .filter_map(|id| DeadKey::from_id(inbox.number, id))
+                    .collect(),
+            ),
+        };
+        Ok(Self::Redrive {
+            inbox,
+            source,
+            redriven: 0,
+            reply,
+        })
+    }
+}
+
+impl Source {
+    /// The next to redrive, and whether there may be more.
+    fn next(
+        &mut self,
+        storage: &Storage,
+        inbox: u32,
+    ) -> Result<(Vec<DeadEntry>, bool), EmbeddedBusError> {
+        match self {
+            Self::Range { last: None, .. } => Ok((Vec::new(), false)),
+            Self::Range {
+                after,
+                last: Some(last),
+            } => {
+                let mut entries = storage.dead_entries(inbox, *after, CHUNK)?;
+                let more = entries.len() == CHUNK;
+                entries.retain(|(key, _)| key <= last);
+                *after = entries.last().map(|(key, _)| *key);
+                let more = more && after.is_some_and(|key| key < *last);
+                Ok((entries, more))
+            }
+            Self::Named(keys) => {
+                let mut entries = Vec::new();
+                for _ in 0..CHUNK {
+                    let Some(key) = keys.pop_first() else { break };
+                    if let Some(value) = storage.dead.get(key.encode())? {
+                        entries.push((key, value));
+                    }
+                }
+                Ok((entries, !keys.is_empty()))
+            }
+        }
+    }
+}
+
+impl Writer {
+    /// Does a part of the first job; when there is more, it joins the line again.
+    pub(super) fn work_on_job(&mut self) {
+        match self.jobs.pop_front() {
+            None => {}
+            Some(Job::Purge { inbox, from }) => match self.purge(inbox, from) {
+                Ok(Some(from)) => self.jobs.push_back(Job::Purge { inbox, from }),
+                Ok(None) => {}
+                // The next start finds what is left.
+                Err(error) => self.shared.fail(&error),
+            },
+            Some(Job::Redrive {
+                inbox,
+                mut source,
+                redriven,
+                reply,
+            }) => match self.redrive(&inbox, &mut source) {
+                Ok((count, more)) => {
+                    let redriven = redriven + count;
+                    if more {
+                        self.jobs.push_back(Job::Redrive {
+                            inbox,
+                            source,
+                            redriven,
+                            reply,
+                        });
+                    } else {
+                        let _ = reply.send(Ok(redriven));
+                    }
+                }
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                }
+            },
+        }
+    }
+
+    /// From which place to go on; none when nothing is left.
+    fn purge(&mut self, inbox: u32, from: u64) -> Result<Option<u64>, EmbeddedBusError> {
+        let slots = self.storage.ready_slots(inbox, from, CHUNK)?;
+        let mut pending = Pending::new(&self.storage);
+        for slot in &slots {
+            let key = ready_key(inbox, slot.place);
+            pending.remove(&self.storage.ready, &key);
+            pending.finish(&self.storage, slot);
+        }
+        let mut go_on = slots.last().map(|slot| slot.place + 1);
+        if slots.is_empty() {
+            let dead = self.storage.dead_entries(inbox, None, CHUNK)?;
+            for (key, value) in &dead {
+                let (slot, _) = decode_dead(value)?;
+                pending.remove(&self.storage.dead, &key.encode());
+                pending.finish(&self.storage, &slot);
+            }
+            go_on = (dead.len() == CHUNK).then_some(from);
+        }
+        let committed = pending.commit(&self.storage);
+        committed.outcome?;
+        Ok(go_on)
+    }
+
+    /// How many it put back, and whether there may be more.
+    fn redrive(
+        &mut self,
+        inbox: &Arc<Inbox>,
+        source: &mut Source,
+    ) -> Result<(u64, bool), BusError> {
+        if inbox.is_removed() {
+            return Err(BusError::UnknownInbox(inbox.name.clone()));
+        }
+        let next = source.next(&self.storage, inbox.number);
+        let (entries, more) = next.inspect_err(|error| self.shared.fail(error))?;
+        let mut pending = Pending::new(&self.storage);
+        pending.make_durable();
+        for (key, value) in &entries {
+            let decoded = decode_dead(value);
+            let (slot, _) = decoded.inspect_err(|error| self.shared.fail(error))?;
+            let again = Slot {
+                place: self.places.next(),
+                attempt: 1,
+                requeued: true,
+                ..slot
+            };
+            pending.remove(&self.storage.dead, &key.encode());
+            pending.arrive(&self.storage, inbox, again, None);
+        }
+        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let committed = pending.commit(&self.storage);
+        self.note(committed.outcome, true, committed.wrote)?;
+        inbox.redriven(count);
+        committed.effects.tell(&self.shared, None);
+        Ok((count, more))
+    }
+}

@@ -1,0 +1,295 @@
+//! The one thread that writes. Everything that reaches it while it writes is
+//! written together next, with one fdatasync; what comes alone waits for nothing.
+
+mod delays;
+mod jobs;
+mod pending;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fjall::PersistMode;
+use tokio::sync::oneshot;
+use wissel_bus::{BusError, Envelope, Selection};
+use wissel_identifiers::InboxName;
+
+use crate::EmbeddedBusError;
+use crate::inbox::{Inbox, Settled};
+use crate::shared::Shared;
+use crate::storage::{Census, Storage};
+use delays::Delays;
+use jobs::Job;
+use pending::Pending;
+
+/// What the writer is asked to do.
+pub(crate) enum Command {
+    /// `answers` has one for each item of the call; those of `items` are still to
+    /// be had.
+    Enqueue {
+        items: Vec<Incoming>,
+        answers: Vec<Result<(), BusError>>,
+        reply: oneshot::Sender<Vec<Result<(), BusError>>>,
+    },
+    /// Of one consumer. The reply comes when it is durable.
+    Settle {
+        inbox: Arc<Inbox>,
+        consumer: u64,
+        settled: Vec<Settled>,
+        reply: Option<oneshot::Sender<Result<(), BusError>>>,
+    },
+    OpenInbox {
+        name: InboxName,
+        reply: oneshot::Sender<Result<(), BusError>>,
+    },
+    RemoveInbox {
+        name: InboxName,
+        reply: oneshot::Sender<Result<(), BusError>>,
+    },
+    Redrive {
+        inbox: Arc<Inbox>,
+        selection: Selection,
+        reply: oneshot::Sender<Result<u64, BusError>>,
+    },
+}
+
+/// A message to be enqueued.
+pub(crate) struct Incoming {
+    /// Where its answer goes.
+    pub(crate) position: usize,
+    /// As it is on disk.
+    pub(crate) body: Bytes,
+    /// As it is handed out; its event is a part of the body.
+    pub(crate) envelope: Envelope,
+    /// At least one, each once.
+    pub(crate) inboxes: Vec<Arc<Inbox>>,
+}
+
+/// Acknowledgements are durable after this time at the latest, also when nothing
+/// else is written.
+const SYNC_WITHIN: Duration = Duration::from_secs(1);
+
+/// Gives places, each once.
+pub(crate) struct Places(u64);
+
+impl Places {
+    fn next(&mut self) -> u64 {
+        let place = self.0;
+        self.0 += 1;
+        place
+    }
+}
+
+/// The state of the writing thread.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    storage: Arc<Storage>,
+    by_number: HashMap<u32, Arc<Inbox>>,
+    places: Places,
+    next_inbox: u32,
+    delays: Delays,
+    jobs: VecDeque<Job>,
+    /// Since when something is written and not synced.
+    unsynced_since: Option<Instant>,
+}
+
+impl Writer {
+    /// `inboxes` are those of the census.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        storage: Arc<Storage>,
+        census: &Census,
+        inboxes: Vec<Arc<Inbox>>,
+    ) -> Self {
+        Self {
+            shared,
+            storage,
+            by_number: inboxes
+                .into_iter()
+                .map(|inbox| (inbox.number, inbox))
+                .collect(),
+            places: Places(census.next_place),
+            next_inbox: census.next_inbox,
+            delays: Delays::starting(census.next_due_ms),
+            jobs: census.removed.iter().map(|&n| Job::purge(n)).collect(),
+            unsynced_since: None,
+        }
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        loop {
+            let until = self.next_wake();
+            let taken = self.shared.commands.take(until);
+            self.bring_back_due();
+            for command in self.group(taken.commands) {
+                self.carry_out(command);
+            }
+            self.shared.commands.done(taken.cost);
+            if taken.ended {
+                break;
+            }
+            self.work_on_job();
+            self.sync_if_late();
+        }
+        if self.unsynced_since.is_some() {
+            self.sync();
+        }
+    }
+
+    /// When there is something to do without being asked.
+    fn next_wake(&self) -> Option<Instant> {
+        if !self.jobs.is_empty() {
+            return Some(Instant::now());
+        }
+        if self.shared.failure().is_some() {
+            return None;
+        }
+        let sync_at = self.unsynced_since.map(|since| since + SYNC_WITHIN);
+        [sync_at, self.delays.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Writes enqueues and settlements together; gives back what has to be done
+    /// one at a time, with what came before it already written.
+    fn group(&mut self, commands: Vec<Command>) -> Vec<Command> {
+        let mut apart = Vec::new();
+        let mut pending = Pending::new(&self.storage);
+        for command in commands {
+            match command {
+                Command::Enqueue {
+                    items,
+                    answers,
+                    reply,
+                } => {
+                    pending.enqueue(&self.storage, &mut self.places, items, answers, reply);
+                }
+                Command::Settle {
+                    inbox,
+                    consumer,
+                    settled,
+                    reply,
+                } => {
+                    let (places, delays) = (&mut self.places, &mut self.delays);
+                    for one in &settled {
+                        pending.settle(&self.storage, places, delays, inbox.number, one);
+                    }
+                    pending.settled(inbox, consumer, settled, reply);
+                }
+                other => apart.push(other),
+            }
+        }
+        self.write(pending);
+        apart
+    }
+
+    /// Writes what is pending and tells everyone.
+    fn write(&mut self, pending: Pending) {
+        let durable = pending.must_be_durable();
+        let prepared = pending.commit(&self.storage);
+        let outcome = self.note(prepared.outcome, durable, prepared.wrote);
+        prepared.effects.tell(&self.shared, outcome.as_ref().err());
+    }
+
+    /// Notes that something was written, or could not be.
+    fn note(
+        &mut self,
+        outcome: Result<(), EmbeddedBusError>,
+        durable: bool,
+        wrote: bool,
+    ) -> Result<(), BusError> {
+        match outcome {
+            Ok(()) => {
+                if durable {
+                    self.unsynced_since = None;
+                } else if wrote {
+                    self.unsynced_since.get_or_insert_with(Instant::now);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.shared.fail(&error);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        // A caller that no longer listens is no reason to stop.
+        match command {
+            Command::OpenInbox { name, reply } => {
+                let _ = reply.send(self.open_inbox(&name));
+            }
+            Command::RemoveInbox { name, reply } => {
+                let _ = reply.send(self.remove_inbox(&name));
+            }
+            Command::Redrive {
+                inbox,
+                selection,
+                reply,
+            } => match Job::redrive(&self.storage, inbox, &selection, reply) {
+                Ok(job) => self.jobs.push_back(job),
+                Err(error) => self.shared.fail(&error),
+            },
+            Command::Enqueue { .. } | Command::Settle { .. } => {
+                debug_assert!(false, "these are written together");
+            }
+        }
+    }
+
+    fn open_inbox(&mut self, name: &InboxName) -> Result<(), BusError> {
+        if self.shared.find(name).is_some() {
+            return Ok(());
+        }
+        let number = self.next_inbox;
+        let next = number.checked_add(1).ok_or_else(|| BusError::Storage {
+            reason: "every inbox number was used".to_owned(),
+        })?;
+        let mut batch = self.storage.batch();
+        let value = number.to_be_bytes();
+        batch.insert(&self.storage.inboxes, name.as_str(), value);
+        batch.insert(&self.storage.meta, "next_inbox", next.to_be_bytes());
+        let outcome = self.storage.commit(batch, PersistMode::SyncData);
+        self.note(outcome, true, true)?;
+
+        self.next_inbox = next;
+        let inbox = Arc::new(Inbox::new(name.clone(), number));
+        self.by_number.insert(number, Arc::clone(&inbox));
+        self.shared.insert(&inbox);
+        Ok(())
+    }
+
+    fn remove_inbox(&mut self, name: &InboxName) -> Result<(), BusError> {
+        let Some(inbox) = self.shared.find(name) else {
+            return Ok(());
+        };
+        let mut batch = self.storage.batch();
+        batch.remove(&self.storage.inboxes, name.as_str());
+        let outcome = self.storage.commit(batch, PersistMode::SyncData);
+        self.note(outcome, true, true)?;
+
+        self.shared.forget(name);
+        self.by_number.remove(&inbox.number);
+        inbox.remove();
+        self.jobs.push_back(Job::purge(inbox.number));
+        Ok(())
+    }
+
+    fn sync_if_late(&mut self) {
+        if let Some(since) = self.unsynced_since
+            && since.elapsed() >= SYNC_WITHIN
+        {
+            self.sync();
+        }
+    }
+
+    fn sync(&mut self) {
+        self.unsynced_since = None;
+        if let Err(error) = self.storage.sync() {
+            self.shared.fail(&error);
+        }
+    }
+}

@@ -1,0 +1,300 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use fjall::{OwnedWriteBatch, PersistMode};
+use tokio::sync::oneshot;
+use wissel_bus::{BusError, Envelope};
+
+use super::delays::Delays;
+use super::{Incoming, Places};
+use crate::EmbeddedBusError;
+use crate::inbox::{Inbox, Outcome, Settled};
+use crate::shared::Shared;
+use crate::storage::Storage;
+use crate::storage::records::{DeadKey, Slot, encode_dead, message_key, ready_key, to_ms};
+
+/// What is about to be written in one go, and who is to be told.
+pub(crate) struct Pending {
+    batch: OwnedWriteBatch,
+    must_be_durable: bool,
+    /// How many inboxes are left to each message of several that one of them is
+    /// done with.
+    shares: HashMap<u64, u32>,
+    /// Why it cannot be written.
+    failure: Option<EmbeddedBusError>,
+    effects: Effects,
+}
+
+/// What happens once it is written.
+#[derive(Default)]
+pub(crate) struct Effects {
+    arrivals: Vec<Arrived>,
+    enqueues: Vec<Enqueued>,
+    settlements: Vec<Settlements>,
+}
+
+/// A delivery that came into an inbox. With its message when that is at hand.
+struct Arrived {
+    inbox: Arc<Inbox>,
+    slot: Slot,
+    envelope: Option<Envelope>,
+}
+
+struct Enqueued {
+    positions: Vec<usize>,
+    answers: Vec<Result<(), BusError>>,
+    reply: oneshot::Sender<Vec<Result<(), BusError>>>,
+}
+
+struct Settlements {
+    inbox: Arc<Inbox>,
+    consumer: u64,
+    settled: Vec<Settled>,
+    reply: Option<oneshot::Sender<Result<(), BusError>>>,
+}
+
+/// What came of a commit.
+pub(crate) struct Committed {
+    pub(crate) outcome: Result<(), EmbeddedBusError>,
+    /// False when there was nothing to write.
+    pub(crate) wrote: bool,
+    pub(crate) effects: Effects,
+}
+
+impl Pending {
+    pub(crate) fn new(storage: &Storage) -> Self {
+        Self {
+            batch: storage.batch(),
+            must_be_durable: false,
+            shares: HashMap::new(),
+            failure: None,
+            effects: Effects::default(),
+        }
+    }
+
+    pub(crate) fn must_be_durable(&self) -> bool {
+        self.must_be_durable
+    }
+
+    /// What is added must be on the disk when its caller is answered.
+    pub(crate) fn make_durable(&mut self) {
+        self.must_be_durable = true;
+    }
+
+    /// Adds the items of one call.
+    pub(crate) fn enqueue(
+        &mut self,
+        storage: &Storage,
+        places: &mut Places,
+        items: Vec<Incoming>,
+        mut answers: Vec<Result<(), BusError>>,
+        reply: oneshot::Sender<Vec<Result<(), BusError>>>,
+    ) {
+        let mut positions = Vec::with_capacity(items.len());
+        for item in items {
+            if let Some(gone) = item.inboxes.iter().find(|inbox| inbox.is_removed()) {
+                answers[item.position] = Err(BusError::UnknownInbox(gone.name.clone()));
+                continue;
+            }
+            positions.push(item.position);
+            self.enqueue_one(storage, item, places.next());
+        }
+        self.must_be_durable |= !positions.is_empty();
+        self.effects.enqueues.push(Enqueued {
+            positions,
+            answers,
+            reply,
+        });
+    }
+
+    fn enqueue_one(&mut self, storage: &Storage, item: Incoming, place: u64) {
+        let slot = Slot {
+            place,
+            message: place,
+            admitted_ms: to_ms(item.envelope.admitted_at),
+            attempt: 1,
+            shared: item.inboxes.len() > 1,
+            requeued: false,
+        };
+        let key = message_key(slot.message);
+        self.batch.insert(&storage.messages, key, item.body);
+        if slot.shared {
+            let count = u32::try_from(item.inboxes.len()).unwrap_or(u32::MAX);
+            self.batch.insert(&storage.shares, key, count.to_be_bytes());
+        }
+        for inbox in item.inboxes {
+            self.arrive(storage, &inbox, slot, Some(item.envelope.clone()));
+        }
+    }
+
+    /// Puts a delivery at its place in the inbox.
+    pub(crate) fn arrive(
+        &mut self,
+        storage: &Storage,
+        inbox: &Arc<Inbox>,
+        slot: Slot,
+        envelope: Option<Envelope>,
+    ) {
+        let key = ready_key(inbox.number, slot.place);
+        self.batch.insert(&storage.ready, key, slot.encode());
+        self.effects.arrivals.push(Arrived {
+            inbox: Arc::clone(inbox),
+            slot,
+            envelope,
+        });
+    }
+
+    /// Adds what becomes of a delivery.
+    pub(crate) fn settle(
+        &mut self,
+        storage: &Storage,
+        places: &mut Places,
+        delays: &mut Delays,
+        inbox: u32,
+        settled: &Settled,
+    ) {
+        let slot = settled.slot;
+        self.batch
+            .remove(&storage.ready, ready_key(inbox, slot.place));
+        match &settled.outcome {
+            Outcome::Done => self.finish(storage, &slot),
+            Outcome::Retry(after) => {
+                let again = Slot {
+                    attempt: slot.attempt.saturating_add(1),
+                    requeued: true,
+                    ..slot
+                };
+                let key = delays.key(*after, inbox, slot.place);
+                self.batch
+                    .insert(&storage.delayed, key.encode(), again.encode());
+                self.must_be_durable = true;
+            }
+            Outcome::Dead(reason) => {
+                let key = DeadKey {
+                    inbox,
+                    died_ms: to_ms(SystemTime::now()),
+                    number: places.next(),
+                };
+                let value = encode_dead(&slot, reason);
+                self.batch.insert(&storage.dead, key.encode(), value);
+                self.must_be_durable = true;
+            }
+        }
+    }
+
+    /// Tells, when it is written, whom the settlements of one call concern.
+    pub(crate) fn settled(
+        &mut self,
+        inbox: Arc<Inbox>,
+        consumer: u64,
+        settled: Vec<Settled>,
+        reply: Option<oneshot::Sender<Result<(), BusError>>>,
+    ) {
+        self.effects.settlements.push(Settlements {
+            inbox,
+            consumer,
+            settled,
+            reply,
+        });
+    }
+
+    /// One inbox is done with a message; the last one takes it away.
+    pub(crate) fn finish(&mut self, storage: &Storage, slot: &Slot) {
+        let key = message_key(slot.message);
+        if !slot.shared {
+            self.batch.remove(&storage.messages, key);
+            return;
+        }
+        let left = match self.shares.get(&slot.message) {
+            Some(left) => *left,
+            None => match storage.shares_left(slot.message) {
+                Ok(left) => left,
+                Err(error) => {
+                    self.failure.get_or_insert(error);
+                    return;
+                }
+            },
+        };
+        self.shares.insert(slot.message, left.saturating_sub(1));
+    }
+
+    /// Removes something that is not a delivery's own business.
+    pub(crate) fn remove(&mut self, keyspace: &fjall::Keyspace, key: &[u8]) {
+        self.batch.remove(keyspace, key);
+    }
+
+    /// Writes it.
+    pub(crate) fn commit(mut self, storage: &Storage) -> Committed {
+        for (message, left) in self.shares.drain() {
+            let key = message_key(message);
+            if left == 0 {
+                self.batch.remove(&storage.messages, key);
+                self.batch.remove(&storage.shares, key);
+            } else {
+                self.batch.insert(&storage.shares, key, left.to_be_bytes());
+            }
+        }
+        let wrote = !self.batch.is_empty();
+        let persist = if self.must_be_durable {
+            PersistMode::SyncData
+        } else {
+            PersistMode::Buffer
+        };
+        let outcome = match self.failure {
+            Some(error) => Err(error),
+            None => storage.commit(self.batch, persist),
+        };
+        Committed {
+            outcome,
+            wrote,
+            effects: self.effects,
+        }
+    }
+}
+
+impl Effects {
+    /// Tells everyone, with the error when nothing was written.
+    pub(crate) fn tell(self, shared: &Shared, error: Option<&BusError>) {
+        if error.is_none() {
+            hand_over(shared, self.arrivals);
+        }
+        for mut enqueued in self.enqueues {
+            if let Some(error) = error {
+                for position in enqueued.positions {
+                    enqueued.answers[position] = Err(error.clone());
+                }
+            }
+            // A caller that no longer listens is no reason to stop.
+            let _ = enqueued.reply.send(enqueued.answers);
+        }
+        for settlements in self.settlements {
+            let Some(reply) = settlements.reply else {
+                continue;
+            };
+            let inbox = &settlements.inbox;
+            let mut call_feeder = false;
+            for settled in &settlements.settled {
+                call_feeder |= inbox.settled(settlements.consumer, settled, error.is_none());
+            }
+            if call_feeder {
+                shared.feeds.push(inbox);
+            }
+            let _ = reply.send(error.cloned().map_or(Ok(()), Err));
+        }
+    }
+}
+
+/// Gives each inbox its deliveries, in their order, taking its lock once.
+fn hand_over(shared: &Shared, mut arrivals: Vec<Arrived>) {
+    arrivals.sort_by_key(|arrived| arrived.inbox.number);
+    for of_one_inbox in arrivals.chunk_by(|a, b| a.inbox.number == b.inbox.number) {
+        let inbox = &of_one_inbox[0].inbox;
+        let deliveries = of_one_inbox
+            .iter()
+            .map(|arrived| (arrived.slot, arrived.envelope.as_ref()));
+        if inbox.arrive(deliveries) {
+            shared.feeds.push(inbox);
+        }
+    }
+}
