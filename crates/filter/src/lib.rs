@@ -12,13 +12,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod condition;
+
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use wissel_message::{EventView, check_attribute_name};
+use wissel_message::{EventView, check_attribute_name, show_attribute_name};
+
+pub use condition::{Condition, Dialect};
 
 /// A condition on the attributes of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Filter {
@@ -49,11 +54,11 @@ pub enum FilterError {
         max: usize,
     },
     /// Not the name of an attribute.
-    #[error("{dialect}: attribute {name:?} has {fault}; expected {expected}")]
+    #[error("{dialect}: {name} has {fault}; expected {expected}")]
     Name {
         /// The filter's dialect.
         dialect: &'static str,
-        /// The name.
+        /// Its place, such as `attributes[0]`: the name itself may be anything.
         name: String,
         /// What is wrong with it.
         fault: String,
@@ -61,11 +66,11 @@ pub enum FilterError {
         expected: &'static str,
     },
     /// The value to compare with is empty.
-    #[error("{dialect}: attribute {name:?} is compared with an empty value; expected one")]
+    #[error("{dialect}: {name} is compared with an empty value; expected one")]
     EmptyValue {
         /// The filter's dialect.
         dialect: &'static str,
-        /// The attribute.
+        /// The attribute; its place when the name may be personal.
         name: String,
     },
 }
@@ -79,10 +84,8 @@ impl Filter {
     /// # Errors
     /// The first fault found.
     pub fn check(&self) -> Result<(), FilterError> {
-        let (dialect, values) = match self {
-            Self::Exact(values) => ("exact", values),
-            Self::Prefix(values) => ("prefix", values),
-        };
+        let (dialect, values) = self.parts();
+        let dialect = dialect.name();
         if values.is_empty() {
             return Err(FilterError::Empty { dialect });
         }
@@ -94,11 +97,12 @@ impl Filter {
                 max,
             });
         }
-        for (name, value) in values {
+        for (place, (name, value)) in values.iter().enumerate() {
+            let shown = || show_attribute_name(name, place).into_owned();
             if let Err((fault, expected)) = check_attribute_name(name) {
                 return Err(FilterError::Name {
                     dialect,
-                    name: name.clone(),
+                    name: shown(),
                     fault,
                     expected,
                 });
@@ -106,7 +110,7 @@ impl Filter {
             if value.is_empty() {
                 return Err(FilterError::EmptyValue {
                     dialect,
-                    name: name.clone(),
+                    name: shown(),
                 });
             }
         }
@@ -117,23 +121,32 @@ impl Filter {
     /// canonical string encoding, with regard to case.
     #[must_use]
     pub fn matches(&self, event: &EventView) -> bool {
+        let (dialect, values) = self.parts();
+        values
+            .iter()
+            .all(|(name, wanted)| dialect.holds(event, name, wanted))
+    }
+
+    /// The filter's dialect, and the values wanted by attribute.
+    #[must_use]
+    pub fn parts(&self) -> (Dialect, &BTreeMap<String, String>) {
         match self {
-            Self::Exact(values) => all(values, event, |found, wanted| found == wanted),
-            Self::Prefix(values) => all(values, event, |found, wanted| found.starts_with(wanted)),
+            Self::Exact(values) => (Dialect::Exact, values),
+            Self::Prefix(values) => (Dialect::Prefix, values),
         }
     }
 }
 
-fn all(
-    values: &BTreeMap<String, String>,
-    event: &EventView,
-    holds: impl Fn(&str, &str) -> bool,
-) -> bool {
-    values.iter().all(|(name, wanted)| {
-        event
-            .attribute(name)
-            .is_some_and(|found| holds(&found.canonical(), wanted))
-    })
+impl fmt::Debug for Filter {
+    /// The values are not shown: a `subject` may be personal. Nor are names that may
+    /// be.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dialect, values) = self.parts();
+        let names = values.keys().enumerate();
+        let names = names.map(|(place, name)| show_attribute_name(name, place));
+        f.write_str(dialect.name())?;
+        f.debug_set().entries(names).finish()
+    }
 }
 
 #[cfg(test)]
@@ -187,5 +200,35 @@ mod tests {
         ));
         let unknown = serde_json::from_str::<Filter>(r#"{"regex":{"a":"b"}}"#).unwrap_err();
         assert!(unknown.to_string().contains("exact"), "{unknown}");
+    }
+
+    #[test]
+    fn no_value_is_shown() {
+        let filter =
+            filter(r#"{"exact":{"subject":"999990019","gemeente":"0344","999990019":"x"}}"#);
+        assert_eq!(
+            format!("{filter:?}"),
+            r#"exact{"attributes[0]", "gemeente", "subject"}"#
+        );
+        let bad: Filter = serde_json::from_str(r#"{"exact":{"BSN 999990019":"x"}}"#).unwrap();
+        let fault = bad.check().unwrap_err();
+        assert!(!format!("{fault} {fault:?} {bad:?}").contains("999990019"));
+    }
+
+    #[test]
+    fn conditions_hold_when_their_filter_does() {
+        for json in [
+            r#"{"exact":{"gemeente":"0344","source":"/bron"}}"#,
+            r#"{"exact":{"gemeente":"0344","source":"/Bron"}}"#,
+            r#"{"prefix":{"type":"nl.brp.","gemeente":"03"}}"#,
+            r#"{"prefix":{"type":"nl.brp.","gemeente":"05"}}"#,
+        ] {
+            let filter = filter(json);
+            let all: Vec<Condition> = Condition::of(&filter, |text| text.into()).collect();
+            assert_eq!(all.len(), 2);
+            let hold = all.iter().all(|condition| condition.matches(&event()));
+            assert_eq!(hold, filter.matches(&event()), "{json}");
+            assert!(!format!("{all:?}").contains("03"));
+        }
     }
 }

@@ -8,7 +8,8 @@ use wissel_proto::io::cloudevents::v1 as pb;
 
 use crate::scan::DecodeError;
 use crate::{
-    Data, EventView, Limits, OwnedData, OwnedValue, Timestamp, Value, Violations, validate,
+    Data, EventView, Limits, OwnedData, OwnedValue, Rule, Timestamp, Value, Violation, Violations,
+    validate,
 };
 
 /// A CloudEvent of one's own: to be made, read and written. The road of a message
@@ -17,11 +18,18 @@ use crate::{
 pub struct Event {
     pub(crate) id: String,
     pub(crate) source: String,
+    pub(crate) spec_version: String,
     pub(crate) event_type: String,
     /// Optional attributes and extensions, by name.
     pub(crate) attributes: BTreeMap<String, OwnedValue>,
     pub(crate) data: Option<OwnedData>,
 }
+
+/// The version of CloudEvents that events are made in.
+const SPEC_VERSION: &str = "1.0";
+
+/// The number of the field `proto_data`.
+const PROTO_DATA: u32 = 8;
 
 /// Makes an [`Event`].
 #[derive(Clone)]
@@ -40,6 +48,7 @@ impl Event {
         let event = Self {
             id: id.into(),
             source: source.into(),
+            spec_version: SPEC_VERSION.to_owned(),
             event_type: event_type.into(),
             attributes: BTreeMap::new(),
             data: None,
@@ -73,6 +82,7 @@ impl Event {
         Self {
             id: view.id().to_owned(),
             source: view.source().to_owned(),
+            spec_version: view.spec_version().to_owned(),
             event_type: view.event_type().to_owned(),
             attributes,
             data,
@@ -84,25 +94,37 @@ impl Event {
     pub fn encode(&self) -> Bytes {
         let attributes = self.attributes.iter();
         let attributes = attributes.map(|(name, value)| (name.clone(), value.to_proto()));
-        let data = self.data.as_ref().map(|data| match data {
-            OwnedData::Binary(bytes) => pb::cloud_event::Data::BinaryData(bytes.clone()),
-            OwnedData::Text(text) => pb::cloud_event::Data::TextData(text.clone()),
-            OwnedData::Proto(any) => {
-                // Was read from an encoded Any, or is made of bytes that the
-                // caller vouches for; what is none becomes an empty one.
-                let any = prost_types::Any::decode(any.clone()).unwrap_or_default();
-                pb::cloud_event::Data::ProtoData(any)
+        let (data, any) = match &self.data {
+            None => (None, None),
+            Some(OwnedData::Binary(bytes)) => {
+                (Some(pb::cloud_event::Data::BinaryData(bytes.clone())), None)
             }
-        });
+            Some(OwnedData::Text(text)) => {
+                (Some(pb::cloud_event::Data::TextData(text.clone())), None)
+            }
+            Some(OwnedData::Proto(any)) => (None, Some(any)),
+        };
         let event = pb::CloudEvent {
             id: self.id.clone(),
             source: self.source.clone(),
-            spec_version: "1.0".to_owned(),
+            spec_version: self.spec_version.clone(),
             r#type: self.event_type.clone(),
             attributes: attributes.collect(),
             data,
         };
-        event.encode_to_vec().into()
+        let mut frame = event.encode_to_vec();
+        if let Some(any) = any {
+            // An encoded message is put in as it is: what it says stays, even what
+            // is newer than this program, or no Any at all.
+            prost::encoding::bytes::encode(PROTO_DATA, any, &mut frame);
+        }
+        frame.into()
+    }
+
+    /// `specversion`; anything but "1.0" breaks a rule.
+    #[must_use]
+    pub fn spec_version(&self) -> &str {
+        &self.spec_version
     }
 
     /// `id`.
@@ -156,8 +178,16 @@ impl Event {
     /// # Errors
     /// All of them.
     pub fn validate(&self, limits: &Limits) -> Result<(), Violations> {
-        let view = EventView::decode(self.encode()).expect("what was just encoded can be decoded");
-        validate(&view, limits)
+        match EventView::decode(self.encode()) {
+            Ok(view) => validate(&view, limits),
+            // Only what is too large or too many can be encoded and not decoded.
+            Err(error) => Err(Violations(vec![Violation {
+                field: "attributes".to_owned(),
+                rule: Rule::Limit,
+                fault: error.to_string(),
+                expected: "an event within the limits of the protobuf format here".to_owned(),
+            }])),
+        }
     }
 }
 
@@ -206,8 +236,9 @@ impl EventBuilder {
     pub fn data_json(mut self, data: &impl Serialize) -> Self {
         match serde_json::to_string(data) {
             Ok(text) => self.data_text("application/json", text),
-            Err(error) => {
-                self.failure = Some(error.to_string());
+            // The error's own text may show a piece of the value.
+            Err(_) => {
+                self.failure = Some("a value that cannot be written as JSON".to_owned());
                 self
             }
         }
@@ -235,9 +266,9 @@ impl EventBuilder {
     /// Every rule of CloudEvents that it breaks.
     pub fn build(self) -> Result<Event, Violations> {
         if let Some(failure) = self.failure {
-            return Err(Violations(vec![crate::Violation {
+            return Err(Violations(vec![Violation {
                 field: "data".to_owned(),
-                rule: crate::Rule::AttributeType,
+                rule: Rule::AttributeType,
                 fault: failure,
                 expected: "a value that JSON can hold".to_owned(),
             }]));
@@ -266,5 +297,60 @@ impl OwnedValue {
             }),
         };
         pb::CloudEventAttributeValue { attr: Some(attr) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> EventBuilder {
+        Event::builder("1", "/s", "nl.t")
+    }
+
+    #[test]
+    fn proto_data_travels_as_it_is() {
+        let any = prost_types::Any {
+            type_url: "type.example.nl/a".to_owned(),
+            value: vec![1, 2, 3],
+        };
+        for bytes in [any.encode_to_vec(), b"\xff no Any".to_vec(), Vec::new()] {
+            let mut event = event().build().unwrap();
+            event.data = Some(OwnedData::Proto(bytes.into()));
+            let again = Event::from_frame(event.encode()).unwrap();
+            assert!(again == event);
+        }
+        let mut event = event().build().unwrap();
+        event.data = Some(OwnedData::Proto(any.encode_to_vec().into()));
+        let decoded = pb::CloudEvent::decode(event.encode()).unwrap();
+        assert_eq!(decoded.data, Some(pb::cloud_event::Data::ProtoData(any)));
+    }
+
+    #[test]
+    fn another_version_stays_and_is_refused() {
+        let frame = pb::CloudEvent {
+            id: "1".to_owned(),
+            source: "/s".to_owned(),
+            spec_version: "0.3".to_owned(),
+            r#type: "nl.t".to_owned(),
+            ..pb::CloudEvent::default()
+        };
+        let event = Event::from_frame(frame.encode_to_vec().into()).unwrap();
+        assert_eq!(event.spec_version(), "0.3");
+        let text = event.validate(&Limits::default()).unwrap_err().to_string();
+        assert!(text.starts_with("specversion: another version"), "{text}");
+        assert_eq!(
+            Event::from_frame(event.encode()).unwrap().spec_version(),
+            "0.3"
+        );
+    }
+
+    #[test]
+    fn too_many_attributes_are_a_violation_and_no_panic() {
+        let many = (0..300).fold(event(), |event, index| {
+            event.extension(format!("a{index}"), 1)
+        });
+        let text = many.build().unwrap_err().to_string();
+        assert!(text.starts_with("attributes: more than 256"), "{text}");
     }
 }

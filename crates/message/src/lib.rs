@@ -20,6 +20,7 @@
 
 mod event;
 mod json;
+mod media_type;
 mod rules;
 mod scan;
 mod timestamp;
@@ -29,7 +30,7 @@ mod violation;
 
 pub use event::{Event, EventBuilder};
 pub use json::JsonError;
-pub use rules::{Limits, check_attribute_name, validate};
+pub use rules::{Limits, check_attribute_name, show_attribute_name, validate};
 pub use scan::DecodeError;
 pub use timestamp::{Timestamp, TimestampError};
 pub use value::{Data, OwnedData, OwnedValue, Value};

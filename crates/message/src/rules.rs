@@ -1,9 +1,12 @@
 //! The rules of CloudEvents 1.0 ("Context Attributes" and "Type System"), all
 //! checked at once.
 
-use iri_string::types::{UriReferenceStr, UriStr};
+use std::borrow::Cow;
 
-use crate::scan::RawValue;
+use iri_string::types::{UriAbsoluteStr, UriReferenceStr};
+
+use crate::media_type::is_media_type;
+use crate::scan::{ATTRIBUTES_MAX, RawValue};
 use crate::{EventView, Rule, Timestamp, Violation, Violations};
 
 /// The limits of a gateway on one message.
@@ -11,19 +14,20 @@ use crate::{EventView, Rule, Timestamp, Violation, Violations};
 pub struct Limits {
     /// The most bytes of a frame. NL GOV wants at least 64 KiB to be forwarded.
     pub frame: usize,
-    /// The most attributes besides the required ones.
+    /// The most attributes besides the required ones; more than 256 are never taken.
     pub attributes: usize,
     /// The most bytes of one attribute's value.
     pub attribute_bytes: usize,
 }
 
 impl Default for Limits {
-    /// 1 MiB, 64 attributes, 8 KiB each.
+    /// 1 MiB, 256 attributes, 64 KiB each: an intermediary MUST forward events of
+    /// 64 KiB ("Size Limits"), however their bytes are divided.
     fn default() -> Self {
         Self {
             frame: 1 << 20,
-            attributes: 64,
-            attribute_bytes: 8 << 10,
+            attributes: ATTRIBUTES_MAX,
+            attribute_bytes: 64 << 10,
         }
     }
 }
@@ -31,6 +35,10 @@ impl Default for Limits {
 /// The longest name of an attribute that is taken. The specification says that a
 /// name SHOULD have 20 characters at most.
 const ATTRIBUTE_NAME_MAX: usize = 64;
+
+/// A name with this many digits is not shown. A BSN has 9, and 8 when its first zero
+/// was lost.
+const DIGITS_HIDDEN: usize = 8;
 
 /// Checks every rule, and every limit but that on the frame.
 ///
@@ -80,9 +88,10 @@ impl Checker<'_> {
     fn others(&mut self, event: &EventView) {
         let mut count = 0;
         for (name, raw) in event.raw_attributes() {
+            let shown = show_attribute_name(name, count);
             count += 1;
-            self.name(name);
-            self.value(event, name, raw);
+            self.name(name, &shown);
+            self.value(event, name, &shown, raw);
         }
         if count > self.limits.attributes {
             let fault = format!("{count} attributes");
@@ -91,20 +100,13 @@ impl Checker<'_> {
         }
     }
 
-    fn name(&mut self, name: &str) {
+    fn name(&mut self, name: &str, shown: &str) {
         if let Err((fault, expected)) = check_attribute_name(name) {
-            // A name is shown with what is odd in it made visible.
-            let shown: String = name.chars().take(ATTRIBUTE_NAME_MAX).collect();
-            self.add(
-                &shown.escape_default().to_string(),
-                Rule::AttributeName,
-                &fault,
-                expected,
-            );
+            self.add(shown, Rule::AttributeName, &fault, expected);
         } else if matches!(name, "id" | "source" | "specversion" | "type" | "data") {
             let fault = "the name is taken by a field of the event";
             self.add(
-                name,
+                shown,
                 Rule::AttributeName,
                 fault,
                 "the field itself to be used",
@@ -112,7 +114,7 @@ impl Checker<'_> {
         }
     }
 
-    fn value(&mut self, event: &EventView, name: &str, raw: RawValue) {
+    fn value(&mut self, event: &EventView, name: &str, shown: &str, raw: RawValue) {
         let expected_type = match name {
             "subject" | "datacontenttype" => Some("String"),
             "dataschema" => Some("Uri"),
@@ -122,12 +124,12 @@ impl Checker<'_> {
         let found_type = type_name(raw);
         if raw == RawValue::Unset {
             let expected = expected_type.unwrap_or("one of the seven types of CloudEvents");
-            return self.add(name, Rule::AttributeType, "no value", expected);
+            return self.add(shown, Rule::AttributeType, "no value", expected);
         }
         if let Some(expected) = expected_type
             && expected != found_type
         {
-            return self.add(name, Rule::AttributeType, found_type, expected);
+            return self.add(shown, Rule::AttributeType, found_type, expected);
         }
         if let RawValue::Timestamp {
             seconds,
@@ -136,38 +138,38 @@ impl Checker<'_> {
             && let Err(error) = Timestamp::new(seconds, nanoseconds)
         {
             return self.add(
-                name,
+                shown,
                 Rule::Timestamp,
                 &error.to_string(),
                 "an RFC 3339 timestamp",
             );
         }
-        self.typed(event, name, raw);
+        self.typed(event, name, shown, raw);
     }
 
-    fn typed(&mut self, event: &EventView, name: &str, raw: RawValue) {
+    fn typed(&mut self, event: &EventView, name: &str, shown: &str, raw: RawValue) {
         use crate::Value;
         match event.value(raw) {
             Some(Value::String(text)) => {
-                if self.fits(name, text.len()) && self.not_empty(name, text) {
-                    self.string(name, text);
+                if self.fits(shown, text.len()) && self.not_empty(name, text) {
+                    self.string(shown, text);
                     if name == "datacontenttype" {
-                        self.media_type(name, text);
+                        self.media_type(shown, text);
                     }
                 }
             }
             Some(Value::Uri(text)) => {
-                if self.fits(name, text.len()) && self.not_empty(name, text) {
-                    self.uri(name, text);
+                if self.fits(shown, text.len()) && self.not_empty(name, text) {
+                    self.uri(shown, text);
                 }
             }
             Some(Value::UriReference(text)) => {
-                if self.fits(name, text.len()) {
-                    self.uri_reference(name, text);
+                if self.fits(shown, text.len()) {
+                    self.uri_reference(shown, text);
                 }
             }
             Some(Value::Binary(bytes)) => {
-                self.fits(name, bytes.len());
+                self.fits(shown, bytes.len());
             }
             Some(Value::Boolean(_) | Value::Integer(_) | Value::Timestamp(_)) | None => {}
         }
@@ -202,6 +204,10 @@ impl Checker<'_> {
     }
 
     fn string(&mut self, name: &str, text: &str) {
+        let plain = |byte: &u8| matches!(byte, b' '..=b'~');
+        if text.as_bytes().iter().all(plain) {
+            return;
+        }
         if let Some((position, _)) = text.char_indices().find(|(_, c)| is_forbidden(*c)) {
             let fault = format!("a control character or noncharacter at byte {position}");
             self.add(name, Rule::Characters, &fault, "text without them");
@@ -209,8 +215,9 @@ impl Checker<'_> {
     }
 
     fn uri(&mut self, name: &str, text: &str) {
-        if UriStr::new(text).is_err() {
-            self.add(name, Rule::Uri, "not a URI", "an absolute URI (RFC 3986)");
+        if UriAbsoluteStr::new(text).is_err() {
+            let expected = "an absolute URI without a fragment (RFC 3986, section 4.3)";
+            self.add(name, Rule::Uri, "not an absolute URI", expected);
         }
     }
 
@@ -264,6 +271,21 @@ pub fn check_attribute_name(name: &str) -> Result<(), (String, &'static str)> {
     }
 }
 
+/// The name of an attribute as an error may show it; `place` counts from 0.
+///
+/// What comes from outside may be anything, a personal number too. So a name that is
+/// none, or that has as many digits as such a number, is shown as its place:
+/// `attributes[3]`.
+#[must_use]
+pub fn show_attribute_name(name: &str, place: usize) -> Cow<'_, str> {
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    if check_attribute_name(name).is_ok() && digits < DIGITS_HIDDEN {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(format!("attributes[{place}]"))
+    }
+}
+
 fn type_name(raw: RawValue) -> &'static str {
     match raw {
         RawValue::Unset => "nothing",
@@ -282,30 +304,6 @@ fn is_forbidden(c: char) -> bool {
     let code = u32::from(c);
     let noncharacter = (0xFDD0..=0xFDEF).contains(&code) || code & 0xFFFE == 0xFFFE;
     c.is_control() || noncharacter
-}
-
-/// `type/subtype`, then parameters `; name=value` (RFC 2045, section 5.1).
-fn is_media_type(text: &str) -> bool {
-    let mut parts = text.split(';');
-    let essence = parts.next().unwrap_or_default().trim_end();
-    let Some((main, sub)) = essence.split_once('/') else {
-        return false;
-    };
-    let parameter = |part: &str| {
-        part.trim().split_once('=').is_some_and(|(name, value)| {
-            let quoted = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
-            is_token(name) && (is_token(value) || quoted)
-        })
-    };
-    is_token(main) && is_token(sub) && parts.all(parameter)
-}
-
-fn is_token(text: &str) -> bool {
-    let special = |byte: u8| b"()<>@,;:\\\"/[]?=".contains(&byte);
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !special(byte))
 }
 
 #[cfg(test)]
@@ -363,8 +361,8 @@ mod tests {
                 "source ce-required",
                 "specversion ce-specversion",
                 "type ce-required",
-                "Bad_Name ce-attribute-name",
-                "Bad_Name ce-attribute-type",
+                "attributes[0] ce-attribute-name",
+                "attributes[0] ce-attribute-type",
             ]
         );
     }
@@ -420,6 +418,12 @@ mod tests {
                 None,
             ),
             ("dataschema", CeUri("s.json".into()), Some("ce-uri")),
+            (
+                "dataschema",
+                CeUri("https://example.nl/s.json#/a".into()),
+                Some("ce-uri"),
+            ),
+            ("dataref", CeUriRef("/persons/1#a".into()), None),
             ("dataschema", CeUri(String::new()), Some("ce-not-empty")),
             (
                 "datacontenttype",
@@ -440,14 +444,10 @@ mod tests {
             ("dataref", CeUriRef("a b".into()), Some("ce-uri")),
             ("gemeente", CeString(String::new()), None),
             ("gemeente", CeBoolean(false), None),
-            ("gemeente", CeBytes(vec![0; 9000].into()), Some("limit")),
+            ("gemeente", CeBytes(vec![0; 64 << 10].into()), None),
+            ("gemeente", CeBytes(vec![0; 65_537].into()), Some("limit")),
             ("type", CeString("x".into()), Some("ce-attribute-name")),
             ("data", CeString("x".into()), Some("ce-attribute-name")),
-            (
-                "met-streepje",
-                CeString("x".into()),
-                Some("ce-attribute-name"),
-            ),
         ];
         for (name, attr, rule) in cases {
             let expected: Vec<String> = rule.iter().map(|rule| format!("{name} {rule}")).collect();
@@ -478,11 +478,58 @@ mod tests {
     #[test]
     fn too_many_attributes_are_refused() {
         let mut event = good();
-        for index in 0..65 {
+        for index in 0..5 {
             let attr = pb::cloud_event_attribute_value::Attr::CeInteger(index);
             event.attributes.insert(format!("a{index}"), value(attr));
         }
-        assert_eq!(broken(&event), ["attributes limit"]);
+        assert_eq!(broken(&event), Vec::<String>::new());
+        let view = EventView::decode(event.encode_to_vec().into()).unwrap();
+        let limits = Limits {
+            attributes: 4,
+            ..Limits::default()
+        };
+        let all = validate(&view, &limits).unwrap_err();
+        assert!(all.to_string().contains("5 attributes; expected at most 4"));
+    }
+
+    #[test]
+    fn a_name_that_may_be_personal_is_shown_as_its_place() {
+        use pb::cloud_event_attribute_value::Attr::CeString;
+        for name in [
+            "999990019 ",
+            "met-streepje",
+            "a\u{1b}[2J",
+            &"a".repeat(65),
+            "",
+        ] {
+            let event = with(name, CeString("x".into()));
+            assert_eq!(broken(&event), ["attributes[0] ce-attribute-name"]);
+        }
+        for name in ["999990019", "x99999001", "bsn999990019"] {
+            let event = with(name, CeString("\u{1}".into()));
+            assert_eq!(broken(&event), ["attributes[0] ce-string-characters"]);
+        }
+        let view = EventView::decode(with("ab_c", CeString("x".into())).encode_to_vec().into());
+        let all = validate(&view.unwrap(), &Limits::default()).unwrap_err();
+        assert!(all.to_string().contains("at position 3"), "{all}");
+        assert_eq!(show_attribute_name("h3", 7), "h3");
+    }
+
+    #[test]
+    fn an_event_of_64_kib_is_taken_however_its_bytes_are_divided() {
+        use pb::cloud_event_attribute_value::Attr::CeString;
+        assert_eq!(broken(&with("a", CeString("x".repeat(65_000)))), [""; 0]);
+        let event = pb::CloudEvent {
+            id: "x".repeat(65_000),
+            ..good()
+        };
+        assert_eq!(broken(&event), [""; 0]);
+        let mut event = good();
+        for index in 0..256 {
+            let attr = CeString("x".repeat(230));
+            event.attributes.insert(format!("a{index}"), value(attr));
+        }
+        assert_eq!(broken(&event), [""; 0]);
     }
 
     #[test]

@@ -62,6 +62,13 @@ pub(crate) struct Span {
     end: u32,
 }
 
+/// Where a text stands in [`Scanned::texts`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TextSpan {
+    start: u32,
+    end: u32,
+}
+
 /// The value of an attribute: small ones by value, the others by place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RawValue {
@@ -69,10 +76,10 @@ pub(crate) enum RawValue {
     Unset,
     Boolean(bool),
     Integer(i32),
-    String(Span),
+    String(TextSpan),
     Binary(Span),
-    Uri(Span),
-    UriReference(Span),
+    Uri(TextSpan),
+    UriReference(TextSpan),
     Timestamp {
         seconds: i64,
         nanoseconds: i32,
@@ -87,19 +94,26 @@ pub(crate) enum RawData {
 }
 
 /// What a frame holds, by place.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Scanned {
-    pub(crate) id: Span,
-    pub(crate) source: Span,
-    pub(crate) spec_version: Span,
-    pub(crate) event_type: Span,
+    /// Every text of the frame but `data`, checked to be UTF-8 and kept as such, so
+    /// that nothing has to be checked again when it is read.
+    pub(crate) texts: String,
+    pub(crate) id: TextSpan,
+    pub(crate) source: TextSpan,
+    pub(crate) spec_version: TextSpan,
+    pub(crate) event_type: TextSpan,
     /// In the order of the frame; each name once.
-    pub(crate) attributes: SmallVec<[(Span, RawValue); 8]>,
+    pub(crate) attributes: SmallVec<[(TextSpan, RawValue); 8]>,
     pub(crate) data: Option<RawData>,
 }
 
-/// The most attributes besides the required ones.
+/// The most entries of the map of attributes. Repeats count, so that a frame of
+/// nothing but repeats costs no more than one of as many attributes.
 pub(crate) const ATTRIBUTES_MAX: usize = 256;
+
+/// Room for the texts of a usual message, in bytes; more is made when needed.
+const TEXTS_EXPECTED: usize = 512;
 
 const VARINT: u8 = 0;
 const FIXED64: u8 = 1;
@@ -110,75 +124,89 @@ pub(crate) fn scan(frame: &[u8]) -> Result<Scanned, DecodeError> {
     if u32::try_from(frame.len()).is_err() {
         return Err(DecodeError::TooLarge);
     }
-    let mut reader = Reader {
+    let reader = Reader {
         frame,
         at: 0,
         end: frame.len(),
     };
-    let mut scanned = Scanned::default();
+    let mut scanned = Scanned {
+        texts: String::with_capacity(frame.len().min(TEXTS_EXPECTED)),
+        ..Scanned::default()
+    };
+    scan_event(reader, &mut scanned)?;
+    Ok(scanned)
+}
+
+fn scan_event(mut reader: Reader<'_>, scanned: &mut Scanned) -> Result<(), DecodeError> {
+    let mut entries = 0;
     while let Some(field) = reader.next_field()? {
         match field.number {
-            1 => scanned.id = reader.text(field)?,
-            2 => scanned.source = reader.text(field)?,
-            3 => scanned.spec_version = reader.text(field)?,
-            4 => scanned.event_type = reader.text(field)?,
+            1 => scanned.id = reader.text(field, &mut scanned.texts)?,
+            2 => scanned.source = reader.text(field, &mut scanned.texts)?,
+            3 => scanned.spec_version = reader.text(field, &mut scanned.texts)?,
+            4 => scanned.event_type = reader.text(field, &mut scanned.texts)?,
             5 => {
-                let (name, value) = scan_attribute(reader.nested(field)?)?;
-                put_attribute(&mut scanned, frame, name, value)?;
+                entries += 1;
+                if entries > ATTRIBUTES_MAX {
+                    return Err(DecodeError::TooManyAttributes {
+                        max: ATTRIBUTES_MAX,
+                    });
+                }
+                let entry = reader.nested(field)?;
+                let (name, value) = scan_attribute(entry, &mut scanned.texts)?;
+                scanned.put_attribute(name, value);
             }
             6 => scanned.data = Some(RawData::Binary(reader.bytes(field)?)),
-            7 => scanned.data = Some(RawData::Text(reader.text(field)?)),
+            7 => scanned.data = Some(RawData::Text(reader.utf8(field)?.0)),
             8 => scanned.data = Some(RawData::Proto(reader.bytes(field)?)),
             _ => reader.skip(field)?,
         }
     }
-    Ok(scanned)
-}
-
-/// Of two entries with one name, the last counts, as everywhere in protobuf.
-fn put_attribute(
-    scanned: &mut Scanned,
-    frame: &[u8],
-    name: Span,
-    value: RawValue,
-) -> Result<(), DecodeError> {
-    let same = |other: &&mut (Span, RawValue)| other.0.of(frame) == name.of(frame);
-    if let Some(earlier) = scanned.attributes.iter_mut().find(same) {
-        earlier.1 = value;
-        return Ok(());
-    }
-    if scanned.attributes.len() == ATTRIBUTES_MAX {
-        return Err(DecodeError::TooManyAttributes {
-            max: ATTRIBUTES_MAX,
-        });
-    }
-    scanned.attributes.push((name, value));
     Ok(())
 }
 
+impl Scanned {
+    /// Of two entries with one name, the last counts, as everywhere in protobuf.
+    fn put_attribute(&mut self, name: TextSpan, value: RawValue) {
+        let same =
+            |other: &&mut (TextSpan, RawValue)| other.0.of(&self.texts) == name.of(&self.texts);
+        match self.attributes.iter_mut().find(same) {
+            Some(earlier) => earlier.1 = value,
+            None => self.attributes.push((name, value)),
+        }
+    }
+}
+
 /// An entry of the map: key 1, value 2.
-fn scan_attribute(mut entry: Reader<'_>) -> Result<(Span, RawValue), DecodeError> {
-    let mut name = Span::default();
+fn scan_attribute(
+    mut entry: Reader<'_>,
+    texts: &mut String,
+) -> Result<(TextSpan, RawValue), DecodeError> {
+    let mut name = TextSpan::default();
     let mut value = RawValue::Unset;
     while let Some(field) = entry.next_field()? {
         match field.number {
-            1 => name = entry.text(field)?,
-            2 => scan_value(entry.nested(field)?, &mut value)?,
+            1 => name = entry.text(field, texts)?,
+            2 => scan_value(entry.nested(field)?, &mut value, texts)?,
             _ => entry.skip(field)?,
         }
     }
     Ok((name, value))
 }
 
-fn scan_value(mut reader: Reader<'_>, value: &mut RawValue) -> Result<(), DecodeError> {
+fn scan_value(
+    mut reader: Reader<'_>,
+    value: &mut RawValue,
+    texts: &mut String,
+) -> Result<(), DecodeError> {
     while let Some(field) = reader.next_field()? {
         *value = match field.number {
             1 => RawValue::Boolean(reader.varint(field)? != 0),
             2 => RawValue::Integer(low_32_bits(reader.varint(field)?)),
-            3 => RawValue::String(reader.text(field)?),
+            3 => RawValue::String(reader.text(field, texts)?),
             4 => RawValue::Binary(reader.bytes(field)?),
-            5 => RawValue::Uri(reader.text(field)?),
-            6 => RawValue::UriReference(reader.text(field)?),
+            5 => RawValue::Uri(reader.text(field, texts)?),
+            6 => RawValue::UriReference(reader.text(field, texts)?),
             7 => scan_timestamp(reader.nested(field)?, *value)?,
             _ => {
                 reader.skip(field)?;
@@ -257,10 +285,21 @@ impl<'a> Reader<'a> {
         self.raw_varint()
     }
 
-    fn text(&mut self, field: Field) -> Result<Span, DecodeError> {
+    /// Puts a text with the others.
+    fn text(&mut self, field: Field, texts: &mut String) -> Result<TextSpan, DecodeError> {
+        let (_, text) = self.utf8(field)?;
+        let start = place(texts.len())?;
+        texts.push_str(text);
+        Ok(TextSpan {
+            start,
+            end: place(texts.len())?,
+        })
+    }
+
+    fn utf8(&mut self, field: Field) -> Result<(Span, &'a str), DecodeError> {
         let span = self.bytes(field)?;
         match std::str::from_utf8(span.of(self.frame)) {
-            Ok(_) => Ok(span),
+            Ok(text) => Ok((span, text)),
             Err(_) => Err(DecodeError::Utf8 {
                 field: field.number,
             }),
@@ -281,8 +320,6 @@ impl<'a> Reader<'a> {
         let length = self.raw_varint()?;
         let start = self.at;
         self.advance(length)?;
-        // The frame is shorter than 4 GiB, which was checked before.
-        let place = |at: usize| u32::try_from(at).map_err(|_| DecodeError::TooLarge);
         Ok(Span {
             start: place(start)?,
             end: place(self.at)?,
@@ -346,6 +383,17 @@ impl Field {
             expected,
             at,
         })
+    }
+}
+
+/// The frame is shorter than 4 GiB, which was checked before; so are its parts.
+fn place(at: usize) -> Result<u32, DecodeError> {
+    u32::try_from(at).map_err(|_| DecodeError::TooLarge)
+}
+
+impl TextSpan {
+    pub(crate) fn of(self, texts: &str) -> &str {
+        &texts[self.start as usize..self.end as usize]
     }
 }
 

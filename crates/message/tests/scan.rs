@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use prost::Message as _;
-use wissel_message::{Data, Event, EventView, Limits, Value, validate};
+use wissel_message::{Data, DecodeError, Event, EventView, Limits, Value, validate};
 use wissel_proto::io::cloudevents::v1 as pb;
 use wissel_proto::io::cloudevents::v1::cloud_event_attribute_value::Attr;
 
@@ -69,8 +69,9 @@ fn assert_same(view: &EventView, event: &pb::CloudEvent) {
     for (name, value) in &event.attributes {
         let Some(attr) = &value.attr else { continue };
         if !taken.contains(&name.as_str()) {
+            let found = view.attribute(name);
             assert!(
-                same(view.attribute(name).unwrap(), attr),
+                found.is_some_and(|found| same(found, attr)),
                 "{name}: {attr:?}"
             );
         }
@@ -171,4 +172,33 @@ fn hostile_frames_are_refused() {
         ..Default::default()
     };
     assert!(EventView::decode(event.encode_to_vec().into()).is_err());
+
+    // One attribute, ten thousand times: repeats count.
+    let entry = pb::CloudEvent {
+        attributes: [("a".to_owned(), pb::CloudEventAttributeValue { attr: None })].into(),
+        ..Default::default()
+    };
+    let entry = entry.encode_to_vec();
+    assert!(EventView::decode(entry.repeat(256).into()).is_ok());
+    assert_eq!(
+        EventView::decode(entry.repeat(10_000).into()).unwrap_err(),
+        DecodeError::TooManyAttributes { max: 256 }
+    );
+}
+
+#[test]
+fn an_attribute_cannot_stand_in_for_a_required_one() {
+    let attr = Some(Attr::CeString("false".to_owned()));
+    let event = pb::CloudEvent {
+        id: "1".to_owned(),
+        r#type: "true".to_owned(),
+        attributes: [("type".to_owned(), pb::CloudEventAttributeValue { attr })].into(),
+        ..Default::default()
+    };
+    let view = EventView::decode(event.encode_to_vec().into()).unwrap();
+    let types: Vec<_> = view
+        .attributes()
+        .filter(|(name, _)| *name == "type")
+        .collect();
+    assert!(types == [("type", Value::String("true"))]);
 }
