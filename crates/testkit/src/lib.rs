@@ -1,1 +1,15 @@
-//! Throw-away RabbitMQ nodes for tests.
+//! Throw-away servers for tests.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), wissel_testkit::TestkitError> {
+//! let mut rabbitmq = wissel_testkit::RabbitMq::start().await?;
+//! println!("{}", rabbitmq.url());
+//! rabbitmq.kill().await?;
+//! rabbitmq.start_again().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod rabbitmq;
+
+pub use rabbitmq::{RabbitMq, TestkitError, free_port, shared_rabbitmq_url};

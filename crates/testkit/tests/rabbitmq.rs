@@ -1,0 +1,21 @@
+//! A node starts, dies, comes back and goes.
+
+use wissel_testkit::RabbitMq;
+
+#[tokio::test]
+async fn a_node_can_be_killed_and_started_again() {
+    let mut rabbitmq = RabbitMq::start().await.unwrap();
+    assert!(rabbitmq.control(&["list_queues"]).await.is_ok());
+    rabbitmq.kill().await.unwrap();
+    assert!(rabbitmq.control(&["list_queues"]).await.is_err());
+    rabbitmq.start_again().await.unwrap();
+    rabbitmq.stop().await.unwrap();
+    rabbitmq.start_again().await.unwrap();
+    let url = rabbitmq.url();
+    let port: u16 = url
+        .split([':', '/'])
+        .find_map(|part| part.parse().ok())
+        .unwrap();
+    drop(rabbitmq);
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+}
