@@ -55,10 +55,11 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a call may take, its repeats included. Default 30 s. A stream may
-    /// take this long to open, and then goes on without end.
+    /// How long a call may take, its repeats included. Default 30 s, at most a day.
+    /// A stream may take this long to open, and then goes on without end.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.call_timeout = timeout;
+        const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+        self.settings.call_timeout = timeout.min(LONGEST);
         self
     }
 
@@ -110,9 +111,7 @@ impl ClientBuilder {
         match endpoint.uri().scheme_str() {
             Some("http") => {}
             Some(scheme) => {
-                return Err(wrong(format!(
-                    "scheme {scheme} is not supported; expected http"
-                )));
+                return Err(wrong(format!("scheme {scheme} is not supported; expected http")));
             }
             None => return Err(wrong("expected http:// at the start".to_owned())),
         }
@@ -145,13 +144,7 @@ mod tests {
         for endpoint in ["", "127.0.0.1:7400", "https://127.0.0.1:7400", "http://"] {
             let outcome = Client::builder(endpoint).connect();
             assert!(
-                matches!(
-                    outcome,
-                    Err(ClientError::InvalidArgument {
-                        argument: "endpoint",
-                        ..
-                    })
-                ),
+                matches!(outcome, Err(ClientError::InvalidArgument { argument: "endpoint", .. })),
                 "{endpoint}"
             );
         }

@@ -42,13 +42,7 @@ impl Client {
         token: Option<Arc<dyn TokenProvider>>,
         settings: Settings,
     ) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                channel,
-                token,
-                settings,
-            }),
-        }
+        Self { inner: Arc::new(Inner { channel, token, settings }) }
     }
 
     pub(crate) fn channel(&self) -> Channel {
@@ -83,11 +77,7 @@ impl Client {
         B: Clone,
         F: Future<Output = Result<Response<R>, Status>>,
     {
-        let Settings {
-            call_timeout,
-            retry,
-            ..
-        } = self.settings();
+        let Settings { call_timeout, retry, .. } = self.settings();
         retry
             .repeat(*call_timeout, || async {
                 let request = self.request(body.clone()).await?;
@@ -102,9 +92,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("settings", &self.inner.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("settings", &self.inner.settings).finish_non_exhaustive()
     }
 }
 

@@ -11,8 +11,7 @@ pub(crate) fn parsed<T>(field: &str, text: &str) -> Result<T, ClientError>
 where
     T: FromStr<Err: Display>,
 {
-    text.parse()
-        .map_err(|error| ClientError::protocol(format!("{field}: {error}")))
+    text.parse().map_err(|error| ClientError::protocol(format!("{field}: {error}")))
 }
 
 pub(crate) fn present<T>(field: &str, value: Option<T>) -> Result<T, ClientError> {
@@ -40,7 +39,5 @@ pub(crate) fn to_proto(
     argument: &'static str,
     duration: Duration,
 ) -> Result<prost_types::Duration, ClientError> {
-    duration
-        .try_into()
-        .map_err(|_| ClientError::invalid(argument, "is too long"))
+    duration.try_into().map_err(|_| ClientError::invalid(argument, "is too long"))
 }

@@ -92,13 +92,14 @@ pub struct Violation {
 
 impl ClientError {
     /// Whether the same call may succeed later: the gateway was unavailable, the
-    /// connection failed, or there was no answer in time.
+    /// connection failed, there was no answer in time, or no token for now.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Unavailable(_) | Self::Transport { .. } | Self::DeadlineExceeded { .. }
-        )
+        match self {
+            Self::Unavailable(_) | Self::Transport { .. } | Self::DeadlineExceeded { .. } => true,
+            Self::Token(error) => error.is_temporary(),
+            _ => false,
+        }
     }
 
     /// The gateway's refusal, when it is one.
@@ -110,39 +111,31 @@ impl ClientError {
         }
     }
 
+    /// How long the gateway asks to wait, within reason.
     pub(crate) fn retry_after(&self) -> Duration {
-        self.refusal()
-            .and_then(|refusal| refusal.retry_after)
-            .unwrap_or_default()
+        const LONGEST: Duration = Duration::from_secs(60 * 60);
+        let asked_for = self.refusal().and_then(|refusal| refusal.retry_after);
+        asked_for.unwrap_or_default().min(LONGEST)
     }
 
     pub(crate) fn invalid(argument: &'static str, message: impl Into<String>) -> Self {
-        Self::InvalidArgument {
-            argument,
-            message: message.into(),
-        }
+        Self::InvalidArgument { argument, message: message.into() }
     }
 
     pub(crate) fn protocol(message: impl Into<String>) -> Self {
-        Self::Protocol {
-            message: message.into(),
-        }
+        Self::Protocol { message: message.into() }
     }
 
     /// The gateway ended a stream that should have gone on.
     pub(crate) fn stream_ended() -> Self {
-        Self::Transport {
-            message: "the gateway ended the stream".to_owned(),
-        }
+        Self::Transport { message: "the gateway ended the stream".to_owned() }
     }
 
     /// Sorts a gRPC status. Only what came from this side of the connection has a
     /// source, so a source means that the transport failed.
     pub(crate) fn from_status(status: &Status) -> Self {
         if status.source().is_some() {
-            return Self::Transport {
-                message: with_causes(status),
-            };
+            return Self::Transport { message: with_causes(status) };
         }
         let refusal = Refusal::new(status.code(), status.message(), &status.get_error_details());
         refusal.into()
@@ -201,10 +194,7 @@ impl Refusal {
         });
         Self {
             code,
-            reason: details
-                .error_info()
-                .map(|info| info.reason.clone())
-                .unwrap_or_default(),
+            reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
             message: message.to_owned(),
             violations: violations.unwrap_or_default(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
@@ -212,11 +202,7 @@ impl Refusal {
     }
 
     pub(crate) fn from_rpc(status: &tonic_types::Status) -> Self {
-        Self::new(
-            Code::from_i32(status.code),
-            &status.message,
-            &status.get_error_details(),
-        )
+        Self::new(Code::from_i32(status.code), &status.message, &status.get_error_details())
     }
 }
 
@@ -256,24 +242,15 @@ mod tests {
     #[test]
     fn a_status_is_sorted_by_where_it_came_from() {
         let refused = Status::internal("broken");
-        assert!(matches!(
-            ClientError::from_status(&refused),
-            ClientError::Protocol { .. }
-        ));
+        assert!(matches!(ClientError::from_status(&refused), ClientError::Protocol { .. }));
 
         let unavailable = Status::unavailable("later");
-        assert!(matches!(
-            ClientError::from_status(&unavailable),
-            ClientError::Unavailable(_)
-        ));
+        assert!(matches!(ClientError::from_status(&unavailable), ClientError::Unavailable(_)));
 
         let cause = std::io::Error::other("reset by peer");
         let transport = Status::from_error(Box::new(cause));
         let error = ClientError::from_status(&transport);
         assert!(error.is_retryable());
-        assert_eq!(
-            error.to_string(),
-            "the connection to the gateway failed: reset by peer"
-        );
+        assert_eq!(error.to_string(), "the connection to the gateway failed: reset by peer");
     }
 }

@@ -31,9 +31,7 @@ impl<T: Send + 'static> Listing<T> {
             let items = futures::stream::iter(items.into_iter().map(Ok));
             Ok(Some((items, (next, page))))
         });
-        Self {
-            items: Box::pin(pages.try_flatten()),
-        }
+        Self { items: Box::pin(pages.try_flatten()) }
     }
 
     /// The next item; `None` at the end.

@@ -94,10 +94,7 @@ impl Client {
         Listing::new(move |page_token| {
             let client = client.clone();
             async move {
-                let body = pb::ListInboxesRequest {
-                    page_token,
-                    ..Default::default()
-                };
+                let body = pb::ListInboxesRequest { page_token, ..Default::default() };
                 let response = client
                     .call(body, |channel, request| {
                         let mut service = client.operations(channel);
@@ -117,9 +114,7 @@ impl Client {
     /// [`ClientError::Refused`] with `UNKNOWN_INBOX` when there is none, or it is
     /// another party's.
     pub async fn get_inbox(&self, name: &InboxName) -> Result<InboxState, ClientError> {
-        let body = pb::GetInboxRequest {
-            name: name.to_string(),
-        };
+        let body = pb::GetInboxRequest { name: name.to_string() };
         let response = self
             .call(body, |channel, request| {
                 let mut service = self.operations(channel);
@@ -137,11 +132,7 @@ impl Client {
             let client = client.clone();
             let inbox = inbox.clone();
             async move {
-                let body = pb::ListDeadLettersRequest {
-                    inbox,
-                    page_token,
-                    ..Default::default()
-                };
+                let body = pb::ListDeadLettersRequest { inbox, page_token, ..Default::default() };
                 let response = client
                     .call(body, |channel, request| {
                         let mut service = client.operations(channel);
@@ -166,18 +157,11 @@ impl Client {
         let (dead_letter_ids, all) = match which {
             Redrive::All => (Vec::new(), true),
             Redrive::These(ids) if ids.is_empty() => {
-                return Err(ClientError::invalid(
-                    "which",
-                    "expected at least one dead letter",
-                ));
+                return Err(ClientError::invalid("which", "expected at least one dead letter"));
             }
             Redrive::These(ids) => (ids, false),
         };
-        let body = pb::RedriveRequest {
-            inbox: inbox.to_string(),
-            dead_letter_ids,
-            all,
-        };
+        let body = pb::RedriveRequest { inbox: inbox.to_string(), dead_letter_ids, all };
         let response = self
             .call(body, |channel, request| {
                 let mut service = self.operations(channel);

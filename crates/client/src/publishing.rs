@@ -90,9 +90,7 @@ impl Client {
             )));
         }
         let outcomes = response.outcomes.into_iter();
-        outcomes
-            .map(|outcome| read_result(outcome.result))
-            .collect()
+        outcomes.map(|outcome| read_result(outcome.result)).collect()
     }
 
     pub(crate) fn publishing(

@@ -17,26 +17,20 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// Delays from `min_delay` to about `max_delay`; the default is from 100 ms to
-    /// 5 s. Neither is taken as less than 1 ms.
+    /// 5 s. Neither is taken as less than 1 ms, or more than an hour.
     #[must_use]
     pub fn new(min_delay: Duration, max_delay: Duration) -> Self {
         const LEAST: Duration = Duration::from_millis(1);
-        let min_delay = min_delay.max(LEAST);
-        Self {
-            retries: true,
-            min_delay,
-            max_delay: max_delay.max(min_delay),
-        }
+        const LONGEST: Duration = Duration::from_secs(60 * 60);
+        let min_delay = min_delay.clamp(LEAST, LONGEST);
+        Self { retries: true, min_delay, max_delay: max_delay.clamp(min_delay, LONGEST) }
     }
 
     /// Single calls are not repeated. Streams still come back, with the default
     /// delays.
     #[must_use]
     pub fn never() -> Self {
-        Self {
-            retries: false,
-            ..Self::default()
-        }
+        Self { retries: false, ..Self::default() }
     }
 
     pub(crate) fn delays(&self) -> Delays {
@@ -46,10 +40,7 @@ impl RetryPolicy {
             .without_max_times()
             .with_jitter()
             .build();
-        Delays {
-            backoff,
-            max_delay: self.max_delay,
-        }
+        Delays { backoff, max_delay: self.max_delay }
     }
 
     /// Repeats what may succeed later until the deadline.
@@ -137,9 +128,8 @@ mod tests {
     #[tokio::test]
     async fn an_attempt_without_an_answer_ends_at_the_deadline() {
         let timeout = Duration::from_millis(20);
-        let outcome: Result<(), _> = RetryPolicy::default()
-            .repeat(timeout, std::future::pending)
-            .await;
+        let outcome: Result<(), _> =
+            RetryPolicy::default().repeat(timeout, std::future::pending).await;
         assert!(matches!(
             outcome,
             Err(ClientError::DeadlineExceeded { after }) if after == timeout

@@ -47,9 +47,7 @@ impl Client {
         &self,
         subscription: &Subscription,
     ) -> Result<Subscription, ClientError> {
-        let body = pb::CreateSubscriptionRequest {
-            subscription: Some(subscription.to_proto()),
-        };
+        let body = pb::CreateSubscriptionRequest { subscription: Some(subscription.to_proto()) };
         let response = self
             .call(body, |channel, request| {
                 let mut service = self.subscriptions(channel);
@@ -66,10 +64,7 @@ impl Client {
         Listing::new(move |page_token| {
             let client = client.clone();
             async move {
-                let body = pb::ListSubscriptionsRequest {
-                    page_token,
-                    ..Default::default()
-                };
+                let body = pb::ListSubscriptionsRequest { page_token, ..Default::default() };
                 let response = client
                     .call(body, |channel, request| {
                         let mut service = client.subscriptions(channel);
@@ -92,9 +87,7 @@ impl Client {
         &self,
         name: &SubscriptionName,
     ) -> Result<Subscription, ClientError> {
-        let body = pb::GetSubscriptionRequest {
-            name: name.to_string(),
-        };
+        let body = pb::GetSubscriptionRequest { name: name.to_string() };
         let response = self
             .call(body, |channel, request| {
                 let mut service = self.subscriptions(channel);
@@ -111,9 +104,7 @@ impl Client {
     /// it is another party's; also when it was there, and the answer of a first
     /// attempt was lost.
     pub async fn delete_subscription(&self, name: &SubscriptionName) -> Result<(), ClientError> {
-        let body = pb::DeleteSubscriptionRequest {
-            name: name.to_string(),
-        };
+        let body = pb::DeleteSubscriptionRequest { name: name.to_string() };
         self.call(body, |channel, request| {
             let mut service = self.subscriptions(channel);
             async move { service.delete_subscription(request).await }
@@ -135,24 +126,14 @@ impl Subscription {
     /// of the same name.
     #[must_use]
     pub fn new(name: SubscriptionName) -> Self {
-        Self {
-            name,
-            inbox: None,
-            types: Vec::new(),
-            filters: Vec::new(),
-            created_at: None,
-        }
+        Self { name, inbox: None, types: Vec::new(), filters: Vec::new(), created_at: None }
     }
 
     fn to_proto(&self) -> pb::Subscription {
         let filters = self.filters.iter();
         pb::Subscription {
             name: self.name.to_string(),
-            inbox: self
-                .inbox
-                .as_ref()
-                .map(InboxName::to_string)
-                .unwrap_or_default(),
+            inbox: self.inbox.as_ref().map(InboxName::to_string).unwrap_or_default(),
             types: self.types.clone(),
             filters: filters.map(Filter::to_proto).collect(),
             created_at: None,
@@ -185,9 +166,7 @@ impl Filter {
             Self::Exact(exact) => pb::filter::Dialect::Exact(values(exact)),
             Self::Prefix(prefix) => pb::filter::Dialect::Prefix(values(prefix)),
         };
-        pb::Filter {
-            dialect: Some(dialect),
-        }
+        pb::Filter { dialect: Some(dialect) }
     }
 }
 

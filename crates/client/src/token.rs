@@ -16,6 +16,7 @@ pub struct Token(String);
 #[error("there is no token: {message}")]
 pub struct TokenError {
     message: String,
+    is_temporary: bool,
 }
 
 /// Gives the token for each call and each opening of a stream; it may change.
@@ -52,12 +53,24 @@ impl fmt::Debug for Token {
 }
 
 impl TokenError {
-    /// With what went wrong; never put the token in it.
+    /// With what went wrong; never put the token in it. It ends what was to be
+    /// called.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-        }
+        Self { message: message.into(), is_temporary: false }
+    }
+
+    /// As [`TokenError::new`], but there may be a token later: calls are repeated,
+    /// and streams opened again, as when the gateway is unavailable.
+    #[must_use]
+    pub fn temporary(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_temporary: true }
+    }
+
+    /// Whether there may be a token later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.is_temporary
     }
 }
 
@@ -80,23 +93,17 @@ pub(crate) struct FileToken {
 
 impl FileToken {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            kept_for: Duration::from_secs(5),
-            last_read: Mutex::new(None),
-        }
+        Self { path, kept_for: Duration::from_secs(5), last_read: Mutex::new(None) }
     }
 
-    async fn read(&self) -> Result<Token, TokenError> {
+    async fn read(&self) -> Result<Token, String> {
         let path = self.path.display();
         let text = tokio::fs::read_to_string(&self.path)
             .await
-            .map_err(|error| TokenError::new(format!("{path}: {error}")))?;
+            .map_err(|error| format!("{path}: {error}"))?;
         let token = text.trim();
         if token.is_empty() {
-            return Err(TokenError::new(format!(
-                "{path}: expected a token, the file is empty"
-            )));
+            return Err(format!("{path}: expected a token, the file is empty"));
         }
         Ok(token.into())
     }
@@ -111,7 +118,10 @@ impl TokenProvider for FileToken {
         {
             return Ok(token.clone());
         }
-        let token = self.read().await?;
+        // A file that was there before is being replaced.
+        let was_there = last_read.is_some();
+        let token =
+            self.read().await.map_err(|message| TokenError { message, is_temporary: was_there })?;
         *last_read = Some((Instant::now(), token.clone()));
         Ok(token)
     }
@@ -131,7 +141,8 @@ mod tests {
     async fn a_file_is_read_again_after_a_while() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut provider = FileToken::new(file.path().to_owned());
-        assert!(provider.token().await.is_err(), "an empty file");
+        let empty = provider.token().await.unwrap_err();
+        assert!(!empty.is_temporary());
 
         std::fs::write(file.path(), "first\n").unwrap();
         assert_eq!(provider.token().await.unwrap().expose(), "first");
@@ -139,5 +150,8 @@ mod tests {
         assert_eq!(provider.token().await.unwrap().expose(), "first");
         provider.kept_for = Duration::ZERO;
         assert_eq!(provider.token().await.unwrap().expose(), "second");
+        std::fs::write(file.path(), "").unwrap();
+        let replaced = provider.token().await.unwrap_err();
+        assert!(replaced.is_temporary());
     }
 }

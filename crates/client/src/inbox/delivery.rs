@@ -145,7 +145,7 @@ impl Delivery {
     /// no reason: the delivery then stays until its lease ends.
     pub async fn reject(self, reason: impl Into<String>) -> Result<(), ClientError> {
         let reason = reason.into();
-        if reason.is_empty() {
+        if reason.trim().is_empty() {
             return Err(ClientError::invalid("reason", "expected why, in words"));
         }
         self.settle(Verdict::Reject { reason }).await
@@ -167,10 +167,7 @@ impl Delivery {
 
     async fn settle(&self, verdict: Verdict) -> Result<(), ClientError> {
         self.hold.check()?;
-        let settlement = Settlement {
-            hold: self.hold.clone(),
-            verdict,
-        };
+        let settlement = Settlement { hold: self.hold.clone(), verdict };
         let sent = self.to_worker.send(settlement).await;
         sent.map_err(|_| self.hold.check().err().unwrap_or(ClientError::Closed))
     }
@@ -189,9 +186,7 @@ impl Hold {
 
     fn check(&self) -> Result<(), ClientError> {
         if self.is_lost() {
-            return Err(ClientError::LeaseLost {
-                delivery_id: self.delivery_id,
-            });
+            return Err(ClientError::LeaseLost { delivery_id: self.delivery_id });
         }
         Ok(())
     }

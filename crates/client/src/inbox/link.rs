@@ -34,10 +34,7 @@ impl Opening {
     /// Opens a stream, again and again within the time of a call.
     pub(super) async fn open_in_time(&self) -> Result<Link, ClientError> {
         let settings = self.client.settings();
-        settings
-            .retry
-            .repeat(settings.call_timeout, || self.open())
-            .await
+        settings.retry.repeat(settings.call_timeout, || self.open()).await
     }
 
     /// One attempt, within the time of a call.
@@ -55,9 +52,7 @@ impl Opening {
             credit: self.credit,
             lease: Some(to_proto("lease", self.lease)?),
         };
-        let open = pb::SubscribeRequest {
-            request: Some(Request::Open(open)),
-        };
+        let open = pb::SubscribeRequest { request: Some(Request::Open(open)) };
         requests.send(open).await.map_err(|_| ClientError::Closed)?;
 
         let limit = self.client.settings().max_message_bytes;
@@ -67,15 +62,10 @@ impl Opening {
         let request = self.client.request(ReceiverStream::new(outbound)).await?;
         let responses = service.subscribe(request).await;
         let responses = responses.map_err(|status| ClientError::from_status(&status))?;
-        let mut link = Link {
-            requests,
-            responses: responses.into_inner(),
-        };
+        let mut link = Link { requests, responses: responses.into_inner() };
         match next_response(&mut link.responses).await? {
             Response::Opened(_) => Ok(link),
-            _ => Err(ClientError::protocol(
-                "expected `opened` as the first response",
-            )),
+            _ => Err(ClientError::protocol("expected `opened` as the first response")),
         }
     }
 }
@@ -85,9 +75,9 @@ pub(super) async fn next_response(
     responses: &mut Streaming<pb::SubscribeResponse>,
 ) -> Result<Response, ClientError> {
     match responses.message().await {
-        Ok(Some(response)) => response
-            .response
-            .ok_or_else(|| ClientError::protocol("an empty response")),
+        Ok(Some(response)) => {
+            response.response.ok_or_else(|| ClientError::protocol("an empty response"))
+        }
         Ok(None) => Err(ClientError::stream_ended()),
         Err(status) => Err(ClientError::from_status(&status)),
     }

@@ -166,9 +166,7 @@ impl OpenInbox {
     /// # Cancel safety
     /// No delivery is lost when the future is dropped before it ends.
     pub async fn next(&mut self) -> Result<Option<Delivery>, ClientError> {
-        std::future::poll_fn(|cx| self.poll_delivery(cx))
-            .await
-            .transpose()
+        std::future::poll_fn(|cx| self.poll_delivery(cx)).await.transpose()
     }
 
     /// How many deliveries were lost to an ended lease or a lost stream since the
@@ -198,6 +196,8 @@ impl OpenInbox {
     /// [`ClientError::Closed`] when the background task failed.
     pub async fn close(self) -> Result<(), ClientError> {
         self.closing.cancel();
+        // The task must not wait for anybody to take what it has.
+        drop(self.deliveries);
         self.worker.await.map_err(|_| ClientError::Closed)
     }
 

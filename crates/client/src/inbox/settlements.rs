@@ -66,30 +66,19 @@ impl Settlements {
             Request::Acknowledge(pb::Acknowledge { delivery_ids: ids })
         } else if let Some(((after, reason), ids)) = self.retried.pop_first() {
             self.count -= ids.len();
-            Request::Retry(pb::Retry {
-                delivery_ids: ids,
-                after: Some(to_proto(after)),
-                reason,
-            })
+            Request::Retry(pb::Retry { delivery_ids: ids, after: Some(to_proto(after)), reason })
         } else {
             let (reason, ids) = self.rejected.pop_first()?;
             self.count -= ids.len();
-            Request::Reject(pb::Reject {
-                delivery_ids: ids,
-                reason,
-            })
+            Request::Reject(pb::Reject { delivery_ids: ids, reason })
         };
-        Some(pb::SubscribeRequest {
-            request: Some(request),
-        })
+        Some(pb::SubscribeRequest { request: Some(request) })
     }
 }
 
 /// For what was checked to be a day at most.
 fn to_proto(duration: Duration) -> prost_types::Duration {
-    duration
-        .try_into()
-        .expect("a duration of at most 24 hours fits in a protobuf duration")
+    duration.try_into().expect("a duration of at most 24 hours fits in a protobuf duration")
 }
 
 #[cfg(test)]
@@ -120,19 +109,13 @@ mod tests {
                 delivery_ids: vec![3],
                 lease: Some(to_proto(lease)),
             }),
-            Request::Acknowledge(pb::Acknowledge {
-                delivery_ids: vec![1, 3],
-            }),
+            Request::Acknowledge(pb::Acknowledge { delivery_ids: vec![1, 3] }),
             Request::Retry(pb::Retry {
                 delivery_ids: vec![2, 5],
                 after,
                 reason: "busy".to_owned(),
             }),
-            Request::Retry(pb::Retry {
-                delivery_ids: vec![4],
-                after,
-                reason: "down".to_owned(),
-            }),
+            Request::Retry(pb::Retry { delivery_ids: vec![4], after, reason: "down".to_owned() }),
         ];
         assert_eq!(requests, expected);
         assert!(settlements.is_empty());

@@ -49,10 +49,7 @@ impl Worker {
         closing: CancellationToken,
     ) -> Self {
         let (to_worker, from_caller) = mpsc::channel(HAND_OVER);
-        let held = Held {
-            holds: HashMap::new(),
-            counts: Arc::clone(&counts),
-        };
+        let held = Held { holds: HashMap::new(), counts: Arc::clone(&counts) };
         Self {
             opening,
             to_caller,
@@ -99,10 +96,7 @@ impl Worker {
     /// it was. Nothing is lost when this is dropped.
     async fn serve(&mut self, link: &mut Link) -> ClientError {
         let to_caller = self.to_caller.clone();
-        let Link {
-            requests,
-            responses,
-        } = link;
+        let Link { requests, responses } = link;
         loop {
             let may_take_more = self.unsent.len() < MOST_UNSENT;
             tokio::select! {
@@ -228,10 +222,7 @@ impl Worker {
         }
         self.take_settlements();
 
-        let Link {
-            requests,
-            mut responses,
-        } = link;
+        let Link { requests, mut responses } = link;
         let unsent = &mut self.unsent;
         let send = async move {
             while let Some(request) = unsent.next_request() {
@@ -276,5 +267,52 @@ impl Drop for Held {
     /// However the task ends, what it held is given back.
     fn drop(&mut self) {
         self.lose_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use wissel_message::Event;
+
+    use super::*;
+    use crate::Client;
+
+    fn delivery(delivery_id: u64) -> pb::Delivery {
+        let event = Event::builder("1", "urn:nld:oin:00000001002220647000", "nl.brp.geboorte");
+        pb::Delivery {
+            delivery_id,
+            event: event.build().unwrap().encode(),
+            message_id: uuid::Uuid::now_v7().to_string(),
+            publisher: "00000001002220647000".to_owned(),
+            admitted_at: Some(SystemTime::now().into()),
+            attempt: 1,
+            lease_ends_at: Some(SystemTime::now().into()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_settlement_that_was_under_way_when_the_stream_was_lost_settles_nothing_else() {
+        let opening = Opening {
+            client: Client::builder("http://127.0.0.1:1").connect().unwrap(),
+            inbox: "00000001002220647000.geboorten".parse().unwrap(),
+            credit: 1,
+            lease: Duration::from_secs(30),
+        };
+        let (to_caller, _deliveries) = mpsc::channel(1);
+        let closing = CancellationToken::new();
+        let mut worker = Worker::new(opening, to_caller, Arc::default(), closing);
+        worker.take_delivery(delivery(7)).unwrap();
+        let stale = worker.ready.pop_front().unwrap();
+        stale.acknowledge().await.unwrap();
+
+        worker.forget_everything();
+        worker.take_delivery(delivery(7)).unwrap();
+        worker.arrived.extend(worker.from_caller.try_recv());
+        worker.take_settlements();
+        assert!(worker.unsent.is_empty());
+        assert!(worker.held.holds.contains_key(&7));
+        assert!(!worker.ready[0].is_lease_lost());
     }
 }

@@ -125,9 +125,8 @@ impl Publisher {
     /// When the future is dropped before it ends, nothing was handed over.
     pub async fn send(&self, event: &Event) -> Result<PendingReceipt, ClientError> {
         let frame = self.client.frame(event)?;
-        let weight = u32::try_from(frame.len())
-            .unwrap_or(u32::MAX)
-            .min(self.options.max_bytes_in_flight);
+        let weight =
+            u32::try_from(frame.len()).unwrap_or(u32::MAX).min(self.options.max_bytes_in_flight);
         let place = Arc::clone(&self.places).acquire_owned();
         let place = place.await.map_err(|_| ClientError::Closed)?;
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(weight);
@@ -174,9 +173,7 @@ impl Publisher {
 }
 
 fn places(count: u32) -> usize {
-    usize::try_from(count).map_or(Semaphore::MAX_PERMITS, |count| {
-        count.min(Semaphore::MAX_PERMITS)
-    })
+    usize::try_from(count).map_or(Semaphore::MAX_PERMITS, |count| count.min(Semaphore::MAX_PERMITS))
 }
 
 impl fmt::Debug for Publisher {

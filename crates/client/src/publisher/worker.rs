@@ -198,10 +198,7 @@ impl Worker {
     fn wait_or_give_up(&mut self, mut entry: Entry, refusal: Refusal) {
         let error = ClientError::Unavailable(refusal);
         let retry = &self.client.settings().retry;
-        let delay = entry
-            .delays
-            .get_or_insert_with(|| retry.delays())
-            .after(&error);
+        let delay = entry.delays.get_or_insert_with(|| retry.delays()).after(&error);
         if entry.is_given_up_at(Instant::now() + delay) {
             entry.resolve(Err(error));
         } else {
@@ -224,10 +221,7 @@ impl Worker {
     }
 
     fn lost(&self, error: ClientError) -> Lost {
-        Lost {
-            error,
-            was_of_use: self.position > 0,
-        }
+        Lost { error, was_of_use: self.position > 0 }
     }
 }
 

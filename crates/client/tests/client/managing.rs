@@ -1,0 +1,108 @@
+//! Subscriptions and operations.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use wissel_client::{ClientError, Filter, InboxName, Redrive, Subscription, SubscriptionName};
+
+use crate::peer::{INBOX, PARTY, Peer, bus_unavailable};
+
+fn name(local: &str) -> SubscriptionName {
+    SubscriptionName::new(PARTY.parse().unwrap(), local).unwrap()
+}
+
+fn reason(error: &ClientError) -> &str {
+    &error.refusal().unwrap().reason
+}
+
+#[tokio::test]
+async fn a_subscription_is_created_found_and_deleted() {
+    let peer = Peer::start().await;
+    let client = peer.client();
+    let attributes = |value: &str| BTreeMap::from([("gemeente".to_owned(), value.to_owned())]);
+    let wanted = Subscription {
+        types: vec!["nl.brp.verhuizing".to_owned()],
+        filters: vec![Filter::Exact(attributes("0344")), Filter::Prefix(attributes("03"))],
+        ..Subscription::new(name("utrecht"))
+    };
+
+    let created = client.create_subscription(&wanted).await.unwrap();
+    assert_eq!(created.inbox.as_ref().unwrap().local(), "utrecht");
+    assert_eq!(created.types, wanted.types);
+    assert_eq!(created.filters, wanted.filters);
+    assert!(created.created_at.is_some());
+
+    assert_eq!(client.get_subscription(&wanted.name).await.unwrap(), created);
+    let other = Subscription::new(name("utrecht"));
+    let refused = client.create_subscription(&other).await.unwrap_err();
+    assert_eq!(reason(&refused), "SUBSCRIPTION_EXISTS");
+
+    client.delete_subscription(&wanted.name).await.unwrap();
+    let refused = client.get_subscription(&wanted.name).await.unwrap_err();
+    assert_eq!(reason(&refused), "UNKNOWN_SUBSCRIPTION");
+    let refused = client.delete_subscription(&wanted.name).await.unwrap_err();
+    assert!(!refused.is_retryable());
+}
+
+#[tokio::test]
+async fn listings_go_over_all_pages() {
+    let peer = Peer::start().await;
+    let client = peer.client();
+    for number in 0..10 {
+        let subscription = Subscription::new(name(&format!("s{number}")));
+        client.create_subscription(&subscription).await.unwrap();
+    }
+    // In the middle of a listing, too, a call is repeated.
+    peer.state.failures.lock().unwrap().push_back(bus_unavailable());
+
+    let listed = client.list_subscriptions().all().await.unwrap();
+    let locals: Vec<&str> = listed.iter().map(|one| one.name.local()).collect();
+    let expected: Vec<String> = (0..10).map(|number| format!("s{number}")).collect();
+    assert_eq!(locals, expected);
+
+    let mut inboxes = client.list_inboxes();
+    let first = inboxes.next().await.unwrap().unwrap();
+    assert_eq!(first.name.local(), "s0");
+    assert_eq!((first.depth, first.delayed, first.in_flight), (7, 2, 1));
+    assert_eq!(first.oldest_age, Some(Duration::from_millis(1_500)));
+    let rest: Vec<_> = inboxes.try_collect().await.unwrap();
+    assert_eq!(rest.len(), 9);
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_and_redriven() {
+    let peer = Peer::start().await;
+    let client = peer.client();
+    for id in ["a", "b", "c", "d", "e"] {
+        peer.state.managed.lock().unwrap().add_dead_letter(id);
+    }
+    let inbox: InboxName = INBOX.parse().unwrap();
+
+    let letters = client.list_dead_letters(&inbox).all().await.unwrap();
+    assert_eq!(letters.len(), 5);
+    assert_eq!(letters[0].dead_letter_id, "a");
+    assert_eq!(letters[0].publisher.as_str(), PARTY);
+    assert_eq!(letters[0].reason, "unreadable");
+    assert_eq!(client.get_inbox(&inbox).await.unwrap().dead_letters, 5);
+
+    let these = Redrive::These(vec!["a".to_owned(), "gone".to_owned()]);
+    assert_eq!(client.redrive(&inbox, these).await.unwrap(), 1);
+    assert_eq!(client.redrive(&inbox, Redrive::All).await.unwrap(), 4);
+    let none = client.redrive(&inbox, Redrive::These(Vec::new())).await;
+    assert!(matches!(none, Err(ClientError::InvalidArgument { .. })));
+
+    let other: InboxName = format!("{PARTY}.other").parse().unwrap();
+    let refused = client.list_dead_letters(&other).all().await.unwrap_err();
+    assert_eq!(reason(&refused), "UNKNOWN_INBOX");
+}
+
+#[tokio::test]
+async fn the_status_is_read() {
+    let peer = Peer::start().await;
+    let status = peer.client().status().await.unwrap();
+    assert_eq!((status.version.as_str(), status.bus.as_str()), ("0.1.0", "embedded"));
+    assert!(status.bus_ready);
+    assert_eq!(status.uptime, Duration::from_secs(61));
+    assert_eq!((status.subscriptions, status.inboxes), (0, 1));
+}

@@ -1,0 +1,203 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use tonic::{Code, Request, Response, Status};
+use wissel_client::Uuid;
+use wissel_proto::wissel::v1 as pb;
+use wissel_proto::wissel::v1::operations_server::Operations;
+use wissel_proto::wissel::v1::subscriptions_server::Subscriptions;
+
+use super::{INBOX, PARTY, SOURCE, Service, refusal};
+
+/// Subscriptions and dead letters of the peer.
+#[derive(Default)]
+pub(crate) struct Managed {
+    pub(crate) subscriptions: BTreeMap<String, pb::Subscription>,
+    pub(crate) dead_letters: BTreeMap<String, pb::DeadLetter>,
+}
+
+/// Pages are small, so that a few items are several pages.
+const PAGE: usize = 3;
+
+/// The items after the one named by the token.
+fn page<T: Clone>(items: &BTreeMap<String, T>, token: &str) -> (Vec<T>, String) {
+    use std::ops::Bound::{Excluded, Unbounded};
+    let after = items.range::<str, _>((Excluded(token), Unbounded));
+    let found: Vec<(&String, &T)> = after.take(PAGE).collect();
+    let next = match found.last() {
+        Some((last, _)) if found.len() == PAGE => (*last).clone(),
+        _ => String::new(),
+    };
+    (found.into_iter().map(|(_, item)| item.clone()).collect(), next)
+}
+
+fn unknown(reason: &str) -> Status {
+    refusal(Code::NotFound, reason, "there is none that you may see")
+}
+
+impl Managed {
+    pub(crate) fn add_dead_letter(&mut self, id: &str) {
+        let letter = pb::DeadLetter {
+            dead_letter_id: id.to_owned(),
+            inbox: INBOX.to_owned(),
+            message_id: Uuid::now_v7().to_string(),
+            source: SOURCE.to_owned(),
+            id: id.to_owned(),
+            r#type: "nl.brp.verhuizing".to_owned(),
+            publisher: PARTY.to_owned(),
+            admitted_at: Some(SystemTime::now().into()),
+            died_at: Some(SystemTime::now().into()),
+            attempts: 3,
+            reason: "unreadable".to_owned(),
+        };
+        self.dead_letters.insert(id.to_owned(), letter);
+    }
+
+    fn inbox(&self, name: &str) -> pb::Inbox {
+        pb::Inbox {
+            name: name.to_owned(),
+            depth: 7,
+            delayed: 2,
+            in_flight: 1,
+            consumers: 1,
+            oldest_age: Some(Duration::from_millis(1_500).try_into().unwrap()),
+            dead_letters: self.dead_letters.len() as u64,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Subscriptions for Service {
+    async fn create_subscription(
+        &self,
+        request: Request<pb::CreateSubscriptionRequest>,
+    ) -> Result<Response<pb::CreateSubscriptionResponse>, Status> {
+        self.begin(&request)?;
+        let mut created = request.into_inner().subscription.unwrap();
+        if created.inbox.is_empty() {
+            created.inbox = created.name.clone();
+        }
+        let mut managed = self.0.managed.lock().unwrap();
+        if let Some(existing) = managed.subscriptions.get(&created.name) {
+            created.created_at = existing.created_at;
+            if *existing != created {
+                return Err(refusal(
+                    Code::AlreadyExists,
+                    "SUBSCRIPTION_EXISTS",
+                    "it exists with other content",
+                ));
+            }
+        }
+        created.created_at = Some(SystemTime::now().into());
+        let name = created.name.clone();
+        managed.subscriptions.insert(name, created.clone());
+        Ok(Response::new(pb::CreateSubscriptionResponse { subscription: Some(created) }))
+    }
+
+    async fn list_subscriptions(
+        &self,
+        request: Request<pb::ListSubscriptionsRequest>,
+    ) -> Result<Response<pb::ListSubscriptionsResponse>, Status> {
+        self.begin(&request)?;
+        let managed = self.0.managed.lock().unwrap();
+        let token = request.into_inner().page_token;
+        let (subscriptions, next_page_token) = page(&managed.subscriptions, &token);
+        Ok(Response::new(pb::ListSubscriptionsResponse { subscriptions, next_page_token }))
+    }
+
+    async fn get_subscription(
+        &self,
+        request: Request<pb::GetSubscriptionRequest>,
+    ) -> Result<Response<pb::GetSubscriptionResponse>, Status> {
+        self.begin(&request)?;
+        let managed = self.0.managed.lock().unwrap();
+        let found = managed.subscriptions.get(&request.into_inner().name);
+        let found = found.ok_or_else(|| unknown("UNKNOWN_SUBSCRIPTION"))?;
+        Ok(Response::new(pb::GetSubscriptionResponse { subscription: Some(found.clone()) }))
+    }
+
+    async fn delete_subscription(
+        &self,
+        request: Request<pb::DeleteSubscriptionRequest>,
+    ) -> Result<Response<pb::DeleteSubscriptionResponse>, Status> {
+        self.begin(&request)?;
+        let mut managed = self.0.managed.lock().unwrap();
+        let gone = managed.subscriptions.remove(&request.into_inner().name);
+        gone.ok_or_else(|| unknown("UNKNOWN_SUBSCRIPTION"))?;
+        Ok(Response::new(pb::DeleteSubscriptionResponse {}))
+    }
+}
+
+#[tonic::async_trait]
+impl Operations for Service {
+    async fn list_inboxes(
+        &self,
+        request: Request<pb::ListInboxesRequest>,
+    ) -> Result<Response<pb::ListInboxesResponse>, Status> {
+        self.begin(&request)?;
+        let managed = self.0.managed.lock().unwrap();
+        let names = managed.subscriptions.values();
+        let inboxes = names.map(|one| (one.inbox.clone(), managed.inbox(&one.inbox)));
+        let token = request.into_inner().page_token;
+        let (inboxes, next_page_token) = page(&inboxes.collect(), &token);
+        Ok(Response::new(pb::ListInboxesResponse { inboxes, next_page_token }))
+    }
+
+    async fn get_inbox(
+        &self,
+        request: Request<pb::GetInboxRequest>,
+    ) -> Result<Response<pb::GetInboxResponse>, Status> {
+        self.begin(&request)?;
+        let name = request.into_inner().name;
+        if name != INBOX {
+            return Err(unknown("UNKNOWN_INBOX"));
+        }
+        let inbox = self.0.managed.lock().unwrap().inbox(&name);
+        Ok(Response::new(pb::GetInboxResponse { inbox: Some(inbox) }))
+    }
+
+    async fn list_dead_letters(
+        &self,
+        request: Request<pb::ListDeadLettersRequest>,
+    ) -> Result<Response<pb::ListDeadLettersResponse>, Status> {
+        self.begin(&request)?;
+        let request = request.into_inner();
+        if request.inbox != INBOX {
+            return Err(unknown("UNKNOWN_INBOX"));
+        }
+        let managed = self.0.managed.lock().unwrap();
+        let (dead_letters, next_page_token) = page(&managed.dead_letters, &request.page_token);
+        Ok(Response::new(pb::ListDeadLettersResponse { dead_letters, next_page_token }))
+    }
+
+    async fn redrive(
+        &self,
+        request: Request<pb::RedriveRequest>,
+    ) -> Result<Response<pb::RedriveResponse>, Status> {
+        self.begin(&request)?;
+        let request = request.into_inner();
+        let mut managed = self.0.managed.lock().unwrap();
+        let before = managed.dead_letters.len();
+        let asked_for = |id: &String| request.all || request.dead_letter_ids.contains(id);
+        managed.dead_letters.retain(|id, _| !asked_for(id));
+        let redriven = before - managed.dead_letters.len();
+        Ok(Response::new(pb::RedriveResponse { redriven: redriven as u64 }))
+    }
+
+    async fn get_status(
+        &self,
+        request: Request<pb::GetStatusRequest>,
+    ) -> Result<Response<pb::GetStatusResponse>, Status> {
+        self.begin(&request)?;
+        let subscriptions = self.0.managed.lock().unwrap().subscriptions.len();
+        Ok(Response::new(pb::GetStatusResponse {
+            version: "0.1.0".to_owned(),
+            bus: "embedded".to_owned(),
+            bus_ready: true,
+            bus_detail: "ready".to_owned(),
+            uptime: Some(Duration::from_secs(61).try_into().unwrap()),
+            subscriptions: subscriptions as u64,
+            inboxes: 1,
+        }))
+    }
+}
