@@ -10,14 +10,18 @@
 //!
 //! | operation | cost |
 //! |---|---|
-//! | route | one look-up a shape in use, and one evaluation a candidate |
+//! | route | one look-up a shape in use or an attribute of the message, whichever are fewer, and one evaluation a candidate |
 //! | insert, remove | O(log n): the maps are shared between old and new table |
 //! | snapshot | one atomic load |
 //!
 //! Filing under a subject makes a million subject-level subscriptions cost what
 //! one costs. Subscriptions with nothing but prefixes are all evaluated.
 
+mod bucket;
+mod found;
+mod names;
 mod router;
+mod subscription;
 mod table;
 
 pub use router::Router;

@@ -1,67 +1,85 @@
+use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use imbl::{GenericHashMap, GenericVector, OrdMap, shared_ptr::ArcK};
-use smallvec::{SmallVec, smallvec};
-use wissel_filter::Filter;
+use imbl::{GenericHashMap, GenericOrdMap, shared_ptr::ArcK};
 use wissel_identifiers::SubscriptionName;
 use wissel_message::EventView;
 
+use crate::bucket::Bucket;
+use crate::found::Found;
+use crate::subscription::Subscription;
+
 type Map<K, V> = GenericHashMap<K, V, foldhash::fast::RandomState, ArcK>;
-type Entries<T> = GenericVector<Arc<Subscription<T>>, ArcK>;
+type ByValue<T> = Map<Arc<str>, Bucket<T>>;
 
 /// An immutable routing table. A changed copy shares what did not change.
-#[derive(Debug, Clone)]
 pub struct Table<T> {
     by_name: Map<SubscriptionName, Arc<Subscription<T>>>,
     /// By attribute, then by the value that it must have.
-    shapes: OrdMap<Arc<str>, Map<Arc<str>, Entries<T>>>,
-    /// Filed under nothing: evaluated for every message.
-    others: Map<SubscriptionName, Arc<Subscription<T>>>,
+    shapes: Map<Arc<str>, ByValue<T>>,
+    /// Filed under nothing, by number: evaluated for every message.
+    others: GenericOrdMap<u64, Arc<Subscription<T>>, ArcK>,
 }
-
-/// A subscription, as it is evaluated.
-#[derive(Debug)]
-pub(crate) struct Subscription<T> {
-    pub(crate) name: SubscriptionName,
-    pub(crate) types: Box<[String]>,
-    pub(crate) filters: Box<[Filter]>,
-    pub(crate) target: T,
-}
-
-/// Where a subscription is filed: under each of these (attribute, value).
-type Places<'a> = SmallVec<[(&'a str, &'a str); 1]>;
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
+        Self { by_name: Map::default(), shapes: Map::default(), others: GenericOrdMap::new() }
+    }
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
         Self {
-            by_name: Map::default(),
-            shapes: OrdMap::new(),
-            others: Map::default(),
+            by_name: self.by_name.clone(),
+            shapes: self.shapes.clone(),
+            others: self.others.clone(),
         }
     }
 }
 
 impl<T: Clone + Eq + Hash> Table<T> {
-    /// Puts the target of every subscription that matches into `targets`, each
-    /// once. What `targets` held before stays.
+    /// Appends the target of every subscription that matches to `targets`, each once.
+    /// What `targets` held before stays, and is not looked at.
     pub fn route(&self, event: &EventView, targets: &mut Vec<T>) {
-        for (attribute, by_value) in &self.shapes {
-            let Some(value) = event.attribute(attribute) else {
-                continue;
-            };
-            let Some(entries) = by_value.get(&*value.canonical()) else {
-                continue;
-            };
-            for subscription in entries {
-                subscription.route(event, targets);
+        let mut found = Found::new();
+        let mut evaluate = |subscription| evaluate(subscription, event, &mut found);
+        // By whichever there are fewer of: shapes in use, or attributes.
+        if self.shapes.len() <= event.attribute_count() {
+            for (attribute, by_value) in &self.shapes {
+                if let Some(value) = event.attribute(attribute)
+                    && let Some(bucket) = by_value.get(&*value.canonical())
+                {
+                    bucket.for_each(&mut evaluate);
+                }
+            }
+        } else {
+            for (attribute, value) in event.attributes() {
+                if let Some(by_value) = self.shapes.get(attribute)
+                    && let Some(bucket) = by_value.get(&*value.canonical())
+                {
+                    bucket.for_each(&mut evaluate);
+                }
             }
         }
         for subscription in self.others.values() {
-            subscription.route(event, targets);
+            evaluate(subscription);
         }
+        targets.extend(found.iter().cloned());
     }
+}
 
+fn evaluate<'a, T: Eq + Hash>(
+    subscription: &'a Subscription<T>,
+    event: &EventView,
+    found: &mut Found<'a, T>,
+) {
+    if subscription.matches(event) {
+        found.add(&subscription.target);
+    }
+}
+
+impl<T> Table<T> {
     /// How many subscriptions there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -76,19 +94,29 @@ impl<T: Clone + Eq + Hash> Table<T> {
 
     pub(crate) fn insert(&mut self, subscription: &Arc<Subscription<T>>) {
         self.remove(&subscription.name);
-        self.by_name
-            .insert(subscription.name.clone(), Arc::clone(subscription));
+        self.by_name.insert(subscription.name.clone(), Arc::clone(subscription));
         let places = subscription.places();
         if places.is_empty() {
-            self.others
-                .insert(subscription.name.clone(), Arc::clone(subscription));
+            self.others.insert(subscription.number, Arc::clone(subscription));
         }
         for (attribute, value) in places {
-            let by_value = self.shapes.entry(attribute.into()).or_default();
-            by_value
-                .entry(value.into())
-                .or_default()
-                .push_back(Arc::clone(subscription));
+            self.file(attribute, value, subscription);
+        }
+    }
+
+    fn file(&mut self, attribute: &str, value: &Arc<str>, subscription: &Arc<Subscription<T>>) {
+        if !self.shapes.contains_key(attribute) {
+            self.shapes.insert(attribute.into(), Map::default());
+        }
+        let Some(by_value) = self.shapes.get_mut(attribute) else {
+            return;
+        };
+        match by_value.get_mut(value) {
+            Some(bucket) => bucket.insert(subscription),
+            None => {
+                let bucket = Bucket::One(Arc::clone(subscription));
+                by_value.insert(Arc::clone(value), bucket);
+            }
         }
     }
 
@@ -96,22 +124,21 @@ impl<T: Clone + Eq + Hash> Table<T> {
         let Some(subscription) = self.by_name.remove(name) else {
             return false;
         };
-        self.others.remove(name);
+        self.others.remove(&subscription.number);
         for (attribute, value) in subscription.places() {
-            self.remove_from(attribute, value, name);
+            self.unfile(attribute, value, subscription.number);
         }
         true
     }
 
-    fn remove_from(&mut self, attribute: &str, value: &str, name: &SubscriptionName) {
+    fn unfile(&mut self, attribute: &str, value: &str, number: u64) {
         let Some(by_value) = self.shapes.get_mut(attribute) else {
             return;
         };
-        if let Some(entries) = by_value.get_mut(value) {
-            entries.retain(|other| other.name != *name);
-            if entries.is_empty() {
-                by_value.remove(value);
-            }
+        if let Some((value, bucket)) = by_value.remove_with_key(value)
+            && let Some(rest) = bucket.without(number)
+        {
+            by_value.insert(value, rest);
         }
         if by_value.is_empty() {
             self.shapes.remove(attribute);
@@ -119,42 +146,13 @@ impl<T: Clone + Eq + Hash> Table<T> {
     }
 }
 
-impl<T: Clone + Eq> Subscription<T> {
-    fn route(&self, event: &EventView, targets: &mut Vec<T>) {
-        if self.matches(event) && !targets.contains(&self.target) {
-            targets.push(self.target.clone());
-        }
-    }
-
-    fn matches(&self, event: &EventView) -> bool {
-        let event_type = event.event_type();
-        let type_wanted =
-            self.types.is_empty() || self.types.iter().any(|wanted| wanted == event_type);
-        type_wanted && self.filters.iter().all(|filter| filter.matches(event))
-    }
-}
-
-impl<T> Subscription<T> {
-    /// The exact `subject`, else another exact attribute, else each event type.
-    fn places(&self) -> Places<'_> {
-        let exact = self.filters.iter().filter_map(|filter| match filter {
-            Filter::Exact(values) => Some(values),
-            _ => None,
-        });
-        let best = exact
-            .flatten()
-            .min_by_key(|(attribute, _)| match attribute.as_str() {
-                "subject" => 0,
-                "source" | "type" | "specversion" => 2,
-                _ => 1,
-            });
-        match best {
-            Some((attribute, value)) => smallvec![(attribute.as_str(), value.as_str())],
-            None => self
-                .types
-                .iter()
-                .map(|event_type| ("type", event_type.as_str()))
-                .collect(),
-        }
+impl<T> fmt::Debug for Table<T> {
+    /// No subscription is shown: what it asks for may be personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("subscriptions", &self.by_name.len())
+            .field("shapes", &self.shapes.len())
+            .field("unfiled", &self.others.len())
+            .finish()
     }
 }

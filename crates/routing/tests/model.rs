@@ -1,5 +1,7 @@
 //! The router, held against a scan of all subscriptions.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use proptest::collection::vec;
@@ -15,45 +17,23 @@ const VALUES: [&str; 5] = ["1", "12", "2", "nl.brp.geboorte", "nl."];
 
 #[derive(Debug, Clone)]
 enum Change {
-    Insert {
-        name: u8,
-        types: Vec<&'static str>,
-        filters: Vec<Filter>,
-        target: u8,
-    },
-    Remove {
-        name: u8,
-    },
+    Insert { name: u8, types: Vec<&'static str>, filters: Vec<Filter>, target: u8 },
+    Remove { name: u8 },
 }
 
 fn filter() -> impl Strategy<Value = Filter> {
-    let one = (
-        prop::sample::select(&ATTRIBUTES[..]),
-        prop::sample::select(&VALUES[..]),
-    );
+    let one = (prop::sample::select(&ATTRIBUTES[..]), prop::sample::select(&VALUES[..]));
     (any::<bool>(), vec(one, 1..3)).prop_map(|(exact, values)| {
-        let values: BTreeMap<String, String> = values
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        if exact {
-            Filter::Exact(values)
-        } else {
-            Filter::Prefix(values)
-        }
+        let values: BTreeMap<String, String> =
+            values.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        if exact { Filter::Exact(values) } else { Filter::Prefix(values) }
     })
 }
 
 fn change() -> impl Strategy<Value = Change> {
     let types = vec(prop::sample::select(&TYPES[..]), 0..3);
-    let insert = (0..12_u8, types, vec(filter(), 0..3), 0..4_u8).prop_map(
-        |(name, types, filters, target)| Change::Insert {
-            name,
-            types,
-            filters,
-            target,
-        },
-    );
+    let insert = (0..12_u8, types, vec(filter(), 0..3), 0..4_u8)
+        .prop_map(|(name, types, filters, target)| Change::Insert { name, types, filters, target });
     prop_oneof![3 => insert, 1 => (0..12_u8).prop_map(|name| Change::Remove { name })]
 }
 
@@ -117,4 +97,70 @@ proptest! {
             prop_assert_eq!(found, expected);
         }
     }
+}
+
+fn plain_event(event_type: &str, more: &[(&str, &str)]) -> EventView {
+    let event = Event::builder("1", "/s", event_type);
+    let event = more.iter().fold(event, |event, (name, value)| event.extension(*name, *value));
+    EventView::decode(event.build().unwrap().encode()).unwrap()
+}
+
+#[test]
+fn a_popular_type_grows_and_shrinks() {
+    let router = Router::default();
+    // Twice the type: the subscription still counts once.
+    let types = [TYPES[0].to_owned(), TYPES[0].to_owned()];
+    let event = plain_event(TYPES[0], &[]);
+    let route = || {
+        let mut found = Vec::new();
+        router.snapshot().route(&event, &mut found);
+        found.sort_unstable();
+        found
+    };
+    for number in 0..50 {
+        router.insert(&name(number), &types, &[], number);
+        assert_eq!(route(), (0..=number).collect::<Vec<_>>());
+    }
+    for number in 0..50 {
+        assert!(router.remove(&name(number)));
+        assert_eq!(route(), (number + 1..50).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn many_shapes_and_few_attributes_match_alike() {
+    let router = Router::default();
+    for number in 0..60_u8 {
+        let values = BTreeMap::from([(format!("a{number}"), "x".to_owned())]);
+        router.insert(&name(number), &[], &[Filter::Exact(values)], number);
+    }
+    let event = plain_event("t", &[("a3", "x"), ("a5", "y"), ("a59", "x"), ("b", "x")]);
+    let mut found = Vec::new();
+    router.snapshot().route(&event, &mut found);
+    found.sort_unstable();
+    assert_eq!(found, [3, 59]);
+}
+
+#[test]
+fn each_target_comes_once_and_what_was_there_stays() {
+    let router = Router::default();
+    for number in 0..200_u8 {
+        router.insert(&name(number), &[], &[], number % 40);
+    }
+    let mut targets = vec![7, 7];
+    router.snapshot().route(&plain_event("t", &[]), &mut targets);
+    assert_eq!(targets[..2], [7, 7]);
+    targets.drain(..2);
+    targets.sort_unstable();
+    assert_eq!(targets, (0..40).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_value_is_shown() {
+    let router = Router::default();
+    let values = BTreeMap::from([("subject".to_owned(), "999990019".to_owned())]);
+    router.insert(&name(1), &[], &[Filter::Exact(values)], 1);
+    let shown = format!("{router:?} {:?}", router.snapshot());
+    assert!(shown.contains("subscriptions: 1"), "{shown}");
+    assert!(!shown.contains("999990019"), "{shown}");
 }
