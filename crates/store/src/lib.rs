@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
+use tokio::sync::Mutex;
 use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, SubscriptionName};
 
@@ -68,6 +68,20 @@ pub enum StoreError {
         /// The latest schema that is known here.
         expected: i64,
     },
+    /// The file does not say which schema it has, so it may not be ours.
+    #[error(
+        "{}: has schema {found}, expected 0 (a new file) to {expected}; it is damaged, or not a \
+         database of Wissel",
+        path.display()
+    )]
+    UnknownVersion {
+        /// The file.
+        path: PathBuf,
+        /// The schema found.
+        found: i64,
+        /// The latest schema that is known here.
+        expected: i64,
+    },
     /// A row that this version cannot read.
     #[error("the control-plane database holds a {what} that cannot be read: {reason}")]
     Row {
@@ -86,7 +100,7 @@ impl Store {
     /// needed.
     ///
     /// # Errors
-    /// When the file cannot be opened, or is of a later version.
+    /// When the file cannot be opened, is of a later version, or not one of Wissel.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::of(Database::open(path)?))
     }
@@ -104,8 +118,7 @@ impl Store {
     /// # Errors
     /// When the state cannot be written.
     pub async fn put_subscription(&self, record: SubscriptionRecord) -> Result<Put, StoreError> {
-        self.with(move |database| database.put_subscription(&record))
-            .await
+        self.with(move |database| database.put_subscription(&record)).await
     }
 
     /// Forgets a subscription; its inbox stays. Says whether it was there.
@@ -113,8 +126,7 @@ impl Store {
     /// # Errors
     /// When the state cannot be written.
     pub async fn delete_subscription(&self, name: SubscriptionName) -> Result<bool, StoreError> {
-        self.with(move |database| database.delete_subscription(&name))
-            .await
+        self.with(move |database| database.delete_subscription(&name)).await
     }
 
     /// Every subscription, by name.
@@ -142,18 +154,18 @@ impl Store {
     }
 
     fn of(database: Database) -> Self {
-        Self {
-            database: Arc::new(Mutex::new(database)),
-        }
+        Self { database: Arc::new(Mutex::new(database)) }
     }
 
-    /// SQLite blocks, so it works on a thread for blocking work.
+    /// SQLite blocks, so it works on a thread for blocking work: one at a time, as
+    /// who waits for the database must not hold such a thread. Once begun, the work is
+    /// finished, also when nobody waits for it any more.
     async fn with<R: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Database) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, StoreError> {
-        let database = Arc::clone(&self.database);
-        let working = tokio::task::spawn_blocking(move || work(&mut database.lock()));
+        let mut database = Arc::clone(&self.database).lock_owned().await;
+        let working = tokio::task::spawn_blocking(move || work(&mut database));
         working.await.map_err(|_| StoreError::CutOff)?
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use wissel_identifiers::{InboxName, SubscriptionName};
 
 use crate::{Put, StoreError, SubscriptionRecord};
@@ -41,22 +41,18 @@ impl Database {
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.busy_timeout(Duration::from_secs(5))?;
 
-        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let (path, expected) = (
-            path.to_owned(),
-            i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
-        );
-        let Some(pending) = usize::try_from(found)
-            .ok()
-            .and_then(|done| MIGRATIONS.get(done..))
+        // Two processes that start together must not both bring it up to date.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let (path, expected) =
+            (path.to_owned(), i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX));
+        if found < 0 {
+            return Err(StoreError::UnknownVersion { path, found, expected });
+        }
+        let Some(pending) = usize::try_from(found).ok().and_then(|done| MIGRATIONS.get(done..))
         else {
-            return Err(StoreError::LaterVersion {
-                path,
-                found,
-                expected,
-            });
+            return Err(StoreError::LaterVersion { path, found, expected });
         };
-        let transaction = connection.transaction()?;
         for migration in pending {
             transaction.execute_batch(migration)?;
         }
@@ -69,7 +65,9 @@ impl Database {
         &mut self,
         record: &SubscriptionRecord,
     ) -> Result<Put, StoreError> {
-        let transaction = self.0.transaction()?;
+        // The lock for writing is taken before anything is read: taken later, another
+        // process could have written between, and this one would have to begin again.
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let existing = transaction
             .query_row(
                 "SELECT name, inbox, types, filters, created_at FROM subscription WHERE name = ?1",
@@ -79,16 +77,11 @@ impl Database {
             .optional()?
             .transpose()?;
         if let Some(existing) = existing {
-            let same = SubscriptionRecord {
-                created_at: record.created_at,
-                ..existing
-            } == *record;
+            let same = SubscriptionRecord { created_at: record.created_at, ..existing } == *record;
             return Ok(if same { Put::Same } else { Put::Conflict });
         }
-        transaction.execute(
-            "INSERT OR IGNORE INTO inbox (name) VALUES (?1)",
-            [record.inbox.as_str()],
-        )?;
+        transaction
+            .execute("INSERT OR IGNORE INTO inbox (name) VALUES (?1)", [record.inbox.as_str()])?;
         transaction.execute(
             "INSERT INTO subscription (name, inbox, types, filters, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -117,18 +110,14 @@ impl Database {
     }
 
     pub(crate) fn add_inbox(&self, name: &InboxName) -> Result<(), StoreError> {
-        self.0.execute(
-            "INSERT OR IGNORE INTO inbox (name) VALUES (?1)",
-            [name.as_str()],
-        )?;
+        self.0.execute("INSERT OR IGNORE INTO inbox (name) VALUES (?1)", [name.as_str()])?;
         Ok(())
     }
 
     pub(crate) fn inboxes(&self) -> Result<Vec<InboxName>, StoreError> {
         let mut statement = self.0.prepare("SELECT name FROM inbox ORDER BY name")?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        rows.map(|row| row?.parse().map_err(|error| unreadable("inbox", &error)))
-            .collect()
+        rows.map(|row| row?.parse().map_err(|error| unreadable("inbox", &error))).collect()
     }
 }
 
@@ -139,9 +128,21 @@ fn read_subscription(row: &Row<'_>) -> Result<SubscriptionRecord, StoreError> {
     Ok(SubscriptionRecord {
         name: text(0)?.parse().map_err(|error| unreadable(what, &error))?,
         inbox: text(1)?.parse().map_err(|error| unreadable(what, &error))?,
-        types: serde_json::from_str(&text(2)?).map_err(|error| unreadable(what, &error))?,
-        filters: serde_json::from_str(&text(3)?).map_err(|error| unreadable(what, &error))?,
+        types: from_json("types", &text(2)?)?,
+        filters: from_json("filters", &text(3)?)?,
         created_at: UNIX_EPOCH + Duration::from_millis(since_1970),
+    })
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(column: &str, text: &str) -> Result<T, StoreError> {
+    // The error's own text may show a value, which may be personal.
+    serde_json::from_str(text).map_err(|error| StoreError::Row {
+        what: "subscription",
+        reason: format!(
+            "column {column} is not the JSON that was expected, at line {}, column {}",
+            error.line(),
+            error.column()
+        ),
     })
 }
 
@@ -150,10 +151,7 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
 }
 
 fn unreadable(what: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Row {
-        what,
-        reason: reason.to_string(),
-    }
+    StoreError::Row { what, reason: reason.to_string() }
 }
 
 fn milliseconds(moment: SystemTime) -> i64 {

@@ -1,5 +1,7 @@
 //! The store, over restarts.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use wissel_store::{Put, Store, StoreError, SubscriptionRecord};
@@ -21,14 +23,8 @@ async fn what_was_put_is_there_after_a_restart() {
     let (a, b) = (record("a", &["nl.brp.geboorte"]), record("b", &[]));
     {
         let store = Store::open(&path).unwrap();
-        assert_eq!(
-            store.put_subscription(b.clone()).await.unwrap(),
-            Put::Created
-        );
-        assert_eq!(
-            store.put_subscription(a.clone()).await.unwrap(),
-            Put::Created
-        );
+        assert_eq!(store.put_subscription(b.clone()).await.unwrap(), Put::Created);
+        assert_eq!(store.put_subscription(a.clone()).await.unwrap(), Put::Created);
         assert_eq!(store.put_subscription(a.clone()).await.unwrap(), Put::Same);
         let other = record("a", &["nl.brp.overlijden"]);
         assert_eq!(store.put_subscription(other).await.unwrap(), Put::Conflict);
@@ -37,14 +33,8 @@ async fn what_was_put_is_there_after_a_restart() {
     assert_eq!(store.subscriptions().await.unwrap(), [a.clone(), b]);
     assert!(store.delete_subscription(a.name.clone()).await.unwrap());
     assert!(!store.delete_subscription(a.name).await.unwrap());
-    store
-        .add_inbox("00000001002220647000.leeg".parse().unwrap())
-        .await
-        .unwrap();
-    store
-        .add_inbox("00000001002220647000.leeg".parse().unwrap())
-        .await
-        .unwrap();
+    store.add_inbox("00000001002220647000.leeg".parse().unwrap()).await.unwrap();
+    store.add_inbox("00000001002220647000.leeg".parse().unwrap()).await.unwrap();
     let inboxes = store.inboxes().await.unwrap();
     let inboxes: Vec<&str> = inboxes.iter().map(|name| name.local()).collect();
     assert_eq!(inboxes, ["inbox", "leeg"]);
@@ -59,12 +49,95 @@ async fn a_file_of_a_later_version_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let refused = Store::open(&path).err().unwrap();
-    assert!(matches!(
-        refused,
-        StoreError::LaterVersion {
-            found: 99,
-            expected: 1,
-            ..
+    assert!(matches!(refused, StoreError::LaterVersion { found: 99, expected: 1, .. }));
+    assert_eq!(version_of(&path), 99);
+}
+
+fn version_of(path: &std::path::Path) -> i64 {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+    version.unwrap()
+}
+
+#[tokio::test]
+async fn a_file_of_no_known_version_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sqlite");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", -3).unwrap();
+    drop(connection);
+    let refused = Store::open(&path).err().unwrap();
+    assert!(matches!(refused, StoreError::UnknownVersion { found: -3, .. }));
+    assert!(refused.to_string().contains("has schema -3, expected 0"));
+    assert_eq!(version_of(&path), -3);
+}
+
+#[tokio::test]
+async fn two_stores_on_one_file_write_at_the_same_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sqlite");
+    let stores = [Store::open(&path).unwrap(), Store::open(&path).unwrap()];
+    let mut writing = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let store = stores[number % 2].clone();
+        let record = record(&format!("s{}", number / 2), &[]);
+        writing.spawn(async move { store.put_subscription(record).await.unwrap() });
+    }
+    let put = writing.join_all().await;
+    let created = put.iter().filter(|one| **one == Put::Created).count();
+    let same = put.iter().filter(|one| **one == Put::Same).count();
+    assert_eq!((created, same), (20, 20));
+    assert_eq!(stores[0].subscriptions().await.unwrap().len(), 20);
+}
+
+/// Who waits for the database holds no thread for blocking work.
+#[test]
+fn waiting_callers_leave_threads_to_others() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .build()
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sqlite");
+    let store = Store::open(&path).unwrap();
+    let holding = rusqlite::Connection::open(&path).unwrap();
+    holding.execute_batch("BEGIN IMMEDIATE").unwrap();
+    runtime.block_on(async {
+        let mut writing = tokio::task::JoinSet::new();
+        for number in 0..8 {
+            let (store, record) = (store.clone(), record(&format!("s{number}"), &[]));
+            writing.spawn(async move { store.put_subscription(record).await.unwrap() });
         }
-    ));
+        // All eight get to the database, and one into it, before this is asked.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let other = tokio::task::spawn_blocking(|| ());
+        let other = tokio::time::timeout(Duration::from_secs(2), other).await;
+        assert!(other.is_ok(), "no thread was left");
+        holding.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(writing.join_all().await, [Put::Created; 8]);
+    });
+}
+
+#[test]
+fn a_record_shows_no_value_of_its_filters() {
+    let mut record = record("a", &["nl.brp.geboorte"]);
+    record.filters = vec![serde_json::from_str(r#"{"exact":{"subject":"999990019"}}"#).unwrap()];
+    let shown = format!("{record:?}");
+    assert!(shown.contains("subject"), "{shown}");
+    assert!(!shown.contains("999990019"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_refused_without_its_values() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sqlite");
+    let store = Store::open(&path).unwrap();
+    store.put_subscription(record("a", &[])).await.unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let sql = r#"UPDATE subscription SET filters = '[{"exact":"999990019"}]'"#;
+    connection.execute_batch(sql).unwrap();
+    let refused = store.subscriptions().await.unwrap_err().to_string();
+    assert!(refused.contains("column filters"), "{refused}");
+    assert!(!refused.contains("999990019"), "{refused}");
 }
