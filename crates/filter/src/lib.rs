@@ -91,27 +91,15 @@ impl Filter {
         }
         if values.len() > Self::ATTRIBUTES_MAX {
             let (found, max) = (values.len(), Self::ATTRIBUTES_MAX);
-            return Err(FilterError::TooMany {
-                dialect,
-                found,
-                max,
-            });
+            return Err(FilterError::TooMany { dialect, found, max });
         }
         for (place, (name, value)) in values.iter().enumerate() {
             let shown = || show_attribute_name(name, place).into_owned();
             if let Err((fault, expected)) = check_attribute_name(name) {
-                return Err(FilterError::Name {
-                    dialect,
-                    name: shown(),
-                    fault,
-                    expected,
-                });
+                return Err(FilterError::Name { dialect, name: shown(), fault, expected });
             }
             if value.is_empty() {
-                return Err(FilterError::EmptyValue {
-                    dialect,
-                    name: shown(),
-                });
+                return Err(FilterError::EmptyValue { dialect, name: shown() });
             }
         }
         Ok(())
@@ -122,9 +110,7 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, event: &EventView) -> bool {
         let (dialect, values) = self.parts();
-        values
-            .iter()
-            .all(|(name, wanted)| dialect.holds(event, name, wanted))
+        values.iter().all(|(name, wanted)| dialect.holds(event, name, wanted))
     }
 
     /// The filter's dialect, and the values wanted by attribute.
@@ -191,13 +177,9 @@ mod tests {
         assert!(fault(r#"{"exact":{}}"#).contains("names no attribute"));
         assert!(fault(r#"{"exact":{"A":"x"}}"#).contains("position 1"));
         assert!(fault(r#"{"prefix":{"a":""}}"#).contains("empty value"));
-        let many: BTreeMap<_, _> = (0..33)
-            .map(|index| (format!("a{index}"), "x".to_owned()))
-            .collect();
-        assert!(matches!(
-            Filter::Exact(many).check(),
-            Err(FilterError::TooMany { .. })
-        ));
+        let many: BTreeMap<_, _> =
+            (0..33).map(|index| (format!("a{index}"), "x".to_owned())).collect();
+        assert!(matches!(Filter::Exact(many).check(), Err(FilterError::TooMany { .. })));
         let unknown = serde_json::from_str::<Filter>(r#"{"regex":{"a":"b"}}"#).unwrap_err();
         assert!(unknown.to_string().contains("exact"), "{unknown}");
     }
@@ -206,10 +188,7 @@ mod tests {
     fn no_value_is_shown() {
         let filter =
             filter(r#"{"exact":{"subject":"999990019","gemeente":"0344","999990019":"x"}}"#);
-        assert_eq!(
-            format!("{filter:?}"),
-            r#"exact{"attributes[0]", "gemeente", "subject"}"#
-        );
+        assert_eq!(format!("{filter:?}"), r#"exact{"attributes[0]", "gemeente", "subject"}"#);
         let bad: Filter = serde_json::from_str(r#"{"exact":{"BSN 999990019":"x"}}"#).unwrap();
         let fault = bad.check().unwrap_err();
         assert!(!format!("{fault} {fault:?} {bad:?}").contains("999990019"));

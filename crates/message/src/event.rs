@@ -53,10 +53,7 @@ impl Event {
             attributes: BTreeMap::new(),
             data: None,
         };
-        EventBuilder {
-            event,
-            failure: None,
-        }
+        EventBuilder { event, failure: None }
     }
 
     /// Reads a frame in the protobuf format. The rules are not checked.
@@ -162,9 +159,7 @@ impl Event {
 
     /// The optional attributes and extensions, by name.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
-        self.attributes
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_value()))
+        self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_value()))
     }
 
     /// What the event carries.
@@ -273,10 +268,7 @@ impl EventBuilder {
                 expected: "a value that JSON can hold".to_owned(),
             }]));
         }
-        self.event.validate(&Limits {
-            frame: usize::MAX,
-            ..Limits::default()
-        })?;
+        self.event.validate(&Limits { frame: usize::MAX, ..Limits::default() })?;
         Ok(self.event)
     }
 }
@@ -310,10 +302,8 @@ mod tests {
 
     #[test]
     fn proto_data_travels_as_it_is() {
-        let any = prost_types::Any {
-            type_url: "type.example.nl/a".to_owned(),
-            value: vec![1, 2, 3],
-        };
+        let any =
+            prost_types::Any { type_url: "type.example.nl/a".to_owned(), value: vec![1, 2, 3] };
         for bytes in [any.encode_to_vec(), b"\xff no Any".to_vec(), Vec::new()] {
             let mut event = event().build().unwrap();
             event.data = Some(OwnedData::Proto(bytes.into()));
@@ -339,17 +329,12 @@ mod tests {
         assert_eq!(event.spec_version(), "0.3");
         let text = event.validate(&Limits::default()).unwrap_err().to_string();
         assert!(text.starts_with("specversion: another version"), "{text}");
-        assert_eq!(
-            Event::from_frame(event.encode()).unwrap().spec_version(),
-            "0.3"
-        );
+        assert_eq!(Event::from_frame(event.encode()).unwrap().spec_version(), "0.3");
     }
 
     #[test]
     fn too_many_attributes_are_a_violation_and_no_panic() {
-        let many = (0..300).fold(event(), |event, index| {
-            event.extension(format!("a{index}"), 1)
-        });
+        let many = (0..300).fold(event(), |event, index| event.extension(format!("a{index}"), 1));
         let text = many.build().unwrap_err().to_string();
         assert!(text.starts_with("attributes: more than 256"), "{text}");
     }

@@ -3,6 +3,10 @@
 /// `type/subtype`, then parameters `; name=value` (RFC 2045, section 5.1). A value is
 /// a token, or a quoted string (RFC 822), in which `;` and `\\"` may stand.
 pub(crate) fn is_media_type(text: &str) -> bool {
+    // What nearly every message says.
+    if text == "application/json" {
+        return true;
+    }
     let (essence, mut rest) = text.split_at(text.find(';').unwrap_or(text.len()));
     let Some((main, sub)) = essence.trim_end_matches(BLANKS).split_once('/') else {
         return false;
@@ -59,11 +63,27 @@ fn after_quoted(text: &str) -> Option<&str> {
 }
 
 fn is_token(text: &str) -> bool {
-    let special = |byte: u8| b"()<>@,;:\\\"/[]?=".contains(&byte);
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !special(byte))
+    let taken = |byte: u8| {
+        byte.is_ascii_graphic()
+            && !matches!(
+                byte,
+                b'(' | b')'
+                    | b'<'
+                    | b'>'
+                    | b'@'
+                    | b','
+                    | b';'
+                    | b':'
+                    | b'\\'
+                    | b'"'
+                    | b'/'
+                    | b'['
+                    | b']'
+                    | b'?'
+                    | b'='
+            )
+    };
+    !text.is_empty() && text.bytes().all(taken)
 }
 
 #[cfg(test)]

@@ -24,11 +24,7 @@ impl Default for Limits {
     /// 1 MiB, 256 attributes, 64 KiB each: an intermediary MUST forward events of
     /// 64 KiB ("Size Limits"), however their bytes are divided.
     fn default() -> Self {
-        Self {
-            frame: 1 << 20,
-            attributes: ATTRIBUTES_MAX,
-            attribute_bytes: 64 << 10,
-        }
+        Self { frame: 1 << 20, attributes: ATTRIBUTES_MAX, attribute_bytes: 64 << 10 }
     }
 }
 
@@ -45,17 +41,10 @@ const DIGITS_HIDDEN: usize = 8;
 /// # Errors
 /// All the rules that the message breaks.
 pub fn validate(event: &EventView, limits: &Limits) -> Result<(), Violations> {
-    let mut checker = Checker {
-        violations: Vec::new(),
-        limits,
-    };
+    let mut checker = Checker { violations: Vec::new(), limits };
     checker.required(event);
     checker.others(event);
-    if checker.violations.is_empty() {
-        Ok(())
-    } else {
-        Err(Violations(checker.violations))
-    }
+    if checker.violations.is_empty() { Ok(()) } else { Err(Violations(checker.violations)) }
 }
 
 struct Checker<'a> {
@@ -73,12 +62,7 @@ impl Checker<'_> {
         }
         if self.required_text("specversion", event.spec_version()) && event.spec_version() != "1.0"
         {
-            self.add(
-                "specversion",
-                Rule::SpecVersion,
-                "another version",
-                "\"1.0\"",
-            );
+            self.add("specversion", Rule::SpecVersion, "another version", "\"1.0\"");
         }
         if self.required_text("type", event.event_type()) {
             self.string("type", event.event_type());
@@ -88,9 +72,10 @@ impl Checker<'_> {
     fn others(&mut self, event: &EventView) {
         let mut count = 0;
         for (name, raw) in event.raw_attributes() {
-            let shown = show_attribute_name(name, count);
+            let checked = check_attribute_name(name);
+            let shown = shown_name(name, count, checked.is_ok());
             count += 1;
-            self.name(name, &shown);
+            self.name(name, &shown, checked);
             self.value(event, name, &shown, raw);
         }
         if count > self.limits.attributes {
@@ -100,17 +85,12 @@ impl Checker<'_> {
         }
     }
 
-    fn name(&mut self, name: &str, shown: &str) {
-        if let Err((fault, expected)) = check_attribute_name(name) {
+    fn name(&mut self, name: &str, shown: &str, checked: Result<(), (String, &'static str)>) {
+        if let Err((fault, expected)) = checked {
             self.add(shown, Rule::AttributeName, &fault, expected);
         } else if matches!(name, "id" | "source" | "specversion" | "type" | "data") {
             let fault = "the name is taken by a field of the event";
-            self.add(
-                shown,
-                Rule::AttributeName,
-                fault,
-                "the field itself to be used",
-            );
+            self.add(shown, Rule::AttributeName, fault, "the field itself to be used");
         }
     }
 
@@ -131,18 +111,10 @@ impl Checker<'_> {
         {
             return self.add(shown, Rule::AttributeType, found_type, expected);
         }
-        if let RawValue::Timestamp {
-            seconds,
-            nanoseconds,
-        } = raw
+        if let RawValue::Timestamp { seconds, nanoseconds } = raw
             && let Err(error) = Timestamp::new(seconds, nanoseconds)
         {
-            return self.add(
-                shown,
-                Rule::Timestamp,
-                &error.to_string(),
-                "an RFC 3339 timestamp",
-            );
+            return self.add(shown, Rule::Timestamp, &error.to_string(), "an RFC 3339 timestamp");
         }
         self.typed(event, name, shown, raw);
     }
@@ -204,8 +176,9 @@ impl Checker<'_> {
     }
 
     fn string(&mut self, name: &str, text: &str) {
-        let plain = |byte: &u8| matches!(byte, b' '..=b'~');
-        if text.as_bytes().iter().all(plain) {
+        // Folded without a way out, so that many bytes are looked at at once.
+        let plain = |so_far: bool, byte: &u8| so_far & matches!(byte, b' '..=b'~');
+        if text.as_bytes().iter().fold(true, plain) {
             return;
         }
         if let Some((position, _)) = text.char_indices().find(|(_, c)| is_forbidden(*c)) {
@@ -223,12 +196,7 @@ impl Checker<'_> {
 
     fn uri_reference(&mut self, name: &str, text: &str) {
         if UriReferenceStr::new(text).is_err() {
-            self.add(
-                name,
-                Rule::Uri,
-                "not a URI-reference",
-                "a URI-reference (RFC 3986)",
-            );
+            self.add(name, Rule::Uri, "not a URI-reference", "a URI-reference (RFC 3986)");
         }
     }
 
@@ -263,10 +231,9 @@ pub fn check_attribute_name(name: &str) -> Result<(), (String, &'static str)> {
         return Err((format!("a name of {} bytes", name.len()), expected));
     }
     match name.bytes().position(odd) {
-        Some(position) => Err((
-            format!("another character at position {}", position + 1),
-            expected,
-        )),
+        Some(position) => {
+            Err((format!("another character at position {}", position + 1), expected))
+        }
         None => Ok(()),
     }
 }
@@ -278,8 +245,12 @@ pub fn check_attribute_name(name: &str) -> Result<(), (String, &'static str)> {
 /// `attributes[3]`.
 #[must_use]
 pub fn show_attribute_name(name: &str, place: usize) -> Cow<'_, str> {
-    let digits = name.bytes().filter(u8::is_ascii_digit).count();
-    if check_attribute_name(name).is_ok() && digits < DIGITS_HIDDEN {
+    shown_name(name, place, check_attribute_name(name).is_ok())
+}
+
+fn shown_name(name: &str, place: usize, valid: bool) -> Cow<'_, str> {
+    let has_many_digits = || name.bytes().filter(u8::is_ascii_digit).count() >= DIGITS_HIDDEN;
+    if valid && (name.len() < DIGITS_HIDDEN || !has_many_digits()) {
         Cow::Borrowed(name)
     } else {
         Cow::Owned(format!("attributes[{place}]"))
@@ -332,10 +303,7 @@ mod tests {
         let view = EventView::decode(event.encode_to_vec().into()).unwrap();
         match validate(&view, &Limits::default()) {
             Ok(()) => Vec::new(),
-            Err(all) => all
-                .iter()
-                .map(|one| format!("{} {}", one.field, one.rule))
-                .collect(),
+            Err(all) => all.iter().map(|one| format!("{} {}", one.field, one.rule)).collect(),
         }
     }
 
@@ -347,13 +315,8 @@ mod tests {
 
     #[test]
     fn all_violations_are_listed_at_once() {
-        let mut event = pb::CloudEvent {
-            spec_version: "0.3".into(),
-            ..Default::default()
-        };
-        event
-            .attributes
-            .insert("Bad_Name".into(), Default::default());
+        let mut event = pb::CloudEvent { spec_version: "0.3".into(), ..Default::default() };
+        event.attributes.insert("Bad_Name".into(), Default::default());
         assert_eq!(
             broken(&event),
             [
@@ -375,71 +338,23 @@ mod tests {
             ("subject", CeString("123".into()), None),
             ("subject", CeString(String::new()), Some("ce-not-empty")),
             ("subject", CeInteger(1), Some("ce-attribute-type")),
-            (
-                "subject",
-                CeString("a\u{7}".into()),
-                Some("ce-string-characters"),
-            ),
-            (
-                "subject",
-                CeString("a\u{85}".into()),
-                Some("ce-string-characters"),
-            ),
-            (
-                "subject",
-                CeString("a\u{FFFE}".into()),
-                Some("ce-string-characters"),
-            ),
-            (
-                "subject",
-                CeString("a\u{1FFFF}".into()),
-                Some("ce-string-characters"),
-            ),
+            ("subject", CeString("a\u{7}".into()), Some("ce-string-characters")),
+            ("subject", CeString("a\u{85}".into()), Some("ce-string-characters")),
+            ("subject", CeString("a\u{FFFE}".into()), Some("ce-string-characters")),
+            ("subject", CeString("a\u{1FFFF}".into()), Some("ce-string-characters")),
             ("subject", CeString("Ünï 😀".into()), None),
             ("time", CeTimestamp(timestamp(1, 999_999_999)), None),
-            (
-                "time",
-                CeTimestamp(timestamp(1, 1_000_000_000)),
-                Some("ce-timestamp"),
-            ),
-            (
-                "time",
-                CeTimestamp(timestamp(i64::MAX, 0)),
-                Some("ce-timestamp"),
-            ),
-            (
-                "time",
-                CeString("2026-11-24T10:00:00Z".into()),
-                Some("ce-attribute-type"),
-            ),
-            (
-                "dataschema",
-                CeUri("https://example.nl/s.json".into()),
-                None,
-            ),
+            ("time", CeTimestamp(timestamp(1, 1_000_000_000)), Some("ce-timestamp")),
+            ("time", CeTimestamp(timestamp(i64::MAX, 0)), Some("ce-timestamp")),
+            ("time", CeString("2026-11-24T10:00:00Z".into()), Some("ce-attribute-type")),
+            ("dataschema", CeUri("https://example.nl/s.json".into()), None),
             ("dataschema", CeUri("s.json".into()), Some("ce-uri")),
-            (
-                "dataschema",
-                CeUri("https://example.nl/s.json#/a".into()),
-                Some("ce-uri"),
-            ),
+            ("dataschema", CeUri("https://example.nl/s.json#/a".into()), Some("ce-uri")),
             ("dataref", CeUriRef("/persons/1#a".into()), None),
             ("dataschema", CeUri(String::new()), Some("ce-not-empty")),
-            (
-                "datacontenttype",
-                CeString("application/json; charset=\"utf-8\"".into()),
-                None,
-            ),
-            (
-                "datacontenttype",
-                CeString("json".into()),
-                Some("ce-media-type"),
-            ),
-            (
-                "datacontenttype",
-                CeString("a/b; c".into()),
-                Some("ce-media-type"),
-            ),
+            ("datacontenttype", CeString("application/json; charset=\"utf-8\"".into()), None),
+            ("datacontenttype", CeString("json".into()), Some("ce-media-type")),
+            ("datacontenttype", CeString("a/b; c".into()), Some("ce-media-type")),
             ("dataref", CeUriRef("/persons/1?x=y".into()), None),
             ("dataref", CeUriRef("a b".into()), Some("ce-uri")),
             ("gemeente", CeString(String::new()), None),
@@ -451,26 +366,16 @@ mod tests {
         ];
         for (name, attr, rule) in cases {
             let expected: Vec<String> = rule.iter().map(|rule| format!("{name} {rule}")).collect();
-            assert_eq!(
-                broken(&with(name, attr.clone())),
-                expected,
-                "{name} {attr:?}"
-            );
+            assert_eq!(broken(&with(name, attr.clone())), expected, "{name} {attr:?}");
         }
     }
 
     #[test]
     fn source_is_a_uri_reference() {
-        for (source, rules) in [
-            ("/relative/path", 0),
-            ("urn:nld:kvknr:09220932.systeem", 0),
-            ("a b", 1),
-            ("a%2", 1),
-        ] {
-            let event = pb::CloudEvent {
-                source: source.into(),
-                ..good()
-            };
+        for (source, rules) in
+            [("/relative/path", 0), ("urn:nld:kvknr:09220932.systeem", 0), ("a b", 1), ("a%2", 1)]
+        {
+            let event = pb::CloudEvent { source: source.into(), ..good() };
             assert_eq!(broken(&event).len(), rules, "{source}");
         }
     }
@@ -484,10 +389,7 @@ mod tests {
         }
         assert_eq!(broken(&event), Vec::<String>::new());
         let view = EventView::decode(event.encode_to_vec().into()).unwrap();
-        let limits = Limits {
-            attributes: 4,
-            ..Limits::default()
-        };
+        let limits = Limits { attributes: 4, ..Limits::default() };
         let all = validate(&view, &limits).unwrap_err();
         assert!(all.to_string().contains("5 attributes; expected at most 4"));
     }
@@ -495,13 +397,7 @@ mod tests {
     #[test]
     fn a_name_that_may_be_personal_is_shown_as_its_place() {
         use pb::cloud_event_attribute_value::Attr::CeString;
-        for name in [
-            "999990019 ",
-            "met-streepje",
-            "a\u{1b}[2J",
-            &"a".repeat(65),
-            "",
-        ] {
+        for name in ["999990019 ", "met-streepje", "a\u{1b}[2J", &"a".repeat(65), ""] {
             let event = with(name, CeString("x".into()));
             assert_eq!(broken(&event), ["attributes[0] ce-attribute-name"]);
         }
@@ -519,10 +415,7 @@ mod tests {
     fn an_event_of_64_kib_is_taken_however_its_bytes_are_divided() {
         use pb::cloud_event_attribute_value::Attr::CeString;
         assert_eq!(broken(&with("a", CeString("x".repeat(65_000)))), [""; 0]);
-        let event = pb::CloudEvent {
-            id: "x".repeat(65_000),
-            ..good()
-        };
+        let event = pb::CloudEvent { id: "x".repeat(65_000), ..good() };
         assert_eq!(broken(&event), [""; 0]);
         let mut event = good();
         for index in 0..256 {

@@ -124,40 +124,71 @@ pub(crate) fn scan(frame: &[u8]) -> Result<Scanned, DecodeError> {
     if u32::try_from(frame.len()).is_err() {
         return Err(DecodeError::TooLarge);
     }
-    let reader = Reader {
-        frame,
-        at: 0,
-        end: frame.len(),
+    match scan_frame(frame, false) {
+        // Once more, to find out which text it is.
+        Err(DecodeError::Utf8 { .. }) => scan_frame(frame, true),
+        other => other,
+    }
+}
+
+fn scan_frame(frame: &[u8], check_each_text: bool) -> Result<Scanned, DecodeError> {
+    let reader = Reader { frame, at: 0, end: frame.len() };
+    let mut texts = Texts {
+        bytes: Vec::with_capacity(frame.len().min(TEXTS_EXPECTED)),
+        check_each: check_each_text,
     };
-    let mut scanned = Scanned {
-        texts: String::with_capacity(frame.len().min(TEXTS_EXPECTED)),
-        ..Scanned::default()
-    };
-    scan_event(reader, &mut scanned)?;
+    let mut scanned = Scanned::default();
+    scan_event(reader, &mut scanned, &mut texts)?;
+    scanned.texts = String::from_utf8(texts.bytes).map_err(|_| DecodeError::Utf8 { field: 0 })?;
     Ok(scanned)
 }
 
-fn scan_event(mut reader: Reader<'_>, scanned: &mut Scanned) -> Result<(), DecodeError> {
+/// The texts of a frame behind each other. They are checked to be UTF-8 all at once,
+/// which is faster than one by one: each begins where a character begins, so each is
+/// UTF-8 when they are together.
+struct Texts {
+    bytes: Vec<u8>,
+    /// Check each, to know which is not.
+    check_each: bool,
+}
+
+impl Texts {
+    fn push(&mut self, field: Field, text: &[u8]) -> Result<TextSpan, DecodeError> {
+        let continues = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+        let wrong = text.first().is_some_and(continues)
+            || (self.check_each && std::str::from_utf8(text).is_err());
+        if wrong {
+            return Err(DecodeError::Utf8 { field: field.number });
+        }
+        let start = place(self.bytes.len())?;
+        self.bytes.extend_from_slice(text);
+        Ok(TextSpan { start, end: place(self.bytes.len())? })
+    }
+}
+
+fn scan_event(
+    mut reader: Reader<'_>,
+    scanned: &mut Scanned,
+    texts: &mut Texts,
+) -> Result<(), DecodeError> {
     let mut entries = 0;
     while let Some(field) = reader.next_field()? {
         match field.number {
-            1 => scanned.id = reader.text(field, &mut scanned.texts)?,
-            2 => scanned.source = reader.text(field, &mut scanned.texts)?,
-            3 => scanned.spec_version = reader.text(field, &mut scanned.texts)?,
-            4 => scanned.event_type = reader.text(field, &mut scanned.texts)?,
+            1 => scanned.id = reader.text(field, texts)?,
+            2 => scanned.source = reader.text(field, texts)?,
+            3 => scanned.spec_version = reader.text(field, texts)?,
+            4 => scanned.event_type = reader.text(field, texts)?,
             5 => {
                 entries += 1;
                 if entries > ATTRIBUTES_MAX {
-                    return Err(DecodeError::TooManyAttributes {
-                        max: ATTRIBUTES_MAX,
-                    });
+                    return Err(DecodeError::TooManyAttributes { max: ATTRIBUTES_MAX });
                 }
                 let entry = reader.nested(field)?;
-                let (name, value) = scan_attribute(entry, &mut scanned.texts)?;
-                scanned.put_attribute(name, value);
+                let (name, value) = scan_attribute(entry, texts)?;
+                put_attribute(scanned, texts, name, value);
             }
             6 => scanned.data = Some(RawData::Binary(reader.bytes(field)?)),
-            7 => scanned.data = Some(RawData::Text(reader.utf8(field)?.0)),
+            7 => scanned.data = Some(RawData::Text(reader.utf8(field)?)),
             8 => scanned.data = Some(RawData::Proto(reader.bytes(field)?)),
             _ => reader.skip(field)?,
         }
@@ -165,22 +196,20 @@ fn scan_event(mut reader: Reader<'_>, scanned: &mut Scanned) -> Result<(), Decod
     Ok(())
 }
 
-impl Scanned {
-    /// Of two entries with one name, the last counts, as everywhere in protobuf.
-    fn put_attribute(&mut self, name: TextSpan, value: RawValue) {
-        let same =
-            |other: &&mut (TextSpan, RawValue)| other.0.of(&self.texts) == name.of(&self.texts);
-        match self.attributes.iter_mut().find(same) {
-            Some(earlier) => earlier.1 = value,
-            None => self.attributes.push((name, value)),
-        }
+/// Of two entries with one name, the last counts, as everywhere in protobuf.
+fn put_attribute(scanned: &mut Scanned, texts: &Texts, name: TextSpan, value: RawValue) {
+    let bytes = |span: TextSpan| &texts.bytes[span.range()];
+    let same = |other: &&mut (TextSpan, RawValue)| bytes(other.0) == bytes(name);
+    match scanned.attributes.iter_mut().find(same) {
+        Some(earlier) => earlier.1 = value,
+        None => scanned.attributes.push((name, value)),
     }
 }
 
 /// An entry of the map: key 1, value 2.
 fn scan_attribute(
     mut entry: Reader<'_>,
-    texts: &mut String,
+    texts: &mut Texts,
 ) -> Result<(TextSpan, RawValue), DecodeError> {
     let mut name = TextSpan::default();
     let mut value = RawValue::Unset;
@@ -197,7 +226,7 @@ fn scan_attribute(
 fn scan_value(
     mut reader: Reader<'_>,
     value: &mut RawValue,
-    texts: &mut String,
+    texts: &mut Texts,
 ) -> Result<(), DecodeError> {
     while let Some(field) = reader.next_field()? {
         *value = match field.number {
@@ -220,10 +249,7 @@ fn scan_value(
 /// A second timestamp in one value is merged with the first, as protobuf says.
 fn scan_timestamp(mut reader: Reader<'_>, before: RawValue) -> Result<RawValue, DecodeError> {
     let (mut seconds, mut nanoseconds) = match before {
-        RawValue::Timestamp {
-            seconds,
-            nanoseconds,
-        } => (seconds, nanoseconds),
+        RawValue::Timestamp { seconds, nanoseconds } => (seconds, nanoseconds),
         _ => (0, 0),
     };
     while let Some(field) = reader.next_field()? {
@@ -233,17 +259,11 @@ fn scan_timestamp(mut reader: Reader<'_>, before: RawValue) -> Result<RawValue, 
             _ => reader.skip(field)?,
         }
     }
-    Ok(RawValue::Timestamp {
-        seconds,
-        nanoseconds,
-    })
+    Ok(RawValue::Timestamp { seconds, nanoseconds })
 }
 
 /// An int32 travels as 64 bits, of which the low half counts.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the high half is dropped on purpose"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the high half is dropped on purpose")]
 fn low_32_bits(number: u64) -> i32 {
     (number as u32).cast_signed()
 }
@@ -255,7 +275,8 @@ struct Field {
     at: usize,
 }
 
-/// Reads a stretch of the frame.
+/// Reads a stretch of the frame. The small steps are inlined: passed through memory,
+/// their results cost more than the steps.
 struct Reader<'a> {
     frame: &'a [u8],
     at: usize,
@@ -263,6 +284,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[inline(always)]
     fn next_field(&mut self) -> Result<Option<Field>, DecodeError> {
         if self.at == self.end {
             return Ok(None);
@@ -271,59 +293,45 @@ impl<'a> Reader<'a> {
         let key = self.raw_varint()?;
         let wire_type = u8::try_from(key & 7).map_err(|_| DecodeError::Key { at })?;
         match u32::try_from(key >> 3) {
-            Ok(number @ 1..=0x1FFF_FFFF) => Ok(Some(Field {
-                number,
-                wire_type,
-                at,
-            })),
+            Ok(number @ 1..=0x1FFF_FFFF) => Ok(Some(Field { number, wire_type, at })),
             _ => Err(DecodeError::Key { at }),
         }
     }
 
+    #[inline(always)]
     fn varint(&mut self, field: Field) -> Result<u64, DecodeError> {
         field.expect(VARINT)?;
         self.raw_varint()
     }
 
     /// Puts a text with the others.
-    fn text(&mut self, field: Field, texts: &mut String) -> Result<TextSpan, DecodeError> {
-        let (_, text) = self.utf8(field)?;
-        let start = place(texts.len())?;
-        texts.push_str(text);
-        Ok(TextSpan {
-            start,
-            end: place(texts.len())?,
-        })
+    #[inline(always)]
+    fn text(&mut self, field: Field, texts: &mut Texts) -> Result<TextSpan, DecodeError> {
+        let span = self.bytes(field)?;
+        texts.push(field, span.of(self.frame))
     }
 
-    fn utf8(&mut self, field: Field) -> Result<(Span, &'a str), DecodeError> {
+    fn utf8(&mut self, field: Field) -> Result<Span, DecodeError> {
         let span = self.bytes(field)?;
         match std::str::from_utf8(span.of(self.frame)) {
-            Ok(text) => Ok((span, text)),
-            Err(_) => Err(DecodeError::Utf8 {
-                field: field.number,
-            }),
+            Ok(_) => Ok(span),
+            Err(_) => Err(DecodeError::Utf8 { field: field.number }),
         }
     }
 
+    #[inline(always)]
     fn nested(&mut self, field: Field) -> Result<Reader<'a>, DecodeError> {
         let span = self.bytes(field)?;
-        Ok(Reader {
-            frame: self.frame,
-            at: span.start as usize,
-            end: span.end as usize,
-        })
+        Ok(Reader { frame: self.frame, at: span.start as usize, end: span.end as usize })
     }
 
+    #[inline(always)]
     fn bytes(&mut self, field: Field) -> Result<Span, DecodeError> {
         field.expect(LENGTH_DELIMITED)?;
         let length = self.raw_varint()?;
         let start = self.at;
         self.advance(length)?;
-        Ok(Span {
-            start: place(start)?,
-            end: place(self.at)?,
-        })
+        Ok(Span { start: place(start)?, end: place(self.at)? })
     }
 
     fn skip(&mut self, field: Field) -> Result<(), DecodeError> {
@@ -347,7 +355,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(always)]
     fn raw_varint(&mut self) -> Result<u64, DecodeError> {
+        // Nearly every key and length is one byte.
+        match self.frame[self.at..self.end].first() {
+            Some(byte) if byte & 0x80 == 0 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let start = self.at;
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -368,21 +389,13 @@ impl<'a> Reader<'a> {
 }
 
 impl Field {
+    #[inline(always)]
     fn expect(self, expected: u8) -> Result<(), DecodeError> {
         if self.wire_type == expected {
             return Ok(());
         }
-        let Self {
-            number: field,
-            wire_type,
-            at,
-        } = self;
-        Err(DecodeError::WireType {
-            field,
-            wire_type,
-            expected,
-            at,
-        })
+        let Self { number: field, wire_type, at } = self;
+        Err(DecodeError::WireType { field, wire_type, expected, at })
     }
 }
 
@@ -393,7 +406,11 @@ fn place(at: usize) -> Result<u32, DecodeError> {
 
 impl TextSpan {
     pub(crate) fn of(self, texts: &str) -> &str {
-        &texts[self.start as usize..self.end as usize]
+        &texts[self.range()]
+    }
+
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
     }
 }
 

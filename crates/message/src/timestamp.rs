@@ -40,15 +40,9 @@ const LAST_NANOSECOND: i32 = 999_999_999;
 
 impl Timestamp {
     /// 0001-01-01T00:00:00Z.
-    const MIN: Self = Self {
-        seconds: -62_135_596_800,
-        nanoseconds: 0,
-    };
+    const MIN: Self = Self { seconds: -62_135_596_800, nanoseconds: 0 };
     /// The end of 9999-12-31T23:59:59Z.
-    const MAX: Self = Self {
-        seconds: 253_402_300_799,
-        nanoseconds: LAST_NANOSECOND,
-    };
+    const MAX: Self = Self { seconds: 253_402_300_799, nanoseconds: LAST_NANOSECOND };
 
     /// From seconds since 1970 and the nanoseconds after them, as in
     /// `google.protobuf.Timestamp`.
@@ -58,14 +52,7 @@ impl Timestamp {
     pub fn new(seconds: i64, nanoseconds: i32) -> Result<Self, TimestampError> {
         let in_range = (Self::MIN.seconds..=Self::MAX.seconds).contains(&seconds)
             && (0..=LAST_NANOSECOND).contains(&nanoseconds);
-        if in_range {
-            Ok(Self {
-                seconds,
-                nanoseconds,
-            })
-        } else {
-            Err(TimestampError::Range)
-        }
+        if in_range { Ok(Self { seconds, nanoseconds }) } else { Err(TimestampError::Range) }
     }
 
     /// This moment.
@@ -97,16 +84,9 @@ impl FromStr for Timestamp {
         let parts = Parts::read(text.as_bytes()).ok_or(TimestampError::Format)?;
         let leap = parts.second == 60;
         let second = if leap { 59 } else { parts.second };
-        let local = DateTime::new(
-            parts.year,
-            parts.month,
-            parts.day,
-            parts.hour,
-            parts.minute,
-            second,
-            0,
-        )
-        .map_err(|_| TimestampError::Format)?;
+        let local =
+            DateTime::new(parts.year, parts.month, parts.day, parts.hour, parts.minute, second, 0)
+                .map_err(|_| TimestampError::Format)?;
         let since_1970 = local.duration_since(EPOCH).as_secs();
         let seconds = since_1970 - i64::from(parts.offset_minutes) * 60;
         if !leap {
@@ -235,10 +215,7 @@ impl Timestamp {
             seconds = seconds.saturating_sub(1);
             nanoseconds += 1_000_000_000;
         }
-        let moment = Self {
-            seconds,
-            nanoseconds,
-        };
+        let moment = Self { seconds, nanoseconds };
         moment.clamp(Self::MIN, Self::MAX)
     }
 }
@@ -252,21 +229,12 @@ mod tests {
         for (text, expected) in [
             ("2026-11-24T10:00:00Z", "2026-11-24T10:00:00Z"),
             ("2026-11-24t10:00:00z", "2026-11-24T10:00:00Z"),
-            (
-                "2026-11-24T10:00:00.123456789+02:00",
-                "2026-11-24T08:00:00.123456789Z",
-            ),
+            ("2026-11-24T10:00:00.123456789+02:00", "2026-11-24T08:00:00.123456789Z"),
             ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
             ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.5Z"),
             ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
-            (
-                "9999-12-31T23:59:59.999999999Z",
-                "9999-12-31T23:59:59.999999999Z",
-            ),
-            (
-                "2026-11-24T10:00:00.1234567899Z",
-                "2026-11-24T10:00:00.123456789Z",
-            ),
+            ("9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999999999Z"),
+            ("2026-11-24T10:00:00.1234567899Z", "2026-11-24T10:00:00.123456789Z"),
             ("2024-02-29T00:30:00+01:00", "2024-02-28T23:30:00Z"),
             ("2026-11-24T10:00:00-00:00", "2026-11-24T10:00:00Z"),
         ] {
@@ -300,26 +268,17 @@ mod tests {
             "2026-11-24T25:00:00Z",
             "2026-11-24T10:00:00Z[UTC]",
         ] {
-            assert_eq!(
-                text.parse::<Timestamp>(),
-                Err(TimestampError::Format),
-                "{text}"
-            );
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError::Format), "{text}");
         }
         assert_eq!(Timestamp::new(0, -1), Err(TimestampError::Range));
-        assert_eq!(
-            Timestamp::new(253_402_300_800, 0),
-            Err(TimestampError::Range)
-        );
+        assert_eq!(Timestamp::new(253_402_300_800, 0), Err(TimestampError::Range));
     }
 
     #[test]
     fn a_leap_second_is_the_end_of_its_month() {
-        for text in [
-            "2016-12-31T23:59:60Z",
-            "2017-01-01T00:59:60.5+01:00",
-            "1990-12-31T15:59:60-08:00",
-        ] {
+        for text in
+            ["2016-12-31T23:59:60Z", "2017-01-01T00:59:60.5+01:00", "1990-12-31T15:59:60-08:00"]
+        {
             let time: Timestamp = text.parse().unwrap();
             assert_eq!(time.nanoseconds(), 999_999_999, "{text}");
             assert!(time.to_string().ends_with("-12-31T23:59:59.999999999Z"));
@@ -329,22 +288,13 @@ mod tests {
 
     #[test]
     fn what_lies_outside_of_the_years_is_refused_or_brought_in() {
-        for text in [
-            "0000-12-31T23:59:59Z",
-            "0001-01-01T00:00:00+00:01",
-            "9999-12-31T23:59:59-00:01",
-        ] {
-            assert_eq!(
-                text.parse::<Timestamp>(),
-                Err(TimestampError::Range),
-                "{text}"
-            );
+        for text in
+            ["0000-12-31T23:59:59Z", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"]
+        {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError::Range), "{text}");
         }
         let half_before = UNIX_EPOCH - std::time::Duration::from_millis(500);
-        assert_eq!(
-            Timestamp::from(half_before).to_string(),
-            "1969-12-31T23:59:59.5Z"
-        );
+        assert_eq!(Timestamp::from(half_before).to_string(), "1969-12-31T23:59:59.5Z");
         let far = std::time::Duration::from_secs(300_000_000_000);
         assert_eq!(Timestamp::from(UNIX_EPOCH + far), Timestamp::MAX);
         assert_eq!(Timestamp::from(UNIX_EPOCH - far), Timestamp::MIN);

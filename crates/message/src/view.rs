@@ -89,12 +89,16 @@ impl EventView {
     /// Every attribute with a valid value: the required ones first, the others in
     /// the order of the frame.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
-        let required = REQUIRED
-            .into_iter()
-            .filter_map(|name| Some((name, self.attribute(name)?)));
+        let required = REQUIRED.into_iter().filter_map(|name| Some((name, self.attribute(name)?)));
         let others = self.raw_attributes();
         let others = others.filter(|(name, _)| !REQUIRED.contains(name));
         required.chain(others.filter_map(|(name, raw)| Some((name, self.value(raw)?))))
+    }
+
+    /// At most how many [`EventView::attributes`] there are.
+    #[must_use]
+    pub fn attribute_count(&self) -> usize {
+        REQUIRED.len() + self.scanned.attributes.len()
     }
 
     /// What the event carries. Text is checked again to be UTF-8, which takes some
@@ -120,10 +124,7 @@ impl EventView {
     }
 
     pub(crate) fn raw_attributes(&self) -> impl Iterator<Item = (&str, RawValue)> {
-        self.scanned
-            .attributes
-            .iter()
-            .map(|(name, raw)| (self.text(*name), *raw))
+        self.scanned.attributes.iter().map(|(name, raw)| (self.text(*name), *raw))
     }
 
     pub(crate) fn value(&self, raw: RawValue) -> Option<Value<'_>> {
@@ -135,10 +136,9 @@ impl EventView {
             RawValue::Binary(span) => Value::Binary(span.of(&self.frame)),
             RawValue::Uri(span) => Value::Uri(self.text(span)),
             RawValue::UriReference(span) => Value::UriReference(self.text(span)),
-            RawValue::Timestamp {
-                seconds,
-                nanoseconds,
-            } => Value::Timestamp(Timestamp::new(seconds, nanoseconds).ok()?),
+            RawValue::Timestamp { seconds, nanoseconds } => {
+                Value::Timestamp(Timestamp::new(seconds, nanoseconds).ok()?)
+            }
         })
     }
 

@@ -71,11 +71,7 @@ impl fmt::Display for Rule {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}; expected {} [{}]",
-            self.field, self.fault, self.expected, self.rule
-        )
+        write!(f, "{}: {}; expected {} [{}]", self.field, self.fault, self.expected, self.rule)
     }
 }
 

@@ -70,10 +70,7 @@ fn assert_same(view: &EventView, event: &pb::CloudEvent) {
         let Some(attr) = &value.attr else { continue };
         if !taken.contains(&name.as_str()) {
             let found = view.attribute(name);
-            assert!(
-                found.is_some_and(|found| same(found, attr)),
-                "{name}: {attr:?}"
-            );
+            assert!(found.is_some_and(|found| same(found, attr)), "{name}: {attr:?}");
         }
     }
     match (&event.data, view.data()) {
@@ -134,10 +131,8 @@ proptest! {
 
 #[test]
 fn a_frame_cut_anywhere_is_refused_or_shorter() {
-    let event = Event::builder("1", "/s", "nl.t")
-        .extension("a", "b")
-        .data_text("text/plain", "x")
-        .build();
+    let event =
+        Event::builder("1", "/s", "nl.t").extension("a", "b").data_text("text/plain", "x").build();
     let frame = event.unwrap().encode();
     for end in 0..frame.len() {
         if let Ok(view) = EventView::decode(frame.slice(..end)) {
@@ -159,18 +154,10 @@ fn hostile_frames_are_refused() {
     assert!(EventView::decode(Bytes::from(vec![0xff; 64])).is_err());
     let attributes = (0..10_000)
         .map(|index| {
-            (
-                format!("a{index}"),
-                pb::CloudEventAttributeValue {
-                    attr: Some(Attr::CeInteger(1)),
-                },
-            )
+            (format!("a{index}"), pb::CloudEventAttributeValue { attr: Some(Attr::CeInteger(1)) })
         })
         .collect();
-    let event = pb::CloudEvent {
-        attributes,
-        ..Default::default()
-    };
+    let event = pb::CloudEvent { attributes, ..Default::default() };
     assert!(EventView::decode(event.encode_to_vec().into()).is_err());
 
     // One attribute, ten thousand times: repeats count.
@@ -196,9 +183,25 @@ fn an_attribute_cannot_stand_in_for_a_required_one() {
         ..Default::default()
     };
     let view = EventView::decode(event.encode_to_vec().into()).unwrap();
-    let types: Vec<_> = view
-        .attributes()
-        .filter(|(name, _)| *name == "type")
-        .collect();
+    let types: Vec<_> = view.attributes().filter(|(name, _)| *name == "type").collect();
     assert!(types == [("type", Value::String("true"))]);
+}
+
+#[test]
+fn text_that_is_no_utf_8_is_refused_with_its_field() {
+    let good = Event::builder("é", "/u", "nl.t").extension("naam", "ñandú");
+    let frame = good.build().unwrap().encode();
+    let view = EventView::decode(frame).unwrap();
+    assert!(view.attribute("naam") == Some(Value::String("ñandú")));
+    // A character cut in two by the border of two fields is none.
+    let halves = [0x0a, 0x01, 0xc3, 0x12, 0x01, 0xa9];
+    for (frame, field) in [
+        (&halves[..], 1),
+        (&[0x0a, 0x01, b'a', 0x12, 0x01, 0xa9], 2),
+        (&[0x0a, 0x01, b'a', 0x22, 0x02, b'b', 0xc3], 4),
+        (&[0x3a, 0x01, 0xff], 7),
+    ] {
+        let refused = EventView::decode(Bytes::copy_from_slice(frame)).unwrap_err();
+        assert_eq!(refused, DecodeError::Utf8 { field });
+    }
 }

@@ -102,10 +102,7 @@ mod tests {
             format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t",{more}}}"#)
         };
         for (more, data) in [
-            (
-                r#""data_base64":"AAEC""#,
-                OwnedData::Binary(vec![0, 1, 2].into()),
-            ),
+            (r#""data_base64":"AAEC""#, OwnedData::Binary(vec![0, 1, 2].into())),
             (
                 r#""datacontenttype":"text/plain","data":"een \"regel\"""#,
                 OwnedData::Text("een \"regel\"".into()),
@@ -119,10 +116,7 @@ mod tests {
         ] {
             let event = Event::from_json(base(more).as_bytes()).unwrap();
             assert!(event.data() == Some(&data), "{more}");
-            assert!(
-                Event::from_json(event.to_json().as_bytes()).unwrap() == event,
-                "{more}"
-            );
+            assert!(Event::from_json(event.to_json().as_bytes()).unwrap() == event, "{more}");
         }
     }
 
@@ -130,9 +124,7 @@ mod tests {
     fn each_fault_names_its_member_and_no_value() {
         let of = |text: &str| Event::from_json(text.as_bytes()).unwrap_err().to_string();
         let with = |more: &str| {
-            of(&format!(
-                r#"{{"specversion":"1.0","id":"1","source":"s","type":"t",{more}}}"#
-            ))
+            of(&format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t",{more}}}"#))
         };
         assert!(of("[]").contains("line 1"));
         assert!(of("{").contains("too early"));
@@ -145,10 +137,7 @@ mod tests {
         assert!(with(r#""lijst":["999990019"]"#).starts_with("lijst: an array"));
         assert!(with(r#""data_base64":"%%""#).starts_with("data_base64"));
         assert!(with(r#""data":1,"data_base64":"AA==""#).contains("both"));
-        for text in [
-            with(r#""time":"999990019""#),
-            with(r#""subject":999990019"#),
-        ] {
+        for text in [with(r#""time":"999990019""#), with(r#""subject":999990019"#)] {
             assert!(!text.contains("999990019"), "{text}");
         }
     }
@@ -157,10 +146,7 @@ mod tests {
     fn a_bad_event_of_a_batch_leaves_the_others() {
         let batch = format!("[{MOVE}, {{}}, {MOVE}]");
         let events = Event::from_json_batch(batch.as_bytes()).unwrap();
-        assert_eq!(
-            events.iter().map(Result::is_ok).collect::<Vec<_>>(),
-            [true, false, true]
-        );
+        assert_eq!(events.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     }
 
     fn with(more: &str) -> String {
@@ -186,11 +172,7 @@ mod tests {
     fn data_without_a_content_type_is_json_and_says_so() {
         let event = read(r#""data":[1]"#).unwrap();
         assert!(event.attribute("datacontenttype") == Some(Value::String("application/json")));
-        for more in [
-            r#""a":"b""#,
-            r#""data_base64":"AA==""#,
-            r#""data_base64":null"#,
-        ] {
+        for more in [r#""a":"b""#, r#""data_base64":"AA==""#, r#""data_base64":null"#] {
             assert!(read(more).unwrap().attribute("datacontenttype").is_none());
         }
         // The protobuf format implies nothing; JSON does.
@@ -204,14 +186,10 @@ mod tests {
     #[test]
     fn a_protobuf_message_goes_out_as_its_bytes() {
         let mut event = Event::builder("1", "/s", "t").build().unwrap();
-        for (type_url, schema) in [
-            ("https://example.nl/p.M", true),
-            ("type.googleapis.com/p.M", false),
-        ] {
-            let any = prost_types::Any {
-                type_url: type_url.to_owned(),
-                value: vec![0, 1, 2],
-            };
+        for (type_url, schema) in
+            [("https://example.nl/p.M", true), ("type.googleapis.com/p.M", false)]
+        {
+            let any = prost_types::Any { type_url: type_url.to_owned(), value: vec![0, 1, 2] };
             event.data = Some(OwnedData::Proto(any.encode_to_vec().into()));
             let json: Json = serde_json::from_str(&event.to_json()).unwrap();
             assert_eq!(json["data_base64"], "AAEC");

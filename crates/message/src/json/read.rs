@@ -33,11 +33,7 @@ impl Event {
     /// nested deeper than 128, or of more members than an event can have.
     pub fn from_json(text: &[u8]) -> Result<Self, JsonError> {
         at_most("bytes", text.len(), TEXT_MAX)?;
-        at_most(
-            "arrays and objects inside each other",
-            depth(text),
-            DEPTH_MAX,
-        )?;
+        at_most("arrays and objects inside each other", depth(text), DEPTH_MAX)?;
         let members: Members<'_> = serde_json::from_slice(text).map_err(syntax)?;
         at_most("members", members.found, MEMBERS_MAX)?;
         members.into_event()
@@ -53,9 +49,7 @@ impl Event {
         let batch: Batch<'_> = serde_json::from_slice(text).map_err(syntax)?;
         at_most("events", batch.found, BATCH_MAX)?;
         let events = batch.events.into_iter();
-        Ok(events
-            .map(|event| Self::from_json(event.get().as_bytes()))
-            .collect())
+        Ok(events.map(|event| Self::from_json(event.get().as_bytes())).collect())
     }
 }
 
@@ -185,11 +179,7 @@ impl Event {
 
 fn attribute_from_json(name: &str, place: usize, raw: &RawValue) -> Result<OwnedValue, JsonError> {
     let value: Json = serde_json::from_str(raw.get()).map_err(syntax)?;
-    let wrong = |found, expected| JsonError::Value {
-        name: shown(name, place),
-        found,
-        expected,
-    };
+    let wrong = |found, expected| JsonError::Value { name: shown(name, place), found, expected };
     match (name, value) {
         ("time", Json::String(text)) => {
             let time = text.parse();
@@ -206,25 +196,15 @@ fn attribute_from_json(name: &str, place: usize, raw: &RawValue) -> Result<Owned
         (_, Json::Bool(truth)) => Ok(OwnedValue::Boolean(truth)),
         (_, Json::Number(number)) => {
             let integer = number.as_i64().and_then(|wide| i32::try_from(wide).ok());
-            let error = wrong(
-                "a number that is no 32-bit integer",
-                "-2147483648 to 2147483647",
-            );
+            let error = wrong("a number that is no 32-bit integer", "-2147483648 to 2147483647");
             integer.map(OwnedValue::Integer).ok_or(error)
         }
-        _ => Err(wrong(
-            "an array or object",
-            "a string, an integer or a boolean",
-        )),
+        _ => Err(wrong("an array or object", "a string, an integer or a boolean")),
     }
 }
 
 fn not_a_string(name: &str) -> JsonError {
-    JsonError::Value {
-        name: name.to_owned(),
-        found: "not a string",
-        expected: "a JSON string",
-    }
+    JsonError::Value { name: name.to_owned(), found: "not a string", expected: "a JSON string" }
 }
 
 fn base64_of(raw: &RawValue) -> Result<Vec<u8>, JsonError> {
@@ -247,11 +227,7 @@ fn shown(name: &str, place: usize) -> String {
 }
 
 fn at_most(what: &'static str, found: usize, max: usize) -> Result<(), JsonError> {
-    if found <= max {
-        Ok(())
-    } else {
-        Err(JsonError::TooMany { what, found, max })
-    }
+    if found <= max { Ok(()) } else { Err(JsonError::TooMany { what, found, max }) }
 }
 
 /// How deep arrays and objects stand inside each other. Of what is no JSON it is
@@ -283,9 +259,5 @@ fn syntax(error: serde_json::Error) -> JsonError {
         serde_json::error::Category::Data => "another kind of value",
         _ => "not JSON",
     };
-    JsonError::Syntax {
-        line: error.line(),
-        column: error.column(),
-        kind: kind.to_owned(),
-    }
+    JsonError::Syntax { line: error.line(), column: error.column(), kind: kind.to_owned() }
 }
