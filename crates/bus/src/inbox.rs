@@ -43,7 +43,6 @@ impl InboxState {
     /// How old the oldest message is at `now`; none when the inbox is empty.
     #[must_use]
     pub fn oldest_age(&self, now: SystemTime) -> Option<Duration> {
-        self.oldest
-            .map(|then| now.duration_since(then).unwrap_or_default())
+        self.oldest.map(|then| now.duration_since(then).unwrap_or_default())
     }
 }

@@ -52,7 +52,8 @@ pub trait Bus: Send + Sync + 'static {
     async fn open_inbox(&self, inbox: &InboxName) -> Result<(), BusError>;
 
     /// Removes the inbox with all that is in it, dead letters too. Its consumers
-    /// end. Removing what does not exist is no error.
+    /// end. Removing what does not exist is no error. Retries that wait may be kept
+    /// elsewhere, as on RabbitMQ: they come should the inbox be opened again.
     async fn remove_inbox(&self, inbox: &InboxName) -> Result<(), BusError>;
 
     /// Puts each message in each of its inboxes; one answer an item, in the order

@@ -21,15 +21,9 @@ pub async fn credit_is_never_exceeded(fixture: &dyn Fixture) {
     reader.expect_nothing(QUIET).await;
 
     reader.acknowledge(&held[..2]).await;
-    let retry = Settlement::Retry {
-        after: Duration::from_secs(60),
-    };
-    let dead = Settlement::DeadLetter {
-        reason: "op".to_owned(),
-    };
-    let answers = reader
-        .settle_all(vec![(held[2].tag, retry), (held[3].tag, dead)])
-        .await;
+    let retry = Settlement::Retry { after: Duration::from_secs(60) };
+    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
+    let answers = reader.settle_all(vec![(held[2].tag, retry), (held[3].tag, dead)]).await;
     assert_eq!(answers, [Ok(()), Ok(())]);
     let more = reader.take(4).await;
     let numbers: Vec<usize> = more.iter().map(|d| number_of(&d.envelope)).collect();
@@ -54,10 +48,7 @@ pub async fn a_dropped_consumer_gives_back_in_order(fixture: &dyn Fixture) {
     let taken = leaver.take(6).await;
     leaver.acknowledge(&taken[..1]).await;
     drop(leaver);
-    let all_back = InboxState {
-        depth: 19,
-        ..InboxState::default()
-    };
+    let all_back = InboxState { depth: 19, ..InboxState::default() };
     expect_state(&*bus, &inbox, all_back).await;
 
     let mut reader = Reader::of(&*bus, &inbox, 30).await;
@@ -104,10 +95,7 @@ pub async fn two_consumers_share_an_inbox(fixture: &dyn Fixture) {
         };
         assert!(seen.insert(number_of(&delivery.envelope)), "came twice");
     }
-    assert!(
-        by_first > 0 && by_second > 0,
-        "shared {by_first} to {by_second}"
-    );
+    assert!(by_first > 0 && by_second > 0, "shared {by_first} to {by_second}");
     first.expect_nothing(QUIET).await;
     second.expect_nothing(QUIET).await;
     tidy(&*bus, &[&inbox]).await;
@@ -120,10 +108,7 @@ pub async fn inspect_counts(fixture: &dyn Fixture) {
     expect_state(&*bus, &inbox, InboxState::default()).await;
 
     put(&*bus, &inbox, &numbered(10)).await;
-    let mut expected = InboxState {
-        depth: 10,
-        ..InboxState::default()
-    };
+    let mut expected = InboxState { depth: 10, ..InboxState::default() };
     expect_state(&*bus, &inbox, expected.clone()).await;
 
     let mut reader = Reader::of(&*bus, &inbox, 4).await;
@@ -133,12 +118,8 @@ pub async fn inspect_counts(fixture: &dyn Fixture) {
     expected.consumers = 1;
     expect_state(&*bus, &inbox, expected.clone()).await;
 
-    let retry = Settlement::Retry {
-        after: Duration::from_secs(60),
-    };
-    let dead = Settlement::DeadLetter {
-        reason: "op".to_owned(),
-    };
+    let retry = Settlement::Retry { after: Duration::from_secs(60) };
+    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
     let answers = reader
         .settle_all(vec![
             (held[0].tag, Settlement::Acknowledge),

@@ -29,10 +29,7 @@ pub async fn a_dead_letter_is_shown(fixture: &dyn Fixture) {
 
     reader.expect_nothing(QUIET).await;
     drop(reader);
-    let expected = InboxState {
-        dead_letters: 1,
-        ..InboxState::default()
-    };
+    let expected = InboxState { dead_letters: 1, ..InboxState::default() };
     expect_state(&*bus, &inbox, expected).await;
     tidy(&*bus, &[&inbox]).await;
 }
@@ -50,14 +47,8 @@ pub async fn dead_letters_come_in_pages(fixture: &dyn Fixture) {
     let mut found: Vec<DeadLetter> = Vec::new();
     let mut page_lengths = Vec::new();
     loop {
-        let page = Page {
-            after: found.last().map(|letter| letter.id.clone()),
-            limit: 3,
-        };
-        let letters = bus
-            .dead_letters(&inbox, page)
-            .await
-            .expect("dead letters can be listed");
+        let page = Page { after: found.last().map(|letter| letter.id.clone()), limit: 3 };
+        let letters = bus.dead_letters(&inbox, page).await.expect("dead letters can be listed");
         page_lengths.push(letters.len());
         if letters.is_empty() {
             break;

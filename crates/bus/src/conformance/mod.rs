@@ -60,6 +60,12 @@ pub trait Fixture: Send + Sync + 'static {
     async fn crash(&self, old: Arc<dyn Bus>) -> Arc<dyn Bus> {
         self.reopen(old).await
     }
+
+    /// Whether removing an inbox also removes its retries that wait. If not, they
+    /// come when the inbox is opened again.
+    fn forgets_waiting_retries(&self) -> bool {
+        true
+    }
 }
 
 /// Runs one case. For [`conformance_suite!`](crate::conformance_suite).

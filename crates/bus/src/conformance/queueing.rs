@@ -36,9 +36,7 @@ pub async fn calls_without_awaiting_keep_their_order(fixture: &dyn Fixture) {
     let inbox = new_inbox(&*bus, "pipelined").await;
     let envelopes = numbered(200);
 
-    let calls = envelopes
-        .chunks(4)
-        .map(|chunk| bus.enqueue(to_inbox(&inbox, chunk)));
+    let calls = envelopes.chunks(4).map(|chunk| bus.enqueue(to_inbox(&inbox, chunk)));
     for answer in futures::future::join_all(calls).await.concat() {
         answer.expect("the item is taken");
     }
@@ -64,10 +62,7 @@ pub async fn one_message_reaches_each_of_its_inboxes(fixture: &dyn Fixture) {
             envelope: to_all.clone(),
             inboxes: vec![first.clone(), second.clone(), third.clone()],
         },
-        Enqueue {
-            envelope: to_two.clone(),
-            inboxes: vec![third.clone(), first.clone()],
-        },
+        Enqueue { envelope: to_two.clone(), inboxes: vec![third.clone(), first.clone()] },
     ];
     enqueue_all(&*bus, items).await;
 
@@ -88,10 +83,7 @@ pub async fn one_message_reaches_each_of_its_inboxes(fixture: &dyn Fixture) {
 /// An item that goes nowhere is no error.
 pub async fn an_item_without_inboxes_is_ok(fixture: &dyn Fixture) {
     let bus = fixture.bus().await;
-    let nowhere = Enqueue {
-        envelope: message("nowhere"),
-        inboxes: vec![],
-    };
+    let nowhere = Enqueue { envelope: message("nowhere"), inboxes: vec![] };
     enqueue_all(&*bus, vec![nowhere]).await;
     assert!(bus.enqueue(vec![]).await.is_empty());
     tidy(&*bus, &[]).await;
@@ -122,11 +114,7 @@ pub async fn large_and_empty_messages_pass(fixture: &dyn Fixture) {
     let bus = fixture.bus().await;
     let inbox = new_inbox(&*bus, "sizes").await;
     let pattern: Vec<u8> = (0..1024 * 1024_u32).map(|i| (i % 251) as u8).collect();
-    let envelopes = [
-        message(pattern),
-        message(Bytes::new()),
-        message(vec![0; 65_536]),
-    ];
+    let envelopes = [message(pattern), message(Bytes::new()), message(vec![0; 65_536])];
     put(&*bus, &inbox, &envelopes).await;
 
     let mut reader = Reader::of(&*bus, &inbox, 10).await;

@@ -23,9 +23,7 @@ pub async fn a_retry_comes_after_its_delay(fixture: &dyn Fixture) {
     let delivery = reader.next().await;
     let after = Duration::from_millis(700);
     let asked_at = Instant::now();
-    let answer = reader
-        .settle(delivery.tag, Settlement::Retry { after })
-        .await;
+    let answer = reader.settle(delivery.tag, Settlement::Retry { after }).await;
     assert_eq!(answer, Ok(()));
 
     let second = reader.next().await;
@@ -88,9 +86,7 @@ pub async fn attempts_are_counted(fixture: &dyn Fixture) {
         let delivery = reader.next().await;
         assert_eq!(delivery.attempt, attempt);
         let after = Duration::from_millis(20);
-        let answer = reader
-            .settle(delivery.tag, Settlement::Retry { after })
-            .await;
+        let answer = reader.settle(delivery.tag, Settlement::Retry { after }).await;
         assert_eq!(answer, Ok(()));
     }
     reader.bury(1, "three retries").await;
@@ -103,12 +99,6 @@ pub async fn attempts_are_counted(fixture: &dyn Fixture) {
 fn expect_punctual(asked_at: Instant, after: Duration) {
     let waited = asked_at.elapsed();
     let tolerance = Duration::from_millis(100).max(after / 10);
-    assert!(
-        waited >= after,
-        "came after {waited:?}, asked for {after:?}"
-    );
-    assert!(
-        waited <= after + tolerance + SLACK,
-        "came after {waited:?}, asked for {after:?}"
-    );
+    assert!(waited >= after, "came after {waited:?}, asked for {after:?}");
+    assert!(waited <= after + tolerance + SLACK, "came after {waited:?}, asked for {after:?}");
 }

@@ -68,10 +68,7 @@ pub async fn settling_twice_is_not_held(fixture: &dyn Fixture) {
     let (first, second) = (deliveries[0].tag, deliveries[1].tag);
 
     let answers = reader
-        .settle_all(vec![
-            (first, Settlement::Acknowledge),
-            (first, Settlement::Release),
-        ])
+        .settle_all(vec![(first, Settlement::Acknowledge), (first, Settlement::Release)])
         .await;
     assert_eq!(answers, [Ok(()), Err(BusError::NotHeld(first))]);
 
@@ -80,12 +77,8 @@ pub async fn settling_twice_is_not_held(fixture: &dyn Fixture) {
     for settlement in [
         Settlement::Acknowledge,
         Settlement::Release,
-        Settlement::Retry {
-            after: std::time::Duration::ZERO,
-        },
-        Settlement::DeadLetter {
-            reason: "too late".to_owned(),
-        },
+        Settlement::Retry { after: std::time::Duration::ZERO },
+        Settlement::DeadLetter { reason: "too late".to_owned() },
     ] {
         let answer = reader.settle(second, settlement).await;
         assert_eq!(answer, Err(BusError::NotHeld(second)));

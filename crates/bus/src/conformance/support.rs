@@ -20,9 +20,7 @@ pub(super) const QUIET: Duration = Duration::from_millis(300);
 
 /// A party of the test range.
 pub(super) fn party() -> Oin {
-    "00000099000000001000"
-        .parse()
-        .expect("this OIN is well formed")
+    "00000099000000001000".parse().expect("this OIN is well formed")
 }
 
 /// A name that nobody else uses.
@@ -41,22 +39,16 @@ pub(super) async fn new_inbox(bus: &dyn Bus, label: &str) -> InboxName {
 /// Takes the inboxes away and closes the bus.
 pub(super) async fn tidy(bus: &dyn Bus, inboxes: &[&InboxName]) {
     for inbox in inboxes {
-        bus.remove_inbox(inbox)
-            .await
-            .expect("an inbox can be removed");
+        bus.remove_inbox(inbox).await.expect("an inbox can be removed");
     }
     bus.close().await;
 }
 
 /// A message of this moment, in whole milliseconds.
 pub(super) fn message(event: impl Into<Bytes>) -> Envelope {
-    let since_epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .expect("the clock is past 1970");
-    let whole = Duration::new(
-        since_epoch.as_secs(),
-        since_epoch.subsec_millis() * 1_000_000,
-    );
+    let since_epoch =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is past 1970");
+    let whole = Duration::new(since_epoch.as_secs(), since_epoch.subsec_millis() * 1_000_000);
     Envelope {
         message_id: MessageId::now(),
         publisher: party(),
@@ -82,10 +74,7 @@ pub(super) fn number_of(envelope: &Envelope) -> usize {
 pub(super) fn to_inbox(inbox: &InboxName, envelopes: &[Envelope]) -> Vec<Enqueue> {
     envelopes
         .iter()
-        .map(|envelope| Enqueue {
-            envelope: envelope.clone(),
-            inboxes: vec![inbox.clone()],
-        })
+        .map(|envelope| Enqueue { envelope: envelope.clone(), inboxes: vec![inbox.clone()] })
         .collect()
 }
 
@@ -97,9 +86,7 @@ pub(super) async fn put(bus: &dyn Bus, inbox: &InboxName, envelopes: &[Envelope]
 /// Enqueues and sees to it that every item is taken.
 pub(super) async fn enqueue_all(bus: &dyn Bus, items: Vec<Enqueue>) {
     let expected = items.len();
-    let answers = timeout(PATIENCE, bus.enqueue(items))
-        .await
-        .expect("enqueue answers in time");
+    let answers = timeout(PATIENCE, bus.enqueue(items)).await.expect("enqueue answers in time");
     assert_eq!(answers.len(), expected, "one answer an item");
     for answer in answers {
         answer.expect("the item is taken");
@@ -112,18 +99,13 @@ pub(super) struct Reader(pub(super) Consumer);
 impl Reader {
     pub(super) async fn of(bus: &dyn Bus, inbox: &InboxName, credit: u16) -> Self {
         let consumer = timeout(PATIENCE, bus.consume(inbox, credit)).await;
-        Self(
-            consumer
-                .expect("consume answers in time")
-                .expect("the inbox can be consumed"),
-        )
+        Self(consumer.expect("consume answers in time").expect("the inbox can be consumed"))
     }
 
     /// The next delivery, which must come.
     pub(super) async fn next(&mut self) -> Delivery {
-        let arrival = timeout(PATIENCE, self.0.arrivals.recv())
-            .await
-            .expect("a delivery comes in time");
+        let arrival =
+            timeout(PATIENCE, self.0.arrivals.recv()).await.expect("a delivery comes in time");
         match arrival.expect("the consumer goes on") {
             Arrival::Delivery(delivery) => delivery,
             Arrival::Interrupted => panic!("interrupted although no connection broke"),
@@ -167,16 +149,12 @@ impl Reader {
         &self,
         settlements: Vec<(DeliveryTag, Settlement)>,
     ) -> Vec<Result<(), BusError>> {
-        timeout(PATIENCE, self.0.settler.settle(settlements))
-            .await
-            .expect("settle answers in time")
+        timeout(PATIENCE, self.0.settler.settle(settlements)).await.expect("settle answers in time")
     }
 
     pub(super) async fn acknowledge(&self, deliveries: &[Delivery]) {
-        let settlements = deliveries
-            .iter()
-            .map(|delivery| (delivery.tag, Settlement::Acknowledge))
-            .collect();
+        let settlements =
+            deliveries.iter().map(|delivery| (delivery.tag, Settlement::Acknowledge)).collect();
         for answer in self.settle_all(settlements).await {
             answer.expect("a held delivery can be acknowledged");
         }
@@ -213,10 +191,7 @@ pub(super) async fn expect_state(bus: &dyn Bus, inbox: &InboxName, expected: Inb
         if state == expected {
             return;
         }
-        assert!(
-            Instant::now() < deadline,
-            "expected {expected:?}, found {state:?}"
-        );
+        assert!(Instant::now() < deadline, "expected {expected:?}, found {state:?}");
         sleep(Duration::from_millis(50)).await;
     }
 }
@@ -229,10 +204,7 @@ pub(super) async fn expect_oldest(bus: &dyn Bus, inbox: &InboxName, expected: Op
         if oldest == expected {
             return;
         }
-        assert!(
-            Instant::now() < deadline,
-            "expected oldest {expected:?}, found {oldest:?}"
-        );
+        assert!(Instant::now() < deadline, "expected oldest {expected:?}, found {oldest:?}");
         sleep(Duration::from_millis(50)).await;
     }
 }
@@ -252,30 +224,17 @@ pub(super) async fn dead_letters_once(
 ) -> Vec<DeadLetter> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let everything = Page {
-            after: None,
-            limit: 10_000,
-        };
-        let found = bus
-            .dead_letters(inbox, everything)
-            .await
-            .expect("dead letters can be listed");
+        let everything = Page { after: None, limit: 10_000 };
+        let found = bus.dead_letters(inbox, everything).await.expect("dead letters can be listed");
         if found.len() == count {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "expected {count} dead letters, found {}",
-            found.len()
-        );
+        assert!(Instant::now() < deadline, "expected {count} dead letters, found {}", found.len());
         sleep(Duration::from_millis(50)).await;
     }
 }
 
 /// The messages of the deliveries.
 pub(super) fn envelopes_of(deliveries: &[Delivery]) -> Vec<Envelope> {
-    deliveries
-        .iter()
-        .map(|delivery| delivery.envelope.clone())
-        .collect()
+    deliveries.iter().map(|delivery| delivery.envelope.clone()).collect()
 }

@@ -1,0 +1,118 @@
+//! Looking through dead letters, and putting them back.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use lapin::Channel;
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions};
+use lapin::types::FieldTable;
+use wissel_bus::{BusError, DeadLetter, DeadLetterId, InboxName, Page, Selection};
+
+use crate::publisher::Publisher;
+use crate::{codec, topology};
+
+/// Waits, for a bounded time, until what was looked at and left is back in the
+/// queue: the broker puts it back some time after the channel has closed.
+pub(crate) async fn settle_down(channel: &Channel, inbox: &InboxName, expected: u64) {
+    const PAUSE: Duration = Duration::from_millis(5);
+    for _ in 0..400 {
+        match topology::count(channel, topology::dead_queue(inbox)).await {
+            Ok((ready, _)) if ready < expected => tokio::time::sleep(PAUSE).await,
+            _ => return,
+        }
+    }
+}
+
+/// Every dead letter that was there when the reading began, taken out of the
+/// queue; dropped without an acknowledgement, it is back when the channel closes.
+struct Reading {
+    consumer: lapin::Consumer,
+    left: u64,
+}
+
+/// One page, and how many dead letters there are. Every dead letter is looked at, a page of them is kept in memory.
+pub(crate) async fn list(
+    channel: &Channel,
+    inbox: &InboxName,
+    page: Page<DeadLetterId>,
+) -> Result<(Vec<DeadLetter>, u64), BusError> {
+    let mut reading = Reading::begin(channel, inbox).await?;
+    let count = reading.left;
+    let mut found: BTreeMap<DeadLetterId, DeadLetter> = BTreeMap::new();
+    while let Some(delivery) = reading.next().await? {
+        let Ok(dead_letter) = codec::read_dead(&delivery.properties, delivery.data) else {
+            continue;
+        };
+        let behind = page.after.as_ref().is_none_or(|after| dead_letter.id > *after);
+        if behind {
+            found.insert(dead_letter.id.clone(), dead_letter);
+            if found.len() > page.limit {
+                found.pop_last();
+            }
+        }
+    }
+    Ok((found.into_values().collect(), count))
+}
+
+/// Puts back those selected; each is published and confirmed before it is taken
+/// from the dead letters. Says how many, and how many are left.
+pub(crate) async fn redrive(
+    channel: &Channel,
+    inbox: &InboxName,
+    selection: &Selection,
+    publisher: &Publisher,
+) -> Result<(u64, u64), BusError> {
+    let wanted: Option<HashSet<&DeadLetterId>> = match selection {
+        Selection::All => None,
+        Selection::These(ids) => Some(ids.iter().collect()),
+    };
+    let mut reading = Reading::begin(channel, inbox).await?;
+    let count = reading.left;
+    let mut redriven = 0;
+    while let Some(delivery) = reading.next().await? {
+        let Delivery { properties, data, acker, .. } = delivery;
+        let Ok(dead_letter) = codec::read_dead(&properties, data) else {
+            continue;
+        };
+        if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&dead_letter.id)) {
+            continue;
+        }
+        publisher.put_back(inbox, &dead_letter.envelope, 1).await?;
+        acker.ack(BasicAckOptions::default()).await.map_err(|error| broken(&error))?;
+        redriven += 1;
+    }
+    Ok((redriven, count - redriven))
+}
+
+impl Reading {
+    async fn begin(channel: &Channel, inbox: &InboxName) -> Result<Self, BusError> {
+        let queue = topology::dead_queue(inbox);
+        let (left, _) = topology::count(channel, queue.clone())
+            .await
+            .map_err(|_| BusError::UnknownInbox(inbox.clone()))?;
+        let options = BasicConsumeOptions::default();
+        let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default());
+        let consumer = consumer.await.map_err(|error| broken(&error))?;
+        Ok(Self { consumer, left })
+    }
+
+    async fn next(&mut self) -> Result<Option<Delivery>, BusError> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        match tokio::time::timeout(PATIENCE, self.consumer.next()).await {
+            Ok(Some(Ok(delivery))) => Ok(Some(delivery)),
+            Ok(Some(Err(error))) => Err(broken(&error)),
+            Ok(None) => Err(BusError::Unavailable { reason: "the connection broke".to_owned() }),
+            Err(_) => Err(BusError::Unavailable { reason: "no answer in time".to_owned() }),
+        }
+    }
+}
+
+fn broken(error: &lapin::Error) -> BusError {
+    BusError::Unavailable { reason: error.to_string() }
+}

@@ -1,0 +1,269 @@
+//! The connections to the broker, made again whenever they break.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures::StreamExt as _;
+use lapin::options::ConfirmSelectOptions;
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, Event};
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wissel_bus::{BusError, InboxName};
+
+use crate::topology;
+
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+const BACKOFF_LEAST: Duration = Duration::from_millis(100);
+const BACKOFF_MOST: Duration = Duration::from_secs(3);
+
+/// Keeps the connections. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Link {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    uri: AMQPUri,
+    state: watch::Sender<State>,
+    /// Why the broker takes no publishes now, if so.
+    blocked: watch::Sender<Option<String>>,
+    /// Declared again whenever a connection is made.
+    inboxes: RwLock<HashSet<InboxName>>,
+    closing: CancellationToken,
+}
+
+#[derive(Clone)]
+enum State {
+    Up(Up),
+    Down(String),
+}
+
+/// Connections that worked when they were last seen. One publishes, the other
+/// consumes, so that a broker that blocks publishers still takes acknowledgements.
+#[derive(Clone)]
+pub(crate) struct Up {
+    /// Counts the connections made.
+    pub(crate) epoch: u64,
+    pub(crate) publish: Channel,
+    publishing: Arc<Connection>,
+    consuming: Arc<Connection>,
+}
+
+impl Link {
+    pub(crate) fn new(uri: AMQPUri, closing: CancellationToken) -> Self {
+        let shared = Shared {
+            uri,
+            state: watch::Sender::new(State::Down("not connected yet".to_owned())),
+            blocked: watch::Sender::new(None),
+            inboxes: RwLock::default(),
+            closing,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Connects, and connects again, until the bus is closed.
+    pub(crate) async fn keep(self) {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(BACKOFF_LEAST)
+            .with_max_delay(BACKOFF_MOST)
+            .with_jitter()
+            .without_max_times();
+        let mut delays = backoff.build();
+        let mut epoch = 0;
+        loop {
+            epoch += 1;
+            let connecting = tokio::time::timeout(CONNECT_PATIENCE, self.connect(epoch));
+            let connected = tokio::select! {
+                () = self.shared.closing.cancelled() => return,
+                connected = connecting => connected,
+            };
+            match connected {
+                Ok(Ok(up)) => {
+                    tracing::info!(broker = %self, "connected to RabbitMQ");
+                    delays = backoff.build();
+                    let reason = self.serve(up).await;
+                    if self.shared.closing.is_cancelled() {
+                        return;
+                    }
+                    tracing::warn!(broker = %self, reason, "lost RabbitMQ; connecting again");
+                    self.down(reason);
+                }
+                Ok(Err(error)) => self.failed(&error.to_string()),
+                Err(_) => self.failed("no answer in time"),
+            }
+            tokio::select! {
+                () = self.shared.closing.cancelled() => return,
+                () = tokio::time::sleep(delays.next().unwrap_or(BACKOFF_MOST)) => {}
+            }
+        }
+    }
+
+    /// The connections, waiting for them until `deadline`.
+    pub(crate) async fn up(&self, deadline: Instant) -> Result<Up, BusError> {
+        self.up_after(0, deadline).await
+    }
+
+    /// Connections newer than those of `epoch`.
+    pub(crate) async fn up_after(&self, epoch: u64, deadline: Instant) -> Result<Up, BusError> {
+        let newer = |state: &State| matches!(state, State::Up(up) if up.epoch > epoch);
+        let mut state = self.shared.state.subscribe();
+        tokio::select! {
+            biased;
+            () = self.shared.closing.cancelled() => Err(BusError::Closed),
+            found = state.wait_for(newer) => match found.as_deref() {
+                Ok(State::Up(up)) => Ok(up.clone()),
+                _ => Err(BusError::Closed),
+            },
+            () = tokio::time::sleep_until(deadline) => Err(self.unavailable()),
+        }
+    }
+
+    /// Waits while the broker takes no publishes.
+    pub(crate) async fn unblocked(&self, deadline: Instant) -> Result<(), BusError> {
+        if self.shared.blocked.borrow().is_none() {
+            return Ok(());
+        }
+        let mut blocked = self.shared.blocked.subscribe();
+        tokio::select! {
+            biased;
+            () = self.shared.closing.cancelled() => Err(BusError::Closed),
+            _ = blocked.wait_for(Option::is_none) => Ok(()),
+            () = tokio::time::sleep_until(deadline) => Err(self.unavailable()),
+        }
+    }
+
+    /// What an operator should know: whether all is well, and a sentence.
+    pub(crate) fn health(&self) -> (bool, String) {
+        if let Some(reason) = &*self.shared.blocked.borrow() {
+            return (false, format!("RabbitMQ at {self} takes no messages: {reason}"));
+        }
+        match &*self.shared.state.borrow() {
+            State::Up(_) => (true, format!("connected to RabbitMQ at {self}")),
+            State::Down(reason) => {
+                (false, format!("no connection to RabbitMQ at {self}: {reason}"))
+            }
+        }
+    }
+
+    pub(crate) fn unavailable(&self) -> BusError {
+        BusError::Unavailable { reason: self.health().1 }
+    }
+
+    pub(crate) fn knows(&self, inbox: &InboxName) -> bool {
+        self.shared.inboxes.read().contains(inbox)
+    }
+
+    /// Says whether it is new.
+    pub(crate) fn add(&self, inbox: &InboxName) -> bool {
+        self.shared.inboxes.write().insert(inbox.clone())
+    }
+
+    pub(crate) fn forget(&self, inbox: &InboxName) {
+        self.shared.inboxes.write().remove(inbox);
+    }
+
+    /// A new channel of the connection that consumes.
+    pub(crate) async fn channel(&self, deadline: Instant) -> Result<(Channel, u64), BusError> {
+        let mut seen = 0;
+        loop {
+            let up = self.up_after(seen, deadline).await?;
+            match up.consuming.create_channel().await {
+                Ok(channel) => return Ok((channel, up.epoch)),
+                // The connection broke just now: the next one will do.
+                Err(_) => seen = up.epoch,
+            }
+        }
+    }
+
+    /// Closes the connections.
+    pub(crate) async fn close(&self) {
+        let last = self.shared.state.send_replace(State::Down("closed".to_owned()));
+        if let State::Up(up) = last {
+            let _ = up.publishing.close(200, "goodbye".into()).await;
+            let _ = up.consuming.close(200, "goodbye".into()).await;
+        }
+    }
+
+    async fn connect(&self, epoch: u64) -> lapin::Result<Up> {
+        let publishing = self.open("wissel publishing").await?;
+        let consuming = self.open("wissel consuming").await?;
+        let publish = publishing.create_channel().await?;
+        publish.confirm_select(ConfirmSelectOptions::default()).await?;
+
+        let declare = publishing.create_channel().await?;
+        topology::declare_exchange(&declare).await?;
+        let inboxes: Vec<InboxName> = self.shared.inboxes.read().iter().cloned().collect();
+        for inbox in &inboxes {
+            topology::declare_inbox(&declare, inbox).await?;
+        }
+        declare.close(200, "declared".into()).await?;
+        let (publishing, consuming) = (Arc::new(publishing), Arc::new(consuming));
+        Ok(Up { epoch, publish, publishing, consuming })
+    }
+
+    async fn open(&self, name: &'static str) -> lapin::Result<Connection> {
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        Connection::connect_uri(self.shared.uri.clone(), properties).await
+    }
+
+    /// Until a connection breaks; says why.
+    async fn serve(&self, up: Up) -> String {
+        let mut publishing = Box::pin(up.publishing.events_listener());
+        let mut consuming = Box::pin(up.consuming.events_listener());
+        let mut watched = tokio::time::interval(Duration::from_secs(1));
+        let connections = [Arc::clone(&up.publishing), Arc::clone(&up.consuming)];
+        let channel = up.publish.clone();
+        self.shared.state.send_replace(State::Up(up));
+        loop {
+            let event = tokio::select! {
+                () = self.shared.closing.cancelled() => return "closing".to_owned(),
+                Some(event) = publishing.next() => event,
+                Some(Event::Error(error)) = consuming.next() => return error.to_string(),
+                _ = watched.tick() => {
+                    // Should an event ever be missed.
+                    let whole = connections.iter().all(|one| one.status().connected());
+                    if whole && channel.status().connected() {
+                        continue;
+                    }
+                    return "a connection is closed".to_owned();
+                }
+            };
+            match event {
+                Event::ConnectionBlocked(reason) => {
+                    tracing::warn!(broker = %self, reason, "RabbitMQ takes no messages");
+                    self.shared.blocked.send_replace(Some(reason));
+                }
+                Event::ConnectionUnblocked => {
+                    tracing::info!(broker = %self, "RabbitMQ takes messages again");
+                    self.shared.blocked.send_replace(None);
+                }
+                Event::Error(error) => return error.to_string(),
+                _ => {}
+            }
+        }
+    }
+
+    fn failed(&self, reason: &str) {
+        tracing::warn!(broker = %self, reason, "RabbitMQ cannot be reached; trying again");
+        self.down(reason.to_owned());
+    }
+
+    fn down(&self, reason: String) {
+        self.shared.blocked.send_replace(None);
+        self.shared.state.send_replace(State::Down(reason));
+    }
+}
+
+impl fmt::Display for Link {
+    /// Host, port and virtual host; never the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AMQPUri { authority, vhost, .. } = &self.shared.uri;
+        write!(f, "{}:{}/{vhost}", authority.host, authority.port)
+    }
+}

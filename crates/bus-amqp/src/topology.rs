@@ -1,0 +1,143 @@
+//! Exchanges and queues: names, arguments, declarations.
+
+use std::time::Duration;
+
+use lapin::options::{
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ExchangeKind};
+use wissel_bus::InboxName;
+
+/// Where every message is published.
+pub(crate) const EXCHANGE: &str = "wissel.inboxes";
+/// The routing key of a publish: no queue is bound by it, `BCC` has the inboxes.
+pub(crate) const NEUTRAL_KEY: &str = "";
+/// RabbitMQ drops or dead-letters a delivery that comes back too often, after 20
+/// times by default since version 4. Wissel counts attempts itself.
+const DELIVERY_LIMIT: i32 = 1_000_000_000;
+/// The longest delay of a retry.
+const DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) fn inbox_queue(inbox: &InboxName) -> ShortString {
+    format!("wissel.inbox.{inbox}").into()
+}
+
+pub(crate) fn dead_queue(inbox: &InboxName) -> ShortString {
+    format!("wissel.dead.{inbox}").into()
+}
+
+/// The exchange, and the queue, of retries with this delay.
+pub(crate) fn retry_name(delay: Duration) -> ShortString {
+    format!("wissel.retry.{}", delay.as_millis()).into()
+}
+
+/// A delay of a bounded number of delays: up to a second in steps of 100 ms, then
+/// in steps of 10 %. At most about 140 queues up to 24 hours.
+pub(crate) fn round_up(delay: Duration) -> Duration {
+    const STEP: u64 = 100;
+    let wanted = u64::try_from(delay.min(DELAY_MAX).as_millis()).unwrap_or(u64::MAX);
+    let mut rounded = STEP;
+    while rounded < wanted {
+        let step = if rounded < 1_000 { STEP } else { (rounded / 10) / STEP * STEP };
+        rounded += step.max(STEP);
+    }
+    Duration::from_millis(rounded)
+}
+
+pub(crate) async fn declare_exchange(channel: &Channel) -> lapin::Result<()> {
+    exchange(channel, EXCHANGE.into(), ExchangeKind::Direct).await
+}
+
+pub(crate) async fn declare_inbox(channel: &Channel, inbox: &InboxName) -> lapin::Result<()> {
+    let dead = dead_queue(inbox);
+    queue(channel, dead.clone(), FieldTable::default()).await?;
+
+    // Should the broker itself give up on a delivery, it becomes a dead letter.
+    let mut arguments = dead_lettering("");
+    arguments.insert("x-dead-letter-routing-key".into(), text(dead.as_str()));
+    queue(channel, inbox_queue(inbox), arguments).await?;
+    bind(channel, inbox_queue(inbox), EXCHANGE.into(), inbox.as_str().into()).await
+}
+
+/// Messages keep their routing key through a fanout exchange, and so return to
+/// their inbox when their time is over.
+pub(crate) async fn declare_retry(channel: &Channel, delay: Duration) -> lapin::Result<()> {
+    let name = retry_name(delay);
+    exchange(channel, name.clone(), ExchangeKind::Fanout).await?;
+    let mut arguments = dead_lettering(EXCHANGE);
+    let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+    arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(milliseconds));
+    queue(channel, name.clone(), arguments).await?;
+    bind(channel, name.clone(), name, ShortString::default()).await
+}
+
+pub(crate) async fn delete_inbox(channel: &Channel, inbox: &InboxName) -> lapin::Result<()> {
+    channel.queue_delete(inbox_queue(inbox), QueueDeleteOptions::default()).await?;
+    channel.queue_delete(dead_queue(inbox), QueueDeleteOptions::default()).await?;
+    Ok(())
+}
+
+/// How many messages are ready in a queue, and how many consumers it has.
+pub(crate) async fn count(channel: &Channel, queue: ShortString) -> lapin::Result<(u64, u32)> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let queue = channel.queue_declare(queue, options, FieldTable::default()).await?;
+    Ok((queue.message_count().into(), queue.consumer_count()))
+}
+
+async fn exchange(channel: &Channel, name: ShortString, kind: ExchangeKind) -> lapin::Result<()> {
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(name, kind, options, FieldTable::default()).await
+}
+
+async fn queue(channel: &Channel, name: ShortString, more: FieldTable) -> lapin::Result<()> {
+    let mut arguments = more;
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(name, options, arguments).await?;
+    Ok(())
+}
+
+async fn bind(
+    channel: &Channel,
+    queue: ShortString,
+    exchange: ShortString,
+    key: ShortString,
+) -> lapin::Result<()> {
+    channel
+        .queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default())
+        .await
+}
+
+/// Dead-lettering that loses nothing on the way.
+fn dead_lettering(exchange: &str) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-dead-letter-exchange".into(), text(exchange));
+    arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    arguments
+}
+
+fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn delays_are_few_and_never_shorter_than_asked() {
+        let mut delays = BTreeSet::new();
+        for wanted in (0..86_400_000_u64).step_by(777).map(Duration::from_millis) {
+            let rounded = round_up(wanted);
+            let slack = (wanted / 10).max(Duration::from_millis(100));
+            assert!(rounded >= wanted && rounded <= wanted + slack, "{wanted:?} {rounded:?}");
+            delays.insert(rounded);
+        }
+        assert!(delays.len() < 150, "{}", delays.len());
+    }
+}
