@@ -1,3 +1,46 @@
 //! The one binary: serve, demo, publish, subscribe, and what operators need.
 
-fn main() {}
+mod cli;
+mod client;
+mod config;
+mod dead_letters;
+mod exit;
+mod inboxes;
+mod logging;
+mod output;
+mod publish;
+mod serve;
+mod subscribe;
+mod subscriptions;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command, ConfigCommand};
+use crate::exit::Failure;
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::internal(error).report(),
+    };
+    let outcome = runtime.block_on(run(cli));
+    // What still runs is a reader of standard input, which cannot be stopped.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve(arguments) => serve::run(&arguments).await,
+        Command::Publish(arguments) => publish::run(arguments).await,
+        Command::Subscribe(arguments) => subscribe::run(arguments).await,
+        Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
+        Command::Inboxes(arguments) => inboxes::run(arguments).await,
+        Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
+        Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
+    }
+}

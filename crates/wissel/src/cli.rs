@@ -1,0 +1,259 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use wissel_identifiers::{InboxName, SubscriptionName};
+
+const EXIT_CODES: &str = "Exit codes:
+  0  success
+  1  refused, or some of it was
+  2  wrong arguments, configuration or input
+  3  the broker, or what it needs, cannot be reached; try again
+  4  a failure that should not happen";
+
+/// Wissel: the message bus between public bodies.
+#[derive(Debug, Parser)]
+#[command(name = "wissel", version, about, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a gateway
+    #[command(
+        after_help = "Example:\n  wissel serve --insecure-dev --catalogue deploy/catalogue\n\
+        \nSettings come from defaults, then the file of --config, then variables such as\n\
+        WISSEL_LISTEN or WISSEL_LOG__FORMAT, then flags. `wissel config show` prints the result."
+    )]
+    Serve(ServeArguments),
+    /// Publish messages
+    #[command(after_help = "Examples:\n  \
+        wissel publish --as 00000099000000001000 geboorte.json\n  \
+        generate | wissel publish --as 00000099000000001000 --json-lines -")]
+    Publish(PublishArguments),
+    /// Receive the messages of an inbox; each is acknowledged when it is printed
+    #[command(after_help = "Example:\n  wissel subscribe --as 00000001002220647000 \
+        00000001002220647000.inwoners --count 10")]
+    Subscribe(SubscribeArguments),
+    /// Create, list, show and delete subscriptions
+    #[command(subcommand)]
+    Subscriptions(SubscriptionsCommand),
+    /// Show inboxes: depth, oldest age, in flight, consumers, dead letters
+    #[command(after_help = "Example:\n  wissel inboxes --as operator")]
+    Inboxes(InboxesArguments),
+    /// List dead letters, and put them back
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Settings, in TOML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:7400]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where to keep state [default: data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// `embedded`, or amqp://user@host:5672/vhost without the password [default: embedded]
+    #[arg(long, value_name = "BUS")]
+    pub(crate) bus: Option<String>,
+    /// Parties, event types and grants: a TOML file, or a directory of them [default: catalogue]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) catalogue: Option<PathBuf>,
+    /// Believe callers without proof (`Bearer dev.<OIN>`), on loopback only
+    #[arg(long)]
+    pub(crate) insecure_dev: bool,
+}
+
+/// How a client command reaches the gateway.
+#[derive(Debug, Args)]
+pub(crate) struct Connection {
+    /// The gateway
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WISSEL_SERVER",
+        default_value = "http://127.0.0.1:7400"
+    )]
+    pub(crate) server: String,
+    /// Call as this party (OIN) or as `operator`, with a development token
+    #[arg(long = "as", value_name = "OIN", env = "WISSEL_AS", conflicts_with = "token_file")]
+    pub(crate) caller: Option<String>,
+    /// A file with the token to call with; WISSEL_TOKEN may hold the token itself
+    #[arg(long, value_name = "FILE", env = "WISSEL_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArguments {
+    /// Files with one CloudEvent in JSON, or an array of them; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The files hold one CloudEvent a line
+    #[arg(long)]
+    pub(crate) json_lines: bool,
+    /// Print every receipt and refusal as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubscribeArguments {
+    /// The inbox, OIN.name
+    #[arg(value_name = "INBOX")]
+    pub(crate) inbox: InboxName,
+    /// Stop after so many messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// The most messages in hand at a time
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) credit: u16,
+    /// Print each message in the CloudEvents JSON format, one a line, subject and data included
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SubscriptionsCommand {
+    /// Create a subscription, and its inbox when it is not there
+    #[command(after_help = "Example:\n  wissel subscriptions create --as 00000001002220647000 \
+        00000001002220647000.geboorten --type nl.brp.geboorte --exact gemeente=0344")]
+    Create(CreateArguments),
+    /// List subscriptions
+    #[command(after_help = "Example:\n  wissel subscriptions list --as operator")]
+    List(ListArguments),
+    /// Show one subscription
+    #[command(
+        after_help = "Example:\n  wissel subscriptions get --as operator 00000001002220647000.inwoners"
+    )]
+    Get(NamedArguments),
+    /// Delete a subscription; its inbox stays
+    #[command(after_help = "Example:\n  wissel subscriptions delete --as 00000001002220647000 \
+        00000001002220647000.geboorten")]
+    Delete(NamedArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArguments {
+    /// OIN.name
+    pub(crate) name: SubscriptionName,
+    /// The inbox it feeds [default: the name]
+    #[arg(long)]
+    pub(crate) inbox: Option<InboxName>,
+    /// An event type wanted; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// An attribute that must have exactly this value; may be given several times
+    #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = attribute_value)]
+    pub(crate) exact: Vec<(String, String)>,
+    /// An attribute that must start with this value; may be given several times
+    #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = attribute_value)]
+    pub(crate) prefix: Vec<(String, String)>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NamedArguments {
+    /// OIN.name
+    pub(crate) name: SubscriptionName,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InboxesArguments {
+    /// One inbox, OIN.name; all without
+    pub(crate) name: Option<InboxName>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// List the dead letters of an inbox, oldest first
+    #[command(
+        after_help = "Example:\n  wissel dead-letters list --as operator 00000001002220647000.inwoners"
+    )]
+    List(DeadLettersListArguments),
+    /// Put dead letters back in their inbox
+    #[command(after_help = "Example:\n  wissel dead-letters redrive --as operator \
+        00000001002220647000.inwoners --all")]
+    Redrive(RedriveArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadLettersListArguments {
+    /// The inbox, OIN.name
+    pub(crate) inbox: InboxName,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RedriveArguments {
+    /// The inbox, OIN.name
+    pub(crate) inbox: InboxName,
+    /// Dead letters to put back
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) ids: Vec<String>,
+    /// Put all back
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the settings that `serve` would run with, secrets masked
+    #[command(after_help = "Example:\n  wissel config show --config wissel.toml")]
+    Show(ServeArguments),
+}
+
+fn attribute_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("expected ATTRIBUTE=VALUE, such as gemeente=0344".to_owned()),
+    }
+}

@@ -1,0 +1,316 @@
+//! The configuration of `serve`: defaults, then one TOML file, then environment
+//! variables, then flags.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::{Config as Layers, Environment, File, FileFormat};
+use serde::{Deserialize, Serialize};
+use wissel_message::Limits;
+
+use crate::cli::ServeArguments;
+use crate::exit::Failure;
+use crate::output;
+
+/// How a gateway runs.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Where the gateway listens. Port 0: a free one, which is logged.
+    pub(crate) listen: SocketAddr,
+    /// Where state is kept; created when it is not there.
+    pub(crate) data_dir: PathBuf,
+    /// `embedded`, or the URL of a RabbitMQ.
+    pub(crate) bus: Bus,
+    /// A file with RabbitMQ's password, for a `bus` URL without one.
+    pub(crate) bus_password_file: Option<PathBuf>,
+    /// The catalogue: a TOML file, or a directory of them.
+    pub(crate) catalogue: PathBuf,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) deduplication: Deduplication,
+    pub(crate) delivery: Delivery,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) log: Log,
+}
+
+/// Which bus carries the messages.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Bus {
+    Embedded,
+    Amqp(String),
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsConfig {
+    /// The most bytes of one message.
+    pub(crate) message_bytes: usize,
+    /// The most messages of one publishing stream without an outcome.
+    pub(crate) in_flight_per_stream: usize,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Deduplication {
+    /// How far back a repeated (source, id) is recognised, in seconds.
+    pub(crate) window_seconds: u64,
+    /// How many messages are remembered for that, at most.
+    pub(crate) capacity: usize,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Delivery {
+    /// How many times a delivery is handed out before it is a dead letter.
+    pub(crate) max_attempts: u32,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Shutdown {
+    /// How long work under way has, in seconds.
+    pub(crate) patience_seconds: u64,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// `text` or `json`.
+    pub(crate) format: LogFormat,
+    /// What to log, such as `info` or `info,wissel_broker=debug`.
+    pub(crate) filter: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Environment variables of the client commands; not settings of `serve`.
+const OTHER_VARIABLES: [&str; 6] = [
+    "WISSEL_SERVER",
+    "WISSEL_TOKEN",
+    "WISSEL_TOKEN_FILE",
+    "WISSEL_AS",
+    "WISSEL_BIN",
+    "WISSEL_TEST_AMQP_URL",
+];
+
+/// `wissel config show`.
+pub(crate) fn show(arguments: &ServeArguments) -> Result<(), Failure> {
+    let config = Config::load(arguments)?;
+    let text = toml::to_string_pretty(&config).map_err(Failure::internal)?;
+    output::line(text.trim_end());
+    Ok(())
+}
+
+impl Config {
+    /// Puts the layers together.
+    pub(crate) fn load(arguments: &ServeArguments) -> Result<Self, Failure> {
+        if let Some(bus) = &arguments.bus {
+            refuse_secret_in_argument(bus)?;
+        }
+        let mut layers = Layers::builder();
+        if let Some(path) = &arguments.config {
+            layers = layers.add_source(file(path)?);
+        }
+        let variables = std::env::vars().filter(|(name, _)| {
+            name.starts_with("WISSEL_") && !OTHER_VARIABLES.contains(&name.as_str())
+        });
+        let environment = Environment::with_prefix("WISSEL")
+            .prefix_separator("_")
+            .separator("__")
+            .try_parsing(true)
+            .source(Some(variables.collect()));
+        layers = layers.add_source(environment);
+        let flags = [
+            ("listen", arguments.listen.map(|listen| listen.to_string())),
+            ("data_dir", arguments.data_dir.as_deref().map(path_text)),
+            ("bus", arguments.bus.clone()),
+            ("catalogue", arguments.catalogue.as_deref().map(path_text)),
+        ];
+        for (key, value) in flags {
+            layers = layers.set_override_option(key, value).map_err(Failure::usage)?;
+        }
+        let wrong = |error| Failure::usage(format!("configuration: {error}"));
+        layers.build().map_err(wrong)?.try_deserialize().map_err(wrong)
+    }
+
+    /// The limits of a message.
+    pub(crate) fn message_limits(&self) -> Limits {
+        Limits { frame: self.limits.message_bytes, ..Limits::default() }
+    }
+
+    /// How long work under way has at shutdown.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.shutdown.patience_seconds)
+    }
+}
+
+fn file(path: &Path) -> Result<File<config::FileSourceString, FileFormat>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    Ok(File::from_str(&text, FileFormat::Toml))
+}
+
+fn path_text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Arguments can be read by every user of a machine.
+fn refuse_secret_in_argument(bus: &str) -> Result<(), Failure> {
+    if masked(bus) == bus {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "--bus: the URL holds a password, which other users of this machine can read; put it in \
+         the file that bus_password_file names, in the configuration file, or in WISSEL_BUS",
+    ))
+}
+
+/// The URL, its password replaced.
+fn masked(url: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let (user, host) = rest.split_once('@')?;
+        let (name, _password) = user.split_once(':')?;
+        Some(format!("{scheme}://{name}:***@{host}"))
+    };
+    hidden().unwrap_or_else(|| url.to_owned())
+}
+
+// === impl Bus ===
+
+impl TryFrom<String> for Bus {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "embedded" {
+            Ok(Self::Embedded)
+        } else if text.starts_with("amqp://") || text.starts_with("amqps://") {
+            Ok(Self::Amqp(text))
+        } else {
+            Err("bus: expected `embedded`, or the URL of a RabbitMQ: amqp://host:5672/vhost".into())
+        }
+    }
+}
+
+impl Serialize for Bus {
+    /// Without the password.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Embedded => serializer.serialize_str("embedded"),
+            Self::Amqp(url) => serializer.serialize_str(&masked(url)),
+        }
+    }
+}
+
+impl Bus {
+    /// The URL with the password of the file put in, when there is one.
+    pub(crate) fn with_password(url: &str, file: Option<&Path>) -> Result<String, Failure> {
+        let Some(file) = file else { return Ok(url.to_owned()) };
+        let password = std::fs::read_to_string(file).map_err(|error| {
+            Failure::usage(format!("bus_password_file {}: {error}", file.display()))
+        })?;
+        let parts = url.split_once("://").and_then(|(scheme, rest)| {
+            let (user, host) = rest.split_once('@')?;
+            Some((scheme, user, host))
+        });
+        let Some((scheme, user, host)) = parts else {
+            return Err(Failure::usage(
+                "bus_password_file: the bus URL names no user; expected amqp://user@host:5672/vhost",
+            ));
+        };
+        let password = percent_encoded(password.trim_end_matches(['\r', '\n']));
+        Ok(format!("{scheme}://{user}:{password}@{host}"))
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+// === defaults ===
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            data_dir: PathBuf::from("data"),
+            bus: Bus::Embedded,
+            bus_password_file: None,
+            catalogue: PathBuf::from("catalogue"),
+            limits: LimitsConfig::default(),
+            deduplication: Deduplication::default(),
+            delivery: Delivery::default(),
+            shutdown: Shutdown::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { message_bytes: Limits::default().frame, in_flight_per_stream: 1_000 }
+    }
+}
+
+impl Default for Deduplication {
+    fn default() -> Self {
+        Self { window_seconds: 24 * 60 * 60, capacity: 500_000 }
+    }
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { max_attempts: 20 }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { patience_seconds: 30 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_masked_and_refused_in_arguments() {
+        assert_eq!(masked("amqp://u:secret@h:5672/v"), "amqp://u:***@h:5672/v");
+        assert_eq!(masked("amqp://u@h/v"), "amqp://u@h/v");
+        assert!(refuse_secret_in_argument("amqp://u:secret@h/v").is_err());
+        assert!(refuse_secret_in_argument("amqp://h/v").is_ok());
+    }
+
+    #[test]
+    fn a_password_of_a_file_is_put_in() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "p@ss/word\n").unwrap();
+        let url = Bus::with_password("amqp://u@h:5672/v", Some(file.path())).unwrap();
+        assert_eq!(url, "amqp://u:p%40ss%2Fword@h:5672/v");
+    }
+
+    #[test]
+    fn unknown_buses_are_refused() {
+        assert!(Bus::try_from("kafka://x".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,51 @@
+//! How a command ends.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use wissel_client::ClientError;
+
+/// Why a command failed, and with which exit code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// What was asked was refused, or did not succeed.
+    pub(crate) fn refused(message: impl Display) -> Self {
+        Self { code: 1, message: message.to_string() }
+    }
+
+    /// Arguments, configuration or input are wrong.
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self { code: 2, message: message.to_string() }
+    }
+
+    /// The broker, or what it needs, cannot be reached.
+    pub(crate) fn unavailable(message: impl Display) -> Self {
+        Self { code: 3, message: message.to_string() }
+    }
+
+    /// Something that should not happen.
+    pub(crate) fn internal(message: impl Display) -> Self {
+        Self { code: 4, message: message.to_string() }
+    }
+
+    #[expect(clippy::print_stderr, reason = "the last word of a command line program")]
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("error: {}", self.message);
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match &error {
+            ClientError::InvalidArgument { .. } => Self::usage(error),
+            error if error.is_retryable() => Self::unavailable(error),
+            _ => Self::refused(error),
+        }
+    }
+}

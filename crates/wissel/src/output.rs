@@ -1,0 +1,66 @@
+//! What commands print.
+#![expect(clippy::print_stderr, reason = "the output of a command line program")]
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, SystemTime};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::exit::Failure;
+
+/// One line on standard output. A reader that went away ends the program, as it
+/// does other programs in a pipe.
+pub(crate) fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// One line for the person at the terminal, on standard error.
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// JSON on standard output: one document a call.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    line(&serde_json::to_string(value).map_err(Failure::internal)?);
+    Ok(())
+}
+
+/// A table that fits the terminal. Columns that are marked `>` are numbers.
+pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if std::io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table.set_header(columns.iter().map(|column| column.trim_start_matches('>')));
+    table.add_rows(rows);
+    for (index, column) in columns.iter().enumerate() {
+        if column.starts_with('>')
+            && let Some(column) = table.column_mut(index)
+        {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    line(&table.trim_fmt());
+}
+
+/// A duration for people: `350 ms`, `12 s`, `3 min`, `5 h`, `2 d`.
+pub(crate) fn duration(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// RFC 3339, in UTC, to the millisecond.
+pub(crate) fn moment(moment: SystemTime) -> String {
+    jiff::Timestamp::try_from(moment)
+        .map_or_else(|_| "?".to_owned(), |moment| format!("{moment:.3}"))
+}

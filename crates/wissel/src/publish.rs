@@ -1,0 +1,199 @@
+//! `wissel publish`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use wissel_client::{ClientError, Publisher, Receipt};
+use wissel_message::Event;
+
+use crate::cli::PublishArguments;
+use crate::exit::Failure;
+use crate::{client, output};
+
+/// How many messages are under way at a time.
+const UNDER_WAY_MAX: usize = 1_000;
+
+/// What became of a message, and where it stood.
+type Outcome = (String, Result<Receipt, ClientError>);
+type UnderWay = FuturesUnordered<futures::future::BoxFuture<'static, Outcome>>;
+
+pub(crate) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
+    let publisher = client::connect(&arguments.connection)?.publisher();
+    let mut publishing = Publishing {
+        publisher,
+        under_way: FuturesUnordered::new(),
+        json: arguments.json,
+        progress: progress(),
+        receipts: 0,
+        failures: Vec::new(),
+    };
+    for file in &arguments.files {
+        if arguments.json_lines {
+            publishing.lines(file).await?;
+        } else {
+            publishing.document(file).await?;
+        }
+    }
+    publishing.finish().await
+}
+
+struct Publishing {
+    publisher: Publisher,
+    under_way: UnderWay,
+    json: bool,
+    progress: ProgressBar,
+    receipts: u64,
+    /// One for each message that was not published: whether to try again makes sense.
+    failures: Vec<bool>,
+}
+
+impl Publishing {
+    /// One event a line; an empty line is passed over.
+    async fn lines(&mut self, file: &Path) -> Result<(), Failure> {
+        let mut lines = open(file).await?.lines();
+        let mut number = 0;
+        loop {
+            let next = lines.next_line().await;
+            let Some(line) = next.map_err(|error| unreadable(file, &error))? else { return Ok(()) };
+            number += 1;
+            if !line.trim().is_empty() {
+                let place = format!("{}:{number}", file.display());
+                self.publish(place, Event::from_json(line.as_bytes())).await?;
+            }
+        }
+    }
+
+    /// One event, or an array of events.
+    async fn document(&mut self, file: &Path) -> Result<(), Failure> {
+        let mut text = Vec::new();
+        let read = open(file).await?.read_to_end(&mut text).await;
+        read.map_err(|error| unreadable(file, &error))?;
+        let place = file.display().to_string();
+        if text.trim_ascii_start().starts_with(b"[") {
+            let batch = Event::from_json_batch(&text)
+                .map_err(|error| Failure::usage(format!("{place}: {error}")))?;
+            for (index, event) in batch.into_iter().enumerate() {
+                self.publish(format!("{place}[{index}]"), event).await?;
+            }
+            return Ok(());
+        }
+        self.publish(place, Event::from_json(&text)).await
+    }
+
+    async fn publish(
+        &mut self,
+        place: String,
+        event: Result<Event, wissel_message::JsonError>,
+    ) -> Result<(), Failure> {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                self.failed(&place, &error.to_string(), None, false);
+                return Ok(());
+            }
+        };
+        while self.under_way.len() >= UNDER_WAY_MAX {
+            self.take_one().await;
+        }
+        let pending = self.publisher.send(&event).await?;
+        self.under_way.push(Box::pin(async move { (place, pending.await) }));
+        // Outcomes that are there are shown at once.
+        while let Some(Some(outcome)) = futures::FutureExt::now_or_never(self.under_way.next()) {
+            self.show(outcome);
+        }
+        Ok(())
+    }
+
+    async fn take_one(&mut self) {
+        if let Some(outcome) = self.under_way.next().await {
+            self.show(outcome);
+        }
+    }
+
+    fn show(&mut self, (place, outcome): Outcome) {
+        self.progress.inc(1);
+        match outcome {
+            Ok(receipt) => {
+                self.receipts += 1;
+                if self.json {
+                    let inboxes: Vec<String> =
+                        receipt.inboxes.iter().map(ToString::to_string).collect();
+                    self.print(&json!({
+                        "place": place,
+                        "message_id": receipt.message_id.to_string(),
+                        "source": receipt.source,
+                        "id": receipt.id,
+                        "admitted_at": output::moment(receipt.admitted_at),
+                        "inboxes": inboxes,
+                        "repeated": receipt.repeated,
+                    }));
+                }
+            }
+            Err(error) => {
+                let reason = error.refusal().map(|refusal| refusal.reason.as_str());
+                self.failed(&place, &error.to_string(), reason, error.is_retryable());
+            }
+        }
+    }
+
+    fn failed(&mut self, place: &str, error: &str, reason: Option<&str>, retryable: bool) {
+        self.failures.push(retryable);
+        if self.json {
+            self.print(&json!({ "place": place, "error": error, "reason": reason }));
+        } else {
+            self.progress.suspend(|| output::note(&format!("{place}: {error}")));
+        }
+    }
+
+    fn print(&self, value: &serde_json::Value) {
+        self.progress.suspend(|| output::line(&value.to_string()));
+    }
+
+    async fn finish(mut self) -> Result<(), Failure> {
+        while !self.under_way.is_empty() {
+            self.take_one().await;
+        }
+        self.progress.finish_and_clear();
+        let Self { publisher, receipts, failures, json, .. } = self;
+        publisher.close().await?;
+        if !json {
+            output::note(&format!("{receipts} published, {} not", failures.len()));
+        }
+        if failures.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{} messages were not published", failures.len());
+        if failures.iter().all(|retryable| *retryable) {
+            Err(Failure::unavailable(message))
+        } else {
+            Err(Failure::refused(message))
+        }
+    }
+}
+
+async fn open(file: &Path) -> Result<Box<dyn AsyncBufRead + Unpin + Send>, Failure> {
+    if file == "-" {
+        return Ok(Box::new(BufReader::new(tokio::io::stdin())));
+    }
+    let opened = tokio::fs::File::open(file).await.map_err(|error| unreadable(file, &error))?;
+    Ok(Box::new(BufReader::new(opened)))
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("{}: {error}", file.display()))
+}
+
+/// Shown on a terminal only.
+fn progress() -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{spinner} {human_pos} messages, {per_sec}, {elapsed}");
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

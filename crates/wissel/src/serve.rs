@@ -1,0 +1,151 @@
+//! `wissel serve`: the gateway, its broker and its bus in one process.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use wissel_broker::{Broker, BrokerOptions};
+use wissel_bus_amqp::{AmqpBus, AmqpOptions};
+use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
+use wissel_catalogue::Catalogue;
+use wissel_gateway::{DevelopmentTokens, Gateway, GatewayOptions};
+use wissel_store::Store;
+
+use crate::cli::ServeArguments;
+use crate::config::{Bus, Config};
+use crate::exit::Failure;
+use crate::logging;
+
+/// A gateway that is ready to serve.
+pub(crate) struct Server {
+    pub(crate) broker: Arc<Broker>,
+    gateway: Gateway,
+    listener: TcpListener,
+    patience: std::time::Duration,
+}
+
+pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+    let config = Config::load(arguments)?;
+    logging::start(&config.log)?;
+    if !arguments.insecure_dev {
+        return Err(Failure::usage(
+            "no way to know callers is configured; this version knows development tokens only: \
+             start with --insecure-dev, on a machine of your own",
+        ));
+    }
+    let stop = stop_signal()?;
+    let server = Server::start(&config).await?;
+    server.serve(stop).await
+}
+
+impl Server {
+    /// Opens state, bus and port.
+    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+        if !config.listen.ip().is_loopback() {
+            return Err(Failure::usage(format!(
+                "listen: development tokens are believed without proof, so the gateway listens on \
+                 loopback addresses only; {} is none",
+                config.listen
+            )));
+        }
+        tracing::warn!(
+            "development tokens are believed without proof: never use this for real data"
+        );
+        let catalogue = Catalogue::load(&config.catalogue)
+            .map_err(|errors| Failure::usage(format!("the catalogue has faults:\n{errors}")))?;
+        let parties: std::collections::HashSet<_> =
+            catalogue.parties().map(|party| party.oin).collect();
+
+        create_data_dir(&config.data_dir)?;
+        let store = Store::open(&config.data_dir.join("control.sqlite"))
+            .map_err(|error| Failure::unavailable(format!("{error}")))?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| Failure::unavailable(format!("listen {}: {error}", config.listen)))?;
+        let bus = open_bus(config)?;
+        let options = BrokerOptions {
+            limits: config.message_limits(),
+            deduplication_age: std::time::Duration::from_secs(config.deduplication.window_seconds),
+            deduplication_capacity: config.deduplication.capacity,
+            max_attempts: config.delivery.max_attempts,
+        };
+        let broker = Broker::start(bus, store, catalogue, options)
+            .await
+            .map_err(|error| Failure::unavailable(format!("{error}")))?;
+        let gateway = Gateway::new(
+            Arc::clone(&broker),
+            Arc::new(DevelopmentTokens::new(move |oin| parties.contains(oin))),
+            GatewayOptions {
+                // A request may hold several messages, and each some framing.
+                max_request_bytes: (4 << 20).max(2 * config.limits.message_bytes),
+                in_flight_per_stream: config.limits.in_flight_per_stream,
+                patience: config.patience(),
+            },
+        );
+        Ok(Self { broker, gateway, listener, patience: config.patience() })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is cancelled; then nothing new is taken, receipts under
+    /// way are given, leases are given back.
+    pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
+        let Self { broker, gateway, listener, patience } = self;
+        let address = listener.local_addr().map_err(Failure::internal)?;
+        tracing::info!(%address, bus = broker.status().bus, "listening");
+        let stopping = broker.shutdown_token();
+        let relay = tokio::spawn(async move {
+            stop.cancelled().await;
+            tracing::info!("stopping: taking no new work");
+            stopping.cancel();
+        });
+        let served = gateway.serve(listener).await;
+        relay.abort();
+        broker.shut_down(patience).await;
+        tracing::info!("stopped");
+        served.map_err(|error| Failure::unavailable(error.to_string()))
+    }
+}
+
+fn open_bus(config: &Config) -> Result<Arc<dyn wissel_bus::Bus>, Failure> {
+    match &config.bus {
+        Bus::Embedded => {
+            let options = EmbeddedOptions::new(config.data_dir.join("bus"));
+            let bus = EmbeddedBus::open(options)
+                .map_err(|error| Failure::unavailable(format!("the embedded bus: {error}")))?;
+            Ok(Arc::new(bus))
+        }
+        Bus::Amqp(url) => {
+            let url = Bus::with_password(url, config.bus_password_file.as_deref())?;
+            let bus = AmqpBus::connect(AmqpOptions::new(url))
+                .map_err(|error| Failure::usage(format!("bus: {error}")))?;
+            Ok(Arc::new(bus))
+        }
+    }
+}
+
+fn create_data_dir(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let created = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    created.map_err(|error| Failure::unavailable(format!("data_dir {}: {error}", path.display())))
+}
+
+/// Cancelled on SIGTERM and SIGINT; a second one ends the process at once.
+pub(crate) fn stop_signal() -> Result<CancellationToken, Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        stopping.cancel();
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        std::process::exit(130);
+    });
+    Ok(stop)
+}
