@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use fjall::UserValue;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ use crate::settler::Settler;
 use crate::shared::Shared;
 use crate::storage::records::{decode_body, encode_body, from_ms};
 use crate::storage::{Census, Storage};
+use crate::upkeep::{self, Removals};
 use crate::writer::{Command, Incoming, Writer};
 
 /// Where and how an [`EmbeddedBus`] keeps its messages.
@@ -57,15 +58,12 @@ impl EmbeddedOptions {
     /// In this directory, with everything else as usual.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            cache_bytes: 64 << 20,
-        }
+        Self { path: path.into(), cache_bytes: 64 << 20 }
     }
 }
 
 impl EmbeddedBus {
-    /// Opens the directory, or creates it, and starts the bus's two threads. Blocks
+    /// Opens the directory, or creates it, and starts the bus's three threads. Blocks
     /// while it reads; see the crate's page for how long.
     ///
     /// # Errors
@@ -82,10 +80,7 @@ impl EmbeddedBus {
             .into_iter()
             .map(|(number, counted)| Arc::new(Inbox::from_census(number, counted)))
             .collect();
-        let by_name = inboxes
-            .iter()
-            .map(|inbox| (inbox.name.clone(), Arc::clone(inbox)))
-            .collect();
+        let by_name = inboxes.iter().map(|inbox| (inbox.name.clone(), Arc::clone(inbox))).collect();
         let shared = Arc::new(Shared::new(by_name));
 
         let bus = Self {
@@ -98,9 +93,15 @@ impl EmbeddedBus {
             tasks: TaskTracker::new(),
             next_consumer: AtomicU64::new(1),
         };
-        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&storage), &census, inboxes);
+        let (removals, requests) = Removals::new();
+        let writer =
+            Writer::new(Arc::clone(&shared), Arc::clone(&storage), &census, inboxes, removals);
+        let (of_upkeep, of_feeder) = (Arc::clone(&shared), Arc::clone(&storage));
         bus.start("bus-writer", move || writer.run())?;
-        bus.start("bus-feeder", move || feeder::run(&shared, &storage))?;
+        bus.start("bus-feeder", move || feeder::run(&shared, &of_feeder))?;
+        bus.start("bus-upkeep", move || {
+            upkeep::run(&of_upkeep, &storage, &requests);
+        })?;
         tracing::info!(path = %options.path.display(), "embedded bus opened");
         Ok(bus)
     }
@@ -122,9 +123,7 @@ impl EmbeddedBus {
 
     fn inbox(&self, name: &InboxName) -> Result<Arc<Inbox>, BusError> {
         self.shared.check_open()?;
-        self.shared
-            .find(name)
-            .ok_or_else(|| BusError::UnknownInbox(name.clone()))
+        self.shared.find(name).ok_or_else(|| BusError::UnknownInbox(name.clone()))
     }
 
     /// Puts a command in the queue and waits for its answer.
@@ -135,8 +134,7 @@ impl EmbeddedBus {
     ) -> Result<T, BusError> {
         let room = self.shared.commands.reserve(cost).await;
         let (reply, answer) = oneshot::channel();
-        room.and_then(|room| room.fill(command(reply)))
-            .map_err(|_| BusError::Closed)?;
+        room.and_then(|room| room.fill(command(reply))).map_err(|_| BusError::Closed)?;
         answer.await.map_err(|_| self.why_unanswered())
     }
 
@@ -187,10 +185,7 @@ impl EmbeddedBus {
     fn find_each(&self, names: Vec<InboxName>) -> Result<Vec<Arc<Inbox>>, BusError> {
         let mut inboxes: Vec<Arc<Inbox>> = Vec::with_capacity(names.len());
         for name in names {
-            let inbox = self
-                .shared
-                .find(&name)
-                .ok_or(BusError::UnknownInbox(name))?;
+            let inbox = self.shared.find(&name).ok_or(BusError::UnknownInbox(name))?;
             if !inboxes.iter().any(|other| other.number == inbox.number) {
                 inboxes.push(inbox);
             }
@@ -241,15 +236,13 @@ impl Bus for EmbeddedBus {
         }
         self.shared.check()?;
         let name = inbox.clone();
-        self.ask(1, |reply| Command::OpenInbox { name, reply })
-            .await?
+        self.ask(1, |reply| Command::OpenInbox { name, reply }).await?
     }
 
     async fn remove_inbox(&self, inbox: &InboxName) -> Result<(), BusError> {
         self.shared.check()?;
         let name = inbox.clone();
-        self.ask(1, |reply| Command::RemoveInbox { name, reply })
-            .await?
+        self.ask(1, |reply| Command::RemoveInbox { name, reply }).await?
     }
 
     async fn enqueue(&self, items: Vec<Enqueue>) -> Vec<Result<(), BusError>> {
@@ -262,13 +255,7 @@ impl Bus for EmbeddedBus {
             return answers;
         }
         let cost = items.iter().map(cost_of).fold(0, u32::saturating_add);
-        let answered = self
-            .ask(cost, |reply| Command::Enqueue {
-                items,
-                answers,
-                reply,
-            })
-            .await;
+        let answered = self.ask(cost, |reply| Command::Enqueue { items, answers, reply }).await;
         answered.unwrap_or_else(|error| vec![Err(error); asked])
     }
 
@@ -289,11 +276,7 @@ impl Bus for EmbeddedBus {
             self.shared.feeds.push(&inbox);
         }
         self.watch(Arc::clone(&inbox), id, sender, gone);
-        let settler = Arc::new(Settler {
-            shared: Arc::clone(&self.shared),
-            inbox,
-            consumer: id,
-        });
+        let settler = Arc::new(Settler { shared: Arc::clone(&self.shared), inbox, consumer: id });
         Ok(Consumer { arrivals, settler })
     }
 
@@ -302,9 +285,7 @@ impl Bus for EmbeddedBus {
         let (mut state, first_on_disk) = inbox.inspect()?;
         if let Some(place) = first_on_disk {
             let number = inbox.number;
-            let first = self
-                .read(move |storage| storage.ready_slots(number, place, 1))
-                .await?;
+            let first = self.read(move |storage| storage.ready_slots(number, place, 1)).await?;
             let first = first.first().map(|slot| from_ms(slot.admitted_ms));
             state.oldest = [state.oldest, first].into_iter().flatten().min();
         }
@@ -317,20 +298,14 @@ impl Bus for EmbeddedBus {
         page: Page<DeadLetterId>,
     ) -> Result<Vec<DeadLetter>, BusError> {
         let number = self.inbox(inbox)?.number;
-        self.read(move |storage| storage.dead_letters(number, &page))
-            .await
+        self.read(move |storage| storage.dead_letters(number, &page)).await
     }
 
     async fn redrive(&self, inbox: &InboxName, selection: &Selection) -> Result<u64, BusError> {
         let inbox = self.inbox(inbox)?;
         self.shared.check()?;
         let selection = selection.clone();
-        self.ask(1, |reply| Command::Redrive {
-            inbox,
-            selection,
-            reply,
-        })
-        .await?
+        self.ask(1, |reply| Command::Redrive { inbox, selection, reply }).await?
     }
 
     async fn close(&self) {
@@ -371,8 +346,8 @@ impl Running {
 
 /// The envelope as it will be read from disk, so that a consumer gets the same
 /// whether it was waiting or not.
-fn as_stored(envelope: Envelope, body: &Bytes) -> Envelope {
-    decode_body(body).unwrap_or(envelope)
+fn as_stored(envelope: Envelope, body: &UserValue) -> Envelope {
+    decode_body(body.clone()).unwrap_or(envelope)
 }
 
 /// What an item takes of the queue's room.

@@ -54,8 +54,6 @@ impl From<fjall::Error> for EmbeddedBusError {
 
 impl From<EmbeddedBusError> for BusError {
     fn from(error: EmbeddedBusError) -> Self {
-        Self::Storage {
-            reason: error.to_string(),
-        }
+        Self::Storage { reason: error.to_string() }
     }
 }

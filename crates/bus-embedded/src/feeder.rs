@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
+use fjall::UserValue;
 use wissel_bus::Envelope;
 
 use crate::EmbeddedBusError;
@@ -29,10 +29,7 @@ fn feed(shared: &Shared, storage: &Storage, inbox: &Arc<Inbox>) -> Result<(), Em
     };
     let read = storage.ready_slots(inbox.number, plan.from, plan.limit)?;
     if read.len() < plan.limit && !inbox.is_removed() {
-        return Err(damaged(
-            "ready",
-            "a slot for each delivery that was counted",
-        ));
+        return Err(damaged("ready", "a slot for each delivery that was counted"));
     }
     let deliveries = match with_messages(storage, &plan, &read) {
         Ok(deliveries) => deliveries,
@@ -55,14 +52,10 @@ fn with_messages(
     let slots: Vec<Slot> = plan.at_hand.iter().chain(read).copied().collect();
     let messages: Vec<u64> = slots.iter().map(|slot| slot.message).collect();
     let bodies = storage.bodies(&messages)?;
-    slots
-        .into_iter()
-        .zip(bodies)
-        .map(|(slot, body)| Ok((slot, envelope_of(body)?)))
-        .collect()
+    slots.into_iter().zip(bodies).map(|(slot, body)| Ok((slot, envelope_of(body)?))).collect()
 }
 
-fn envelope_of(body: Option<Bytes>) -> Result<Envelope, EmbeddedBusError> {
+fn envelope_of(body: Option<UserValue>) -> Result<Envelope, EmbeddedBusError> {
     let body = body.ok_or(damaged("messages", "a message for each delivery"))?;
-    decode_body(&body)
+    decode_body(body)
 }

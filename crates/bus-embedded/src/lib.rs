@@ -53,9 +53,12 @@
 //! # What it costs
 //!
 //! Opening replays the engine's journal (at most 512 MiB) and counts every
-//! delivery, without reading messages: about a second for a million deliveries.
-//! Memory is the cache of the options, write buffers of at most a few hundred MiB,
-//! and what consumers hold.
+//! delivery, without reading messages: half a second to some seconds for a million.
+//! Memory is the cache of the options, the engine's write buffers (64 MiB each, a
+//! few at a time), calls that wait to be written (at most 64 MiB), and what
+//! consumers hold. A queue that was long and is emptied gives its disk space back by
+//! a third thread, which has the engine merge when most of what is on disk was
+//! removed; a quarter of a GiB may stay.
 //!
 //! When the storage fails, by a full disk or a broken one, the call that met it
 //! and all later ones fail with [`BusError::Storage`](wissel_bus::BusError::Storage)
@@ -69,6 +72,7 @@ mod queue;
 mod settler;
 mod shared;
 mod storage;
+mod upkeep;
 mod writer;
 
 pub use bus::{EmbeddedBus, EmbeddedOptions};

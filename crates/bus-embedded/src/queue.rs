@@ -67,17 +67,8 @@ impl CommandQueue {
     pub(crate) async fn reserve(&self, cost: u32) -> Result<Room<'_>, QueueClosed> {
         let cost = cost.clamp(1, ROOM);
         let turn = self.turn.lock().await;
-        let permit = self
-            .room
-            .acquire_many(cost)
-            .await
-            .map_err(|_| QueueClosed)?;
-        Ok(Room {
-            queue: self,
-            permit,
-            cost,
-            _turn: turn,
-        })
+        let permit = self.room.acquire_many(cost).await.map_err(|_| QueueClosed)?;
+        Ok(Room { queue: self, permit, cost, _turn: turn })
     }
 
     /// Takes nothing more; what is in the queue is still to be done.
@@ -100,11 +91,7 @@ impl CommandQueue {
                 }
             }
         }
-        let mut taken = Taken {
-            commands: Vec::new(),
-            cost: 0,
-            ended: false,
-        };
+        let mut taken = Taken { commands: Vec::new(), cost: 0, ended: false };
         while taken.cost < TAKE
             && let Some((command, cost)) = queue.waiting.pop_front()
         {

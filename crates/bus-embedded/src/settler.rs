@@ -22,13 +22,11 @@ impl Settle for Settler {
         settlements: Vec<(DeliveryTag, Settlement)>,
     ) -> Vec<Result<(), BusError>> {
         let asked = settlements.len();
-        let to_writer = settlements
-            .iter()
-            .any(|(_, settlement)| *settlement != Settlement::Release);
+        let to_writer =
+            settlements.iter().any(|(_, settlement)| *settlement != Settlement::Release);
         if !to_writer {
             let (answers, call_feeder) =
-                self.inbox
-                    .settle(self.consumer, settlements, &mut Vec::new());
+                self.inbox.settle(self.consumer, settlements, &mut Vec::new());
             self.call_feeder(call_feeder);
             return answers;
         }
@@ -47,9 +45,8 @@ impl Settle for Settler {
             return answers;
         }
 
-        let must_be_durable = to_write
-            .iter()
-            .any(|settled| !matches!(settled.outcome, Outcome::Done));
+        let must_be_durable =
+            to_write.iter().any(|settled| !matches!(settled.outcome, Outcome::Done));
         let positions: Vec<usize> = to_write.iter().map(|settled| settled.position).collect();
         let (reply, answer) = oneshot::channel();
         let command = Command::Settle {

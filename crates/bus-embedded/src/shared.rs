@@ -66,9 +66,7 @@ impl Shared {
         self.check_open()?;
         match self.failure() {
             None => Ok(()),
-            Some(reason) => Err(BusError::Storage {
-                reason: reason.to_owned(),
-            }),
+            Some(reason) => Err(BusError::Storage { reason: reason.to_owned() }),
         }
     }
 

@@ -4,11 +4,7 @@
 //! A limit on the size of files stands in for the full disk. It has to be set for
 //! a process, so the test runs its own binary again under a shell that sets it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may panic and print"
-)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 use std::path::Path;
 use std::process::Command;
@@ -41,10 +37,7 @@ fn batch() -> Vec<Enqueue> {
         admitted_at: SystemTime::now(),
         event: vec![7; MESSAGE_BYTES].into(),
     };
-    let item = Enqueue {
-        envelope,
-        inboxes: vec![inbox()],
-    };
+    let item = Enqueue { envelope, inboxes: vec![inbox()] };
     vec![item; BATCH]
 }
 
@@ -78,16 +71,9 @@ async fn a_full_disk_loses_nothing() {
     let depth = bus.inspect(&inbox()).await.unwrap().depth;
     // The batch that failed may be there or not.
     let possible = receipts..=receipts + BATCH as u64;
-    assert!(
-        possible.contains(&depth),
-        "{receipts} receipts, {depth} there"
-    );
+    assert!(possible.contains(&depth), "{receipts} receipts, {depth} there");
     for answer in bus.enqueue(batch()).await {
-        assert_eq!(
-            answer,
-            Ok(()),
-            "after a restart the bus takes messages again"
-        );
+        assert_eq!(answer, Ok(()), "after a restart the bus takes messages again");
     }
     bus.close().await;
 }
@@ -123,9 +109,7 @@ async fn child_on_a_full_disk() {
         let Some(Arrival::Delivery(delivery)) = arrival else {
             panic!("the consumer ended");
         };
-        let retry = Settlement::Retry {
-            after: Duration::ZERO,
-        };
+        let retry = Settlement::Retry { after: Duration::ZERO };
         let answers = consumer.settler.settle(vec![(delivery.tag, retry)]).await;
         assert!(matches!(answers[0], Err(BusError::Storage { .. })));
         let done = (delivery.tag, Settlement::Acknowledge);

@@ -4,11 +4,7 @@
 //! The test runs its own binary again as the process to kill: the test
 //! `child_that_is_killed` does nothing unless it is told where.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test may panic and print"
-)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -193,10 +189,7 @@ async fn child_that_is_killed() {
         number += BATCH;
         let items = batch
             .iter()
-            .map(|&n| Enqueue {
-                envelope: envelope(n),
-                inboxes: inboxes().to_vec(),
-            })
+            .map(|&n| Enqueue { envelope: envelope(n), inboxes: inboxes().to_vec() })
             .collect();
         for answer in bus.enqueue(items).await {
             answer.unwrap();

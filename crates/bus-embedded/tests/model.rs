@@ -23,11 +23,7 @@ enum Operation {
     Enqueue { inboxes: u8, messages: u8 },
     /// Takes deliveries from an inbox and settles each in its way; the consumer is
     /// then dropped with what is left.
-    Consume {
-        inbox: usize,
-        credit: u16,
-        settlements: Vec<Way>,
-    },
+    Consume { inbox: usize, credit: u16, settlements: Vec<Way> },
     /// All, or the first and those that follow at this step.
     Redrive { inbox: usize, step: Option<usize> },
     /// Removes the inbox and opens it again.
@@ -76,9 +72,7 @@ fn operation() -> impl Strategy<Value = Operation> {
 }
 
 fn name(inbox: usize) -> InboxName {
-    format!("00000099000000001000.inbox-{inbox}")
-        .parse()
-        .unwrap()
+    format!("00000099000000001000.inbox-{inbox}").parse().unwrap()
 }
 
 fn envelope(number: u64) -> Envelope {
@@ -114,11 +108,9 @@ impl Pair<'_> {
     async fn carry_out(&mut self, operation: &Operation) {
         match operation {
             Operation::Enqueue { inboxes, messages } => self.enqueue(*inboxes, *messages).await,
-            Operation::Consume {
-                inbox,
-                credit,
-                settlements,
-            } => self.consume(*inbox, *credit, settlements).await,
+            Operation::Consume { inbox, credit, settlements } => {
+                self.consume(*inbox, *credit, settlements).await;
+            }
             Operation::Redrive { inbox, step } => self.redrive(*inbox, *step).await,
             Operation::Renew { inbox } => {
                 self.bus.remove_inbox(&name(*inbox)).await.unwrap();
@@ -181,21 +173,14 @@ impl Pair<'_> {
                 }
                 Way::RetryNow => {
                     model.waiting.push_back((number, attempt + 1));
-                    Settlement::Retry {
-                        after: Duration::ZERO,
-                    }
+                    Settlement::Retry { after: Duration::ZERO }
                 }
                 Way::Bury => {
                     model.dead.push(found);
-                    Settlement::DeadLetter {
-                        reason: format!("number {number}"),
-                    }
+                    Settlement::DeadLetter { reason: format!("number {number}") }
                 }
             };
-            let answers = consumer
-                .settler
-                .settle(vec![(delivery.tag, settlement)])
-                .await;
+            let answers = consumer.settler.settle(vec![(delivery.tag, settlement)]).await;
             assert_eq!(answers, [Ok(())]);
             if matches!(way, Way::RetryNow) {
                 self.until_nothing_is_delayed(inbox).await;
@@ -230,12 +215,7 @@ impl Pair<'_> {
                 Selection::These(ids.collect())
             }
         };
-        let chosen: Vec<_> = model
-            .dead
-            .iter()
-            .copied()
-            .step_by(step.unwrap_or(1))
-            .collect();
+        let chosen: Vec<_> = model.dead.iter().copied().step_by(step.unwrap_or(1)).collect();
         model.dead.retain(|dead| !chosen.contains(dead));
         let back = chosen.iter().map(|(number, _)| (*number, 1));
         model.waiting.extend(back);
@@ -288,10 +268,7 @@ async fn next(consumer: &mut Consumer) -> Delivery {
 }
 
 async fn all_dead(bus: &EmbeddedBus, inbox: usize) -> Vec<wissel_bus::DeadLetter> {
-    let everything = Page {
-        after: None,
-        limit: 10_000,
-    };
+    let everything = Page { after: None, limit: 10_000 };
     bus.dead_letters(&name(inbox), everything).await.unwrap()
 }
 

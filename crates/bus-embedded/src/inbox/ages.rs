@@ -17,10 +17,10 @@ struct Bucket {
 
 impl Ages {
     pub(crate) fn add(&mut self, admitted_ms: u64) {
-        let bucket = self.0.entry(admitted_ms / BUCKET_MS).or_insert(Bucket {
-            count: 0,
-            oldest_ms: admitted_ms,
-        });
+        let bucket = self
+            .0
+            .entry(admitted_ms / BUCKET_MS)
+            .or_insert(Bucket { count: 0, oldest_ms: admitted_ms });
         bucket.count += 1;
         bucket.oldest_ms = bucket.oldest_ms.min(admitted_ms);
     }

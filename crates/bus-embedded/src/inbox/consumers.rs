@@ -69,9 +69,7 @@ impl Consumers {
     }
 
     pub(crate) fn leases(&self) -> impl Iterator<Item = &Lease> {
-        self.all
-            .iter()
-            .flat_map(|consumer| consumer.leases.values())
+        self.all.iter().flat_map(|consumer| consumer.leases.values())
     }
 
     /// Hands a delivery to the next consumer that has credit.
@@ -90,11 +88,7 @@ impl Consumers {
                 attempt: slot.attempt,
             };
             // The channel has room for the credit, so only its end can be in the way.
-            if consumer
-                .arrivals
-                .try_send(Arrival::Delivery(delivery))
-                .is_err()
-            {
+            if consumer.arrivals.try_send(Arrival::Delivery(delivery)).is_err() {
                 return Offered::Gone(self.all.remove(index));
             }
             let settling = false;

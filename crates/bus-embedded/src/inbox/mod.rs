@@ -103,11 +103,7 @@ impl Inbox {
             consumers: Consumers::default(),
             called: false,
         };
-        Self {
-            name: census.name,
-            number,
-            state: Mutex::new(state),
-        }
+        Self { name: census.name, number, state: Mutex::new(state) }
     }
 
     pub(crate) fn is_removed(&self) -> bool {
@@ -199,11 +195,7 @@ impl Inbox {
         let at_hand: Vec<Slot> = state.at_hand.values().take(wanted).copied().collect();
         let waiting = usize::try_from(state.waiting).unwrap_or(usize::MAX);
         let limit = (wanted - at_hand.len()).min(waiting);
-        (limit > 0 || !at_hand.is_empty()).then_some(Plan {
-            at_hand,
-            from: state.cursor,
-            limit,
-        })
+        (limit > 0 || !at_hand.is_empty()).then_some(Plan { at_hand, from: state.cursor, limit })
     }
 
     /// Takes what was read from disk by a plan and hands out what it can, in the
@@ -305,6 +297,13 @@ impl Inbox {
 
     // === inspect ===
 
+    /// How many deliveries and dead letters there are.
+    pub(crate) fn held(&self) -> u64 {
+        let state = self.state.lock();
+        let in_memory = state.at_hand.len() + state.consumers.leases().count();
+        state.waiting + count(in_memory) + state.delayed + state.dead
+    }
+
     /// The state, and where the first delivery on disk is that may be older than
     /// the `oldest` of the state.
     pub(crate) fn inspect(&self) -> Result<(InboxState, Option<u64>), BusError> {
@@ -315,10 +314,7 @@ impl Inbox {
         let in_flight = state.consumers.leases().count();
         let leased = state.consumers.leases().map(|lease| lease.slot.admitted_ms);
         let at_hand = state.at_hand.values().map(|slot| slot.admitted_ms);
-        let oldest_ms = leased
-            .chain(at_hand)
-            .chain(state.requeued.oldest_ms())
-            .min();
+        let oldest_ms = leased.chain(at_hand).chain(state.requeued.oldest_ms()).min();
         let counted = InboxState {
             depth: state.waiting + count(state.at_hand.len()) + state.delayed,
             delayed: state.delayed,
@@ -380,11 +376,7 @@ impl State {
         let Some(holder) = self.consumers.get_mut(consumer) else {
             return Err(not_held);
         };
-        let Some(lease) = holder
-            .leases
-            .get_mut(&tag.0)
-            .filter(|lease| !lease.settling)
-        else {
+        let Some(lease) = holder.leases.get_mut(&tag.0).filter(|lease| !lease.settling) else {
             return Err(not_held);
         };
         let slot = lease.slot;

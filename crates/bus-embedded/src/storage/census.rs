@@ -38,10 +38,7 @@ pub(crate) struct InboxCensus {
 impl Census {
     /// Reads every delivery, but no message.
     pub(crate) fn take(storage: &Storage) -> Result<Self, EmbeddedBusError> {
-        let mut census = Self {
-            next_place: 1,
-            ..Self::default()
-        };
+        let mut census = Self { next_place: 1, ..Self::default() };
         census.read_inboxes(storage)?;
         census.read_ready(storage)?;
         census.read_delayed(storage)?;

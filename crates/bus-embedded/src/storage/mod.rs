@@ -15,10 +15,7 @@ pub(crate) mod records;
 
 use std::path::Path;
 
-use bytes::Bytes;
-use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, OwnedWriteBatch, PersistMode,
-};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, UserValue};
 use wissel_bus::{DeadLetter, DeadLetterId, Page};
 
 pub(crate) use census::{Census, InboxCensus};
@@ -52,19 +49,15 @@ impl Storage {
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, EmbeddedBusError> {
         let opened = Database::builder(path).cache_size(cache_bytes).open();
         let database = opened.map_err(|error| open_error(path, error))?;
-        let small = KeyspaceCreateOptions::default;
-        let large = || {
-            KeyspaceCreateOptions::default()
-                .with_kv_separation(Some(KvSeparationOptions::default()))
-        };
+        let options = KeyspaceCreateOptions::default;
         let storage = Self {
-            messages: database.keyspace("messages", large)?,
-            shares: database.keyspace("shares", small)?,
-            ready: database.keyspace("ready", small)?,
-            delayed: database.keyspace("delayed", small)?,
-            dead: database.keyspace("dead", small)?,
-            inboxes: database.keyspace("inboxes", small)?,
-            meta: database.keyspace("meta", small)?,
+            messages: database.keyspace("messages", options)?,
+            shares: database.keyspace("shares", options)?,
+            ready: database.keyspace("ready", options)?,
+            delayed: database.keyspace("delayed", options)?,
+            dead: database.keyspace("dead", options)?,
+            inboxes: database.keyspace("inboxes", options)?,
+            meta: database.keyspace("meta", options)?,
             database,
         };
         storage.check_format(path)?;
@@ -86,11 +79,7 @@ impl Storage {
             }
             None => "none".to_owned(),
         };
-        Err(EmbeddedBusError::Format {
-            path: path.to_owned(),
-            found,
-            expected: FORMAT,
-        })
+        Err(EmbeddedBusError::Format { path: path.to_owned(), found, expected: FORMAT })
     }
 
     /// A batch to be given to [`Storage::commit`].
@@ -131,7 +120,10 @@ impl Storage {
 
     /// The bodies of the first of these messages: of all, unless together they
     /// are very large, and of one at least. None where there is no such message.
-    pub(crate) fn bodies(&self, messages: &[u64]) -> Result<Vec<Option<Bytes>>, EmbeddedBusError> {
+    pub(crate) fn bodies(
+        &self,
+        messages: &[u64],
+    ) -> Result<Vec<Option<UserValue>>, EmbeddedBusError> {
         let mut bodies = Vec::with_capacity(messages.len());
         let mut total = 0;
         if let Some((first, last)) = neighbours(messages) {
@@ -150,10 +142,10 @@ impl Storage {
                     Ok((found, _)) => **found == key[..],
                     Err(_) => true,
                 }) {
-                    Some(entry) => Some(Bytes::from(entry?.1)),
+                    Some(entry) => Some(entry?.1),
                     None => None,
                 };
-                total += body.as_ref().map_or(0, Bytes::len);
+                total += body.as_ref().map_or(0, |body| body.len());
                 bodies.push(body);
                 if total >= READ_BYTES_MAX {
                     break;
@@ -162,8 +154,8 @@ impl Storage {
             return Ok(bodies);
         }
         for &message in messages {
-            let body = self.messages.get(message_key(message))?.map(Bytes::from);
-            total += body.as_ref().map_or(0, Bytes::len);
+            let body = self.messages.get(message_key(message))?;
+            total += body.as_ref().map_or(0, |body| body.len());
             bodies.push(body);
             if total >= READ_BYTES_MAX {
                 break;
@@ -176,10 +168,7 @@ impl Storage {
     pub(crate) fn shares_left(&self, message: u64) -> Result<u32, EmbeddedBusError> {
         match self.shares.get(message_key(message))? {
             Some(value) => decode_u32("shares", &value),
-            None => Err(records::damaged(
-                "shares",
-                "a count for each shared message",
-            )),
+            None => Err(records::damaged("shares", "a count for each shared message")),
         }
     }
 
@@ -202,13 +191,10 @@ impl Storage {
             let body = self
                 .messages
                 .get(message_key(slot.message))?
-                .ok_or(records::damaged(
-                    "messages",
-                    "a message for each dead letter",
-                ))?;
+                .ok_or(records::damaged("messages", "a message for each dead letter"))?;
             letters.push(DeadLetter {
                 id: key.to_id(),
-                envelope: decode_body(&Bytes::from(body))?,
+                envelope: decode_body(body)?,
                 attempts: slot.attempt,
                 died_at: from_ms(key.died_ms),
                 reason,
@@ -223,13 +209,9 @@ impl Storage {
         inbox: u32,
         after: Option<DeadKey>,
         limit: usize,
-    ) -> Result<Vec<(DeadKey, fjall::UserValue)>, EmbeddedBusError> {
+    ) -> Result<Vec<(DeadKey, UserValue)>, EmbeddedBusError> {
         use std::ops::Bound;
-        let least = DeadKey {
-            inbox,
-            died_ms: 0,
-            number: 0,
-        };
+        let least = DeadKey { inbox, died_ms: 0, number: 0 };
         let start = match after {
             Some(key) => Bound::Excluded(key.encode()),
             None => Bound::Included(least.encode()),
@@ -245,11 +227,7 @@ impl Storage {
 
     /// The youngest dead letter of the inbox.
     pub(crate) fn youngest_dead(&self, inbox: u32) -> Result<Option<DeadKey>, EmbeddedBusError> {
-        let least = DeadKey {
-            inbox,
-            died_ms: 0,
-            number: 0,
-        };
+        let least = DeadKey { inbox, died_ms: 0, number: 0 };
         let whole = least.encode()..=last_dead_key(inbox).encode();
         match self.dead.range(whole).next_back() {
             Some(entry) => Ok(Some(DeadKey::decode(&entry.key()?)?)),
@@ -259,11 +237,7 @@ impl Storage {
 }
 
 fn last_dead_key(inbox: u32) -> DeadKey {
-    DeadKey {
-        inbox,
-        died_ms: u64::MAX,
-        number: u64::MAX,
-    }
+    DeadKey { inbox, died_ms: u64::MAX, number: u64::MAX }
 }
 
 /// The first and the last, when they ascend and lie so close together that one
@@ -288,14 +262,9 @@ fn open_error(path: &Path, error: fjall::Error) -> EmbeddedBusError {
     let path = path.to_owned();
     match error {
         fjall::Error::Locked => EmbeddedBusError::InUse { path },
-        fjall::Error::InvalidVersion(found) => EmbeddedBusError::Format {
-            path,
-            found: format!("{found:?}"),
-            expected: FORMAT,
-        },
-        other => EmbeddedBusError::Open {
-            path,
-            source: Box::new(other),
-        },
+        fjall::Error::InvalidVersion(found) => {
+            EmbeddedBusError::Format { path, found: format!("{found:?}"), expected: FORMAT }
+        }
+        other => EmbeddedBusError::Open { path, source: Box::new(other) },
     }
 }

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use fjall::UserValue;
 use uuid::Uuid;
 use wissel_bus::{DeadLetterId, Envelope, MessageId};
 use wissel_identifiers::Oin;
@@ -54,16 +55,12 @@ pub(crate) struct DelayedKey {
 
 /// Whole milliseconds since 1970; 0 for what was before.
 pub(crate) fn to_ms(moment: SystemTime) -> u64 {
-    let since_epoch = moment
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }
 
 pub(crate) fn from_ms(ms: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH
-        .checked_add(Duration::from_millis(ms))
-        .unwrap_or(SystemTime::UNIX_EPOCH)
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 // === keys ===
@@ -100,11 +97,7 @@ impl DelayedKey {
             .split_first_chunk::<8>()
             .ok_or(damaged("delayed", "a moment, an inbox and a place as key"))?;
         let (inbox, place) = parse_ready_key(rest)?;
-        Ok(Self {
-            due_ms: u64::from_be_bytes(*due),
-            inbox,
-            place,
-        })
+        Ok(Self { due_ms: u64::from_be_bytes(*due), inbox, place })
     }
 }
 
@@ -123,11 +116,7 @@ impl DeadKey {
             .map_err(|_| damaged("dead", "an inbox, a moment and a number as key"))?;
         let (inbox, died_ms) = parse_ready_key(&key[..12])?;
         let (_, number) = parse_ready_key(&key[8..])?;
-        Ok(Self {
-            inbox,
-            died_ms,
-            number,
-        })
+        Ok(Self { inbox, died_ms, number })
     }
 
     /// The name that the bus gives it outside.
@@ -162,9 +151,8 @@ impl Slot {
     }
 
     pub(crate) fn decode(place: u64, value: &[u8]) -> Result<Self, EmbeddedBusError> {
-        let value: &[u8; SLOT_LENGTH] = value
-            .first_chunk()
-            .ok_or(damaged("deliveries", "21 bytes or more"))?;
+        let value: &[u8; SLOT_LENGTH] =
+            value.first_chunk().ok_or(damaged("deliveries", "21 bytes or more"))?;
         let (message, rest) = value.split_first_chunk().expect("21 bytes hold 8");
         let (admitted_ms, rest) = rest.split_first_chunk().expect("13 bytes hold 8");
         let (attempt, flags) = rest.split_first_chunk().expect("5 bytes hold 4");
@@ -194,41 +182,39 @@ pub(crate) fn decode_dead(value: &[u8]) -> Result<(Slot, String), EmbeddedBusErr
     Ok((slot, reason))
 }
 
-/// A message as one value, made once and then shared by disk and consumers.
-pub(crate) fn encode_body(envelope: &Envelope) -> Bytes {
+/// A message as one value, made once and then shared by write buffer and consumers.
+pub(crate) fn encode_body(envelope: &Envelope) -> UserValue {
     let mut body = Vec::with_capacity(BODY_HEADER + envelope.event.len());
     body.extend_from_slice(&to_ms(envelope.admitted_at).to_be_bytes());
     body.extend_from_slice(envelope.publisher.as_str().as_bytes());
     body.extend_from_slice(envelope.message_id.0.as_bytes());
     body.extend_from_slice(&envelope.event);
-    Bytes::from(body)
+    UserValue::from(body)
 }
 
 /// The event is a part of `body`, not a copy.
-pub(crate) fn decode_body(body: &Bytes) -> Result<Envelope, EmbeddedBusError> {
+pub(crate) fn decode_body(body: UserValue) -> Result<Envelope, EmbeddedBusError> {
     const EXPECTED: &str = "a moment, an OIN, an id and an event";
     let malformed = || damaged("messages", EXPECTED);
     let (admitted_ms, rest) = body.split_first_chunk::<8>().ok_or_else(malformed)?;
-    let (publisher, rest) = rest
-        .split_first_chunk::<{ Oin::LENGTH }>()
-        .ok_or_else(malformed)?;
+    let (publisher, rest) = rest.split_first_chunk::<{ Oin::LENGTH }>().ok_or_else(malformed)?;
     let (message_id, _) = rest.split_first_chunk::<16>().ok_or_else(malformed)?;
+    let message_id = MessageId(Uuid::from_bytes(*message_id));
+    let admitted_at = from_ms(u64::from_be_bytes(*admitted_ms));
     let publisher = std::str::from_utf8(publisher)
         .ok()
         .and_then(|text| text.parse().ok())
         .ok_or_else(malformed)?;
     Ok(Envelope {
-        message_id: MessageId(Uuid::from_bytes(*message_id)),
+        message_id,
         publisher,
-        admitted_at: from_ms(u64::from_be_bytes(*admitted_ms)),
-        event: body.slice(BODY_HEADER..),
+        admitted_at,
+        event: Bytes::from_owner(body).slice(BODY_HEADER..),
     })
 }
 
 pub(crate) fn decode_u32(keyspace: &'static str, value: &[u8]) -> Result<u32, EmbeddedBusError> {
-    let value = value
-        .try_into()
-        .map_err(|_| damaged(keyspace, "a number of 4 bytes"))?;
+    let value = value.try_into().map_err(|_| damaged(keyspace, "a number of 4 bytes"))?;
     Ok(u32::from_be_bytes(value))
 }
 
@@ -261,21 +247,13 @@ mod tests {
             admitted_at: from_ms(1_700_000_000_123),
             event: Bytes::from_static(b"event"),
         };
-        assert_eq!(decode_body(&encode_body(&envelope)).unwrap(), envelope);
+        assert_eq!(decode_body(encode_body(&envelope)).unwrap(), envelope);
     }
 
     #[test]
     fn keys_come_back_and_sort() {
-        let early = DeadKey {
-            inbox: 1,
-            died_ms: 2,
-            number: 300,
-        };
-        let late = DeadKey {
-            died_ms: 300,
-            number: 2,
-            ..early
-        };
+        let early = DeadKey { inbox: 1, died_ms: 2, number: 300 };
+        let late = DeadKey { died_ms: 300, number: 2, ..early };
         assert_eq!(DeadKey::decode(&early.encode()).unwrap(), early);
         assert_eq!(DeadKey::from_id(1, &early.to_id()), Some(early));
         assert!(early.encode() < late.encode());
@@ -283,19 +261,15 @@ mod tests {
         for other in ["", "-", "2-12c", "+000000000000002-000000000000012c"] {
             assert_eq!(DeadKey::from_id(1, &DeadLetterId(other.to_owned())), None);
         }
-        let delayed = DelayedKey {
-            due_ms: 9,
-            inbox: 8,
-            place: 7,
-        };
+        let delayed = DelayedKey { due_ms: 9, inbox: 8, place: 7 };
         assert_eq!(DelayedKey::decode(&delayed.encode()).unwrap(), delayed);
     }
 
     #[test]
     fn damage_is_an_error() {
         assert!(Slot::decode(1, &[0; 20]).is_err());
-        assert!(decode_body(&Bytes::from_static(&[0; 60])).is_err());
-        assert!(decode_body(&Bytes::from_static(&[0; 10])).is_err());
+        assert!(decode_body(UserValue::from([0; 60])).is_err());
+        assert!(decode_body(UserValue::from([0; 10])).is_err());
         assert!(parse_ready_key(&[0; 11]).is_err());
         assert!(DeadKey::decode(&[0; 21]).is_err());
         assert!(DelayedKey::decode(&[0; 7]).is_err());

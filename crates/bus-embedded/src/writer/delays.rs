@@ -22,26 +22,17 @@ pub(crate) struct Delays {
 
 impl Delays {
     pub(crate) fn starting(next_due_ms: Option<u64>) -> Self {
-        Self {
-            floor_ms: next_due_ms.unwrap_or_default(),
-            next_due_ms,
-        }
+        Self { floor_ms: next_due_ms.unwrap_or_default(), next_due_ms }
     }
 
     /// Where a delivery waits that is to come after so long.
     pub(crate) fn key(&mut self, after: Duration, inbox: u32, place: u64) -> DelayedKey {
         let after_ms = u64::try_from(after.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
         // The moment is cut to a millisecond, and it must not come too early.
-        let due_ms = to_ms(SystemTime::now())
-            .saturating_add(after_ms)
-            .saturating_add(1)
-            .max(self.floor_ms);
+        let due_ms =
+            to_ms(SystemTime::now()).saturating_add(after_ms).saturating_add(1).max(self.floor_ms);
         self.next_due_ms = Some(self.next_due_ms.map_or(due_ms, |next| next.min(due_ms)));
-        DelayedKey {
-            due_ms,
-            inbox,
-            place,
-        }
+        DelayedKey { due_ms, inbox, place }
     }
 
     /// When the next is due.
@@ -62,18 +53,10 @@ impl Delays {
         storage: &Storage,
         now_ms: u64,
     ) -> Result<Vec<(DelayedKey, Slot)>, EmbeddedBusError> {
-        let floor = DelayedKey {
-            due_ms: self.floor_ms,
-            inbox: 0,
-            place: 0,
-        };
+        let floor = DelayedKey { due_ms: self.floor_ms, inbox: 0, place: 0 };
         let mut due = Vec::new();
         self.next_due_ms = None;
-        for entry in storage
-            .delayed
-            .range(floor.encode()..)
-            .map(Guard::into_inner)
-        {
+        for entry in storage.delayed.range(floor.encode()..).map(Guard::into_inner) {
             let (key, value) = entry?;
             let key = DelayedKey::decode(&key)?;
             if key.due_ms > now_ms || due.len() == CHUNK {

@@ -52,22 +52,14 @@ impl Job {
         reply: oneshot::Sender<Result<u64, BusError>>,
     ) -> Result<Self, EmbeddedBusError> {
         let source = match selection {
-            Selection::All => Source::Range {
-                after: None,
-                last: storage.youngest_dead(inbox.number)?,
-            },
+            Selection::All => {
+                Source::Range { after: None, last: storage.youngest_dead(inbox.number)? }
+            }
             Selection::These(ids) => Source::Named(
-                ids.iter()
-                    .filter_map(|id| DeadKey::from_id(inbox.number, id))
-                    .collect(),
+                ids.iter().filter_map(|id| DeadKey::from_id(inbox.number, id)).collect(),
             ),
         };
-        Ok(Self::Redrive {
-            inbox,
-            source,
-            redriven: 0,
-            reply,
-        })
+        Ok(Self::Redrive { inbox, source, redriven: 0, reply })
     }
 }
 
@@ -80,10 +72,7 @@ impl Source {
     ) -> Result<(Vec<DeadEntry>, bool), EmbeddedBusError> {
         match self {
             Self::Range { last: None, .. } => Ok((Vec::new(), false)),
-            Self::Range {
-                after,
-                last: Some(last),
-            } => {
+            Self::Range { after, last: Some(last) } => {
                 let mut entries = storage.dead_entries(inbox, *after, CHUNK)?;
                 let more = entries.len() == CHUNK;
                 entries.retain(|(key, _)| key <= last);
@@ -116,29 +105,21 @@ impl Writer {
                 // The next start finds what is left.
                 Err(error) => self.shared.fail(&error),
             },
-            Some(Job::Redrive {
-                inbox,
-                mut source,
-                redriven,
-                reply,
-            }) => match self.redrive(&inbox, &mut source) {
-                Ok((count, more)) => {
-                    let redriven = redriven + count;
-                    if more {
-                        self.jobs.push_back(Job::Redrive {
-                            inbox,
-                            source,
-                            redriven,
-                            reply,
-                        });
-                    } else {
-                        let _ = reply.send(Ok(redriven));
+            Some(Job::Redrive { inbox, mut source, redriven, reply }) => {
+                match self.redrive(&inbox, &mut source) {
+                    Ok((count, more)) => {
+                        let redriven = redriven + count;
+                        if more {
+                            self.jobs.push_back(Job::Redrive { inbox, source, redriven, reply });
+                        } else {
+                            let _ = reply.send(Ok(redriven));
+                        }
+                    }
+                    Err(error) => {
+                        let _ = reply.send(Err(error));
                     }
                 }
-                Err(error) => {
-                    let _ = reply.send(Err(error));
-                }
-            },
+            }
         }
     }
 
@@ -162,6 +143,7 @@ impl Writer {
             go_on = (dead.len() == CHUNK).then_some(from);
         }
         let committed = pending.commit(&self.storage);
+        self.removals.add(committed.removed);
         committed.outcome?;
         Ok(go_on)
     }
@@ -182,12 +164,7 @@ impl Writer {
         for (key, value) in &entries {
             let decoded = decode_dead(value);
             let (slot, _) = decoded.inspect_err(|error| self.shared.fail(error))?;
-            let again = Slot {
-                place: self.places.next(),
-                attempt: 1,
-                requeued: true,
-                ..slot
-            };
+            let again = Slot { place: self.places.next(), attempt: 1, requeued: true, ..slot };
             pending.remove(&self.storage.dead, &key.encode());
             pending.arrive(&self.storage, inbox, again, None);
         }

@@ -9,8 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use fjall::PersistMode;
+use fjall::{PersistMode, UserValue};
 use tokio::sync::oneshot;
 use wissel_bus::{BusError, Envelope, Selection};
 use wissel_identifiers::InboxName;
@@ -19,6 +18,7 @@ use crate::EmbeddedBusError;
 use crate::inbox::{Inbox, Settled};
 use crate::shared::Shared;
 use crate::storage::{Census, Storage};
+use crate::upkeep::Removals;
 use delays::Delays;
 use jobs::Job;
 use pending::Pending;
@@ -59,7 +59,7 @@ pub(crate) struct Incoming {
     /// Where its answer goes.
     pub(crate) position: usize,
     /// As it is on disk.
-    pub(crate) body: Bytes,
+    pub(crate) body: UserValue,
     /// As it is handed out; its event is a part of the body.
     pub(crate) envelope: Envelope,
     /// At least one, each once.
@@ -92,6 +92,7 @@ pub(crate) struct Writer {
     jobs: VecDeque<Job>,
     /// Since when something is written and not synced.
     unsynced_since: Option<Instant>,
+    removals: Removals,
 }
 
 impl Writer {
@@ -101,19 +102,18 @@ impl Writer {
         storage: Arc<Storage>,
         census: &Census,
         inboxes: Vec<Arc<Inbox>>,
+        removals: Removals,
     ) -> Self {
         Self {
             shared,
             storage,
-            by_number: inboxes
-                .into_iter()
-                .map(|inbox| (inbox.number, inbox))
-                .collect(),
+            by_number: inboxes.into_iter().map(|inbox| (inbox.number, inbox)).collect(),
             places: Places(census.next_place),
             next_inbox: census.next_inbox,
             delays: Delays::starting(census.next_due_ms),
             jobs: census.removed.iter().map(|&n| Job::purge(n)).collect(),
             unsynced_since: None,
+            removals,
         }
     }
 
@@ -132,6 +132,7 @@ impl Writer {
             }
             self.work_on_job();
             self.sync_if_late();
+            self.look_at_removals();
         }
         if self.unsynced_since.is_some() {
             self.sync();
@@ -147,10 +148,7 @@ impl Writer {
             return None;
         }
         let sync_at = self.unsynced_since.map(|since| since + SYNC_WITHIN);
-        [sync_at, self.delays.next_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [sync_at, self.delays.next_due()].into_iter().flatten().min()
     }
 
     /// Writes enqueues and settlements together; gives back what has to be done
@@ -160,19 +158,10 @@ impl Writer {
         let mut pending = Pending::new(&self.storage);
         for command in commands {
             match command {
-                Command::Enqueue {
-                    items,
-                    answers,
-                    reply,
-                } => {
+                Command::Enqueue { items, answers, reply } => {
                     pending.enqueue(&self.storage, &mut self.places, items, answers, reply);
                 }
-                Command::Settle {
-                    inbox,
-                    consumer,
-                    settled,
-                    reply,
-                } => {
+                Command::Settle { inbox, consumer, settled, reply } => {
                     let (places, delays) = (&mut self.places, &mut self.delays);
                     for one in &settled {
                         pending.settle(&self.storage, places, delays, inbox.number, one);
@@ -190,6 +179,7 @@ impl Writer {
     fn write(&mut self, pending: Pending) {
         let durable = pending.must_be_durable();
         let prepared = pending.commit(&self.storage);
+        self.removals.add(prepared.removed);
         let outcome = self.note(prepared.outcome, durable, prepared.wrote);
         prepared.effects.tell(&self.shared, outcome.as_ref().err());
     }
@@ -226,14 +216,12 @@ impl Writer {
             Command::RemoveInbox { name, reply } => {
                 let _ = reply.send(self.remove_inbox(&name));
             }
-            Command::Redrive {
-                inbox,
-                selection,
-                reply,
-            } => match Job::redrive(&self.storage, inbox, &selection, reply) {
-                Ok(job) => self.jobs.push_back(job),
-                Err(error) => self.shared.fail(&error),
-            },
+            Command::Redrive { inbox, selection, reply } => {
+                match Job::redrive(&self.storage, inbox, &selection, reply) {
+                    Ok(job) => self.jobs.push_back(job),
+                    Err(error) => self.shared.fail(&error),
+                }
+            }
             Command::Enqueue { .. } | Command::Settle { .. } => {
                 debug_assert!(false, "these are written together");
             }
@@ -276,6 +264,13 @@ impl Writer {
         inbox.remove();
         self.jobs.push_back(Job::purge(inbox.number));
         Ok(())
+    }
+
+    fn look_at_removals(&mut self) {
+        if self.removals.worth_a_look() {
+            let live = self.by_number.values().map(|inbox| inbox.held()).sum();
+            self.removals.look(&self.storage, live);
+        }
     }
 
     fn sync_if_late(&mut self) {

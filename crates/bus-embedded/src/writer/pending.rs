@@ -23,6 +23,8 @@ pub(crate) struct Pending {
     shares: HashMap<u64, u32>,
     /// Why it cannot be written.
     failure: Option<EmbeddedBusError>,
+    /// Deliveries that are done with.
+    removed: u64,
     effects: Effects,
 }
 
@@ -59,6 +61,8 @@ pub(crate) struct Committed {
     pub(crate) outcome: Result<(), EmbeddedBusError>,
     /// False when there was nothing to write.
     pub(crate) wrote: bool,
+    /// Deliveries that are done with.
+    pub(crate) removed: u64,
     pub(crate) effects: Effects,
 }
 
@@ -69,6 +73,7 @@ impl Pending {
             must_be_durable: false,
             shares: HashMap::new(),
             failure: None,
+            removed: 0,
             effects: Effects::default(),
         }
     }
@@ -101,11 +106,7 @@ impl Pending {
             self.enqueue_one(storage, item, places.next());
         }
         self.must_be_durable |= !positions.is_empty();
-        self.effects.enqueues.push(Enqueued {
-            positions,
-            answers,
-            reply,
-        });
+        self.effects.enqueues.push(Enqueued { positions, answers, reply });
     }
 
     fn enqueue_one(&mut self, storage: &Storage, item: Incoming, place: u64) {
@@ -138,11 +139,7 @@ impl Pending {
     ) {
         let key = ready_key(inbox.number, slot.place);
         self.batch.insert(&storage.ready, key, slot.encode());
-        self.effects.arrivals.push(Arrived {
-            inbox: Arc::clone(inbox),
-            slot,
-            envelope,
-        });
+        self.effects.arrivals.push(Arrived { inbox: Arc::clone(inbox), slot, envelope });
     }
 
     /// Adds what becomes of a delivery.
@@ -155,27 +152,19 @@ impl Pending {
         settled: &Settled,
     ) {
         let slot = settled.slot;
-        self.batch
-            .remove(&storage.ready, ready_key(inbox, slot.place));
+        self.batch.remove(&storage.ready, ready_key(inbox, slot.place));
         match &settled.outcome {
             Outcome::Done => self.finish(storage, &slot),
             Outcome::Retry(after) => {
-                let again = Slot {
-                    attempt: slot.attempt.saturating_add(1),
-                    requeued: true,
-                    ..slot
-                };
+                let again =
+                    Slot { attempt: slot.attempt.saturating_add(1), requeued: true, ..slot };
                 let key = delays.key(*after, inbox, slot.place);
-                self.batch
-                    .insert(&storage.delayed, key.encode(), again.encode());
+                self.batch.insert(&storage.delayed, key.encode(), again.encode());
                 self.must_be_durable = true;
             }
             Outcome::Dead(reason) => {
-                let key = DeadKey {
-                    inbox,
-                    died_ms: to_ms(SystemTime::now()),
-                    number: places.next(),
-                };
+                let key =
+                    DeadKey { inbox, died_ms: to_ms(SystemTime::now()), number: places.next() };
                 let value = encode_dead(&slot, reason);
                 self.batch.insert(&storage.dead, key.encode(), value);
                 self.must_be_durable = true;
@@ -191,16 +180,12 @@ impl Pending {
         settled: Vec<Settled>,
         reply: Option<oneshot::Sender<Result<(), BusError>>>,
     ) {
-        self.effects.settlements.push(Settlements {
-            inbox,
-            consumer,
-            settled,
-            reply,
-        });
+        self.effects.settlements.push(Settlements { inbox, consumer, settled, reply });
     }
 
     /// One inbox is done with a message; the last one takes it away.
     pub(crate) fn finish(&mut self, storage: &Storage, slot: &Slot) {
+        self.removed += 1;
         let key = message_key(slot.message);
         if !slot.shared {
             self.batch.remove(&storage.messages, key);
@@ -236,20 +221,13 @@ impl Pending {
             }
         }
         let wrote = !self.batch.is_empty();
-        let persist = if self.must_be_durable {
-            PersistMode::SyncData
-        } else {
-            PersistMode::Buffer
-        };
+        let persist =
+            if self.must_be_durable { PersistMode::SyncData } else { PersistMode::Buffer };
         let outcome = match self.failure {
             Some(error) => Err(error),
             None => storage.commit(self.batch, persist),
         };
-        Committed {
-            outcome,
-            wrote,
-            effects: self.effects,
-        }
+        Committed { outcome, wrote, removed: self.removed, effects: self.effects }
     }
 }
 
@@ -290,9 +268,8 @@ fn hand_over(shared: &Shared, mut arrivals: Vec<Arrived>) {
     arrivals.sort_by_key(|arrived| arrived.inbox.number);
     for of_one_inbox in arrivals.chunk_by(|a, b| a.inbox.number == b.inbox.number) {
         let inbox = &of_one_inbox[0].inbox;
-        let deliveries = of_one_inbox
-            .iter()
-            .map(|arrived| (arrived.slot, arrived.envelope.as_ref()));
+        let deliveries =
+            of_one_inbox.iter().map(|arrived| (arrived.slot, arrived.envelope.as_ref()));
         if inbox.arrive(deliveries) {
             shared.feeds.push(inbox);
         }
