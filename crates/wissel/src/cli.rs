@@ -23,6 +23,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Play a day of traffic between registries and counters, and check every delivery
+    #[command(after_help = "Example:\n  wissel demo --seconds 20 --rate 500")]
+    Demo(DemoArguments),
     /// Run a gateway
     #[command(
         after_help = "Example:\n  wissel serve --insecure-dev --catalogue deploy/catalogue\n\
@@ -73,6 +76,22 @@ pub(crate) struct ServeArguments {
     /// Believe callers without proof (`Bearer dev.<OIN>`), on loopback only
     #[arg(long)]
     pub(crate) insecure_dev: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// How long to publish
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) seconds: u64,
+    /// Messages a second
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rate: u32,
+    /// `embedded`, or the URL of a RabbitMQ without a password [default: embedded]
+    #[arg(long, value_name = "BUS")]
+    pub(crate) bus: Option<String>,
+    /// Print the totals as JSON, and no live view
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How a client command reaches the gateway.

@@ -162,7 +162,7 @@ fn path_text(path: &Path) -> String {
 }
 
 /// Arguments can be read by every user of a machine.
-fn refuse_secret_in_argument(bus: &str) -> Result<(), Failure> {
+pub(crate) fn refuse_secret_in_argument(bus: &str) -> Result<(), Failure> {
     if masked(bus) == bus {
         return Ok(());
     }

@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod config;
 mod dead_letters;
+mod demo;
 mod exit;
 mod inboxes;
 mod logging;
@@ -36,6 +37,7 @@ fn main() -> std::process::ExitCode {
 async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(arguments) => serve::run(&arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
         Command::Publish(arguments) => publish::run(arguments).await,
         Command::Subscribe(arguments) => subscribe::run(arguments).await,
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
