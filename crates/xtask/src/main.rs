@@ -1,11 +1,13 @@
 //! The commands of this repository's developers.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
 
-mod licences;
+mod bench;
+mod dependencies;
 mod lint;
 mod setup;
+mod test;
+mod workspace;
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -15,6 +17,7 @@ use clap::{Parser, Subcommand};
 /// Builds, tests, lints and measures Wissel.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(after_help = "Example:\n  cargo xtask test")]
 struct Cli {
     #[command(subcommand)]
     command: Task,
@@ -28,21 +31,27 @@ enum Task {
         /// Install nothing
         #[arg(long)]
         no_install: bool,
-        /// Arguments for the tests themselves
+        /// Arguments for the tests themselves: a part of a name, --skip, --nocapture
         #[arg(last = true)]
         arguments: Vec<String>,
     },
     /// Install what the tests need (RabbitMQ, a C compiler), on Debian
     #[command(after_help = "Example:\n  cargo xtask setup")]
     Setup,
-    /// Check format, lints, documentation, spelling and licences
+    /// Check format, lints, documentation, dependencies and spelling
     #[command(after_help = "Example:\n  cargo xtask lint")]
     Lint,
-    /// Measure; all benches, or those named
-    #[command(after_help = "Example:\n  cargo xtask bench route")]
+    /// Measure: all benches, or those named
+    #[command(after_help = "Example:\n  cargo xtask bench\n  cargo xtask bench route")]
     Bench {
-        /// The benches' names, as in benches/benches
+        /// Names of benches; an unknown one is answered with those that there are
         names: Vec<String>,
+        /// Install nothing
+        #[arg(long)]
+        no_install: bool,
+        /// Arguments for the benches themselves
+        #[arg(last = true)]
+        arguments: Vec<String>,
     },
     /// Lint and test, as continuous integration does
     #[command(after_help = "Example:\n  cargo xtask ci")]
@@ -61,65 +70,47 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<()> {
     match task {
-        Task::Test { no_install, arguments } => test(no_install, &arguments),
-        Task::Setup => setup::install(),
+        Task::Test { no_install, arguments } => {
+            install_unless(no_install)?;
+            test::run(&arguments)
+        }
+        Task::Setup => {
+            setup::install()?;
+            println!("== all that the tests need is installed");
+            Ok(())
+        }
         Task::Lint => lint::run(),
-        Task::Bench { names } => bench(&names),
+        Task::Bench { names, no_install, arguments } => {
+            let benches = bench::find(&names)?;
+            install_unless(no_install)?;
+            bench::run(&benches, &arguments)
+        }
         Task::Ci => {
             lint::run()?;
-            test(false, &[])
+            setup::install()?;
+            test::run(&[])
         }
     }
 }
 
-fn test(no_install: bool, arguments: &[String]) -> Result<()> {
-    if !no_install {
-        setup::install()?;
-    }
-    step("build the binary", cargo().args(["build", "--quiet", "--package", "wissel"]))?;
-    let binary = target().join("debug/wissel");
-    let mut tests = cargo();
-    tests.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--"]);
-    step("test", tests.args(arguments).env("WISSEL_BIN", binary))
-}
-
-fn bench(names: &[String]) -> Result<()> {
-    setup::install()?;
-    step(
-        "build the binary",
-        cargo().args(["build", "--quiet", "--release", "--package", "wissel"]),
-    )?;
-    let mut benches = cargo();
-    benches.args(["bench", "--quiet", "--package", "wissel-benches"]);
-    for name in names {
-        benches.args(["--bench", name]);
-    }
-    step("measure", benches.env("WISSEL_BIN", target().join("release/wissel")))
+fn install_unless(no_install: bool) -> Result<()> {
+    if no_install { Ok(()) } else { setup::install() }
 }
 
 /// Runs a command, says how long it took, and fails when it fails.
 fn step(name: &str, command: &mut Command) -> Result<()> {
+    timed(name, || {
+        let status = command.status().with_context(|| format!("{name}: {command:?}"))?;
+        ensure!(status.success(), "{name} failed: {status}");
+        Ok(())
+    })
+}
+
+/// Says what is done, and how long it took.
+fn timed<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("== {name}");
     let begun = Instant::now();
-    let status = command.status().with_context(|| format!("{name}: {command:?}"))?;
-    ensure!(status.success(), "{name} failed: {status}");
+    let made = work()?;
     println!("== {name}: {:.0} s", begun.elapsed().as_secs_f64());
-    Ok(())
-}
-
-fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root());
-    cargo
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn target() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => root().join(target),
-        None => root().join("target"),
-    }
+    Ok(made)
 }
