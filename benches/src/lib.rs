@@ -1,1 +1,8 @@
-//! Benchmarks.
+//! What the benches share: rounds that alternate with a peer, medians, a report.
+#![allow(clippy::print_stdout, reason = "benches report on standard output")]
+
+mod rounds;
+mod work;
+
+pub use rounds::{Arguments, Report, median};
+pub use work::{Receiving, big_event, group_commit_log, publish_stream, raw_lapin};

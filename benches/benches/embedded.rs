@@ -1,0 +1,71 @@
+//! From a gRPC publishing stream to durable receipts on the embedded bus, 1 KiB,
+//! fan-out 2. Peers on the same disk: a bare log with an fdatasync for each 500
+//! records, and fjall with a sync for each batch of 500.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use wissel_benches::{Arguments, Receiving, Report, group_commit_log, publish_stream};
+use wissel_tests::{Gateway, PARTIES};
+
+const MESSAGES: u64 = 60_000;
+const GROUP: u64 = 500;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::read();
+    let mut report = Report::new("embedded", &arguments);
+    let gateway = Gateway::start("embedded").await;
+    let (mut one, mut many, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut logs, mut trees) = (Vec::new(), Vec::new());
+    for round in 0..arguments.rounds {
+        one.push(publish_stream(&gateway.url(), &format!("a{round}"), MESSAGES, 1).await?);
+        logs.push(log()?);
+        many.push(publish_stream(&gateway.url(), &format!("b{round}"), MESSAGES, 50).await?);
+        trees.push(tree()?);
+        // Everything that was published waits in the last party's inbox.
+        let inbox = format!("{}.inbox", PARTIES[2]);
+        let receiving = Receiving::start(&gateway.client(PARTIES[2]), &inbox, 2 * MESSAGES);
+        taken.push(receiving.rate(2 * MESSAGES).await?);
+    }
+    let unit = "messages/s";
+    report.ratio(
+        "gRPC stream to receipt, one a request",
+        unit,
+        &one,
+        "a bare log, 500 a sync",
+        &logs,
+    );
+    report.ratio(
+        "gRPC stream to receipt, 50 a request",
+        unit,
+        &many,
+        "fjall, batches of 500",
+        &trees,
+    );
+    report.figure("receive and acknowledge", unit, &taken);
+    report.finish();
+    Ok(())
+}
+
+fn log() -> Result<f64> {
+    let directory = tempfile::tempdir()?;
+    group_commit_log(directory.path(), MESSAGES, GROUP)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn tree() -> Result<f64> {
+    let directory = tempfile::tempdir()?;
+    let database = fjall::Database::builder(directory.path()).open()?;
+    let keyspace = database.keyspace("bench", fjall::KeyspaceCreateOptions::default)?;
+    let begun = Instant::now();
+    for first in (0..MESSAGES).step_by(500) {
+        let mut batch = database.batch();
+        for number in first..first + GROUP {
+            batch.insert(&keyspace, number.to_be_bytes(), [b'x'; 1024]);
+        }
+        batch.commit()?;
+        database.persist(fjall::PersistMode::SyncData)?;
+    }
+    Ok(MESSAGES as f64 / begun.elapsed().as_secs_f64())
+}

@@ -1,0 +1,155 @@
+//! The same work, done by Wissel and by its peers.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Connection, ConnectionProperties};
+use tokio::task::JoinHandle;
+use wissel_client::Client;
+use wissel_message::Event;
+use wissel_proto::wissel::v1 as pb;
+use wissel_proto::wissel::v1::publishing_client::PublishingClient;
+use wissel_tests::{REGISTRY, gemeente_of};
+
+/// An event with a body of 1 KiB.
+///
+/// # Errors
+/// When the event breaks a rule.
+pub fn big_event(run: &str, number: u64) -> Result<Event> {
+    let id = format!("{run}-{number}");
+    let source = format!("urn:nld:oin:{REGISTRY}:systeem:BRP");
+    let event = Event::builder(id, source, "nl.brp.geboorte")
+        .subject("999990019")
+        .extension("gemeente", gemeente_of(number))
+        .data_bytes("application/octet-stream", vec![b'x'; 1024]);
+    Ok(event.build()?)
+}
+
+/// Publishes `count` messages by one gRPC stream, `a_request` messages in each
+/// request, and waits for their receipts. Messages a second.
+///
+/// # Errors
+/// When a message is refused.
+pub async fn publish_stream(url: &str, run: &str, count: u64, a_request: usize) -> Result<f64> {
+    let frames = (0..count).map(|number| Ok(big_event(run, number)?.encode()));
+    let frames: Vec<Bytes> = frames.collect::<Result<_>>()?;
+    let requests: Vec<pb::PublishStreamRequest> = frames
+        .chunks(a_request)
+        .map(|events| pb::PublishStreamRequest { events: events.to_vec() })
+        .collect();
+    let mut client = PublishingClient::connect(url.to_owned()).await?;
+    let mut request = tonic::Request::new(stream::iter(requests));
+    request.metadata_mut().insert("authorization", format!("Bearer dev.{REGISTRY}").parse()?);
+
+    let begun = Instant::now();
+    let mut answers = client.publish_stream(request).await?.into_inner();
+    let mut receipts = 0;
+    while let Some(answer) = answers.message().await? {
+        for outcome in answer.outcomes {
+            let durable = matches!(outcome.result, Some(pb::publish_outcome::Result::Receipt(_)));
+            ensure!(durable, "a message was refused: {:?}", outcome.result);
+            receipts += 1;
+        }
+    }
+    ensure!(receipts == count, "{receipts} receipts for {count} messages");
+    Ok(per_second(count, begun.elapsed()))
+}
+
+/// A receiver that takes and acknowledges.
+pub struct Receiving(JoinHandle<Result<Duration>>);
+
+impl Receiving {
+    /// Takes `count` messages from this inbox.
+    #[must_use]
+    pub fn start(client: &Client, inbox: &str, count: u64) -> Self {
+        let opening = client.subscribe(inbox).credit(5_000);
+        Self(tokio::spawn(async move {
+            let mut inbox = opening.open().await?;
+            let mut begun = None;
+            for _ in 0..count {
+                let delivery = inbox.next().await?.context("the inbox ended")?;
+                begun.get_or_insert_with(Instant::now);
+                delivery.acknowledge().await?;
+            }
+            let took = begun.map(|begun| begun.elapsed()).unwrap_or_default();
+            inbox.close().await?;
+            Ok(took)
+        }))
+    }
+
+    /// Waits for the last one; messages a second since the first.
+    ///
+    /// # Errors
+    /// When receiving failed.
+    pub async fn rate(self, count: u64) -> Result<f64> {
+        Ok(per_second(count, self.0.await??))
+    }
+}
+
+/// Appends `count` records of 1 KiB to a file, `group` at a time, with an fdatasync
+/// after each group: about the least that durability costs. Messages a second.
+///
+/// # Errors
+/// When the disk fails.
+pub fn group_commit_log(directory: &Path, count: u64, group: u64) -> Result<f64> {
+    let mut file = File::create(directory.join("log"))?;
+    let record = [b'x'; 1024];
+    let begun = Instant::now();
+    let mut written = 0;
+    while written < count {
+        let mut batch = Vec::new();
+        for _ in 0..group.min(count - written) {
+            batch.extend_from_slice(&record);
+            written += 1;
+        }
+        file.write_all(&batch)?;
+        file.sync_data()?;
+    }
+    Ok(per_second(count, begun.elapsed()))
+}
+
+/// Publishes `count` messages of 1 KiB to a quorum queue, one at a time, with at
+/// most 1,000 unconfirmed. Messages a second.
+///
+/// # Errors
+/// When RabbitMQ fails.
+pub async fn raw_lapin(url: &str, queue: &str, count: u64) -> Result<f64> {
+    const WINDOW: usize = 1_000;
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), options, arguments).await?;
+
+    let body = [b'x'; 1024];
+    let begun = Instant::now();
+    let mut unconfirmed = stream::iter(0..count)
+        .map(|_| async {
+            let properties = BasicProperties::default().with_delivery_mode(2);
+            let options = BasicPublishOptions::default();
+            let sent = channel.basic_publish("".into(), queue.into(), options, &body, properties);
+            sent.await?.await
+        })
+        .buffered(WINDOW);
+    while let Some(confirmed) = unconfirmed.next().await {
+        ensure!(confirmed?.is_ack(), "RabbitMQ refused a message");
+    }
+    let rate = per_second(count, begun.elapsed());
+    drop(unconfirmed);
+    connection.close(200, "done".into()).await?;
+    Ok(rate)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn per_second(count: u64, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}
