@@ -108,9 +108,7 @@ impl Broker {
         });
         broker.load_subscriptions().await?;
         let preparing = Arc::clone(&broker);
-        broker
-            .work
-            .spawn(async move { preparing.prepare_bus().await });
+        broker.work.spawn(async move { preparing.prepare_bus().await });
         Ok(broker)
     }
 
@@ -154,16 +152,10 @@ impl Broker {
     pub async fn shut_down(&self, patience: Duration) {
         self.stopping.cancel();
         self.work.close();
-        if tokio::time::timeout(patience, self.work.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(patience, self.work.wait()).await.is_err() {
             tracing::warn!(?patience, "work was still under way when patience ended");
         }
-        if tokio::time::timeout(patience, self.bus.close())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(patience, self.bus.close()).await.is_err() {
             tracing::warn!(?patience, "the bus did not close in time");
         }
     }
@@ -186,13 +178,7 @@ impl Broker {
         let ticket = match self.ticket() {
             Ok(ticket) => ticket,
             Err(refusal) => {
-                return (
-                    None,
-                    frames
-                        .iter()
-                        .map(|_| Step::Done(Err(refusal.clone())))
-                        .collect(),
-                );
+                return (None, frames.iter().map(|_| Step::Done(Err(refusal.clone()))).collect());
             }
         };
         let catalogue = self.catalogue.load();

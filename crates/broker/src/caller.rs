@@ -35,10 +35,6 @@ impl Caller {
     /// Refuses an inbox that the caller may not see as if it did not exist, so
     /// that names cannot be found out by trying.
     pub(crate) fn check_sees(self, inbox: &InboxName) -> Result<(), Refusal> {
-        if self.may_see(inbox.owner()) {
-            Ok(())
-        } else {
-            Err(Refusal::unknown_inbox(inbox))
-        }
+        if self.may_see(inbox.owner()) { Ok(()) } else { Err(Refusal::unknown_inbox(inbox)) }
     }
 }

@@ -75,10 +75,7 @@ impl Broker {
     pub async fn inbox(&self, caller: Caller, name: &InboxName) -> Result<Inbox, Refusal> {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
-        Ok(Inbox {
-            name: name.clone(),
-            state: self.bus.inspect(name).await?,
-        })
+        Ok(Inbox { name: name.clone(), state: self.bus.inspect(name).await? })
     }
 
     /// Dead letters of an inbox, oldest first.
@@ -129,10 +126,6 @@ impl Broker {
 
     fn check_inbox(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
         caller.check_sees(name)?;
-        if self.inboxes.read().contains(name) {
-            Ok(())
-        } else {
-            Err(Refusal::unknown_inbox(name))
-        }
+        if self.inboxes.read().contains(name) { Ok(()) } else { Err(Refusal::unknown_inbox(name)) }
     }
 }

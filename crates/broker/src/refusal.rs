@@ -68,12 +68,7 @@ pub enum Reason {
 impl Refusal {
     /// A refusal without faults of single fields.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-            faults: Vec::new(),
-            retry_after: None,
-        }
+        Self { reason, message: message.into(), faults: Vec::new(), retry_after: None }
     }
 
     /// A refusal of one field.
@@ -82,44 +77,27 @@ impl Refusal {
         field: impl Into<String>,
         description: impl Into<String>,
     ) -> Self {
-        let fault = Fault {
-            field: field.into(),
-            description: description.into(),
-        };
+        let fault = Fault { field: field.into(), description: description.into() };
         let message = format!("{}: {}", fault.field, fault.description);
-        Self {
-            faults: vec![fault],
-            ..Self::new(reason, message)
-        }
+        Self { faults: vec![fault], ..Self::new(reason, message) }
     }
 
     /// A refusal of several fields.
     pub(crate) fn of_fields(reason: Reason, faults: Vec<Fault>) -> Self {
-        let all: Vec<String> = faults
-            .iter()
-            .map(|fault| format!("{}: {}", fault.field, fault.description))
-            .collect();
-        Self {
-            faults,
-            ..Self::new(reason, all.join("; "))
-        }
+        let all: Vec<String> =
+            faults.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
+        Self { faults, ..Self::new(reason, all.join("; ")) }
     }
 
     pub(crate) fn shutting_down() -> Self {
         Self {
             retry_after: Some(Duration::from_secs(1)),
-            ..Self::new(
-                Reason::ShuttingDown,
-                "this gateway is shutting down; try again elsewhere",
-            )
+            ..Self::new(Reason::ShuttingDown, "this gateway is shutting down; try again elsewhere")
         }
     }
 
     pub(crate) fn unknown_inbox(inbox: &InboxName) -> Self {
-        Self::new(
-            Reason::UnknownInbox,
-            format!("there is no inbox {inbox} that you may see"),
-        )
+        Self::new(Reason::UnknownInbox, format!("there is no inbox {inbox} that you may see"))
     }
 
     pub(crate) fn internal(error: &dyn fmt::Display) -> Self {

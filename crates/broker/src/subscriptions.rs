@@ -62,11 +62,8 @@ impl Broker {
                 Err(exists(&subscription.name))
             };
         }
-        let created = Subscription {
-            created_at: SystemTime::now(),
-            declared: false,
-            ..subscription
-        };
+        let created =
+            Subscription { created_at: SystemTime::now(), declared: false, ..subscription };
         self.bus.open_inbox(&created.inbox).await?;
         let put = self.store.put_subscription(created.record()).await;
         match put.map_err(|error| Refusal::internal(&error))? {
@@ -115,14 +112,12 @@ impl Broker {
         name: &SubscriptionName,
     ) -> Result<Subscription, Refusal> {
         let found = self.subscriptions.read().get(name).cloned();
-        found
-            .filter(|_| caller.may_see(name.owner()))
-            .ok_or_else(|| {
-                Refusal::new(
-                    Reason::UnknownSubscription,
-                    format!("there is no subscription {name} that you may see"),
-                )
-            })
+        found.filter(|_| caller.may_see(name.owner())).ok_or_else(|| {
+            Refusal::new(
+                Reason::UnknownSubscription,
+                format!("there is no subscription {name} that you may see"),
+            )
+        })
     }
 
     /// The subscriptions that the caller may see, by name, behind `after`, at most
@@ -175,9 +170,7 @@ impl Broker {
             &subscription.filters,
             subscription.inbox.clone(),
         );
-        self.subscriptions
-            .write()
-            .insert(subscription.name.clone(), subscription);
+        self.subscriptions.write().insert(subscription.name.clone(), subscription);
     }
 }
 
@@ -192,23 +185,14 @@ fn exists(name: &SubscriptionName) -> Refusal {
 fn check(subscription: &Subscription, catalogue: &Catalogue) -> Result<(), Refusal> {
     let mut faults = Vec::new();
     let mut fault = |field: String, description: String| {
-        faults.push(Fault {
-            field: format!("subscription.{field}"),
-            description,
-        });
+        faults.push(Fault { field: format!("subscription.{field}"), description });
     };
     let owner = subscription.name.owner();
     if subscription.inbox.owner() != owner {
-        fault(
-            "inbox".to_owned(),
-            "expected an inbox of the subscription's owner".to_owned(),
-        );
+        fault("inbox".to_owned(), "expected an inbox of the subscription's owner".to_owned());
     }
     if subscription.types.len() > TYPES_MAX {
-        fault(
-            "types".to_owned(),
-            format!("expected at most {TYPES_MAX} event types"),
-        );
+        fault("types".to_owned(), format!("expected at most {TYPES_MAX} event types"));
     }
     for (index, event_type) in subscription.types.iter().take(TYPES_MAX).enumerate() {
         if !catalogue.may_receive(&owner, event_type) {
@@ -217,10 +201,7 @@ fn check(subscription: &Subscription, catalogue: &Catalogue) -> Result<(), Refus
         }
     }
     if subscription.filters.len() > FILTERS_MAX {
-        fault(
-            "filters".to_owned(),
-            format!("expected at most {FILTERS_MAX} filters"),
-        );
+        fault("filters".to_owned(), format!("expected at most {FILTERS_MAX} filters"));
     }
     for (index, filter) in subscription.filters.iter().take(FILTERS_MAX).enumerate() {
         if let Err(error) = filter.check() {

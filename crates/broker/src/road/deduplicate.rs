@@ -94,19 +94,14 @@ pub fn deduplicate(admitted: Admitted, window: &Arc<Window>) -> Known {
     seen.forget_older_than(window.age);
     match seen.entries.get(&key) {
         Some(Entry::Durable(durable)) => Known::Repeat(durable.receipt_again(&admitted)),
-        Some(Entry::UnderWay(outcome)) => Known::UnderWay(UnderWay {
-            admitted,
-            outcome: outcome.clone(),
-        }),
+        Some(Entry::UnderWay(outcome)) => {
+            Known::UnderWay(UnderWay { admitted, outcome: outcome.clone() })
+        }
         None => {
             let (sender, receiver) = watch::channel(None);
             seen.entries.insert(key, Entry::UnderWay(receiver));
-            let claim = Claim {
-                key,
-                window: Arc::clone(window),
-                outcome: sender,
-                completed: false,
-            };
+            let claim =
+                Claim { key, window: Arc::clone(window), outcome: sender, completed: false };
             Known::Fresh(Fresh { admitted, claim })
         }
     }
@@ -152,24 +147,12 @@ impl Window {
     #[must_use]
     pub fn new(age: Duration, capacity: usize) -> Arc<Self> {
         let hashers = [RandomState::new(), RandomState::new()];
-        Arc::new(Self {
-            hashers,
-            age,
-            capacity,
-            seen: Mutex::default(),
-        })
+        Arc::new(Self { hashers, age, capacity, seen: Mutex::default() })
     }
 
     fn key(&self, admitted: &Admitted) -> Key {
-        let identity = (
-            admitted.publisher,
-            admitted.event.source(),
-            admitted.event.id(),
-        );
-        (
-            self.hashers[0].hash_one(identity),
-            self.hashers[1].hash_one(identity),
-        )
+        let identity = (admitted.publisher, admitted.event.source(), admitted.event.id());
+        (self.hashers[0].hash_one(identity), self.hashers[1].hash_one(identity))
     }
 }
 
@@ -183,11 +166,7 @@ impl Seen {
     }
 
     fn forget_older_than(&mut self, age: Duration) {
-        while self
-            .order
-            .front()
-            .is_some_and(|(since, _)| since.elapsed() > age)
-        {
+        while self.order.front().is_some_and(|(since, _)| since.elapsed() > age) {
             self.forget_oldest();
         }
     }

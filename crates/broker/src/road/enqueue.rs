@@ -14,15 +14,9 @@ pub async fn enqueue(messages: Vec<Minimised>, bus: &dyn Bus) -> Vec<Result<Rece
     let mut items = Vec::with_capacity(messages.len());
     let mut pending = Vec::with_capacity(messages.len());
     for message in messages {
-        let Minimised {
-            admitted,
-            claim,
-            copies,
-        } = message;
-        let inboxes: Arc<[InboxName]> = copies
-            .iter()
-            .flat_map(|copy| copy.inboxes.iter().cloned())
-            .collect();
+        let Minimised { admitted, claim, copies } = message;
+        let inboxes: Arc<[InboxName]> =
+            copies.iter().flat_map(|copy| copy.inboxes.iter().cloned()).collect();
         let copy_count = copies.len();
         for copy in copies {
             let envelope = Envelope {
@@ -31,10 +25,7 @@ pub async fn enqueue(messages: Vec<Minimised>, bus: &dyn Bus) -> Vec<Result<Rece
                 admitted_at: admitted.admitted_at,
                 event: copy.event,
             };
-            items.push(Enqueue {
-                envelope,
-                inboxes: copy.inboxes,
-            });
+            items.push(Enqueue { envelope, inboxes: copy.inboxes });
         }
         let receipt = Receipt {
             message_id: admitted.message_id,

@@ -16,8 +16,5 @@ pub struct Identified {
 /// Only a party publishes.
 pub fn identify(received: Received, caller: Caller) -> Result<Identified, Refusal> {
     let publisher = caller.party()?;
-    Ok(Identified {
-        event: received.event,
-        publisher,
-    })
+    Ok(Identified { event: received.event, publisher })
 }

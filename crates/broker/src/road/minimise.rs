@@ -27,22 +27,11 @@ pub struct Copy {
 
 /// One copy for each distinct set of fields; none when there is no inbox.
 pub fn minimise(routed: Routed) -> Minimised {
-    let Routed {
-        admitted,
-        claim,
-        inboxes,
-    } = routed;
+    let Routed { admitted, claim, inboxes } = routed;
     let copies = if inboxes.is_empty() {
         Vec::new()
     } else {
-        vec![Copy {
-            event: admitted.event.frame().clone(),
-            inboxes,
-        }]
+        vec![Copy { event: admitted.event.frame().clone(), inboxes }]
     };
-    Minimised {
-        admitted,
-        claim,
-        copies,
-    }
+    Minimised { admitted, claim, copies }
 }

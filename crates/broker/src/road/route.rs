@@ -23,9 +23,5 @@ pub fn route(fresh: Fresh, table: &Table<InboxName>, catalogue: &Catalogue) -> R
     table.route(&admitted.event, &mut inboxes);
     let event_type = admitted.event.event_type();
     inboxes.retain(|inbox| catalogue.may_receive(&inbox.owner(), event_type));
-    Routed {
-        admitted,
-        claim,
-        inboxes,
-    }
+    Routed { admitted, claim, inboxes }
 }

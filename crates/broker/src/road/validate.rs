@@ -22,10 +22,5 @@ pub struct Admitted {
 pub fn validate(authorised: Authorised, limits: &Limits) -> Result<Admitted, Refusal> {
     let Authorised { event, publisher } = authorised;
     wissel_message::validate(&event, limits)?;
-    Ok(Admitted {
-        event,
-        publisher,
-        message_id: MessageId::now(),
-        admitted_at: SystemTime::now(),
-    })
+    Ok(Admitted { event, publisher, message_id: MessageId::now(), admitted_at: SystemTime::now() })
 }
