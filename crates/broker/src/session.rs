@@ -1,6 +1,6 @@
 //! One receiver at one inbox: deliveries under leases.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -36,8 +36,9 @@ pub struct Session {
     /// What the receiver holds, by delivery id.
     held: HashMap<u64, Held>,
     ends_of_leases: DelayQueue<u64>,
-    /// Deliveries that the receiver no longer holds, and has yet to hear of.
-    lost: Vec<u64>,
+    /// Deliveries that the receiver no longer holds, and has yet to hear of. Whoever
+    /// settles on its behalf watches [`Session::lost`].
+    lost: BTreeSet<u64>,
     settling: FuturesUnordered<Settling>,
     arrived: Vec<Arrival>,
     next_id: u64,
@@ -138,7 +139,7 @@ impl Broker {
             consumer,
             held: HashMap::new(),
             ends_of_leases: DelayQueue::new(),
-            lost: Vec::new(),
+            lost: BTreeSet::new(),
             settling: FuturesUnordered::new(),
             arrived: Vec::new(),
             next_id: 1,
@@ -154,7 +155,9 @@ impl Session {
     pub async fn next(&mut self) -> SessionEvent {
         loop {
             if !self.lost.is_empty() {
-                return SessionEvent::LeaseLost(std::mem::take(&mut self.lost));
+                return SessionEvent::LeaseLost(
+                    std::mem::take(&mut self.lost).into_iter().collect(),
+                );
             }
             if !self.arrived.is_empty() {
                 if let Some(event) = self.take_arrivals() {
@@ -195,7 +198,9 @@ impl Session {
         for id in ids {
             match self.held.get(id) {
                 Some(held) => self.ends_of_leases.reset(&held.end_of_lease, lease),
-                None => self.lost.push(*id),
+                None => {
+                    self.lost.insert(*id);
+                }
             }
         }
     }
@@ -206,15 +211,24 @@ impl Session {
     }
 
     /// Ends leases and carries out settlements, and takes up no delivery: for while
-    /// the receiver does not read. Never ends by itself.
-    pub async fn tend(&mut self) {
+    /// the receiver does not read. Ends only when the session does.
+    pub async fn tend(&mut self) -> SessionEnd {
         loop {
             tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return SessionEnd::ShuttingDown,
                 Some(()) = self.settling.next() => {}
                 Some(ended) = self.ends_of_leases.next() => self.lease_ended(ended.into_inner()),
-                else => std::future::pending().await,
             }
         }
+    }
+
+    /// How many deliveries the receiver no longer holds and has yet to hear of, those
+    /// that it made up counted in. Grows by what is settled and extended; back to 0
+    /// with [`SessionEvent::LeaseLost`].
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.lost.len()
     }
 
     /// The lease that a delivery has unless it is extended.
@@ -248,11 +262,7 @@ impl Session {
         }
         debug_assert!(taken > 0);
         self.arrived = arrivals.collect();
-        if deliveries.is_empty() {
-            None
-        } else {
-            Some(SessionEvent::Deliveries(deliveries))
-        }
+        if deliveries.is_empty() { None } else { Some(SessionEvent::Deliveries(deliveries)) }
     }
 
     /// Leases a delivery to the receiver, unless its owner's grant is gone.
@@ -264,17 +274,8 @@ impl Session {
         }
         let id = self.next_id;
         self.next_id += 1;
-        let end_of_lease = self
-            .ends_of_leases
-            .insert_at(id, Instant::now() + self.lease);
-        self.held.insert(
-            id,
-            Held {
-                tag: delivery.tag,
-                attempt: delivery.attempt,
-                end_of_lease,
-            },
-        );
+        let end_of_lease = self.ends_of_leases.insert_at(id, Instant::now() + self.lease);
+        self.held.insert(id, Held { tag: delivery.tag, attempt: delivery.attempt, end_of_lease });
         Some(Leased {
             id,
             envelope: delivery.envelope,
@@ -287,12 +288,7 @@ impl Session {
         let event = EventView::decode(envelope.event.clone())
             .map_err(|error| format!("the stored message cannot be read: {error}"))?;
         let owner = self.inbox.owner();
-        if self
-            .broker
-            .catalogue
-            .load()
-            .may_receive(&owner, event.event_type())
-        {
+        if self.broker.catalogue.load().may_receive(&owner, event.event_type()) {
             Ok(())
         } else {
             Err("the grant to receive this event type is gone".to_owned())
@@ -304,11 +300,9 @@ impl Session {
             return;
         };
         tracing::debug!(inbox = %self.inbox, delivery = id, "lease ended");
-        self.lost.push(id);
-        let verdict = Verdict::Retry {
-            after: Duration::ZERO,
-            reason: "the lease ended".to_owned(),
-        };
+        self.lost.insert(id);
+        let verdict =
+            Verdict::Retry { after: Duration::ZERO, reason: "the lease ended".to_owned() };
         let settlement = self.settlement(held.attempt, &verdict);
         self.carry_out(vec![(held.tag, settlement)]);
     }
@@ -316,7 +310,6 @@ impl Session {
     fn everything_was_taken_back(&mut self) {
         self.ends_of_leases.clear();
         self.lost.extend(self.held.drain().map(|(id, _)| id));
-        self.lost.sort_unstable();
     }
 
     fn let_go(&mut self, id: u64) -> Option<Held> {
@@ -325,7 +318,9 @@ impl Session {
             Some(held) => {
                 self.ends_of_leases.remove(&held.end_of_lease);
             }
-            None => self.lost.push(id),
+            None => {
+                self.lost.insert(id);
+            }
         }
         held
     }
@@ -335,9 +330,7 @@ impl Session {
         let max_attempts = self.broker.options.max_attempts;
         match verdict {
             Verdict::Acknowledge => Settlement::Acknowledge,
-            Verdict::Reject { reason } => Settlement::DeadLetter {
-                reason: reason.clone(),
-            },
+            Verdict::Reject { reason } => Settlement::DeadLetter { reason: reason.clone() },
             Verdict::Retry { reason, .. } if attempt >= max_attempts => Settlement::DeadLetter {
                 reason: format!("given up after {attempt} attempts; the last: {reason}"),
             },
@@ -349,8 +342,7 @@ impl Session {
         if !settlements.is_empty() {
             let settler = Arc::clone(&self.consumer.settler);
             let inbox = self.inbox.clone();
-            self.settling
-                .push(Box::pin(settle_or_release(settler, settlements, inbox)));
+            self.settling.push(Box::pin(settle_or_release(settler, settlements, inbox)));
         }
     }
 }

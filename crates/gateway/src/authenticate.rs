@@ -22,22 +22,16 @@ pub struct DevelopmentTokens {
 impl DevelopmentTokens {
     /// Takes the parties that `is_party` knows.
     pub fn new(is_party: impl Fn(&Oin) -> bool + Send + Sync + 'static) -> Self {
-        Self {
-            is_party: Arc::new(is_party),
-        }
+        Self { is_party: Arc::new(is_party) }
     }
 }
 
 impl Authenticate for DevelopmentTokens {
     fn authenticate(&self, metadata: &MetadataMap) -> Result<Caller, Refusal> {
-        let header = metadata
-            .get("authorization")
-            .and_then(|value| value.to_str().ok());
+        let header = metadata.get("authorization").and_then(|value| value.to_str().ok());
         let name = header.and_then(|header| header.strip_prefix("Bearer dev."));
         let Some(name) = name else {
-            return Err(unauthenticated(
-                "expected the metadata `authorization: Bearer dev.<OIN>`",
-            ));
+            return Err(unauthenticated("expected the metadata `authorization: Bearer dev.<OIN>`"));
         };
         if name == "operator" {
             return Ok(Caller::Operator);

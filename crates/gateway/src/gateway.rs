@@ -1,29 +1,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use tokio::net::TcpListener;
-use tokio_util::task::TaskTracker;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
-use tonic::{Request, Status};
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
-use wissel_broker::{Broker, Caller};
+use tonic::transport::server::{Router, TcpIncoming};
+use tonic_health::pb::health_server::{Health, HealthServer};
+use wissel_broker::Broker;
 use wissel_proto::wissel::v1::operations_server::OperationsServer;
 use wissel_proto::wissel::v1::publishing_server::PublishingServer;
 use wissel_proto::wissel::v1::subscribing_server::SubscribingServer;
 use wissel_proto::wissel::v1::subscriptions_server::SubscriptionsServer;
 
-use crate::Authenticate;
+use crate::calls::Calls;
+use crate::connection::Connection;
 use crate::operations::OperationsService;
 use crate::publishing::PublishingService;
-use crate::status::to_status;
 use crate::subscribing::SubscribingService;
 use crate::subscriptions::SubscriptionsService;
+use crate::{Authenticate, health};
 
 /// The gRPC server.
 pub struct Gateway {
-    shared: Arc<Shared>,
+    calls: Arc<Calls>,
 }
 
 /// How a gateway behaves.
@@ -34,7 +35,8 @@ pub struct GatewayOptions {
     /// How many messages of one publishing stream may be without an outcome. Then
     /// the stream is not read on.
     pub in_flight_per_stream: usize,
-    /// How long calls under way have at shutdown.
+    /// How long [`Gateway::serve`] takes at most from the shutdown on; calls that are
+    /// still under way near its end are cut off.
     pub patience: Duration,
 }
 
@@ -48,15 +50,6 @@ pub enum GatewayError {
     /// The descriptors for server reflection cannot be read.
     #[error("the descriptors for server reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-}
-
-/// What every service needs.
-pub(crate) struct Shared {
-    pub(crate) broker: Arc<Broker>,
-    pub(crate) options: GatewayOptions,
-    /// Calls under way.
-    pub(crate) tasks: TaskTracker,
-    authenticator: Arc<dyn Authenticate>,
 }
 
 impl Default for GatewayOptions {
@@ -77,125 +70,94 @@ impl Gateway {
         authenticator: Arc<dyn Authenticate>,
         options: GatewayOptions,
     ) -> Self {
-        let tasks = TaskTracker::new();
-        Self {
-            shared: Arc::new(Shared {
-                broker,
-                options,
-                tasks,
-                authenticator,
-            }),
-        }
+        Self { calls: Calls::new(broker, authenticator, options) }
     }
 
-    /// Serves until the broker's shutdown token is cancelled, and calls under way
-    /// have ended or patience has.
+    /// Serves until the broker's shutdown token is cancelled, and calls under way have
+    /// ended or patience has. What is under way then is cut off.
     ///
     /// # Errors
     /// When the transport fails.
     pub async fn serve(self, listener: TcpListener) -> Result<(), GatewayError> {
-        let Self { shared } = self;
-        let stopping = shared.broker.shutdown_token();
-        let (reporter, health) = tonic_health::server::health_reporter();
-        let watching = tokio::spawn(report_health(reporter, Arc::clone(&shared.broker)));
-        let reflection = |version: &str| {
-            let builder = tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(wissel_proto::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-            tracing::debug!(version, "server reflection");
-            builder
-        };
+        let Self { calls } = self;
+        let stopping = calls.broker.shutdown_token();
+        let connections = CancellationToken::new();
+        let _broken_however_this_ends = connections.clone().drop_guard();
+        let (reporter, health_server) = tonic_health::server::health_reporter();
+        health::tell(&reporter, false).await;
+        let watching = tokio::spawn(health::report(reporter, Arc::clone(&calls.broker)));
+        let _watching = AbortOnDropHandle::new(watching);
 
-        let max = shared.options.max_request_bytes;
-        let serving = Server::builder()
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20)
-            .max_concurrent_streams(1_024)
-            .add_service(health)
-            .add_service(reflection("v1").build_v1()?)
-            .add_service(reflection("v1alpha").build_v1alpha()?)
-            .add_service(
-                PublishingServer::new(PublishingService(Arc::clone(&shared)))
-                    .max_decoding_message_size(max),
-            )
-            .add_service(
-                SubscribingServer::new(SubscribingService(Arc::clone(&shared)))
-                    .max_decoding_message_size(max),
-            )
-            .add_service(
-                SubscriptionsServer::new(SubscriptionsService(Arc::clone(&shared)))
-                    .max_decoding_message_size(max),
-            )
-            .add_service(
-                OperationsServer::new(OperationsService(Arc::clone(&shared)))
-                    .max_decoding_message_size(max),
-            )
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
-                stopping.clone().cancelled_owned(),
-            );
+        let broken = connections.clone();
+        let incoming = TcpIncoming::from(listener)
+            .with_nodelay(Some(true))
+            .map(move |stream| stream.map(|stream| Connection::new(stream, broken.clone())));
+        let serving = router(&calls, health_server)?
+            .serve_with_incoming_shutdown(incoming, stopping.clone().cancelled_owned());
 
-        let patience = shared.options.patience;
-        let out_of_patience = async {
-            stopping.cancelled().await;
-            tokio::time::sleep(patience).await;
+        let served_and_finished = async {
+            let served = serving.await;
+            if served.is_err() {
+                calls.cut_off.now();
+            }
+            calls.tasks.close();
+            calls.tasks.wait().await;
+            served
         };
         tokio::select! {
-            served = serving => served?,
-            () = out_of_patience => {
-                tracing::warn!(?patience, "calls were still under way when patience ended");
+            served = served_and_finished => served?,
+            () = run_out_of_patience(&calls, &stopping, &connections) => {
+                tracing::warn!("calls were still under way when patience ended");
             }
-        }
-        watching.abort();
-        shared.tasks.close();
-        if tokio::time::timeout(patience, shared.tasks.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!("messages were still under way when patience ended");
         }
         Ok(())
     }
 }
 
-impl Shared {
-    pub(crate) fn caller<R>(&self, request: &Request<R>) -> Result<Caller, Status> {
-        let caller = self.authenticator.authenticate(request.metadata());
-        caller.map_err(|refusal| to_status(&refusal))
-    }
+/// Ends when patience has, counted from the shutdown. In its last tenth, calls are cut
+/// off, then connections are broken, so that callers who listen hear of it.
+async fn run_out_of_patience(
+    calls: &Calls,
+    stopping: &CancellationToken,
+    connections: &CancellationToken,
+) {
+    stopping.cancelled().await;
+    let patience = calls.options.patience;
+    let last_words = patience / 20;
+    tokio::time::sleep(patience.saturating_sub(2 * last_words)).await;
+    tracing::warn!(?patience, "patience ends; cutting off the calls that are under way");
+    calls.cut_off.now();
+    tokio::time::sleep(last_words).await;
+    connections.cancel();
+    tokio::time::sleep(last_words).await;
 }
 
-/// Keeps the standard health service true.
-async fn report_health(reporter: HealthReporter, broker: Arc<Broker>) {
-    const PAUSE: Duration = Duration::from_millis(250);
-    const SERVICES: [&str; 5] = [
-        "",
-        "wissel.v1.Publishing",
-        "wissel.v1.Subscribing",
-        "wissel.v1.Subscriptions",
-        "wissel.v1.Operations",
-    ];
-    let mut told = None;
-    loop {
-        let ready = broker.status().ready;
-        if told != Some(ready) {
-            let status = if ready {
-                ServingStatus::Serving
-            } else {
-                ServingStatus::NotServing
-            };
-            for service in SERVICES {
-                reporter.set_service_status(service, status).await;
-            }
-            tracing::info!(
-                ready,
-                detail = broker.status().health.detail,
-                "health changed"
-            );
-            told = Some(ready);
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+/// Every service of the server.
+fn router<H>(calls: &Arc<Calls>, health_server: HealthServer<H>) -> Result<Router, GatewayError>
+where
+    H: Health,
+{
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(wissel_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let publishing = PublishingServer::new(PublishingService(Arc::clone(calls)));
+    let subscribing = SubscribingServer::new(SubscribingService(Arc::clone(calls)));
+    let subscriptions = SubscriptionsServer::new(SubscriptionsService(Arc::clone(calls)));
+    let operations = OperationsServer::new(OperationsService(Arc::clone(calls)));
+    let max = calls.options.max_request_bytes;
+    Ok(Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .max_concurrent_streams(1_024)
+        .add_service(health_server)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(publishing.max_decoding_message_size(max))
+        .add_service(subscribing.max_decoding_message_size(max))
+        .add_service(subscriptions.max_decoding_message_size(max))
+        .add_service(operations.max_decoding_message_size(max)))
 }

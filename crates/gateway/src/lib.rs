@@ -3,9 +3,13 @@
 //! Nothing is decided here: a call is read, its caller is established, the broker
 //! is asked, and the answer is written.
 
+mod answers;
 mod authenticate;
+mod calls;
+mod connection;
 mod fields;
 mod gateway;
+mod health;
 mod operations;
 mod publishing;
 mod status;

@@ -2,20 +2,20 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
-use wissel_broker::{Inbox, Refusal};
+use wissel_broker::Inbox;
 use wissel_bus::{DeadLetter, DeadLetterId, Page, Selection};
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::operations_server::Operations;
 
+use crate::calls::Calls;
 use crate::fields::{
-    invalid, name, next_page_token, page_size, page_token, timestamp, to_duration,
+    cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, timestamp,
+    to_duration,
 };
-use crate::gateway::Shared;
-use crate::status::to_status;
 
-pub(crate) struct OperationsService(pub(crate) Arc<Shared>);
+pub(crate) struct OperationsService(pub(crate) Arc<Calls>);
 
 #[tonic::async_trait]
 impl Operations for OperationsService {
@@ -23,70 +23,55 @@ impl Operations for OperationsService {
         &self,
         request: Request<pb::ListInboxesRequest>,
     ) -> Result<Response<pb::ListInboxesResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let asked = request.into_inner();
-        let answer = async {
+        let broker = &self.0.broker;
+        let list = |caller, asked: pb::ListInboxesRequest| async move {
             let size = page_size(asked.page_size)?;
             let after: Option<InboxName> = page_token(&asked.page_token)?;
-            let page = self.0.broker.inboxes(caller, after.as_ref(), size).await?;
-            let next_page_token = next_page_token(&page, size, |last| last.name.to_string());
+            let mut page = broker.inboxes(caller, after.as_ref(), one_more(size)).await?;
+            let next_page_token = cut_page(&mut page, size, |last| last.name.to_string());
             let inboxes = page.into_iter().map(write_inbox).collect();
-            Ok(Response::new(pb::ListInboxesResponse {
-                inboxes,
-                next_page_token,
-            }))
+            Ok(pb::ListInboxesResponse { inboxes, next_page_token })
         };
-        answer.await.map_err(|refusal: Refusal| to_status(&refusal))
+        self.0.answer("ListInboxes", request, list).await
     }
 
     async fn get_inbox(
         &self,
         request: Request<pb::GetInboxRequest>,
     ) -> Result<Response<pb::GetInboxResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let answer = async {
-            let name = name("name", &request.into_inner().name)?;
-            self.0.broker.inbox(caller, &name).await
+        let broker = &self.0.broker;
+        let get = |caller, asked: pb::GetInboxRequest| async move {
+            let inbox = broker.inbox(caller, &name("name", &asked.name)?).await?;
+            Ok(pb::GetInboxResponse { inbox: Some(write_inbox(inbox)) })
         };
-        let inbox = answer.await.map_err(|refusal| to_status(&refusal))?;
-        Ok(Response::new(pb::GetInboxResponse {
-            inbox: Some(write_inbox(inbox)),
-        }))
+        self.0.answer("GetInbox", request, get).await
     }
 
     async fn list_dead_letters(
         &self,
         request: Request<pb::ListDeadLettersRequest>,
     ) -> Result<Response<pb::ListDeadLettersResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let asked = request.into_inner();
-        let answer = async {
+        let broker = &self.0.broker;
+        let list = |caller, asked: pb::ListDeadLettersRequest| async move {
             let inbox: InboxName = name("inbox", &asked.inbox)?;
-            let limit = page_size(asked.page_size)?;
-            let token = Some(asked.page_token).filter(|token| !token.is_empty());
-            let page = Page {
-                after: token.map(DeadLetterId),
-                limit,
-            };
-            let page = self.0.broker.dead_letters(caller, &inbox, page).await?;
-            let next_page_token = next_page_token(&page, limit, |last| last.id.0.clone());
+            let size = page_size(asked.page_size)?;
+            let after = dead_letter_token(asked.page_token)?;
+            let asked = Page { after, limit: one_more(size) };
+            let mut page = broker.dead_letters(caller, &inbox, asked).await?;
+            let next_page_token = cut_page(&mut page, size, |last| last.id.0.clone());
             let dead_letters = page.into_iter().map(|one| write_dead_letter(&inbox, one));
             let dead_letters = dead_letters.collect();
-            Ok(Response::new(pb::ListDeadLettersResponse {
-                dead_letters,
-                next_page_token,
-            }))
+            Ok(pb::ListDeadLettersResponse { dead_letters, next_page_token })
         };
-        answer.await.map_err(|refusal: Refusal| to_status(&refusal))
+        self.0.answer("ListDeadLetters", request, list).await
     }
 
     async fn redrive(
         &self,
         request: Request<pb::RedriveRequest>,
     ) -> Result<Response<pb::RedriveResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let asked = request.into_inner();
-        let answer = async {
+        let broker = &self.0.broker;
+        let redrive = |caller, asked: pb::RedriveRequest| async move {
             let inbox: InboxName = name("inbox", &asked.inbox)?;
             let selection = match (asked.all, asked.dead_letter_ids) {
                 (true, ids) if ids.is_empty() => Selection::All,
@@ -98,27 +83,30 @@ impl Operations for OperationsService {
                     return Err(invalid("dead_letter_ids", expected));
                 }
             };
-            self.0.broker.redrive(caller, &inbox, &selection).await
+            let redriven = broker.redrive(caller, &inbox, &selection).await?;
+            Ok(pb::RedriveResponse { redriven })
         };
-        let redriven = answer.await.map_err(|refusal| to_status(&refusal))?;
-        Ok(Response::new(pb::RedriveResponse { redriven }))
+        self.0.answer("Redrive", request, redrive).await
     }
 
     async fn get_status(
         &self,
         request: Request<pb::GetStatusRequest>,
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
-        self.0.caller(&request)?;
-        let status = self.0.broker.status();
-        Ok(Response::new(pb::GetStatusResponse {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            bus: status.bus.to_owned(),
-            bus_ready: status.ready,
-            bus_detail: status.health.detail,
-            uptime: to_duration(status.uptime),
-            subscriptions: status.subscriptions as u64,
-            inboxes: status.inboxes as u64,
-        }))
+        let broker = &self.0.broker;
+        let get = |_, _: pb::GetStatusRequest| async move {
+            let status = broker.status();
+            Ok(pb::GetStatusResponse {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                bus: status.bus.to_owned(),
+                bus_ready: status.ready,
+                bus_detail: status.health.detail,
+                uptime: to_duration(status.uptime),
+                subscriptions: status.subscriptions as u64,
+                inboxes: status.inboxes as u64,
+            })
+        };
+        self.0.answer("GetStatus", request, get).await
     }
 }
 
@@ -137,19 +125,10 @@ fn write_inbox(inbox: Inbox) -> pb::Inbox {
 
 /// Neither the subject nor the data of the message is shown.
 fn write_dead_letter(inbox: &InboxName, dead_letter: DeadLetter) -> pb::DeadLetter {
-    let DeadLetter {
-        id,
-        envelope,
-        attempts,
-        died_at,
-        reason,
-    } = dead_letter;
+    let DeadLetter { id, envelope, attempts, died_at, reason } = dead_letter;
     let event = EventView::decode(envelope.event).ok();
     let text = |read: fn(&EventView) -> &str| {
-        event
-            .as_ref()
-            .map(|event| read(event).to_owned())
-            .unwrap_or_default()
+        event.as_ref().map(|event| read(event).to_owned()).unwrap_or_default()
     };
     pb::DeadLetter {
         dead_letter_id: id.0,

@@ -1,76 +1,67 @@
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::FuturesOrdered;
-use futures::{Stream, StreamExt as _};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
-use wissel_broker::{Broker, Caller, Receipt, Refusal};
+use tracing::Instrument as _;
+use wissel_broker::{Broker, Caller, Receipt, Refusal, SessionEnd};
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::publishing_server::Publishing;
 
-use crate::fields::{invalid, timestamp};
-use crate::gateway::Shared;
-use crate::status::{to_rpc_status, to_status};
+use crate::answers::{AnswerStream, Answers};
+use crate::calls::Calls;
+use crate::fields::{invalid, timestamp, unreadable};
+use crate::status::{Refusals, to_status};
 
 /// The most events of one request.
 const EVENTS_MAX: usize = 1_000;
-/// How many requests that are there already are taken up together.
-const REQUESTS_AT_ONCE: usize = 256;
-/// How many answers wait for a publisher that does not read. Then its messages are
-/// no longer read.
-const ANSWERS_WAITING: usize = 16;
 
-pub(crate) struct PublishingService(pub(crate) Arc<Shared>);
+pub(crate) struct PublishingService(pub(crate) Arc<Calls>);
 
 #[tonic::async_trait]
 impl Publishing for PublishingService {
-    type PublishStreamStream = ReceiverStream<Result<pb::PublishStreamResponse, Status>>;
+    type PublishStreamStream = AnswerStream<pb::PublishStreamResponse>;
 
     async fn publish(
         &self,
         request: Request<pb::PublishRequest>,
     ) -> Result<Response<pb::PublishResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let outcome = self
-            .publish_all(caller, vec![request.into_inner().event])
-            .await?
-            .pop();
-        match outcome.expect("one outcome for one event") {
-            Ok(receipt) => Ok(Response::new(pb::PublishResponse {
-                receipt: Some(to_receipt(receipt)),
-            })),
-            Err(refusal) => Err(to_status(&refusal)),
-        }
+        let publish = |caller, asked: pb::PublishRequest| async move {
+            let mut outcomes = self.publish_all(caller, vec![asked.event]).await?;
+            let receipt = outcomes.pop().expect("one outcome for one event")?;
+            Ok(pb::PublishResponse { receipt: Some(to_receipt(receipt)) })
+        };
+        self.0.answer("Publish", request, publish).await
     }
 
     async fn publish_batch(
         &self,
         request: Request<pb::PublishBatchRequest>,
     ) -> Result<Response<pb::PublishBatchResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let events = request.into_inner().events;
-        check_count(&events).map_err(|refusal| to_status(&refusal))?;
-        let outcomes = to_outcomes(0, self.publish_all(caller, events).await?);
-        Ok(Response::new(pb::PublishBatchResponse { outcomes }))
+        let publish = |caller, asked: pb::PublishBatchRequest| async move {
+            check_count(&asked.events)?;
+            let outcomes = self.publish_all(caller, asked.events).await?;
+            Ok(pb::PublishBatchResponse { outcomes: to_outcomes(0, outcomes) })
+        };
+        self.0.answer("PublishBatch", request, publish).await
     }
 
     async fn publish_stream(
         &self,
         request: Request<Streaming<pb::PublishStreamRequest>>,
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
-        let caller = self.0.caller(&request)?;
-        let (answers, receiver) = mpsc::channel(ANSWERS_WAITING);
+        let (caller, span) = self.0.begin("PublishStream", &request)?;
         let stream = PublishStream {
             broker: Arc::clone(&self.0.broker),
             caller,
-            in_flight_max: self.0.options.in_flight_per_stream,
-            answers,
+            in_flight_max: self.0.options.in_flight_per_stream.max(1),
+            waiting: VecDeque::new(),
+            end: None,
         };
-        let requests = request.into_inner().ready_chunks(REQUESTS_AT_ONCE);
-        self.0.tasks.spawn(stream.run(requests));
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        let requests = request.into_inner();
+        Ok(self.0.stream(span, |answers| stream.run(requests, answers)))
     }
 }
 
@@ -81,104 +72,125 @@ impl PublishingService {
         &self,
         caller: Caller,
         events: Vec<Bytes>,
-    ) -> Result<Vec<Result<Receipt, Refusal>>, Status> {
-        let publishing = self.0.tasks.spawn(self.0.broker.publish(caller, events));
-        publishing
-            .await
-            .map_err(|_| Status::internal("the call was cut off"))
+    ) -> Result<Vec<Outcome>, Refusal> {
+        let cut_off = self.0.cut_off.clone();
+        let publishing = self.0.broker.publish(caller, events);
+        let publishing =
+            async move { cut_off.unless_cut_off(async { Ok(publishing.await) }).await };
+        let publishing = self.0.tasks.spawn(publishing.in_current_span());
+        publishing.await.unwrap_or_else(|_| Err(self.0.cut_off.refusal()))
     }
 }
+
+type Outcome = Result<Receipt, Refusal>;
 
 /// One stream of messages, with its outcomes in order.
 struct PublishStream {
     broker: Arc<Broker>,
     caller: Caller,
     in_flight_max: usize,
-    answers: mpsc::Sender<Result<pb::PublishStreamResponse, Status>>,
+    /// Messages of the latest request for which there was no room. Nothing is read
+    /// until there is.
+    waiting: VecDeque<Bytes>,
+    /// How the reading ended, when it has.
+    end: Option<Result<(), Status>>,
 }
 
-type Requests = Vec<Result<pb::PublishStreamRequest, Status>>;
-
 impl PublishStream {
-    async fn run(self, mut requests: impl Stream<Item = Requests> + Unpin) {
+    async fn run(
+        mut self,
+        mut requests: impl Stream<Item = Result<pb::PublishStreamRequest, Status>> + Unpin,
+        answers: Answers<pb::PublishStreamResponse>,
+    ) -> Result<(), Status> {
         let stopping = self.broker.shutdown_token();
         let mut under_way = FuturesOrdered::new();
         let mut in_flight = 0;
         let mut position = 0;
-        let mut reading = true;
-        let mut last_word = None;
-        while reading || !under_way.is_empty() {
+        loop {
+            let room = (self.in_flight_max - in_flight).min(EVENTS_MAX);
+            let events = self.take_waiting(room, &mut requests);
+            if !events.is_empty() {
+                in_flight += events.len();
+                under_way.push_back(self.broker.publish(self.caller, events));
+                continue;
+            }
+            if self.end.is_some() && under_way.is_empty() && self.waiting.is_empty() {
+                return self.end.unwrap_or(Ok(()));
+            }
             tokio::select! {
                 biased;
                 Some(outcomes) = under_way.next() => {
-                    let outcomes: Vec<Result<Receipt, Refusal>> = outcomes;
+                    let outcomes: Vec<Outcome> = outcomes;
                     in_flight -= outcomes.len();
                     let first = position;
                     position += outcomes.len() as u64;
-                    let outcomes = to_outcomes(first, outcomes);
-                    let answer = pb::PublishStreamResponse { outcomes };
-                    // Who went away gets no answers; what was begun is finished.
-                    reading &= self.answers.send(Ok(answer)).await.is_ok();
-                }
-                () = stopping.cancelled(), if reading => {
-                    reading = false;
-                    last_word = Some(to_status(&wissel_broker::SessionEnd::ShuttingDown.into()));
-                }
-                next = requests.next(), if reading && in_flight < self.in_flight_max => {
-                    let (events, end) = gather(next);
-                    if !events.is_empty() {
-                        in_flight += events.len();
-                        under_way.push_back(self.broker.publish(self.caller, events));
+                    let answer = pb::PublishStreamResponse { outcomes: to_outcomes(first, outcomes) };
+                    if answers.send(answer).await.is_err() {
+                        // Who went away gets no answers; what was begun is finished.
+                        self.waiting.clear();
+                        self.end = Some(Ok(()));
                     }
-                    if let Some(end) = end {
-                        reading = false;
-                        last_word = end;
-                    }
+                }
+                () = stopping.cancelled(), if self.end.is_none() => {
+                    self.end = Some(Err(to_status(&SessionEnd::ShuttingDown.into())));
+                }
+                request = requests.next(), if self.end.is_none() && room > 0 => {
+                    self.take(request);
                 }
             }
         }
-        if let Some(status) = last_word {
-            let _ = self.answers.send(Err(status)).await;
-        }
     }
-}
 
-/// The events of the requests that are there, and how the stream ends, if it does.
-fn gather(requests: Option<Requests>) -> (Vec<Bytes>, Option<Option<Status>>) {
-    let Some(requests) = requests else {
-        return (Vec::new(), Some(None));
-    };
-    let mut events = Vec::new();
-    for request in requests {
+    /// The messages that there is room for: those that wait and, once one has come,
+    /// those of further requests that are there already. Together they cost less.
+    fn take_waiting(
+        &mut self,
+        room: usize,
+        mut requests: impl Stream<Item = Result<pb::PublishStreamRequest, Status>> + Unpin,
+    ) -> Vec<Bytes> {
+        let mut events = Vec::new();
+        while events.len() < room && !self.waiting.is_empty() {
+            let count = self.waiting.len().min(room - events.len());
+            events.extend(self.waiting.drain(..count));
+            while self.waiting.is_empty() && events.len() < room && self.end.is_none() {
+                match requests.next().now_or_never() {
+                    Some(request) => self.take(request),
+                    None => break,
+                }
+            }
+        }
+        events
+    }
+
+    /// Takes what was read: messages, or the end.
+    fn take(&mut self, request: Option<Result<pb::PublishStreamRequest, Status>>) {
         match request {
-            Ok(request) => match check_count(&request.events) {
-                Ok(()) => events.extend(request.events),
-                Err(refusal) => return (events, Some(Some(to_status(&refusal)))),
+            Some(Ok(request)) => match check_count(&request.events) {
+                Ok(()) => self.waiting.extend(request.events),
+                Err(refusal) => self.end = Some(Err(to_status(&refusal))),
             },
-            Err(status) => return (events, Some(Some(status))),
+            Some(Err(status)) => self.end = Some(Err(unreadable(status))),
+            None => self.end = Some(Ok(())),
         }
     }
-    (events, None)
 }
 
 fn check_count(events: &[Bytes]) -> Result<(), Refusal> {
     if events.len() <= EVENTS_MAX {
         return Ok(());
     }
-    Err(invalid(
-        "events",
-        format!("{} events; expected at most {EVENTS_MAX}", events.len()),
-    ))
+    Err(invalid("events", format!("{} events; expected at most {EVENTS_MAX}", events.len())))
 }
 
-fn to_outcomes(first: u64, outcomes: Vec<Result<Receipt, Refusal>>) -> Vec<pb::PublishOutcome> {
-    use pb::publish_outcome::Result as Outcome;
+fn to_outcomes(first: u64, outcomes: Vec<Outcome>) -> Vec<pb::PublishOutcome> {
+    use pb::publish_outcome::Result as Said;
+    let mut refusals = Refusals::default();
     let outcomes = (first..).zip(outcomes);
     outcomes
         .map(|(position, outcome)| {
             let result = Some(match outcome {
-                Ok(receipt) => Outcome::Receipt(to_receipt(receipt)),
-                Err(refusal) => Outcome::Refusal(to_rpc_status(&refusal)),
+                Ok(receipt) => Said::Receipt(to_receipt(receipt)),
+                Err(refusal) => Said::Refusal(refusals.write(&refusal)),
             });
             pb::PublishOutcome { position, result }
         })
@@ -186,6 +198,8 @@ fn to_outcomes(first: u64, outcomes: Vec<Result<Receipt, Refusal>>) -> Vec<pb::P
 }
 
 fn to_receipt(receipt: Receipt) -> pb::Receipt {
+    let Receipt { message_id, repeated, ref inboxes, .. } = receipt;
+    tracing::debug!(%message_id, repeated, inboxes = inboxes.len(), "message durable");
     pb::Receipt {
         message_id: receipt.message_id.to_string(),
         source: receipt.source,

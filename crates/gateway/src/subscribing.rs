@@ -2,17 +2,18 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use wissel_broker::{Caller, Leased, Refusal, Session, SessionEvent, SessionOptions, Verdict};
+use wissel_broker::{
+    Broker, Caller, Leased, Refusal, Session, SessionEnd, SessionEvent, SessionOptions, Verdict,
+};
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::subscribe_request::Request as Asked;
 use wissel_proto::wissel::v1::subscribe_response::Response as Said;
 use wissel_proto::wissel::v1::subscribing_server::Subscribing;
 
-use crate::fields::{duration, invalid, name, timestamp, to_duration};
-use crate::gateway::Shared;
+use crate::answers::{AnswerStream, Answers};
+use crate::calls::Calls;
+use crate::fields::{duration, invalid, name, timestamp, to_duration, unreadable};
 use crate::status::to_status;
 
 const CREDIT_DEFAULT: u16 = 100;
@@ -21,93 +22,90 @@ const LEASE_DEFAULT: Duration = Duration::from_secs(30);
 const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(15 * 60);
 const RETRIES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
 const REASON_MAX: usize = 500;
-/// How many answers wait for a receiver that does not read. Then it gets no more
-/// deliveries; its leases still end.
-const ANSWERS_WAITING: usize = 16;
+/// The most delivery ids of one request: twice the greatest credit.
+const IDS_MAX: usize = 2 * CREDIT_MAX as usize;
+/// How many lost deliveries wait to be told to a receiver that does not read. Then
+/// what it says is no longer read, so that ids it makes up cost no memory.
+const LOST_WAITING: usize = 10_000;
 
-type Answers = mpsc::Sender<Result<pb::SubscribeResponse, Status>>;
-
-pub(crate) struct SubscribingService(pub(crate) Arc<Shared>);
+pub(crate) struct SubscribingService(pub(crate) Arc<Calls>);
 
 #[tonic::async_trait]
 impl Subscribing for SubscribingService {
-    type SubscribeStream = ReceiverStream<Result<pb::SubscribeResponse, Status>>;
+    type SubscribeStream = AnswerStream<pb::SubscribeResponse>;
 
     async fn subscribe(
         &self,
         request: Request<Streaming<pb::SubscribeRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let caller = self.0.caller(&request)?;
-        let shared = Arc::clone(&self.0);
+        let (caller, span) = self.0.begin("Subscribe", &request)?;
+        let broker = Arc::clone(&self.0.broker);
         let requests = request.into_inner();
-        let (answers, receiver) = mpsc::channel(ANSWERS_WAITING);
-        self.0.tasks.spawn(async move {
-            if let Err(refusal) = serve(&shared, caller, requests, &answers).await {
-                let _ = answers.send(Err(to_status(&refusal))).await;
-            }
-        });
-        Ok(Response::new(ReceiverStream::new(receiver)))
+        Ok(self.0.stream(span, |answers| serve(broker, caller, requests, answers)))
     }
 }
 
-/// Runs one stream to its end. A receiver that went away is no error.
+type Requests = Streaming<pb::SubscribeRequest>;
+
+/// Runs one stream to its end.
 async fn serve(
-    shared: &Shared,
+    broker: Arc<Broker>,
     caller: Caller,
-    mut requests: Streaming<pb::SubscribeRequest>,
-    answers: &Answers,
-) -> Result<(), Refusal> {
-    let stopping = shared.broker.shutdown_token();
+    mut requests: Requests,
+    answers: Answers<pb::SubscribeResponse>,
+) -> Result<(), Status> {
+    let refuse = |refusal: Refusal| to_status(&refusal);
+    let stopping = broker.shutdown_token();
     let first = tokio::select! {
-        () = stopping.cancelled() => return Err(wissel_broker::SessionEnd::ShuttingDown.into()),
-        first = requests.message() => first,
+        () = stopping.cancelled() => return Err(refuse(SessionEnd::ShuttingDown.into())),
+        first = requests.message() => first.map_err(unreadable)?,
     };
-    let Ok(Some(first)) = first else {
-        return Ok(());
+    let Some(Asked::Open(open)) = first.and_then(|first| first.request) else {
+        return Err(refuse(invalid("request", "the first request of a stream is `open`")));
     };
-    let Some(Asked::Open(open)) = first.request else {
-        return Err(invalid(
-            "request",
-            "the first request of a stream is `open`",
-        ));
-    };
-    let inbox = name("open.inbox", &open.inbox)?;
-    let options = session_options(&open)?;
-    let opened = pb::Opened {
-        credit: options.credit.into(),
-        lease: to_duration(options.lease),
-    };
-    let mut session = shared.broker.open_session(caller, &inbox, options).await?;
-    if answers.send(Ok(say(Said::Opened(opened)))).await.is_err() {
+    let inbox = name("open.inbox", &open.inbox).map_err(refuse)?;
+    let options = session_options(&open).map_err(refuse)?;
+    let opened = pb::Opened { credit: options.credit.into(), lease: to_duration(options.lease) };
+    let mut session = broker.open_session(caller, &inbox, options).await.map_err(refuse)?;
+    if answers.send(say(Said::Opened(opened))).await.is_err() {
         return Ok(());
     }
+    let ended = hand_out(&mut session, &mut requests, &answers).await;
+    // Whatever ended it, what was settled before that counts.
+    session.settled().await;
+    ended
+}
 
+/// Hands out deliveries and takes settlements. A receiver that went away is no error.
+async fn hand_out(
+    session: &mut Session,
+    requests: &mut Requests,
+    answers: &Answers<pb::SubscribeResponse>,
+) -> Result<(), Status> {
     let mut place = None;
     loop {
+        let all_told = session.lost() < LOST_WAITING;
         tokio::select! {
-            biased;
-            request = requests.message() => match request {
-                Ok(Some(request)) => obey(&mut session, request)?,
-                Ok(None) => {
-                    session.settled().await;
-                    return Ok(());
+            request = requests.message(), if all_told => match request.map_err(unreadable)? {
+                Some(request) => {
+                    obey(session, request).map_err(|refusal| to_status(&refusal))?;
                 }
-                Err(_) => return Ok(()),
+                None => return Ok(()),
             },
             reserved = answers.reserve(), if place.is_none() => match reserved {
                 Ok(reserved) => place = Some(reserved),
                 Err(_) => return Ok(()),
             },
-            event = next_event(&mut session, place.is_some()) => {
+            event = next_event(session, place.is_some()) => {
                 let said = match event {
                     SessionEvent::Deliveries(deliveries) => Said::Deliveries(to_deliveries(deliveries)),
                     SessionEvent::LeaseLost(delivery_ids) => {
                         Said::LeaseLost(pb::LeaseLost { delivery_ids })
                     }
-                    SessionEvent::Ended(end) => return Err(end.into()),
+                    SessionEvent::Ended(end) => return Err(to_status(&end.into())),
                 };
                 if let Some(place) = place.take() {
-                    place.send(Ok(say(said)));
+                    place.send(say(said));
                 }
             }
         }
@@ -116,10 +114,7 @@ async fn serve(
 
 /// The next event; without a place to put it, the session is only tended.
 async fn next_event(session: &mut Session, place: bool) -> SessionEvent {
-    if !place {
-        session.tend().await;
-    }
-    session.next().await
+    if place { session.next().await } else { SessionEvent::Ended(session.tend().await) }
 }
 
 fn session_options(open: &pb::Open) -> Result<SessionOptions, Refusal> {
@@ -137,42 +132,46 @@ fn session_options(open: &pb::Open) -> Result<SessionOptions, Refusal> {
 
 /// Does what the receiver says.
 fn obey(session: &mut Session, request: pb::SubscribeRequest) -> Result<(), Refusal> {
+    check_count(&request)?;
     match request.request {
         Some(Asked::Acknowledge(asked)) => {
             session.settle(&asked.delivery_ids, &Verdict::Acknowledge);
         }
         Some(Asked::Retry(asked)) => {
             let after = duration("retry.after", asked.after, Duration::ZERO, RETRIES)?;
-            let verdict = Verdict::Retry {
-                after,
-                reason: cut(&asked.reason),
-            };
+            let verdict = Verdict::Retry { after, reason: cut(&asked.reason) };
             session.settle(&asked.delivery_ids, &verdict);
         }
         Some(Asked::Reject(asked)) => {
             if asked.reason.trim().is_empty() {
                 return Err(invalid("reject.reason", "absent or empty; expected why"));
             }
-            session.settle(
-                &asked.delivery_ids,
-                &Verdict::Reject {
-                    reason: cut(&asked.reason),
-                },
-            );
+            session.settle(&asked.delivery_ids, &Verdict::Reject { reason: cut(&asked.reason) });
         }
         Some(Asked::ExtendLease(asked)) => {
             let lease = duration("extend_lease.lease", asked.lease, session.lease(), LEASES)?;
             session.extend(&asked.delivery_ids, lease);
         }
         Some(Asked::Open(_)) => {
-            return Err(invalid(
-                "open",
-                "the stream is open already; expected a settlement",
-            ));
+            return Err(invalid("open", "the stream is open already; expected a settlement"));
         }
         None => return Err(invalid("request", "empty; expected one of its members")),
     }
     Ok(())
+}
+
+fn check_count(request: &pb::SubscribeRequest) -> Result<(), Refusal> {
+    let (field, ids) = match &request.request {
+        Some(Asked::Acknowledge(asked)) => ("acknowledge.delivery_ids", &asked.delivery_ids),
+        Some(Asked::Retry(asked)) => ("retry.delivery_ids", &asked.delivery_ids),
+        Some(Asked::Reject(asked)) => ("reject.delivery_ids", &asked.delivery_ids),
+        Some(Asked::ExtendLease(asked)) => ("extend_lease.delivery_ids", &asked.delivery_ids),
+        Some(Asked::Open(_)) | None => return Ok(()),
+    };
+    if ids.len() <= IDS_MAX {
+        return Ok(());
+    }
+    Err(invalid(field, format!("{} ids; expected at most {IDS_MAX}", ids.len())))
 }
 
 fn cut(reason: &str) -> String {
@@ -180,9 +179,7 @@ fn cut(reason: &str) -> String {
 }
 
 fn say(said: Said) -> pb::SubscribeResponse {
-    pb::SubscribeResponse {
-        response: Some(said),
-    }
+    pb::SubscribeResponse { response: Some(said) }
 }
 
 fn to_deliveries(deliveries: Vec<Leased>) -> pb::Deliveries {
@@ -195,7 +192,5 @@ fn to_deliveries(deliveries: Vec<Leased>) -> pb::Deliveries {
         attempt: leased.attempt,
         lease_ends_at: timestamp(leased.lease_ends_at),
     });
-    pb::Deliveries {
-        deliveries: deliveries.collect(),
-    }
+    pb::Deliveries { deliveries: deliveries.collect() }
 }

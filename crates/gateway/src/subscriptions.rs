@@ -9,11 +9,10 @@ use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::filter::Dialect;
 use wissel_proto::wissel::v1::subscriptions_server::Subscriptions;
 
-use crate::fields::{invalid, name, next_page_token, page_size, page_token, timestamp};
-use crate::gateway::Shared;
-use crate::status::to_status;
+use crate::calls::Calls;
+use crate::fields::{cut_page, invalid, name, one_more, page_size, page_token, timestamp};
 
-pub(crate) struct SubscriptionsService(pub(crate) Arc<Shared>);
+pub(crate) struct SubscriptionsService(pub(crate) Arc<Calls>);
 
 #[tonic::async_trait]
 impl Subscriptions for SubscriptionsService {
@@ -21,75 +20,60 @@ impl Subscriptions for SubscriptionsService {
         &self,
         request: Request<pb::CreateSubscriptionRequest>,
     ) -> Result<Response<pb::CreateSubscriptionResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let answer = async {
-            let asked = read(request.into_inner().subscription)?;
-            self.0.broker.create_subscription(caller, asked).await
+        let broker = &self.0.broker;
+        let create = |caller, asked: pb::CreateSubscriptionRequest| async move {
+            let asked = read(asked.subscription)?;
+            let created = broker.create_subscription(caller, asked).await?;
+            Ok(pb::CreateSubscriptionResponse { subscription: Some(write(&created)) })
         };
-        let created = answer.await.map_err(|refusal| to_status(&refusal))?;
-        let subscription = Some(write(&created));
-        Ok(Response::new(pb::CreateSubscriptionResponse {
-            subscription,
-        }))
+        self.0.answer("CreateSubscription", request, create).await
     }
 
     async fn list_subscriptions(
         &self,
         request: Request<pb::ListSubscriptionsRequest>,
     ) -> Result<Response<pb::ListSubscriptionsResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let asked = request.into_inner();
-        let page = || -> Result<_, Refusal> {
+        let broker = &self.0.broker;
+        let list = |caller, asked: pb::ListSubscriptionsRequest| async move {
             let size = page_size(asked.page_size)?;
             let after: Option<SubscriptionName> = page_token(&asked.page_token)?;
-            Ok((
-                size,
-                self.0.broker.subscriptions(caller, after.as_ref(), size),
-            ))
+            let mut page = broker.subscriptions(caller, after.as_ref(), one_more(size));
+            let next_page_token = cut_page(&mut page, size, |last| last.name.to_string());
+            let subscriptions = page.iter().map(write).collect();
+            Ok(pb::ListSubscriptionsResponse { subscriptions, next_page_token })
         };
-        let (size, page) = page().map_err(|refusal| to_status(&refusal))?;
-        let next_page_token = next_page_token(&page, size, |last| last.name.to_string());
-        let subscriptions = page.iter().map(write).collect();
-        Ok(Response::new(pb::ListSubscriptionsResponse {
-            subscriptions,
-            next_page_token,
-        }))
+        self.0.answer("ListSubscriptions", request, list).await
     }
 
     async fn get_subscription(
         &self,
         request: Request<pb::GetSubscriptionRequest>,
     ) -> Result<Response<pb::GetSubscriptionResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let found = name("name", &request.into_inner().name)
-            .and_then(|name| self.0.broker.subscription(caller, &name));
-        let found = found.map_err(|refusal| to_status(&refusal))?;
-        let subscription = Some(write(&found));
-        Ok(Response::new(pb::GetSubscriptionResponse { subscription }))
+        let broker = &self.0.broker;
+        let get = |caller, asked: pb::GetSubscriptionRequest| async move {
+            let found = broker.subscription(caller, &name("name", &asked.name)?)?;
+            Ok(pb::GetSubscriptionResponse { subscription: Some(write(&found)) })
+        };
+        self.0.answer("GetSubscription", request, get).await
     }
 
     async fn delete_subscription(
         &self,
         request: Request<pb::DeleteSubscriptionRequest>,
     ) -> Result<Response<pb::DeleteSubscriptionResponse>, Status> {
-        let caller = self.0.caller(&request)?;
-        let answer = async {
-            let name = name("name", &request.into_inner().name)?;
-            self.0.broker.delete_subscription(caller, &name).await
+        let broker = &self.0.broker;
+        let delete = |caller, asked: pb::DeleteSubscriptionRequest| async move {
+            broker.delete_subscription(caller, &name("name", &asked.name)?).await?;
+            Ok(pb::DeleteSubscriptionResponse {})
         };
-        answer.await.map_err(|refusal| to_status(&refusal))?;
-        Ok(Response::new(pb::DeleteSubscriptionResponse {}))
+        self.0.answer("DeleteSubscription", request, delete).await
     }
 }
 
 fn read(asked: Option<pb::Subscription>) -> Result<Subscription, Refusal> {
     let asked = asked.ok_or_else(|| invalid("subscription", "absent; expected one"))?;
     let name: SubscriptionName = name("subscription.name", &asked.name)?;
-    let inbox = if asked.inbox.is_empty() {
-        name.as_str()
-    } else {
-        &asked.inbox
-    };
+    let inbox = if asked.inbox.is_empty() { name.as_str() } else { &asked.inbox };
     let inbox = crate::fields::name("subscription.inbox", inbox)?;
     let filters = asked.filters.into_iter().enumerate();
     let filters = filters.map(|(index, filter)| read_filter(index, filter));
@@ -127,10 +111,7 @@ fn write(subscription: &Subscription) -> pb::Subscription {
 
 fn write_filter(filter: &Filter) -> pb::Filter {
     let values = |values: &std::collections::BTreeMap<String, String>| pb::AttributeValues {
-        values: values
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
+        values: values.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
     };
     let dialect = match filter {
         Filter::Exact(exact) => Some(Dialect::Exact(values(exact))),
