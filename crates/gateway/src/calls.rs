@@ -1,0 +1,143 @@
+//! What every call has in common: its caller, its span, and how it is cut off.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status};
+use tracing::{Instrument as _, Span};
+use wissel_broker::{Broker, Caller, Reason, Refusal};
+
+use crate::answers::{self, AnswerStream, Answers};
+use crate::status::to_status;
+use crate::{Authenticate, GatewayOptions};
+
+/// What every service needs.
+pub(crate) struct Calls {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) options: GatewayOptions,
+    pub(crate) cut_off: CutOff,
+    /// Calls under way that outlive their caller.
+    pub(crate) tasks: TaskTracker,
+    authenticator: Arc<dyn Authenticate>,
+}
+
+/// Ends calls that are still under way when patience has ended.
+#[derive(Clone)]
+pub(crate) struct CutOff {
+    stopping: CancellationToken,
+    now: CancellationToken,
+}
+
+impl Calls {
+    pub(crate) fn new(
+        broker: Arc<Broker>,
+        authenticator: Arc<dyn Authenticate>,
+        options: GatewayOptions,
+    ) -> Arc<Self> {
+        let cut_off = CutOff { stopping: broker.shutdown_token(), now: CancellationToken::new() };
+        Arc::new(Self { broker, options, cut_off, tasks: TaskTracker::new(), authenticator })
+    }
+
+    /// Who calls, and the span of the call.
+    pub(crate) fn begin<R>(
+        &self,
+        method: &'static str,
+        request: &Request<R>,
+    ) -> Result<(Caller, Span), Status> {
+        let span = tracing::info_span!("call", method, party = tracing::field::Empty);
+        match self.authenticator.authenticate(request.metadata()) {
+            Ok(caller) => {
+                match caller {
+                    Caller::Party(party) => span.record("party", tracing::field::display(party)),
+                    Caller::Operator => span.record("party", "operator"),
+                };
+                Ok((caller, span))
+            }
+            Err(refusal) => Err(span.in_scope(|| to_status(&refusal))),
+        }
+    }
+
+    /// Answers a call of one request and one answer.
+    pub(crate) async fn answer<R, A, W>(
+        &self,
+        method: &'static str,
+        request: Request<R>,
+        work: impl FnOnce(Caller, R) -> W,
+    ) -> Result<Response<A>, Status>
+    where
+        W: Future<Output = Result<A, Refusal>>,
+    {
+        let (caller, span) = self.begin(method, &request)?;
+        let answering = async {
+            let answer = self.cut_off.unless_cut_off(work(caller, request.into_inner())).await;
+            answer.map(Response::new).map_err(|refusal| to_status(&refusal))
+        };
+        answering.instrument(span).await
+    }
+
+    /// Runs the work of a stream as a task of its own. However the work ends, its
+    /// caller hears how.
+    pub(crate) fn stream<A, W>(
+        &self,
+        span: Span,
+        work: impl FnOnce(Answers<A>) -> W,
+    ) -> Response<AnswerStream<A>>
+    where
+        A: Send + 'static,
+        W: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        let (answers, ending, stream) = answers::channel(self.cut_off.clone());
+        let work = work(answers);
+        let cut_off = self.cut_off.clone();
+        let running = async move {
+            let ended = tokio::select! {
+                biased;
+                ended = work => ended,
+                () = cut_off.now.cancelled() => Err(cut_off.status()),
+            };
+            // A caller that went away does not care how it ended.
+            let _ = ending.send(ended);
+        };
+        self.tasks.spawn(running.instrument(span));
+        Response::new(stream)
+    }
+}
+
+impl CutOff {
+    /// Cuts off every call that is under way, and those to come.
+    pub(crate) fn now(&self) {
+        self.now.cancel();
+    }
+
+    /// The work, unless it is cut off.
+    pub(crate) async fn unless_cut_off<A>(
+        &self,
+        work: impl Future<Output = Result<A, Refusal>>,
+    ) -> Result<A, Refusal> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.now.cancelled() => Err(self.refusal()),
+        }
+    }
+
+    /// What a call gets that was cut off: by the shutdown or, when there is none, by
+    /// a fault of ours.
+    pub(crate) fn refusal(&self) -> Refusal {
+        if self.stopping.is_cancelled() || self.now.is_cancelled() {
+            let message = "the shutdown of this gateway cut the call off; what was asked may still \
+                           happen: try again elsewhere";
+            let retry_after = Some(Duration::from_secs(1));
+            return Refusal { retry_after, ..Refusal::new(Reason::ShuttingDown, message) };
+        }
+        tracing::error!("a call was cut off by a fault");
+        Refusal::new(Reason::Internal, "Wissel itself failed; its log says more")
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        to_status(&self.refusal())
+    }
+}
