@@ -42,9 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn carry_events_as_bytes(files: &mut FileDescriptorSet) {
     for file in &mut files.file {
         if file.package() == "wissel.v1" {
-            file.message_type
-                .iter_mut()
-                .for_each(carry_events_of_message_as_bytes);
+            file.message_type.iter_mut().for_each(carry_events_of_message_as_bytes);
         }
     }
 }
@@ -56,8 +54,5 @@ fn carry_events_of_message_as_bytes(message: &mut DescriptorProto) {
             field.type_name = None;
         }
     }
-    message
-        .nested_type
-        .iter_mut()
-        .for_each(carry_events_of_message_as_bytes);
+    message.nested_type.iter_mut().for_each(carry_events_of_message_as_bytes);
 }

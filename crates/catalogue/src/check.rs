@@ -33,27 +33,19 @@ pub(crate) fn check(sources: &[Source]) -> Result<Catalogue, CatalogueErrors> {
     // Everything that is referred to first, so that the order of files is free.
     for (source, file) in &mut files {
         let parties = std::mem::take(&mut file.party);
-        parties
-            .into_iter()
-            .for_each(|party| checker.party(source, party));
+        parties.into_iter().for_each(|party| checker.party(source, party));
     }
     for (source, file) in &mut files {
         let types = std::mem::take(&mut file.event_type);
-        types
-            .into_iter()
-            .for_each(|event_type| checker.event_type(source, event_type));
+        types.into_iter().for_each(|event_type| checker.event_type(source, event_type));
     }
     for (source, file) in &mut files {
         let grants = std::mem::take(&mut file.grant);
-        grants
-            .into_iter()
-            .for_each(|grant| checker.grant(source, &grant));
+        grants.into_iter().for_each(|grant| checker.grant(source, &grant));
     }
     for (source, file) in &mut files {
         let subscriptions = std::mem::take(&mut file.subscription);
-        subscriptions
-            .into_iter()
-            .for_each(|one| checker.subscription(source, one));
+        subscriptions.into_iter().for_each(|one| checker.subscription(source, one));
     }
     if checker.errors.is_empty() {
         Ok(checker.catalogue)
@@ -76,81 +68,36 @@ impl Checker {
         if name.trim().is_empty() {
             self.fault(source, Some(start), format!("party {oin} has no name"));
         }
-        if self
-            .catalogue
-            .parties
-            .insert(oin, Party { oin, name })
-            .is_some()
-        {
+        if self.catalogue.parties.insert(oin, Party { oin, name }).is_some() {
             self.fault(source, Some(start), format!("party {oin} is there twice"));
         }
     }
 
     fn event_type(&mut self, source: &Source, spanned: Spanned<file::EventType>) {
         let start = spanned.span().start;
-        let file::EventType {
-            name,
-            owner,
-            description,
-        } = spanned.into_inner();
+        let file::EventType { name, owner, description } = spanned.into_inner();
         if !is_reverse_dns(&name) {
             let expected = "expected reverse domain name notation such as nl.brp.geboorte";
-            self.fault(
-                source,
-                Some(start),
-                format!("event type {name:?}: {expected}"),
-            );
+            self.fault(source, Some(start), format!("event type {name:?}: {expected}"));
         }
         if description.trim().is_empty() {
-            self.fault(
-                source,
-                Some(start),
-                format!("event type {name} has no description"),
-            );
+            self.fault(source, Some(start), format!("event type {name} has no description"));
         }
-        self.known_party(
-            source,
-            start,
-            owner,
-            &format!("the owner of event type {name}"),
-        );
-        let event_type = EventType {
-            name: name.clone(),
-            owner,
-            description,
-        };
-        if self
-            .catalogue
-            .event_types
-            .insert(name.clone(), event_type)
-            .is_some()
-        {
-            self.fault(
-                source,
-                Some(start),
-                format!("event type {name} is there twice"),
-            );
+        self.known_party(source, start, owner, &format!("the owner of event type {name}"));
+        let event_type = EventType { name: name.clone(), owner, description };
+        if self.catalogue.event_types.insert(name.clone(), event_type).is_some() {
+            self.fault(source, Some(start), format!("event type {name} is there twice"));
         }
     }
 
     fn grant(&mut self, source: &Source, spanned: &Spanned<file::Grant>) {
         let start = spanned.span().start;
         let grant = spanned.get_ref();
-        let file::Grant {
-            party,
-            action,
-            purpose,
-            legal_basis,
-            ..
-        } = grant;
+        let file::Grant { party, action, purpose, legal_basis, .. } = grant;
         self.known_party(source, start, *party, "the party of a grant");
         for (what, text) in [("purpose", purpose), ("legal basis", legal_basis)] {
             if text.trim().is_empty() {
-                self.fault(
-                    source,
-                    Some(start),
-                    format!("a grant of party {party} has no {what}"),
-                );
+                self.fault(source, Some(start), format!("a grant of party {party} has no {what}"));
             }
         }
         for event_type in grant.event_type.as_slice() {
@@ -179,19 +126,9 @@ impl Checker {
 
     fn subscription(&mut self, source: &Source, spanned: Spanned<file::Subscription>) {
         let start = spanned.span().start;
-        let file::Subscription {
-            name,
-            inbox,
-            types,
-            filters,
-        } = spanned.into_inner();
+        let file::Subscription { name, inbox, types, filters } = spanned.into_inner();
         let owner = name.owner();
-        self.known_party(
-            source,
-            start,
-            owner,
-            &format!("the owner of subscription {name}"),
-        );
+        self.known_party(source, start, owner, &format!("the owner of subscription {name}"));
         let own_name = || name.as_str().parse().expect("both names are made alike");
         let inbox = inbox.unwrap_or_else(own_name);
         if inbox.owner() != owner {
@@ -212,18 +149,9 @@ impl Checker {
             }
         }
         if !self.subscription_names.insert(name.clone()) {
-            self.fault(
-                source,
-                Some(start),
-                format!("subscription {name} is there twice"),
-            );
+            self.fault(source, Some(start), format!("subscription {name} is there twice"));
         }
-        let declared = DeclaredSubscription {
-            name,
-            inbox,
-            types,
-            filters,
-        };
+        let declared = DeclaredSubscription { name, inbox, types, filters };
         self.catalogue.subscriptions.push(declared);
     }
 
@@ -238,11 +166,7 @@ impl Checker {
             let before = source.text.get(..start).unwrap_or(&source.text);
             before.bytes().filter(|byte| *byte == b'\n').count() + 1
         });
-        self.errors.push(CatalogueError {
-            file: source.file.clone(),
-            line,
-            message,
-        });
+        self.errors.push(CatalogueError { file: source.file.clone(), line, message });
     }
 }
 

@@ -59,10 +59,7 @@ pub(crate) struct Subscription {
 
 /// One event type, or several with the same purpose and legal basis.
 #[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected an event type, or a list of event types"
-)]
+#[serde(untagged, expecting = "expected an event type, or a list of event types")]
 pub(crate) enum OneOrMore {
     One(String),
     More(Vec<String>),

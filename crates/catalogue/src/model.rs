@@ -99,17 +99,9 @@ impl Catalogue {
         }
         if errors.is_empty() && sources.is_empty() {
             let message = "holds no *.toml file; expected at least one".to_owned();
-            errors.push(CatalogueError {
-                file: path.to_owned(),
-                line: None,
-                message,
-            });
+            errors.push(CatalogueError { file: path.to_owned(), line: None, message });
         }
-        if errors.is_empty() {
-            check(&sources)
-        } else {
-            Err(CatalogueErrors(errors))
-        }
+        if errors.is_empty() { check(&sources) } else { Err(CatalogueErrors(errors)) }
     }
 
     /// Reads one text; `name` stands for the file in errors.
@@ -117,10 +109,7 @@ impl Catalogue {
     /// # Errors
     /// Every fault in the text.
     pub fn from_toml(name: &str, text: &str) -> Result<Self, CatalogueErrors> {
-        check(&[Source {
-            file: name.into(),
-            text: text.to_owned(),
-        }])
+        check(&[Source { file: name.into(), text: text.to_owned() }])
     }
 
     /// A party.
@@ -160,17 +149,13 @@ impl Catalogue {
     /// Whether a party may publish an event type. Two look-ups, no allocation.
     #[must_use]
     pub fn may_publish(&self, party: &Oin, event_type: &str) -> bool {
-        self.publishable
-            .get(party)
-            .is_some_and(|types| types.contains(event_type))
+        self.publishable.get(party).is_some_and(|types| types.contains(event_type))
     }
 
     /// Whether a party may receive an event type. Two look-ups, no allocation.
     #[must_use]
     pub fn may_receive(&self, party: &Oin, event_type: &str) -> bool {
-        self.receivable
-            .get(party)
-            .is_some_and(|types| types.contains(event_type))
+        self.receivable.get(party).is_some_and(|types| types.contains(event_type))
     }
 }
 
@@ -181,10 +166,7 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path)? {
         let file = entry?.path();
-        if file
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
+        if file.extension().is_some_and(|extension| extension == "toml") {
             files.push(file);
         }
     }
@@ -193,9 +175,5 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 fn unreadable(file: PathBuf, error: &std::io::Error) -> CatalogueError {
-    CatalogueError {
-        file,
-        line: None,
-        message: format!("cannot be read: {error}"),
-    }
+    CatalogueError { file, line: None, message: format!("cannot be read: {error}") }
 }

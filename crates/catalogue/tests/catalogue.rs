@@ -43,27 +43,15 @@ fn rights_and_subscriptions_are_found() {
     assert!(catalogue.may_receive(&zwolle, "nl.brp.geboorte"));
     assert!(!catalogue.may_publish(&zwolle, "nl.brp.geboorte"));
     assert!(!catalogue.may_receive(&zwolle, "nl.brp.overlijden"));
-    assert_eq!(
-        catalogue.subscriptions()[0].inbox.as_str(),
-        "00000099000000002000.geboorten"
-    );
+    assert_eq!(catalogue.subscriptions()[0].inbox.as_str(), "00000099000000002000.geboorten");
 }
 
 #[test]
 fn each_fault_has_its_file_and_line() {
     for (more, expected) in [
-        (
-            "[[party]]\noin = \"00000099000000002000\"\nname = \"x\"",
-            "is there twice",
-        ),
-        (
-            "[[party]]\noin = \"123\"\nname = \"x\"",
-            "an OIN has 20 positions",
-        ),
-        (
-            "[[party]]\noin = \"00000099000000003000\"\nname = \"x\"\ncolour = 1",
-            "unknown field",
-        ),
+        ("[[party]]\noin = \"00000099000000002000\"\nname = \"x\"", "is there twice"),
+        ("[[party]]\noin = \"123\"\nname = \"x\"", "an OIN has 20 positions"),
+        ("[[party]]\noin = \"00000099000000003000\"\nname = \"x\"\ncolour = 1", "unknown field"),
         (
             "[[event_type]]\nname = \"geboorte\"\nowner = \"00000099000000001000\"\ndescription = \"x\"",
             "reverse domain name",
@@ -100,14 +88,8 @@ fn each_fault_has_its_file_and_line() {
         let all = faults(more);
         assert_eq!(all.len(), 1, "{all:#?}");
         assert!(all[0].contains(expected), "{all:#?}");
-        let line: usize = all[0]
-            .strip_prefix("a.toml:")
-            .unwrap()
-            .split(':')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let line: usize =
+            all[0].strip_prefix("a.toml:").unwrap().split(':').next().unwrap().parse().unwrap();
         assert!(line > GOOD.lines().count(), "{all:#?}");
     }
 }
@@ -122,20 +104,10 @@ fn all_faults_are_told_at_once() {
 
 #[test]
 fn what_is_not_there_is_said() {
-    let errors = Catalogue::load(Path::new("/nonexistent"))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        errors.starts_with("/nonexistent: cannot be read"),
-        "{errors}"
-    );
+    let errors = Catalogue::load(Path::new("/nonexistent")).unwrap_err().to_string();
+    assert!(errors.starts_with("/nonexistent: cannot be read"), "{errors}");
     let empty = tempfile::tempdir().unwrap();
-    assert!(
-        Catalogue::load(empty.path())
-            .unwrap_err()
-            .to_string()
-            .contains("no *.toml")
-    );
+    assert!(Catalogue::load(empty.path()).unwrap_err().to_string().contains("no *.toml"));
 }
 
 #[test]
@@ -145,14 +117,9 @@ fn the_catalogue_that_is_shipped_has_no_fault() {
     assert!(catalogue.parties().count() >= 14);
     assert!(catalogue.event_types().count() >= 16);
     for event_type in catalogue.event_types() {
-        let takers = catalogue
-            .parties()
-            .filter(|party| catalogue.may_receive(&party.oin, &event_type.name));
+        let takers =
+            catalogue.parties().filter(|party| catalogue.may_receive(&party.oin, &event_type.name));
         assert!(takers.count() > 0, "nobody may receive {}", event_type.name);
-        assert!(
-            catalogue.may_publish(&event_type.owner, &event_type.name),
-            "{}",
-            event_type.name
-        );
+        assert!(catalogue.may_publish(&event_type.owner, &event_type.name), "{}", event_type.name);
     }
 }

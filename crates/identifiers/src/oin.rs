@@ -50,10 +50,10 @@ impl FromStr for Oin {
     type Err = OinError;
 
     fn from_str(text: &str) -> Result<Self, OinError> {
-        let positions: [u8; Self::LENGTH] =
-            text.as_bytes().try_into().map_err(|_| OinError::Length {
-                found: text.chars().count(),
-            })?;
+        let positions: [u8; Self::LENGTH] = text
+            .as_bytes()
+            .try_into()
+            .map_err(|_| OinError::Length { found: text.chars().count() })?;
         let (prefix, rest) = positions.split_at(8);
         let (main_number, suffix) = rest.split_at(9);
 
@@ -64,9 +64,7 @@ impl FromStr for Oin {
         }
         for (index, position) in main_number.iter().enumerate() {
             if !(position.is_ascii_digit() || position.is_ascii_uppercase()) {
-                return Err(OinError::MainNumber {
-                    position: index + 9,
-                });
+                return Err(OinError::MainNumber { position: index + 9 });
             }
         }
         if suffix != b"000" {
@@ -107,11 +105,7 @@ mod tests {
 
     #[test]
     fn real_ones_are_accepted() {
-        for text in [
-            "00000001002220647000",
-            "00000004194049711000",
-            "00000099000000001000",
-        ] {
+        for text in ["00000001002220647000", "00000004194049711000", "00000099000000001000"] {
             assert_eq!(text.parse::<Oin>().unwrap().to_string(), text);
         }
     }
@@ -120,16 +114,10 @@ mod tests {
     fn each_fault_has_its_own_error() {
         let parse = |text: &str| text.parse::<Oin>().unwrap_err();
         assert_eq!(parse("123"), OinError::Length { found: 3 });
-        assert_eq!(
-            parse("0000000100222064700é"),
-            OinError::Length { found: 20 }
-        );
+        assert_eq!(parse("0000000100222064700é"), OinError::Length { found: 20 });
         assert_eq!(parse("00000000002220647000"), OinError::Prefix);
         assert_eq!(parse("00000010002220647000"), OinError::Prefix);
-        assert_eq!(
-            parse("00000001a02220647000"),
-            OinError::MainNumber { position: 9 }
-        );
+        assert_eq!(parse("00000001a02220647000"), OinError::MainNumber { position: 9 });
         assert_eq!(parse("00000001002220647001"), OinError::Suffix);
     }
 }

@@ -49,11 +49,7 @@ fn check(text: &str) -> Result<(), ScopedNameError> {
     let well_formed = (1..=LOCAL_MAX).contains(&local.len())
         && local.bytes().all(allowed)
         && !local.starts_with('-');
-    if well_formed {
-        Ok(())
-    } else {
-        Err(ScopedNameError::Local)
-    }
+    if well_formed { Ok(()) } else { Err(ScopedNameError::Local) }
 }
 
 macro_rules! scoped_name {
@@ -70,9 +66,7 @@ macro_rules! scoped_name {
             /// The party that owns it.
             #[must_use]
             pub fn owner(&self) -> Oin {
-                self.0[..Oin::LENGTH]
-                    .parse()
-                    .expect("the name was checked when it was made")
+                self.0[..Oin::LENGTH].parse().expect("the name was checked when it was made")
             }
 
             /// What stands after the dot.
@@ -142,15 +136,9 @@ mod tests {
     fn each_fault_has_its_own_error() {
         let parse = |text: &str| text.parse::<SubscriptionName>().unwrap_err();
         assert_eq!(parse("verhuizingen"), ScopedNameError::NoOwner);
-        assert!(matches!(
-            parse("0000.verhuizingen"),
-            ScopedNameError::Owner(_)
-        ));
+        assert!(matches!(parse("0000.verhuizingen"), ScopedNameError::Owner(_)));
         for local in ["", "-a", "A", "a.b", "a_b", &"a".repeat(65)] {
-            assert_eq!(
-                parse(&format!("00000001002220647000.{local}")),
-                ScopedNameError::Local
-            );
+            assert_eq!(parse(&format!("00000001002220647000.{local}")), ScopedNameError::Local);
         }
     }
 }

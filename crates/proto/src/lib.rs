@@ -5,13 +5,7 @@
 //! encoded event, as it came or as it is to go. The `message` crate reads and
 //! writes those bytes. On the wire nothing differs from the `.proto` files,
 //! which clients in other languages use as they are.
-#![allow(
-    missing_docs,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::all,
-    rustdoc::all
-)]
+#![allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, rustdoc::all)]
 
 /// The protobuf packages under `io`.
 pub mod io {

@@ -94,17 +94,9 @@ impl RabbitMq {
         if !Path::new(SCRIPTS).join("rabbitmq-server").exists() {
             return Err(TestkitError::NotInstalled);
         }
-        let directory = tempfile::Builder::new()
-            .prefix("wissel-rabbitmq-")
-            .tempdir()?;
+        let directory = tempfile::Builder::new().prefix("wissel-rabbitmq-").tempdir()?;
         let (amqp_port, dist_port, epmd_port) = (free_port()?, free_port()?, free_port()?);
-        let mut node = Self {
-            directory,
-            amqp_port,
-            dist_port,
-            epmd_port,
-            run: None,
-        };
+        let mut node = Self { directory, amqp_port, dist_port, epmd_port, run: None };
         node.write_configuration()?;
         node.start_again().await?;
         Ok(node)
@@ -116,10 +108,7 @@ impl RabbitMq {
     /// When it does not answer in time.
     pub async fn start_again(&mut self) -> Result<(), TestkitError> {
         let mut command = Command::new("bash");
-        command
-            .args(["-c", WATCHDOG])
-            .stdin(Stdio::piped())
-            .process_group(0);
+        command.args(["-c", WATCHDOG]).stdin(Stdio::piped()).process_group(0);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         self.set_environment(&mut command);
         self.run = Some(command.spawn()?);
@@ -143,9 +132,7 @@ impl RabbitMq {
         if let Some(mut stdin) = run.stdin.take() {
             stdin.write_all(b"keep\n")?;
         }
-        tokio::task::spawn_blocking(move || run.wait())
-            .await
-            .map_err(std::io::Error::other)??;
+        tokio::task::spawn_blocking(move || run.wait()).await.map_err(std::io::Error::other)??;
         Ok(())
     }
 
@@ -165,10 +152,7 @@ impl RabbitMq {
     pub async fn control(&self, arguments: &[&str]) -> Result<String, TestkitError> {
         let mut command = Command::new(Path::new(SCRIPTS).join("rabbitmqctl"));
         self.set_environment(&mut command);
-        command
-            .args(["--node", &self.node_name()])
-            .args(arguments)
-            .stdin(Stdio::null());
+        command.args(["--node", &self.node_name()]).args(arguments).stdin(Stdio::null());
         let run = tokio::task::spawn_blocking(move || command.output());
         let output = run.await.map_err(std::io::Error::other)??;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -176,10 +160,7 @@ impl RabbitMq {
             return Ok(text(&output.stdout));
         }
         let printed = text(&output.stdout) + &text(&output.stderr);
-        Err(TestkitError::Control {
-            command: arguments.join(" "),
-            output: printed,
-        })
+        Err(TestkitError::Control { command: arguments.join(" "), output: printed })
     }
 
     fn write_configuration(&self) -> std::io::Result<()> {
@@ -203,17 +184,11 @@ impl RabbitMq {
             .env("RABBITMQ_NODENAME", self.node_name())
             .env("RABBITMQ_DIST_PORT", self.dist_port.to_string())
             .env("RABBITMQ_CONFIG_FILE", self.path("rabbitmq.conf"))
-            .env(
-                "RABBITMQ_ENABLED_PLUGINS_FILE",
-                self.path("enabled_plugins"),
-            )
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.path("enabled_plugins"))
             .env("RABBITMQ_MNESIA_BASE", self.path("data"))
             .env("RABBITMQ_LOG_BASE", self.path("log"))
             .env("RABBITMQ_PID_FILE", self.path("pid"))
-            .env(
-                "RABBITMQ_SERVER_START_ARGS",
-                "-kernel inet_dist_use_interface {127,0,0,1}",
-            )
+            .env("RABBITMQ_SERVER_START_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}")
             .env("RABBITMQ_CONF_ENV_FILE", self.path("none"));
     }
 

@@ -12,10 +12,7 @@ async fn a_node_can_be_killed_and_started_again() {
     rabbitmq.stop().await.unwrap();
     rabbitmq.start_again().await.unwrap();
     let url = rabbitmq.url();
-    let port: u16 = url
-        .split([':', '/'])
-        .find_map(|part| part.parse().ok())
-        .unwrap();
+    let port: u16 = url.split([':', '/']).find_map(|part| part.parse().ok()).unwrap();
     drop(rabbitmq);
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
 }
