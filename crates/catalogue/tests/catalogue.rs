@@ -1,4 +1,5 @@
 //! Good and bad catalogues.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 
