@@ -44,7 +44,7 @@ pub struct UnderWay {
 }
 
 /// The right to publish one (source, id). Dropped without
-/// [`Claim::complete`], the next one to come may have it.
+/// being completed, the next one to come may have it.
 #[derive(Debug)]
 pub struct Claim {
     key: Key,
