@@ -132,7 +132,13 @@ impl RabbitMq {
         if let Some(mut stdin) = run.stdin.take() {
             stdin.write_all(b"keep\n")?;
         }
-        tokio::task::spawn_blocking(move || run.wait()).await.map_err(std::io::Error::other)??;
+        let port = self.amqp_port;
+        let ending = tokio::task::spawn_blocking(move || {
+            let ended = run.wait();
+            wait_until_gone(port);
+            ended
+        });
+        ending.await.map_err(std::io::Error::other)??;
         Ok(())
     }
 
@@ -231,6 +237,17 @@ impl Drop for RabbitMq {
             // Its end is the watchdog's sign.
             drop(run.stdin.take());
             let _ = run.wait();
+            wait_until_gone(self.amqp_port);
         }
+    }
+}
+
+/// A killed process gives back its port a moment after it was killed.
+fn wait_until_gone(port: u16) {
+    for _ in 0..500 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
