@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use toml::Spanned;
 use wissel_filter::Filter;
-use wissel_identifiers::{InboxName, Oin, SubscriptionName};
+use wissel_identifiers::{InboxName, KvkNumber, Oin, SubscriptionName};
 
-use crate::Action;
+use crate::{Action, Audience, Sensitivity};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +17,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) grant: Vec<Spanned<Grant>>,
     #[serde(default)]
+    pub(crate) mandate: Vec<Spanned<Mandate>>,
+    #[serde(default)]
     pub(crate) subscription: Vec<Spanned<Subscription>>,
 }
 
@@ -25,6 +27,9 @@ pub(crate) struct File {
 pub(crate) struct Party {
     pub(crate) oin: Oin,
     pub(crate) name: String,
+    pub(crate) kvk_number: Option<KvkNumber>,
+    #[serde(default)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,17 +38,51 @@ pub(crate) struct EventType {
     pub(crate) name: String,
     pub(crate) owner: Oin,
     pub(crate) description: String,
+    pub(crate) subject: Option<Spanned<String>>,
+    pub(crate) schema: Option<Spanned<Schema>>,
+    pub(crate) example: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) sensitivity: Sensitivity,
+    pub(crate) retention: Option<Spanned<String>>,
+    pub(crate) deadline: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) audience: Audience,
+}
+
+/// The name of a file, or the schema itself.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected the name of a file, or a JSON Schema as a table")]
+pub(crate) enum Schema {
+    File(String),
+    Inline(toml::Table),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Grant {
-    pub(crate) party: Oin,
+    pub(crate) party: OneOrMore<Oin>,
     #[serde(rename = "type")]
-    pub(crate) event_type: OneOrMore,
+    pub(crate) event_type: OneOrMore<String>,
     pub(crate) action: Action,
     pub(crate) purpose: String,
     pub(crate) legal_basis: String,
+    #[serde(default)]
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) fields: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mandate {
+    pub(crate) party: Oin,
+    #[serde(rename = "for")]
+    pub(crate) principal: Oin,
+    #[serde(rename = "type")]
+    pub(crate) event_type: Option<OneOrMore<String>>,
+    pub(crate) action: OneOrMore<Action>,
+    pub(crate) basis: String,
+    pub(crate) from: Option<Spanned<String>>,
+    pub(crate) until: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,16 +96,16 @@ pub(crate) struct Subscription {
     pub(crate) filters: Vec<Filter>,
 }
 
-/// One event type, or several with the same purpose and legal basis.
+/// One, or several for which the same holds.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expected an event type, or a list of event types")]
-pub(crate) enum OneOrMore {
-    One(String),
-    More(Vec<String>),
+#[serde(untagged, expecting = "expected one, or a list of them, each spelled as documented")]
+pub(crate) enum OneOrMore<T> {
+    One(T),
+    More(Vec<T>),
 }
 
-impl OneOrMore {
-    pub(crate) fn as_slice(&self) -> &[String] {
+impl<T> OneOrMore<T> {
+    pub(crate) fn as_slice(&self) -> &[T] {
         match self {
             Self::One(one) => std::slice::from_ref(one),
             Self::More(more) => more,

@@ -1,10 +1,10 @@
-//! Parties, event types and grants: files in, a checked model out.
+//! Parties, event types, grants and mandates: files in, a checked model out.
 //!
 //! The catalogue is a directory of TOML files that their owners keep under version
 //! control. All files are read as one:
 //!
 //! ```
-//! use wissel_catalogue::Catalogue;
+//! use wissel_catalogue::{Action, Catalogue};
 //!
 //! let catalogue = Catalogue::from_toml("example.toml", r#"
 //!     [[party]]
@@ -25,15 +25,21 @@
 //! "#)?;
 //!
 //! let rvig = "00000099000000001000".parse()?;
-//! assert!(catalogue.may_publish(&rvig, "nl.brp.geboorte"));
-//! assert!(!catalogue.may_receive(&rvig, "nl.brp.geboorte"));
+//! assert!(catalogue.grant(&rvig, Action::Publish, "nl.brp.geboorte").is_some());
+//! assert!(catalogue.grant(&rvig, Action::Receive, "nl.brp.geboorte").is_none());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod catalogue;
 mod check;
+mod conformance;
 mod error;
 mod file;
 mod model;
 
+pub use catalogue::{Catalogue, TypeRights};
 pub use error::{CatalogueError, CatalogueErrors};
-pub use model::{Action, Catalogue, DeclaredSubscription, EventType, Grant, Party};
+pub use model::{
+    Action, Audience, DeclaredSubscription, EventType, Fields, Grant, Mandate, Party, Sensitivity,
+    SubjectKind,
+};

@@ -1,24 +1,15 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+//! The parts of a catalogue.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use jiff::Span;
 use serde::Deserialize;
 use wissel_filter::Filter;
-use wissel_identifiers::{InboxName, Oin, SubscriptionName};
-
-use crate::check::{Source, check};
-use crate::{CatalogueError, CatalogueErrors};
-
-/// Parties, event types, grants and declared subscriptions, checked: whatever one
-/// refers to is there, and nothing is there twice.
-#[derive(Debug, Default)]
-pub struct Catalogue {
-    pub(crate) parties: BTreeMap<Oin, Party>,
-    pub(crate) event_types: BTreeMap<String, EventType>,
-    pub(crate) grants: Vec<Grant>,
-    pub(crate) subscriptions: Vec<DeclaredSubscription>,
-    pub(crate) publishable: HashMap<Oin, HashSet<String>>,
-    pub(crate) receivable: HashMap<Oin, HashSet<String>>,
-}
+use wissel_identifiers::{IdentifierKind, InboxName, KvkNumber, Oin, SubscriptionName};
+use wissel_message::EventView;
+use wissel_schema::{DataSchema, FieldSet, Projection};
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,32 +18,111 @@ pub struct Party {
     pub oin: Oin,
     /// What people call it.
     pub name: String,
+    /// Its number in the trade register, by which the `source` of its messages may name
+    /// it.
+    pub kvk_number: Option<KvkNumber>,
+    /// Whether its messages are refused for what the NL GOV profile says they SHOULD
+    /// be, and not only for what they MUST.
+    pub strict: bool,
 }
 
 /// What can happen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct EventType {
     /// In reverse domain name notation.
-    pub name: String,
+    pub name: Arc<str>,
     /// The party that answers for it.
     pub owner: Oin,
     /// One sentence.
     pub description: String,
+    /// What the `subject` of its messages is.
+    pub subject: SubjectKind,
+    /// What `data` is; none: anything.
+    pub schema: Option<DataSchema>,
+    /// A message of this type, in the CloudEvents JSON format.
+    pub example: Option<String>,
+    /// How sensitive its messages are.
+    pub sensitivity: Sensitivity,
+    /// How long a receiver may keep them.
+    pub retention: Option<Span>,
+    /// How soon a receiver is to have them.
+    pub deadline: Option<Span>,
+    /// How many recipients a message must find.
+    pub audience: Audience,
+}
+
+/// What the `subject` of a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SubjectKind {
+    /// It is not said.
+    #[default]
+    Unsaid,
+    /// There is none.
+    None,
+    /// There is one, of no kind that is known here.
+    Other,
+    /// An identifier.
+    Identifier(IdentifierKind),
+}
+
+/// How sensitive messages are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sensitivity {
+    /// Anybody may know.
+    Public,
+    /// For public bodies.
+    Internal,
+    /// Personal data (AVG, article 4). What is not said to be less is this.
+    #[default]
+    Personal,
+    /// Special categories of personal data (AVG, articles 9 and 10).
+    Special,
+}
+
+/// How many recipients (parties) a message must find. One that finds another number is
+/// refused to its publisher, never dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Audience {
+    /// Any number, none too.
+    #[default]
+    Any,
+    /// At least one.
+    AtLeastOne,
+    /// Exactly one.
+    ExactlyOne,
 }
 
 /// The right of a party to publish, or to receive, an event type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Grant {
     /// Who.
     pub party: Oin,
     /// What.
-    pub event_type: String,
+    pub event_type: Arc<str>,
     /// Publish or receive.
     pub action: Action,
     /// What for (*doelbinding*).
-    pub purpose: String,
+    pub purpose: Arc<str>,
     /// By which law.
-    pub legal_basis: String,
+    pub legal_basis: Arc<str>,
+    /// Row limits: of the messages of this type only those that match all of these.
+    pub filters: Vec<Filter>,
+    /// The fields of `data` that a receiver gets; none: `data` as it came.
+    pub fields: Option<Arc<Fields>>,
+    /// Since when it is in force with this content, as far as this process knows.
+    pub in_force_since: SystemTime,
+}
+
+/// The fields that a receiver gets of one event type. Grants that allow the same share
+/// one.
+#[derive(Debug)]
+pub struct Fields {
+    /// Which.
+    pub set: FieldSet,
+    /// What minimised data fits.
+    pub projection: Projection,
 }
 
 /// What a grant allows.
@@ -63,6 +133,25 @@ pub enum Action {
     Publish,
     /// To receive them.
     Receive,
+}
+
+/// The right of a party to act for another (*machtiging*).
+#[derive(Debug)]
+pub struct Mandate {
+    /// Who acts.
+    pub party: Oin,
+    /// For whom.
+    pub principal: Oin,
+    /// To do what; at least one.
+    pub actions: Vec<Action>,
+    /// With which event types; none: all that the principal may.
+    pub types: Option<Vec<String>>,
+    /// The decision that it rests on.
+    pub basis: Arc<str>,
+    /// From when on.
+    pub from: Option<SystemTime>,
+    /// Until when, this moment not included.
+    pub until: SystemTime,
 }
 
 /// A subscription that stands in a file.
@@ -78,102 +167,69 @@ pub struct DeclaredSubscription {
     pub filters: Vec<Filter>,
 }
 
-impl Catalogue {
-    /// Reads a file, or every `*.toml` of a directory in the order of their names.
-    ///
-    /// # Errors
-    /// Every fault in every file.
-    pub fn load(path: &Path) -> Result<Self, CatalogueErrors> {
-        let mut errors = Vec::new();
-        let mut sources = Vec::new();
-        match files(path) {
-            Ok(files) => {
-                for file in files {
-                    match std::fs::read_to_string(&file) {
-                        Ok(text) => sources.push(Source { file, text }),
-                        Err(error) => errors.push(unreadable(file, &error)),
-                    }
-                }
-            }
-            Err(error) => errors.push(unreadable(path.to_owned(), &error)),
-        }
-        if errors.is_empty() && sources.is_empty() {
-            let message = "holds no *.toml file; expected at least one".to_owned();
-            errors.push(CatalogueError { file: path.to_owned(), line: None, message });
-        }
-        if errors.is_empty() { check(&sources) } else { Err(CatalogueErrors(errors)) }
-    }
-
-    /// Reads one text; `name` stands for the file in errors.
-    ///
-    /// # Errors
-    /// Every fault in the text.
-    pub fn from_toml(name: &str, text: &str) -> Result<Self, CatalogueErrors> {
-        check(&[Source { file: name.into(), text: text.to_owned() }])
-    }
-
-    /// A party.
+impl Grant {
+    /// Whether a message of the type is within the row limits.
     #[must_use]
-    pub fn party(&self, oin: &Oin) -> Option<&Party> {
-        self.parties.get(oin)
+    pub fn covers(&self, event: &EventView) -> bool {
+        self.filters.iter().all(|filter| filter.matches(event))
     }
 
-    /// Every party, by OIN.
-    pub fn parties(&self) -> impl Iterator<Item = &Party> {
-        self.parties.values()
-    }
-
-    /// An event type.
+    /// Whether another grant allows exactly the same, on the same grounds.
     #[must_use]
-    pub fn event_type(&self, name: &str) -> Option<&EventType> {
-        self.event_types.get(name)
-    }
-
-    /// Every event type, by name.
-    pub fn event_types(&self) -> impl Iterator<Item = &EventType> {
-        self.event_types.values()
-    }
-
-    /// Every grant, in the order of the files.
-    #[must_use]
-    pub fn grants(&self) -> &[Grant] {
-        &self.grants
-    }
-
-    /// Every declared subscription, in the order of the files.
-    #[must_use]
-    pub fn subscriptions(&self) -> &[DeclaredSubscription] {
-        &self.subscriptions
-    }
-
-    /// Whether a party may publish an event type. Two look-ups, no allocation.
-    #[must_use]
-    pub fn may_publish(&self, party: &Oin, event_type: &str) -> bool {
-        self.publishable.get(party).is_some_and(|types| types.contains(event_type))
-    }
-
-    /// Whether a party may receive an event type. Two look-ups, no allocation.
-    #[must_use]
-    pub fn may_receive(&self, party: &Oin, event_type: &str) -> bool {
-        self.receivable.get(party).is_some_and(|types| types.contains(event_type))
+    pub fn has_content_of(&self, other: &Self) -> bool {
+        let content = |grant: &Self| {
+            (grant.party, Arc::clone(&grant.event_type), grant.action, Arc::clone(&grant.purpose))
+        };
+        let sets = |grant: &Self| grant.fields.as_ref().map(|fields| fields.set.clone());
+        content(self) == content(other)
+            && self.legal_basis == other.legal_basis
+            && self.filters == other.filters
+            && sets(self) == sets(other)
     }
 }
 
-fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
-    if !std::fs::metadata(path)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
+impl Mandate {
+    /// Whether it holds at this moment.
+    #[must_use]
+    pub fn holds_at(&self, moment: SystemTime) -> bool {
+        self.from.is_none_or(|from| from <= moment) && moment < self.until
     }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        let file = entry?.path();
-        if file.extension().is_some_and(|extension| extension == "toml") {
-            files.push(file);
-        }
+
+    /// Whether it is for doing this, with this event type.
+    #[must_use]
+    pub fn covers(&self, action: Action, event_type: &str) -> bool {
+        self.actions.contains(&action)
+            && self.types.as_ref().is_none_or(|types| types.iter().any(|one| one == event_type))
     }
-    files.sort();
-    Ok(files)
 }
 
-fn unreadable(file: PathBuf, error: &std::io::Error) -> CatalogueError {
-    CatalogueError { file, line: None, message: format!("cannot be read: {error}") }
+impl Audience {
+    /// Whether so many recipients are right.
+    #[must_use]
+    pub fn is_met_by(self, recipients: usize) -> bool {
+        match self {
+            Self::Any => true,
+            Self::AtLeastOne => recipients >= 1,
+            Self::ExactlyOne => recipients == 1,
+        }
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any number",
+            Self::AtLeastOne => "at least one",
+            Self::ExactlyOne => "exactly one",
+        })
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publish => "publish",
+            Self::Receive => "receive",
+        })
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use wissel_catalogue::Catalogue;
+use wissel_catalogue::{Action, Catalogue};
 
 const GOOD: &str = r#"
 [[party]]
@@ -41,9 +41,9 @@ fn faults(more: &str) -> Vec<String> {
 fn rights_and_subscriptions_are_found() {
     let catalogue = Catalogue::from_toml("a.toml", GOOD).unwrap();
     let zwolle = "00000099000000002000".parse().unwrap();
-    assert!(catalogue.may_receive(&zwolle, "nl.brp.geboorte"));
-    assert!(!catalogue.may_publish(&zwolle, "nl.brp.geboorte"));
-    assert!(!catalogue.may_receive(&zwolle, "nl.brp.overlijden"));
+    assert!(catalogue.grant(&zwolle, Action::Receive, "nl.brp.geboorte").is_some());
+    assert!(catalogue.grant(&zwolle, Action::Publish, "nl.brp.geboorte").is_none());
+    assert!(catalogue.grant(&zwolle, Action::Receive, "nl.brp.overlijden").is_none());
     assert_eq!(catalogue.subscriptions()[0].inbox.as_str(), "00000099000000002000.geboorten");
 }
 
@@ -115,12 +115,147 @@ fn what_is_not_there_is_said() {
 fn the_catalogue_that_is_shipped_has_no_fault() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/catalogue");
     let catalogue = Catalogue::load(&shipped).unwrap_or_else(|errors| panic!("{errors}"));
-    assert!(catalogue.parties().count() >= 14);
-    assert!(catalogue.event_types().count() >= 16);
-    for event_type in catalogue.event_types() {
-        let takers =
-            catalogue.parties().filter(|party| catalogue.may_receive(&party.oin, &event_type.name));
-        assert!(takers.count() > 0, "nobody may receive {}", event_type.name);
-        assert!(catalogue.may_publish(&event_type.owner, &event_type.name), "{}", event_type.name);
+    assert!(catalogue.parties().count() >= 25);
+    for registry in
+        ["brp", "rni", "hr", "bag", "brk", "brt", "bgt", "brv", "bri", "blau", "woz", "bro"]
+    {
+        let of_registry = format!("nl.{registry}.");
+        let types = catalogue.event_types().filter(|one| one.name.starts_with(&of_registry));
+        assert!(types.count() >= 3, "{registry}");
     }
+    for event_type in catalogue.event_types() {
+        let name = &event_type.name;
+        assert!(event_type.schema.is_some() && event_type.example.is_some(), "{name}");
+        assert!(event_type.retention.is_some(), "{name}");
+        assert!(catalogue.grant(&event_type.owner, Action::Publish, name).is_some(), "{name}");
+    }
+    assert_eq!(catalogue.warnings(), [], "{:#?}", catalogue.warnings());
+}
+
+/// A catalogue with a schema, on which the cases below build.
+const SCHEMA: &str = r#"
+[[event_type]]
+name = "nl.brp.overlijden"
+owner = "00000099000000001000"
+description = "A death was registered."
+subject = "bsn"
+sensitivity = "internal"
+schema = { type = "object", properties = { datum = { type = "string" }, plaats = { type = "string" } }, required = ["datum"] }
+audience = "at-least-one"
+
+[[grant]]
+party = "00000099000000001000"
+type = ["nl.brp.geboorte", "nl.brp.overlijden"]
+action = "publish"
+purpose = "To tell of changes"
+legal_basis = "Wet BRP, artikel 3.2"
+"#;
+
+const RECEIVE: &str = "[[grant]]\nparty = \"00000099000000002000\"\ntype = \"nl.brp.overlijden\"\naction = \"receive\"\npurpose = \"x\"\nlegal_basis = \"y\"\n";
+
+#[test]
+fn what_grants_limit_must_be_known_to_the_schema() {
+    let more = |grant: &str| faults(&format!("{SCHEMA}{grant}"));
+    for (grant, expected) in [
+        (format!("{RECEIVE}fields = [\"/datum\", \"/bsn\"]"), "/bsn: the schema does not know"),
+        (format!("{RECEIVE}fields = [\"datum\"]"), "not a JSON Pointer"),
+        (format!("{RECEIVE}filters = [{{ exact = {{}} }}]"), "names no attribute"),
+        (
+            RECEIVE.replace("overlijden", "geboorte").replace("2000", "1000") + "fields = [\"/x\"]",
+            "has no schema to know them",
+        ),
+        (format!("{RECEIVE}{RECEIVE}"), "twice"),
+        (
+            "[[event_type]]\nname = \"nl.x.y\"\ndescription = \"x\"\n".to_owned(),
+            "missing field `owner`",
+        ),
+        (
+            "[[event_type]]\nname = \"nl.x.y\"\nowner = \"00000099000000001000\"\ndescription = \"x\"\nsubject = \"burger\"".to_owned(),
+            "a kind of identifier such as bsn",
+        ),
+        (
+            "[[event_type]]\nname = \"nl.x.y\"\nowner = \"00000099000000001000\"\ndescription = \"x\"\nretention = \"long\"".to_owned(),
+            "expected a duration",
+        ),
+        (
+            "[[event_type]]\nname = \"nl.x.y\"\nowner = \"00000099000000001000\"\ndescription = \"x\"\nschema = { type = \"strng\" }".to_owned(),
+            "not a JSON Schema",
+        ),
+        (
+            "[[event_type]]\nname = \"nl.x.y\"\nowner = \"00000099000000001000\"\ndescription = \"x\"\nschema = \"../secret.json\"".to_owned(),
+            "expected a file beside or below this one",
+        ),
+        (
+            "[[mandate]]\nparty = \"00000099000000001000\"\nfor = \"00000099000000001000\"\naction = \"publish\"\nbasis = \"x\"\nuntil = \"2028-12-31\"".to_owned(),
+            "needs no mandate for itself",
+        ),
+        (
+            "[[mandate]]\nparty = \"00000099000000001000\"\nfor = \"00000099000000002000\"\naction = \"publish\"\nbasis = \"x\"\nuntil = \"31-12-2028\"".to_owned(),
+            "expected a date such as 2028-12-31",
+        ),
+    ] {
+        let all = more(&grant);
+        assert_eq!(all.len(), 1, "{expected}: {all:#?}");
+        assert!(all[0].contains(expected), "{all:#?}");
+        let line: usize =
+            all[0].strip_prefix("a.toml:").unwrap().split(':').next().unwrap().parse().unwrap();
+        assert!(line > GOOD.lines().count() + SCHEMA.lines().count(), "{all:#?}");
+    }
+}
+
+#[test]
+fn what_does_not_cohere_is_a_warning_with_its_line() {
+    let text = format!(
+        "{GOOD}{SCHEMA}
+[[mandate]]
+party = \"00000099000000001000\"
+for = \"00000099000000002000\"
+action = \"receive\"
+basis = \"x\"
+until = \"2020-01-01\"
+
+[[grant]]
+party = \"00000099000000001000\"
+type = \"nl.brp.geboorte\"
+action = \"receive\"
+purpose = \"x\"
+legal_basis = \"y\"
+filters = [{{ exact = {{ gemeente = \"0344\" }} }}]
+
+[[subscription]]
+name = \"00000099000000001000.buiten\"
+filters = [{{ exact = {{ gemeente = \"0193\" }} }}]
+"
+    );
+    let catalogue = Catalogue::from_toml("a.toml", &text).unwrap();
+    let warnings: Vec<String> = catalogue.warnings().iter().map(ToString::to_string).collect();
+    for expected in [
+        "nobody has a grant to receive event type nl.brp.overlijden",
+        "needs at least one recipient, and no subscription",
+        "has ended",
+        "its subject is a person",
+        "buiten lies outside the grants of its owner",
+    ] {
+        let found = warnings.iter().filter(|warning| warning.contains(expected)).count();
+        assert_eq!(found, 1, "{expected}: {warnings:#?}");
+    }
+}
+
+#[test]
+fn field_sets_are_shared_and_grants_keep_their_age() {
+    let text = format!("{GOOD}{SCHEMA}{RECEIVE}fields = [\"/datum\"]\n");
+    let first = Catalogue::from_toml("a.toml", &text).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    let mut second = Catalogue::from_toml("a.toml", &text).unwrap();
+    second.succeed(&first);
+    let zwolle = "00000099000000002000".parse().unwrap();
+    let grant = |catalogue: &Catalogue| {
+        let grant = catalogue.grant(&zwolle, Action::Receive, "nl.brp.overlijden").unwrap();
+        (grant.in_force_since, grant.fields.as_ref().map(|fields| fields.set.pointers()))
+    };
+    assert_eq!(grant(&first), grant(&second));
+    let mut wider =
+        Catalogue::from_toml("a.toml", &text.replace("\"/datum\"]", "\"/plaats\"]")).unwrap();
+    wider.succeed(&second);
+    assert!(grant(&wider).0 > grant(&second).0);
 }

@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::{KvkNumber, Rsin};
+
 /// The number that names an organisation in Dutch e-government: the
 /// *organisatie-identificatienummer* (Logius, OIN-Stelsel).
 ///
@@ -30,9 +32,35 @@ pub enum OinError {
         /// Counted from 1.
         position: usize,
     },
-    /// The last three positions are not zeros.
-    #[error("an OIN ends in 000")]
+    /// The last three positions are not zeros; behind a KvK number the last four.
+    #[error("an OIN ends in 000, and in 0000 behind a KvK number")]
     Suffix,
+}
+
+/// The register that the first 8 positions of an [`Oin`] name (OIN-Stelsel).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum OinRegister {
+    /// 00000001: RSIN, of the trade register.
+    Rsin,
+    /// 00000002: Fi-nummer, of the tax administration.
+    FiNummer,
+    /// 00000003: KvK number, of the trade register.
+    Kvk,
+    /// 00000004: a part of an organisation (sub-OIN).
+    SubOin,
+    /// 00000005: free.
+    Free,
+    /// 00000006: given out by Logius.
+    Logius,
+    /// 00000007: BRIN, of schools.
+    Brin,
+    /// 00000008: foreign organisations.
+    Foreign,
+    /// 00000009: UZI, of health care.
+    Uzi,
+    /// 00000099: for tests.
+    Test,
 }
 
 impl Oin {
@@ -43,6 +71,43 @@ impl Oin {
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("an OIN is made of ASCII only")
+    }
+
+    /// The register that gave the main number.
+    #[must_use]
+    pub fn register(&self) -> OinRegister {
+        match self.0[7] {
+            b'1' => OinRegister::Rsin,
+            b'2' => OinRegister::FiNummer,
+            b'3' => OinRegister::Kvk,
+            b'4' => OinRegister::SubOin,
+            b'5' => OinRegister::Free,
+            b'6' => OinRegister::Logius,
+            b'7' => OinRegister::Brin,
+            b'8' => OinRegister::Foreign,
+            _ if self.0[6] == b'9' => OinRegister::Test,
+            _ => OinRegister::Uzi,
+        }
+    }
+
+    /// The number in that register: 8 positions of a KvK number, 9 of any other.
+    #[must_use]
+    pub fn main_number(&self) -> &str {
+        let end = if self.register() == OinRegister::Kvk { 16 } else { 17 };
+        &self.as_str()[8..end]
+    }
+
+    /// The RSIN in it, when that is what it is made of. Not every main number of that
+    /// register passes the eleven-test.
+    #[must_use]
+    pub fn rsin(&self) -> Option<Rsin> {
+        (self.register() == OinRegister::Rsin).then(|| self.main_number().parse().ok())?
+    }
+
+    /// The KvK number in it, when that is what it is made of.
+    #[must_use]
+    pub fn kvk_number(&self) -> Option<KvkNumber> {
+        (self.register() == OinRegister::Kvk).then(|| self.main_number().parse().ok())?
     }
 }
 
@@ -67,10 +132,32 @@ impl FromStr for Oin {
                 return Err(OinError::MainNumber { position: index + 9 });
             }
         }
-        if suffix != b"000" {
+        let of_kvk = prefix == b"00000003";
+        if suffix != b"000" || (of_kvk && main_number[8] != b'0') {
             return Err(OinError::Suffix);
         }
+        if of_kvk && let Some(index) = main_number.iter().position(|one| !one.is_ascii_digit()) {
+            return Err(OinError::MainNumber { position: index + 9 });
+        }
         Ok(Self(positions))
+    }
+}
+
+impl From<Rsin> for Oin {
+    /// The OIN of a legal person.
+    fn from(rsin: Rsin) -> Self {
+        let mut positions = *b"00000001000000000000";
+        positions[8..17].copy_from_slice(&rsin.0);
+        Self(positions)
+    }
+}
+
+impl From<KvkNumber> for Oin {
+    /// The OIN of a registration in the trade register.
+    fn from(number: KvkNumber) -> Self {
+        let mut positions = *b"00000003000000000000";
+        positions[8..16].copy_from_slice(&number.0);
+        Self(positions)
     }
 }
 
@@ -119,5 +206,22 @@ mod tests {
         assert_eq!(parse("00000010002220647000"), OinError::Prefix);
         assert_eq!(parse("00000001a02220647000"), OinError::MainNumber { position: 9 });
         assert_eq!(parse("00000001002220647001"), OinError::Suffix);
+        assert_eq!(parse("00000003092209321000"), OinError::Suffix);
+        assert_eq!(parse("000000030922093A0000"), OinError::MainNumber { position: 16 });
+    }
+
+    #[test]
+    fn the_register_says_what_the_main_number_is() {
+        let oin = |text: &str| text.parse::<Oin>().unwrap();
+        assert_eq!(oin("00000001002220647000").register(), OinRegister::Rsin);
+        assert_eq!(oin("00000001002220647000").rsin().unwrap().as_str(), "002220647");
+        assert_eq!(oin("00000004194049711000").register(), OinRegister::SubOin);
+        assert_eq!(oin("00000099000000001000").register(), OinRegister::Test);
+        assert_eq!(oin("00000009000000001000").register(), OinRegister::Uzi);
+        let of_kvk = oin("00000003092209320000");
+        assert_eq!(of_kvk.main_number(), "09220932");
+        assert_eq!(Oin::from(of_kvk.kvk_number().unwrap()), of_kvk);
+        let of_rsin = oin("00000001002220647000");
+        assert_eq!(Oin::from(of_rsin.rsin().unwrap()), of_rsin);
     }
 }

@@ -21,6 +21,7 @@
 mod event;
 mod json;
 mod media_type;
+mod profile;
 mod rules;
 mod scan;
 mod timestamp;
@@ -30,12 +31,13 @@ mod violation;
 
 pub use event::{Event, EventBuilder};
 pub use json::JsonError;
+pub use profile::{check_profile, is_reverse_domain_name};
 pub use rules::{Limits, check_attribute_name, show_attribute_name, validate};
 pub use scan::DecodeError;
 pub use timestamp::{Timestamp, TimestampError};
 pub use value::{Data, OwnedData, OwnedValue, Value};
 pub use view::EventView;
-pub use violation::{Rule, Violation, Violations};
+pub use violation::{Level, Rule, Violation, Violations};
 
 /// Media type of one event in the CloudEvents protobuf format.
 pub const PROTOBUF_MEDIA_TYPE: &str = "application/cloudevents+protobuf";

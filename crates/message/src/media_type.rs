@@ -30,8 +30,8 @@ pub(crate) fn is_json(media_type: &str) -> bool {
     let Some((_, sub)) = essence.trim_matches(BLANKS).split_once('/') else {
         return false;
     };
-    let sub = sub.to_ascii_lowercase();
-    sub == "json" || sub.ends_with("+json")
+    let suffix = sub.rsplit_once('+').map_or(sub, |(_, suffix)| suffix);
+    suffix.eq_ignore_ascii_case("json")
 }
 
 const BLANKS: [char; 2] = [' ', '\t'];

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use bytes::{Bytes, BytesMut};
+use prost::encoding::{WireType, encode_key, encode_varint};
 use smallvec::SmallVec;
 
 /// Why bytes are not a CloudEvent in the protobuf format.
@@ -129,6 +131,32 @@ pub(crate) fn scan(frame: &[u8]) -> Result<Scanned, DecodeError> {
         Err(DecodeError::Utf8 { .. }) => scan_frame(frame, true),
         other => other,
     }
+}
+
+/// The frame with other data, of the kind that the data was of: text when there was
+/// none. Only the fields that CloudEvents knows are kept, as in one that it does not
+/// know there may be data too.
+pub(crate) fn replace_data(frame: &[u8], was: Option<&RawData>, data: &[u8]) -> Bytes {
+    const KEY_MAX: usize = 16;
+    let mut kept = BytesMut::with_capacity(frame.len().min(TEXTS_EXPECTED) + data.len() + KEY_MAX);
+    let mut reader = Reader { frame, at: 0, end: frame.len() };
+    while let Ok(Some(field)) = reader.next_field() {
+        if reader.skip(field).is_err() {
+            break;
+        }
+        if matches!(field.number, 1..=5) {
+            kept.extend_from_slice(&frame[field.at..reader.at]);
+        }
+    }
+    let number = match was {
+        Some(RawData::Binary(_)) => 6,
+        Some(RawData::Text(_)) | None => 7,
+        Some(RawData::Proto(_)) => 8,
+    };
+    encode_key(number, WireType::LengthDelimited, &mut kept);
+    encode_varint(data.len() as u64, &mut kept);
+    kept.extend_from_slice(data);
+    kept.freeze()
 }
 
 fn scan_frame(frame: &[u8], check_each_text: bool) -> Result<Scanned, DecodeError> {

@@ -2,7 +2,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::scan::{DecodeError, RawData, RawValue, Scanned, TextSpan, scan};
+use crate::media_type::is_json;
+use crate::scan::{DecodeError, RawData, RawValue, Scanned, TextSpan, replace_data, scan};
 use crate::{Data, Timestamp, Value};
 
 /// A CloudEvent in the protobuf format, looked at without its data being copied.
@@ -121,6 +122,25 @@ impl EventView {
         let (RawData::Binary(span) | RawData::Text(span) | RawData::Proto(span)) =
             self.scanned.data?;
         Some(self.frame.slice(span.range()))
+    }
+
+    /// Whether `data` is JSON: `datacontenttype` says so, or is not there, and it is
+    /// text or bytes. False when there is no data.
+    #[must_use]
+    pub fn has_json_data(&self) -> bool {
+        let of_text = matches!(self.scanned.data, Some(RawData::Binary(_) | RawData::Text(_)));
+        let content_type = match self.attribute("datacontenttype") {
+            Some(Value::String(content_type)) => Some(content_type),
+            _ => None,
+        };
+        of_text && content_type.is_none_or(is_json)
+    }
+
+    /// The same frame with other data, of the kind that the data is of now. All the
+    /// rest stays as it came, fields that are not known here as well.
+    #[must_use]
+    pub fn with_data(&self, data: &[u8]) -> Bytes {
+        replace_data(&self.frame, self.scanned.data.as_ref(), data)
     }
 
     pub(crate) fn raw_attributes(&self) -> impl Iterator<Item = (&str, RawValue)> {

@@ -18,6 +18,18 @@ pub struct Violation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violations(pub(crate) Vec<Violation>);
 
+impl Violation {
+    /// A rule that is broken at this attribute.
+    pub fn new(
+        rule: Rule,
+        field: impl Into<String>,
+        fault: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self { field: field.into(), rule, fault: fault.into(), expected: expected.into() }
+    }
+}
+
 /// The rules, by name. A name never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -40,8 +52,41 @@ pub enum Rule {
     Timestamp,
     /// `datacontenttype` is a media type (RFC 2046).
     MediaType,
+    /// `type` is in reverse domain name notation.
+    TypeNotation,
+    /// `type` has one version at most, prefixed by `v`.
+    TypeVersion,
+    /// `source` is no location of data.
+    SourceLocation,
+    /// `dataref` is a URI-reference.
+    DataRef,
+    /// `sequence` and `sequencetype` are what the extension says.
+    Sequence,
+    /// The name of an attribute has 20 characters at most.
+    NameLength,
+    /// `source` is a URN that names the organisation and its system.
+    SourceUrn,
+    /// `data` is JSON.
+    Json,
+    /// The message is no larger than 64 KiB.
+    Size,
+    /// `type` is an event type of the catalogue.
+    KnownType,
+    /// `subject` is an identifier of the kind that the event type has.
+    Subject,
+    /// `data` fits the schema of the event type.
+    Data,
     /// A limit of this gateway on numbers and sizes.
     Limit,
+}
+
+/// How much a rule asks, in the words of RFC 2119.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// A message that breaks it is taken, with a warning.
+    Should,
+    /// A message that breaks it is refused.
+    Must,
 }
 
 impl Rule {
@@ -58,7 +103,104 @@ impl Rule {
             Self::Uri => "ce-uri",
             Self::Timestamp => "ce-timestamp",
             Self::MediaType => "ce-media-type",
+            Self::TypeNotation => "nlgov-type",
+            Self::TypeVersion => "nlgov-type-version",
+            Self::SourceLocation => "nlgov-source-location",
+            Self::DataRef => "nlgov-dataref",
+            Self::Sequence => "nlgov-sequence",
+            Self::NameLength => "nlgov-attribute-name",
+            Self::SourceUrn => "nlgov-source",
+            Self::Json => "nlgov-datacontenttype",
+            Self::Size => "nlgov-size",
+            Self::KnownType => "catalogue-type",
+            Self::Subject => "catalogue-subject",
+            Self::Data => "catalogue-data",
             Self::Limit => "limit",
+        }
+    }
+
+    /// Whether the rule is a MUST or a SHOULD.
+    #[must_use]
+    pub fn level(self) -> Level {
+        match self {
+            Self::NameLength | Self::SourceUrn | Self::Json | Self::Size => Level::Should,
+            _ => Level::Must,
+        }
+    }
+
+    /// What the rule asks and where it stands, in a sentence for people.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Required => {
+                "CloudEvents 1.0, \"Required attributes\": id, source, specversion and type are \
+                 there and not empty."
+            }
+            Self::SpecVersion => "CloudEvents 1.0, \"specversion\": the version is \"1.0\".",
+            Self::AttributeName => {
+                "CloudEvents 1.0, \"Attribute naming convention\": a name is made of a-z and 0-9, \
+                 and is not that of another part of the event."
+            }
+            Self::AttributeType => {
+                "CloudEvents 1.0, \"Type system\": an attribute has a value, of the type that the \
+                 specification gives it."
+            }
+            Self::NotEmpty => {
+                "CloudEvents 1.0, \"Optional attributes\": when it is there it is not empty; leave \
+                 it out instead."
+            }
+            Self::Characters => {
+                "CloudEvents 1.0, \"Type system\": a String has no control characters and no \
+                 noncharacters."
+            }
+            Self::Uri => {
+                "CloudEvents 1.0, \"Type system\": a URI or URI-reference follows RFC 3986."
+            }
+            Self::Timestamp => {
+                "CloudEvents 1.0, \"Type system\": a Timestamp can be written as RFC 3339 says."
+            }
+            Self::MediaType => {
+                "CloudEvents 1.0, \"datacontenttype\": it is a media type (RFC 2046)."
+            }
+            Self::TypeNotation => {
+                "NL GOV profile, \"type\": it is in reverse domain name notation, such as \
+                 nl.brp.geboorte."
+            }
+            Self::TypeVersion => {
+                "NL GOV profile, \"type\": when there is a version there is one, prefixed by the \
+                 letter v, such as nl.brp.geboorte.v2."
+            }
+            Self::SourceLocation => {
+                "NL GOV profile, \"source\": it does not refer to a location of data; dataref does."
+            }
+            Self::DataRef => {
+                "NL GOV profile, \"dataref\": it is a URI-reference to where the data can be fetched."
+            }
+            Self::Sequence => {
+                "NL GOV profile, \"sequence\": a text that is not empty; with sequencetype Integer \
+                 it is a whole number of 32 bits, and sequencetype is never there alone."
+            }
+            Self::NameLength => {
+                "NL GOV profile, \"Attribute naming convention\": a name should not exceed 20 \
+                 characters."
+            }
+            Self::SourceUrn => {
+                "NL GOV profile, \"source\": it should be a URN of the namespace nld that names the \
+                 organisation, preferably by its OIN, and then its system."
+            }
+            Self::Json => "NL GOV profile, \"datacontenttype\": the JSON format should be used.",
+            Self::Size => {
+                "NL GOV profile, \"Size limits\": intermediaries need not forward more than 64 KiB; \
+                 large data should go by reference (dataref)."
+            }
+            Self::KnownType => {
+                "The catalogue lists every event type, with the party that answers for it."
+            }
+            Self::Subject => {
+                "The catalogue says which kind of identifier the subject of this event type is."
+            }
+            Self::Data => "The catalogue holds the JSON Schema that data of this event type fits.",
+            Self::Limit => "This gateway's limits on numbers and sizes.",
         }
     }
 }
@@ -76,6 +218,14 @@ impl fmt::Display for Violation {
 }
 
 impl Violations {
+    /// Nothing when there is no violation.
+    ///
+    /// # Errors
+    /// All of them, when there are any.
+    pub fn none_of(violations: Vec<Violation>) -> Result<(), Self> {
+        if violations.is_empty() { Ok(()) } else { Err(Self(violations)) }
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Violation> {
         self.0.iter()
@@ -91,6 +241,15 @@ impl fmt::Display for Violations {
             violation.fmt(f)?;
         }
         Ok(())
+    }
+}
+
+impl IntoIterator for Violations {
+    type Item = Violation;
+    type IntoIter = std::vec::IntoIter<Violation>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

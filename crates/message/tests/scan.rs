@@ -205,3 +205,21 @@ fn text_that_is_no_utf_8_is_refused_with_its_field() {
         assert_eq!(refused, DecodeError::Utf8 { field });
     }
 }
+
+proptest! {
+    #[test]
+    fn other_data_takes_the_place_of_all_data(event in event(), data in "[a-z]{0,200}") {
+        let mut frame = event.encode_to_vec();
+        // A field that is not known, and data for a second time.
+        prost::encoding::string::encode(9, &"999990019".to_owned(), &mut frame);
+        prost::encoding::string::encode(7, &"999990019".to_owned(), &mut frame);
+        let view = EventView::decode(frame.into()).unwrap();
+        let replaced = view.with_data(data.as_bytes());
+        prop_assert!(!replaced.windows(9).any(|window| window == b"999990019"));
+        let expected = pb::CloudEvent {
+            data: Some(pb::cloud_event::Data::TextData(data)),
+            ..event
+        };
+        prop_assert_eq!(pb::CloudEvent::decode(replaced).unwrap(), expected);
+    }
+}

@@ -1,0 +1,227 @@
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use wissel_identifiers::Oin;
+
+use crate::check::{Source, check};
+use crate::{
+    Action, CatalogueError, CatalogueErrors, DeclaredSubscription, EventType, Grant, Mandate, Party,
+};
+
+pub(crate) type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// Parties, event types, grants, mandates and declared subscriptions, checked: whatever
+/// one refers to is there, and nothing is there twice. Made for looking up rights: one
+/// look-up for the event type, one for the party.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    pub(crate) parties: BTreeMap<Oin, Party>,
+    pub(crate) types: FastMap<Arc<str>, TypeRights>,
+    /// By who acts, and for whom.
+    pub(crate) mandates: FastMap<(Oin, Oin), Vec<Arc<Mandate>>>,
+    /// Every grant to receive, by party, in the order of the files.
+    pub(crate) received_by: FastMap<Oin, Vec<Arc<Grant>>>,
+    pub(crate) subscriptions: Vec<DeclaredSubscription>,
+    pub(crate) warnings: Vec<CatalogueError>,
+}
+
+/// An event type, and who may do what with it.
+#[derive(Debug)]
+pub struct TypeRights {
+    /// The event type.
+    pub event_type: EventType,
+    pub(crate) publishers: FastMap<Oin, Arc<Grant>>,
+    pub(crate) receivers: FastMap<Oin, Arc<Grant>>,
+}
+
+impl TypeRights {
+    /// The grant of a party to publish this type.
+    #[must_use]
+    pub fn publish_grant(&self, party: &Oin) -> Option<&Arc<Grant>> {
+        self.publishers.get(party)
+    }
+
+    /// The grant of a party to receive this type.
+    #[must_use]
+    pub fn receive_grant(&self, party: &Oin) -> Option<&Arc<Grant>> {
+        self.receivers.get(party)
+    }
+
+    pub(crate) fn of(&self, action: Action) -> &FastMap<Oin, Arc<Grant>> {
+        match action {
+            Action::Publish => &self.publishers,
+            Action::Receive => &self.receivers,
+        }
+    }
+}
+
+impl Catalogue {
+    /// Reads a file, or every `*.toml` of a directory in the order of their names, and
+    /// the schemas and examples that they name.
+    ///
+    /// # Errors
+    /// Every fault in every file.
+    pub fn load(path: &Path) -> Result<Self, CatalogueErrors> {
+        let mut errors = Vec::new();
+        let mut sources = Vec::new();
+        match files(path) {
+            Ok(files) => {
+                for file in files {
+                    match std::fs::read_to_string(&file) {
+                        Ok(text) => sources.push(Source { file, text }),
+                        Err(error) => errors.push(unreadable(file, &error)),
+                    }
+                }
+            }
+            Err(error) => errors.push(unreadable(path.to_owned(), &error)),
+        }
+        if errors.is_empty() && sources.is_empty() {
+            let message = "holds no *.toml file; expected at least one".to_owned();
+            errors.push(CatalogueError { file: path.to_owned(), line: None, message });
+        }
+        if errors.is_empty() { check(&sources) } else { Err(CatalogueErrors(errors)) }
+    }
+
+    /// Reads one text; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    /// Every fault in the text.
+    pub fn from_toml(name: &str, text: &str) -> Result<Self, CatalogueErrors> {
+        check(&[Source { file: name.into(), text: text.to_owned() }])
+    }
+
+    /// Takes the place of an earlier catalogue: a grant that is there unchanged stays
+    /// the one that it was, with the time since when it is in force.
+    pub fn succeed(&mut self, earlier: &Self) {
+        for (name, rights) in &mut self.types {
+            let Some(before) = earlier.types.get(name) else { continue };
+            for (new, old) in [
+                (&mut rights.publishers, &before.publishers),
+                (&mut rights.receivers, &before.receivers),
+            ] {
+                for (party, grant) in new {
+                    let same = old.get(party).filter(|old| old.has_content_of(grant));
+                    if let Some(same) = same {
+                        let in_force_since = same.in_force_since;
+                        *grant = Arc::new(Grant { in_force_since, ..Grant::clone(grant) });
+                    }
+                }
+            }
+        }
+        self.index_received();
+    }
+
+    pub(crate) fn index_received(&mut self) {
+        self.received_by.clear();
+        let mut names: Vec<&Arc<str>> = self.types.keys().collect();
+        names.sort();
+        for name in names {
+            for (party, grant) in &self.types[name].receivers {
+                self.received_by.entry(*party).or_default().push(Arc::clone(grant));
+            }
+        }
+    }
+
+    /// A party.
+    #[must_use]
+    pub fn party(&self, oin: &Oin) -> Option<&Party> {
+        self.parties.get(oin)
+    }
+
+    /// Every party, by OIN.
+    pub fn parties(&self) -> impl Iterator<Item = &Party> {
+        self.parties.values()
+    }
+
+    /// An event type with the rights on it. One look-up, no allocation.
+    #[must_use]
+    pub fn rights(&self, event_type: &str) -> Option<&TypeRights> {
+        self.types.get(event_type)
+    }
+
+    /// An event type.
+    #[must_use]
+    pub fn event_type(&self, name: &str) -> Option<&EventType> {
+        self.types.get(name).map(|rights| &rights.event_type)
+    }
+
+    /// Every event type, by name.
+    pub fn event_types(&self) -> impl Iterator<Item = &EventType> {
+        let mut all: Vec<&EventType> =
+            self.types.values().map(|rights| &rights.event_type).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all.into_iter()
+    }
+
+    /// A party's grant to do something with an event type. Two look-ups, no allocation.
+    #[must_use]
+    pub fn grant(&self, party: &Oin, action: Action, event_type: &str) -> Option<&Arc<Grant>> {
+        self.types.get(event_type)?.of(action).get(party)
+    }
+
+    /// Every grant of a party to receive, by event type.
+    #[must_use]
+    pub fn grants_to_receive(&self, party: &Oin) -> &[Arc<Grant>] {
+        self.received_by.get(party).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many grants there are.
+    #[must_use]
+    pub fn grant_count(&self) -> usize {
+        self.types.values().map(|rights| rights.publishers.len() + rights.receivers.len()).sum()
+    }
+
+    /// The mandates of a party to act for another, those that do not hold now as well.
+    #[must_use]
+    pub fn mandates(&self, party: Oin, principal: Oin) -> &[Arc<Mandate>] {
+        self.mandates.get(&(party, principal)).map_or(&[], Vec::as_slice)
+    }
+
+    /// A mandate that holds at this moment, to do this with this event type.
+    #[must_use]
+    pub fn mandate(
+        &self,
+        party: Oin,
+        principal: Oin,
+        action: Action,
+        event_type: &str,
+        moment: SystemTime,
+    ) -> Option<&Arc<Mandate>> {
+        let mut all = self.mandates(party, principal).iter();
+        all.find(|one| one.holds_at(moment) && one.covers(action, event_type))
+    }
+
+    /// Every declared subscription, in the order of the files.
+    #[must_use]
+    pub fn subscriptions(&self) -> &[DeclaredSubscription] {
+        &self.subscriptions
+    }
+
+    /// What does not cohere and is no error: a type that nobody receives, a mandate that
+    /// has ended.
+    #[must_use]
+    pub fn warnings(&self) -> &[CatalogueError] {
+        &self.warnings
+    }
+}
+
+fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !std::fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "toml") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn unreadable(file: PathBuf, error: &std::io::Error) -> CatalogueError {
+    CatalogueError { file, line: None, message: format!("cannot be read: {error}") }
+}

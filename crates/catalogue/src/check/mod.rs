@@ -1,0 +1,163 @@
+//! From texts to a checked model, with every fault on the way.
+
+mod coherence;
+mod event_types;
+mod grants;
+mod mandates;
+mod subscriptions;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use toml::Spanned;
+use wissel_identifiers::{Oin, SubscriptionName};
+use wissel_schema::FieldSet;
+
+use crate::file::{self, File};
+use crate::{Catalogue, CatalogueError, CatalogueErrors, Fields, Party};
+
+/// A file's name and text.
+pub(crate) struct Source {
+    pub(crate) file: PathBuf,
+    pub(crate) text: String,
+}
+
+/// Where something stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    source: &'a Source,
+    start: Option<usize>,
+}
+
+pub(crate) fn check(sources: &[Source]) -> Result<Catalogue, CatalogueErrors> {
+    let mut checker = Checker::new();
+    let mut files = Vec::new();
+    for source in sources {
+        match toml::from_str::<File>(&source.text) {
+            Ok(file) => files.push((source, file)),
+            Err(error) => {
+                let place = Place { source, start: error.span().map(|span| span.start) };
+                checker.fault(place, error.message().to_owned());
+            }
+        }
+    }
+    // Everything that is referred to first, so that the order of files is free.
+    each(&mut files, |file| &mut file.party, |place, one| checker.party(place, one));
+    each(&mut files, |file| &mut file.event_type, |place, one| checker.event_type(place, one));
+    each(&mut files, |file| &mut file.grant, |place, one| checker.grant(place, &one));
+    each(&mut files, |file| &mut file.mandate, |place, one| checker.mandate(place, &one));
+    checker.catalogue.index_received();
+    each(&mut files, |file| &mut file.subscription, |place, one| checker.subscription(place, one));
+    checker.coherence();
+    checker.finish()
+}
+
+fn each<'a, T>(
+    files: &mut [(&'a Source, File)],
+    part: impl Fn(&mut File) -> &mut Vec<Spanned<T>>,
+    mut check: impl FnMut(Place<'a>, T),
+) {
+    for (source, file) in files {
+        for one in std::mem::take(part(file)) {
+            let place = Place { source, start: Some(one.span().start) };
+            check(place, one.into_inner());
+        }
+    }
+}
+
+struct Checker<'a> {
+    catalogue: Catalogue,
+    subscription_names: HashSet<SubscriptionName>,
+    /// Where the event types stand.
+    types: HashMap<Arc<str>, Place<'a>>,
+    /// The field sets of each event type.
+    fields: HashMap<(Arc<str>, FieldSet), Arc<Fields>>,
+    now: SystemTime,
+    errors: Vec<CatalogueError>,
+}
+
+impl<'a> Checker<'a> {
+    fn new() -> Self {
+        Self {
+            catalogue: Catalogue::default(),
+            subscription_names: HashSet::new(),
+            types: HashMap::new(),
+            fields: HashMap::new(),
+            now: SystemTime::now(),
+            errors: Vec::new(),
+        }
+    }
+
+    fn finish(mut self) -> Result<Catalogue, CatalogueErrors> {
+        let in_order = |all: &mut Vec<CatalogueError>| {
+            all.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        };
+        if self.errors.is_empty() {
+            in_order(&mut self.catalogue.warnings);
+            return Ok(self.catalogue);
+        }
+        in_order(&mut self.errors);
+        Err(CatalogueErrors(self.errors))
+    }
+
+    fn party(&mut self, place: Place<'a>, party: file::Party) {
+        let file::Party { oin, name, kvk_number, strict } = party;
+        if name.trim().is_empty() {
+            self.fault(place, format!("party {oin} has no name"));
+        }
+        let party = Party { oin, name, kvk_number, strict };
+        if self.catalogue.parties.insert(oin, party).is_some() {
+            self.fault(place, format!("party {oin} is there twice"));
+        }
+    }
+
+    fn known_party(&mut self, place: Place<'a>, oin: Oin, what: &str) {
+        if !self.catalogue.parties.contains_key(&oin) {
+            self.fault(place, format!("{what} is no party: {oin}"));
+        }
+    }
+
+    /// A text that must say something.
+    fn said(&mut self, place: Place<'a>, text: &str, of: &str, what: &str) {
+        if text.trim().is_empty() {
+            self.fault(place, format!("{of} has no {what}"));
+        }
+    }
+
+    fn fault(&mut self, place: Place<'a>, message: String) {
+        self.errors.push(place.error(message));
+    }
+
+    fn warn(&mut self, place: Place<'a>, message: String) {
+        self.catalogue.warnings.push(place.error(message));
+    }
+}
+
+impl<'a> Place<'a> {
+    /// The place of something in the same file.
+    fn of<T>(self, spanned: &Spanned<T>) -> Self {
+        Self { start: Some(spanned.span().start), ..self }
+    }
+
+    fn error(self, message: String) -> CatalogueError {
+        let line = self.start.map(|start| {
+            let before = self.source.text.get(..start).unwrap_or(&self.source.text);
+            before.bytes().filter(|byte| *byte == b'\n').count() + 1
+        });
+        CatalogueError { file: self.source.file.clone(), line, message }
+    }
+
+    /// A file that this one names, as it lies beside it.
+    fn read(self, name: &str) -> Result<String, String> {
+        use std::path::{Component, Path};
+        let is_below = Path::new(name).components().all(|one| matches!(one, Component::Normal(_)));
+        if !is_below || name.is_empty() {
+            return Err(format!("{name:?}: expected a file beside or below this one"));
+        }
+        let directory = self.source.file.parent().unwrap_or(Path::new(""));
+        let path = directory.join(name);
+        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+}

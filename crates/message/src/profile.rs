@@ -1,0 +1,307 @@
+//! The NL GOV profile for CloudEvents (Logius, version 1.1), on top of CloudEvents 1.0.
+
+use iri_string::types::UriReferenceStr;
+use wissel_identifiers::SourceUrn;
+
+use crate::rules::show_attribute_name;
+use crate::{EventView, Rule, Value, Violation};
+
+/// The name of an attribute SHOULD NOT be longer.
+const NAME_MAX: usize = 20;
+/// What every intermediary forwards, in bytes ("Size limits").
+const SIZE_MAX: usize = 64 << 10;
+
+/// Checks what the NL GOV profile asks beyond [`crate::validate`]: what a message MUST
+/// do, and what it SHOULD. [`Rule::level`] tells them apart. Nothing is allocated for a
+/// message that keeps all of it.
+///
+/// Not checked here, as it shows over several messages or not in messages at all: that
+/// (source, id) is unique, that a sequence of Integers has no gap, and what a producer
+/// documents.
+#[must_use]
+pub fn check_profile(event: &EventView) -> Vec<Violation> {
+    let mut found = Vec::new();
+    check_type(event.event_type(), &mut found);
+    check_source(event, &mut found);
+    for (place, (name, _)) in event.raw_attributes().enumerate() {
+        if name.len() > NAME_MAX {
+            let fault = format!("a name of {} characters", name.len());
+            let shown = show_attribute_name(name, place);
+            found.push(Violation::new(Rule::NameLength, shown, fault, "at most 20"));
+        }
+    }
+    check_content_type(event, &mut found);
+    check_data_ref(event, &mut found);
+    check_sequence(event, &mut found);
+    if event.frame().len() > SIZE_MAX {
+        let fault = format!("{} bytes", event.frame().len());
+        let expected = "at most 65536, and large data by reference (dataref)";
+        found.push(Violation::new(Rule::Size, "data", fault, expected));
+    }
+    found
+}
+
+/// Whether a name is in reverse domain name notation: at least two labels of letters,
+/// digits, `-` and `_`, the first of letters only.
+#[must_use]
+pub fn is_reverse_domain_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(allowed)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let Some((top, rest)) = name.split_once('.') else {
+        return false;
+    };
+    let is_top = top.len() >= 2 && top.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_top && rest.split('.').all(is_label)
+}
+
+fn check_type(event_type: &str, found: &mut Vec<Violation>) {
+    if event_type.is_empty() {
+        // Another rule says that it has to be there.
+        return;
+    }
+    if !is_reverse_domain_name(event_type) {
+        let fault = "not in reverse domain name notation";
+        let expected = "a name such as nl.brp.geboorte";
+        found.push(Violation::new(Rule::TypeNotation, "type", fault, expected));
+        return;
+    }
+    if let Some(fault) = version_fault(event_type) {
+        let expected = "one version at most, prefixed by v, such as nl.brp.geboorte.v2";
+        found.push(Violation::new(Rule::TypeVersion, "type", fault, expected));
+    }
+}
+
+/// A label `v2` is a version, and so is a number; a number right behind a version is its
+/// minor part.
+fn version_fault(event_type: &str) -> Option<&'static str> {
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    let mut versions = 0;
+    let mut behind_version = false;
+    for label in event_type.split('.') {
+        let is_version = label.strip_prefix('v').is_some_and(|v| !v.is_empty() && is_number(v));
+        if is_number(label) && !behind_version {
+            return Some("a version without the letter v");
+        }
+        versions += usize::from(is_version);
+        behind_version = is_version || (behind_version && is_number(label));
+    }
+    (versions > 1).then_some("more than one version")
+}
+
+fn check_source(event: &EventView, found: &mut Vec<Violation>) {
+    let source = event.source();
+    if source.is_empty() || SourceUrn::parse(source).is_ok() {
+        return;
+    }
+    let data_ref = text_of(event.attribute("dataref"));
+    if is_location(source) || data_ref == Some(source) {
+        let fault = "a location of data";
+        let expected = "the organisation and its system, and the location in dataref";
+        found.push(Violation::new(Rule::SourceLocation, "source", fault, expected));
+        return;
+    }
+    let is_nld = source.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("urn:nld:"));
+    let names_a_number = is_nld && {
+        let rest = source.get(8..).unwrap_or_default();
+        rest.starts_with("oin:") || rest.starts_with("kvknr:")
+    };
+    let fault = match (is_nld, names_a_number) {
+        (false, _) => "no URN of the namespace nld",
+        (true, false) => "an organisation that is not named by its OIN or KvK number",
+        (true, true) => "an OIN or KvK number, or a system behind it, that is none",
+    };
+    let expected = "a URN such as urn:nld:oin:00000001002220647000:systeem:burgerzaken";
+    found.push(Violation::new(Rule::SourceUrn, "source", fault, expected));
+}
+
+/// A URL from which something can be fetched: of a scheme that fetches, with more than
+/// the name of a host.
+fn is_location(source: &str) -> bool {
+    const FETCH: [&str; 8] = ["http", "https", "ftp", "ftps", "sftp", "file", "s3", "data"];
+    let Some((scheme, rest)) = source.split_once(':') else {
+        return false;
+    };
+    if !FETCH.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return false;
+    }
+    let behind_host = rest.strip_prefix("//").map(|rest| rest.split_once(['/', '?', '#']));
+    match behind_host {
+        Some(None) => false,
+        Some(Some((_, path))) => !path.is_empty(),
+        None => true,
+    }
+}
+
+fn check_content_type(event: &EventView, found: &mut Vec<Violation>) {
+    if event.data_bytes().is_some() && !event.has_json_data() {
+        let fault = "data in another format than JSON";
+        let expected = "JSON (application/json)";
+        found.push(Violation::new(Rule::Json, "datacontenttype", fault, expected));
+    }
+}
+
+fn check_data_ref(event: &EventView, found: &mut Vec<Violation>) {
+    let Some(value) = event.attribute("dataref") else {
+        return;
+    };
+    let is_reference = text_of(Some(value))
+        .is_some_and(|text| !text.is_empty() && UriReferenceStr::new(text).is_ok());
+    if !is_reference {
+        let expected = "a URI-reference (RFC 3986) to where the data can be fetched";
+        found.push(Violation::new(Rule::DataRef, "dataref", "no URI-reference", expected));
+    }
+}
+
+fn check_sequence(event: &EventView, found: &mut Vec<Violation>) {
+    let sequence = event.attribute("sequence");
+    let kind = event.attribute("sequencetype");
+    if sequence.is_none() && kind.is_none() {
+        return;
+    }
+    let mut broken = |field: &str, fault: &str, expected: &str| {
+        found.push(Violation::new(Rule::Sequence, field, fault, expected));
+    };
+    let sequence = match sequence {
+        Some(Value::String(text)) if !text.is_empty() => text,
+        Some(_) => {
+            return broken("sequence", "empty, or no String", "a String that can be put in order");
+        }
+        None => return broken("sequence", "absent", "a String, since there is a sequencetype"),
+    };
+    match kind {
+        Some(Value::String("Integer")) if !is_integer(sequence) => {
+            let expected = "a whole number from -2147483648 to 2147483647";
+            broken("sequence", "not an Integer, as sequencetype says", expected);
+        }
+        Some(Value::String(kind)) if !kind.is_empty() => {}
+        Some(_) => broken("sequencetype", "empty, or no String", "a String such as Integer"),
+        None => {}
+    }
+}
+
+/// The canonical text of a signed integer of 32 bits.
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let canonical = text == "0" || (!digits.starts_with('0') && !digits.starts_with('+'));
+    canonical && text.parse::<i32>().is_ok()
+}
+
+fn text_of(value: Option<Value<'_>>) -> Option<&str> {
+    match value {
+        Some(Value::String(text) | Value::Uri(text) | Value::UriReference(text)) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, Level, OwnedValue};
+
+    const SOURCE: &str = "urn:nld:oin:00000001823288444000:systeem:BRP-component";
+
+    fn broken(source: &str, event_type: &str, attributes: &[(&str, &str)]) -> Vec<&'static str> {
+        let mut event = Event::builder("1", source, event_type);
+        for (name, value) in attributes {
+            event = event.extension(*name, *value);
+        }
+        let frame = event.data_text("application/json", "{}").build().unwrap().encode();
+        let view = EventView::decode(frame).unwrap();
+        check_profile(&view).iter().map(|one| one.rule.name()).collect()
+    }
+
+    #[test]
+    fn a_type_is_in_reverse_domain_name_notation_with_one_version_at_most() {
+        for good in [
+            "nl.brp.verhuizing.binnengemeentelijk",
+            "nl.brp.persoon-verhuisd",
+            "com.github.pull_request.opened",
+            "nl.brp.geboorte.v2",
+            "nl.brp.v2.geboorte",
+            "nl.brp.geboorte.v2.1",
+            "nl.b3.vijf5",
+        ] {
+            assert_eq!(broken(SOURCE, good, &[]), [""; 0], "{good}");
+        }
+        for bad in ["geboorte", "nl.", ".nl.brp", "nl..brp", "n.brp", "1nl.brp", "nl.br p", "nl.-a"]
+        {
+            assert_eq!(broken(SOURCE, bad, &[]), ["nlgov-type"], "{bad}");
+        }
+        for bad in ["nl.brp.geboorte.2", "nl.brp.v1.geboorte.v2", "nl.brp.2026.geboorte"] {
+            assert_eq!(broken(SOURCE, bad, &[]), ["nlgov-type-version"], "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_source_names_organisation_and_system_and_is_no_location() {
+        for good in [
+            SOURCE,
+            "urn:nld:kvknr:09220932.burgerzakensysteem",
+            "URN:NLD:oin:00000001823288444000:systeem:x",
+        ] {
+            assert_eq!(broken(good, "nl.brp.geboorte", &[]), [""; 0], "{good}");
+        }
+        for poor in [
+            "urn:nld:gemeente-nijmegen.burgerzakensysteem",
+            "urn:nld:oin:123:systeem:x",
+            "urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66",
+            "/sensors/1",
+            "https://brp.example.nl",
+            "https://brp.example.nl/",
+        ] {
+            assert_eq!(broken(poor, "nl.brp.geboorte", &[]), ["nlgov-source"], "{poor}");
+        }
+        for bad in
+            ["https://brp.example.nl/personen/1", "s3://bucket/key", "file:/etc/x", "FTP://h/x"]
+        {
+            assert_eq!(broken(bad, "nl.brp.geboorte", &[]), ["nlgov-source-location"], "{bad}");
+        }
+        let same = broken("/personen/1", "nl.brp.geboorte", &[("dataref", "/personen/1")]);
+        assert_eq!(same, ["nlgov-source-location"]);
+    }
+
+    #[test]
+    fn a_sequence_is_what_its_type_says() {
+        let sequence = |sequence, kind| {
+            broken(SOURCE, "nl.brp.geboorte", &[("sequence", sequence), ("sequencetype", kind)])
+        };
+        for good in ["1", "2147483647", "-2147483648", "0"] {
+            assert_eq!(sequence(good, "Integer"), [""; 0], "{good}");
+        }
+        for bad in ["2147483648", "01", "+1", "1.0", "a", "-", "-0"] {
+            assert_eq!(sequence(bad, "Integer"), ["nlgov-sequence"], "{bad}");
+        }
+        assert_eq!(sequence("a", "Letters"), [""; 0]);
+        assert_eq!(sequence("", "Letters"), ["nlgov-sequence"]);
+        assert_eq!(sequence("1", ""), ["nlgov-sequence"]);
+        let alone = broken(SOURCE, "nl.brp.geboorte", &[("sequencetype", "Integer")]);
+        assert_eq!(alone, ["nlgov-sequence"]);
+        assert_eq!(broken(SOURCE, "nl.brp.geboorte", &[("sequence", "x")]), [""; 0]);
+    }
+
+    #[test]
+    fn what_should_be_is_told_apart_from_what_must_be() {
+        let event = Event::builder("1", SOURCE, "nl.brp.geboorte")
+            .extension("eennaamvaneenentwintig", "x")
+            .extension("dataref", OwnedValue::Boolean(true))
+            .data_text("text/plain", "x".repeat(65_536))
+            .build()
+            .unwrap();
+        let found = check_profile(&EventView::decode(event.encode()).unwrap());
+        let found: Vec<_> = found.iter().map(|one| (one.rule.name(), one.rule.level())).collect();
+        assert_eq!(
+            found,
+            [
+                ("nlgov-attribute-name", Level::Should),
+                ("nlgov-datacontenttype", Level::Should),
+                ("nlgov-dataref", Level::Must),
+                ("nlgov-size", Level::Should),
+            ]
+        );
+    }
+}
