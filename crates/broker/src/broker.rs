@@ -27,6 +27,8 @@ pub struct Broker {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) store: Store,
     pub(crate) catalogue: ArcSwap<Catalogue>,
+    /// Counts the catalogues that were in force, so that sessions hear of a new one.
+    pub(crate) catalogue_version: watch::Sender<u64>,
     pub(crate) router: Router<InboxName>,
     pub(crate) subscriptions: RwLock<BTreeMap<SubscriptionName, Subscription>>,
     pub(crate) inboxes: RwLock<BTreeSet<InboxName>>,
@@ -94,6 +96,7 @@ impl Broker {
             bus,
             store,
             catalogue: ArcSwap::from_pointee(catalogue),
+            catalogue_version: watch::Sender::new(0),
             router: Router::default(),
             subscriptions: RwLock::default(),
             inboxes: RwLock::default(),
@@ -213,7 +216,10 @@ impl Broker {
             Known::UnderWay(first) => Step::Wait(Box::new(first)),
             Known::Fresh(fresh) => {
                 let routed = route::route(fresh, &self.router.snapshot(), catalogue);
-                Step::Enqueue(Box::new(minimise::minimise(routed)))
+                match routed.and_then(minimise::minimise) {
+                    Ok(minimised) => Step::Enqueue(Box::new(minimised)),
+                    Err(refusal) => Step::Done(Err(refusal)),
+                }
             }
         }
     }

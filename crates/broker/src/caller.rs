@@ -1,3 +1,6 @@
+use std::time::SystemTime;
+
+use wissel_catalogue::{Action, Catalogue, Mandate};
 use wissel_identifiers::{InboxName, Oin};
 
 use crate::{Reason, Refusal};
@@ -7,28 +10,96 @@ use crate::{Reason, Refusal};
 pub enum Caller {
     /// A party: it publishes, subscribes, and sees what is its own.
     Party(Oin),
+    /// A party that acts for another. What the other may do, it may as far as a mandate
+    /// goes, which is looked up at every call and every delivery.
+    Representative {
+        /// Who acts.
+        party: Oin,
+        /// For whom.
+        principal: Oin,
+    },
     /// An operator: sees and mends every queue, and neither publishes nor reads
-    /// messages.
-    Operator,
+    /// messages. Its OIN is known when it has one.
+    Operator(Option<Oin>),
 }
 
 impl Caller {
-    /// The party that calls; an operator is refused.
+    /// The party whose rights count; an operator is refused.
     pub(crate) fn party(self) -> Result<Oin, Refusal> {
         match self {
-            Self::Party(party) => Ok(party),
-            Self::Operator => Err(Refusal::new(
+            Self::Party(party) | Self::Representative { principal: party, .. } => Ok(party),
+            Self::Operator(_) => Err(Refusal::new(
                 Reason::NotGranted,
                 "an operator neither publishes nor reads messages; call as a party",
             )),
         }
     }
 
+    /// Refuses a party that the catalogue does not know, and one that acts for another
+    /// without any mandate in force.
+    pub(crate) fn check(self, catalogue: &Catalogue) -> Result<Self, Refusal> {
+        let unknown = |party: Oin| {
+            let message = format!("{party} is no party of the catalogue");
+            Refusal::new(Reason::NotGranted, message)
+        };
+        match self {
+            Self::Operator(_) => {}
+            Self::Party(party) => {
+                catalogue.party(&party).ok_or_else(|| unknown(party))?;
+            }
+            Self::Representative { party, principal } => {
+                let now = SystemTime::now();
+                let mut mandates = catalogue.mandates(party, principal).iter();
+                if !mandates.any(|mandate| mandate.holds_at(now)) {
+                    return Err(no_mandate(party, principal));
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// Refuses one that acts for another when no mandate covers this.
+    pub(crate) fn check_mandate(
+        self,
+        catalogue: &Catalogue,
+        action: Action,
+        event_type: &str,
+    ) -> Result<(), Refusal> {
+        let Self::Representative { party, principal } = self else {
+            return Ok(());
+        };
+        let now = SystemTime::now();
+        match catalogue.mandate(party, principal, action, event_type, now) {
+            Some(_) => Ok(()),
+            None => Err(Refusal::of_field(
+                Reason::NoMandate,
+                "type",
+                format!("party {party} has no mandate of {principal} to {action} this event type"),
+            )),
+        }
+    }
+
+    /// Refuses one that acts for another when no mandate to receive holds.
+    pub(crate) fn check_may_receive(self, catalogue: &Catalogue) -> Result<(), Refusal> {
+        let Self::Representative { party, principal } = self else {
+            return self.check(catalogue).map(drop);
+        };
+        let now = SystemTime::now();
+        let to_receive =
+            |mandate: &Mandate| mandate.holds_at(now) && mandate.actions.contains(&Action::Receive);
+        let mut mandates = catalogue.mandates(party, principal).iter();
+        if mandates.any(|mandate| to_receive(mandate)) {
+            Ok(())
+        } else {
+            Err(no_mandate(party, principal))
+        }
+    }
+
     /// Whether the caller may see what this party owns.
     pub(crate) fn may_see(self, owner: Oin) -> bool {
         match self {
-            Self::Party(party) => party == owner,
-            Self::Operator => true,
+            Self::Party(party) | Self::Representative { principal: party, .. } => party == owner,
+            Self::Operator(_) => true,
         }
     }
 
@@ -37,4 +108,9 @@ impl Caller {
     pub(crate) fn check_sees(self, inbox: &InboxName) -> Result<(), Refusal> {
         if self.may_see(inbox.owner()) { Ok(()) } else { Err(Refusal::unknown_inbox(inbox)) }
     }
+}
+
+fn no_mandate(party: Oin, principal: Oin) -> Refusal {
+    let message = format!("party {party} has no mandate in force of {principal}");
+    Refusal::new(Reason::NoMandate, message)
 }

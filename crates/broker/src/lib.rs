@@ -17,9 +17,11 @@
 
 mod broker;
 mod caller;
+mod entitlement;
 mod operations;
 mod receipt;
 mod refusal;
+mod reload;
 pub mod road;
 mod session;
 mod subscriptions;

@@ -49,6 +49,7 @@ impl Broker {
         limit: usize,
     ) -> Result<Vec<Inbox>, Refusal> {
         let _ticket = self.ticket()?;
+        caller.check(&self.catalogue.load())?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let names: Vec<InboxName> = {
             let all = self.inboxes.read();
@@ -125,6 +126,7 @@ impl Broker {
     }
 
     fn check_inbox(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
+        caller.check(&self.catalogue.load())?;
         caller.check_sees(name)?;
         if self.inboxes.read().contains(name) { Ok(()) } else { Err(Refusal::unknown_inbox(name)) }
     }

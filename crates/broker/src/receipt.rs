@@ -3,6 +3,7 @@ use std::time::SystemTime;
 
 use wissel_bus::MessageId;
 use wissel_identifiers::InboxName;
+use wissel_message::Violation;
 
 /// Proof that a message is durable, and where it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,4 +21,6 @@ pub struct Receipt {
     /// True when this is an earlier publication's receipt again, and nothing was
     /// delivered anew.
     pub repeated: bool,
+    /// What the message should be and is not (the SHOULDs of the NL GOV profile).
+    pub warnings: Vec<Violation>,
 }

@@ -45,6 +45,14 @@ pub enum Reason {
     UnknownEventType,
     /// The caller has no right to do this.
     NotGranted,
+    /// There is no mandate to act for the other party, or not for this.
+    NoMandate,
+    /// `source` names another organisation than the publisher.
+    SourceOfAnother,
+    /// The message found another number of recipients than its event type needs.
+    AudienceUnmet,
+    /// What a receiver may have of `data` does not fit the schema by itself.
+    MinimisedDataInvalid,
     /// The bus does not take messages now.
     BusUnavailable,
     /// This gateway takes no new work.
@@ -100,6 +108,10 @@ impl Refusal {
         Self::new(Reason::UnknownInbox, format!("there is no inbox {inbox} that you may see"))
     }
 
+    pub(crate) fn of_store(error: wissel_store::StoreError) -> Self {
+        Self::internal(&error)
+    }
+
     pub(crate) fn internal(error: &dyn fmt::Display) -> Self {
         tracing::error!(%error, "internal failure");
         Self::new(Reason::Internal, "Wissel itself failed; its log says more")
@@ -150,6 +162,10 @@ impl Reason {
             Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
             Self::UnknownEventType => "UNKNOWN_EVENT_TYPE",
             Self::NotGranted => "NOT_GRANTED",
+            Self::NoMandate => "NO_MANDATE",
+            Self::SourceOfAnother => "SOURCE_OF_ANOTHER",
+            Self::AudienceUnmet => "AUDIENCE_UNMET",
+            Self::MinimisedDataInvalid => "MINIMISED_DATA_INVALID",
             Self::BusUnavailable => "BUS_UNAVAILABLE",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::InvalidRequest => "INVALID_REQUEST",

@@ -4,18 +4,22 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::time::{DelayQueue, delay_queue};
 use wissel_bus::{
     Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, Settle, Settlement,
 };
+use wissel_catalogue::Action;
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
+use crate::road::minimise::minimise_event;
 use crate::{Broker, Caller, Reason, Refusal};
 
 /// How a session behaves.
@@ -43,6 +47,13 @@ pub struct Session {
     arrived: Vec<Arrival>,
     next_id: u64,
     stopping: CancellationToken,
+    caller: Caller,
+    /// Changes when another catalogue is in force.
+    catalogue_version: watch::Receiver<u64>,
+    /// A look at the caller's right now and then, as a mandate ends by itself.
+    right_checks: Interval,
+    /// Why nothing more is handed out.
+    refused: Option<Refusal>,
     _ticket: TaskTrackerToken,
 }
 
@@ -90,8 +101,10 @@ pub enum SessionEvent {
 }
 
 /// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEnd {
+    /// The caller has no right to the inbox any more; what was held is given back.
+    Refused(Refusal),
     /// The gateway shuts down; what was held is given back.
     ShuttingDown,
     /// The inbox was removed, or the bus closed.
@@ -105,8 +118,24 @@ struct Held {
     end_of_lease: delay_queue::Key,
 }
 
+/// Why a delivery is not handed out.
+enum Withheld {
+    /// Its owner has no right to it.
+    Dead(String),
+    /// Its owner has, and the caller has not.
+    NotForCaller(Refusal),
+}
+
+impl Withheld {
+    fn dead(reason: impl Into<String>) -> Self {
+        Self::Dead(reason.into())
+    }
+}
+
 type Settling = futures::future::BoxFuture<'static, ()>;
 
+/// How long a mandate that has ended may go unnoticed by an inbox in which nothing comes.
+const RIGHT_CHECKED_EVERY: Duration = Duration::from_millis(500);
 /// How many arrivals are taken up together.
 const ARRIVALS_AT_ONCE: usize = 256;
 /// Deliveries are handed on when they hold this much together, in bytes.
@@ -126,6 +155,7 @@ impl Broker {
     ) -> Result<Session, Refusal> {
         let ticket = self.ticket()?;
         let party = caller.party()?;
+        caller.check_may_receive(&self.catalogue.load())?;
         caller.check_sees(inbox)?;
         if !self.inboxes.read().contains(inbox) {
             return Err(Refusal::unknown_inbox(inbox));
@@ -144,6 +174,10 @@ impl Broker {
             arrived: Vec::new(),
             next_id: 1,
             stopping: self.shutdown_token(),
+            caller,
+            catalogue_version: self.catalogue_version.subscribe(),
+            right_checks: tokio::time::interval(RIGHT_CHECKED_EVERY),
+            refused: None,
             _ticket: ticket,
         })
     }
@@ -159,6 +193,9 @@ impl Session {
                     std::mem::take(&mut self.lost).into_iter().collect(),
                 );
             }
+            if let Some(refusal) = self.check_right() {
+                return SessionEvent::Ended(SessionEnd::Refused(refusal));
+            }
             if !self.arrived.is_empty() {
                 if let Some(event) = self.take_arrivals() {
                     return event;
@@ -168,6 +205,9 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return SessionEvent::Ended(SessionEnd::ShuttingDown),
+                // The loop looks at the caller's right again.
+                Ok(()) = self.catalogue_version.changed() => {}
+                _ = self.right_checks.tick() => {}
                 Some(()) = self.settling.next() => {}
                 Some(ended) = self.ends_of_leases.next() => self.lease_ended(ended.into_inner()),
                 count = self.consumer.arrivals.recv_many(&mut self.arrived, ARRIVALS_AT_ONCE) => {
@@ -217,6 +257,11 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return SessionEnd::ShuttingDown,
+                _ = self.right_checks.tick() => {
+                    if let Some(refusal) = self.check_right() {
+                        return SessionEnd::Refused(refusal);
+                    }
+                }
                 Some(()) = self.settling.next() => {}
                 Some(ended) = self.ends_of_leases.next() => self.lease_ended(ended.into_inner()),
             }
@@ -265,34 +310,60 @@ impl Session {
         if deliveries.is_empty() { None } else { Some(SessionEvent::Deliveries(deliveries)) }
     }
 
-    /// Leases a delivery to the receiver, unless its owner's grant is gone.
+    /// Leases a delivery to the receiver, unless its owner's right is gone.
     fn lease_out(&mut self, delivery: Delivery) -> Option<Leased> {
-        if let Err(reason) = self.check_grant(&delivery.envelope) {
-            let settlement = Settlement::DeadLetter { reason };
-            self.carry_out(vec![(delivery.tag, settlement)]);
-            return None;
+        let Delivery { tag, mut envelope, attempt } = delivery;
+        match self.entitled(&envelope) {
+            Ok(event) => envelope.event = event,
+            Err(Withheld::Dead(reason)) => {
+                self.carry_out(vec![(tag, Settlement::DeadLetter { reason })]);
+                return None;
+            }
+            Err(Withheld::NotForCaller(refusal)) => {
+                self.refused = Some(refusal);
+                self.carry_out(vec![(tag, Settlement::Release)]);
+                return None;
+            }
         }
         let id = self.next_id;
         self.next_id += 1;
         let end_of_lease = self.ends_of_leases.insert_at(id, Instant::now() + self.lease);
-        self.held.insert(id, Held { tag: delivery.tag, attempt: delivery.attempt, end_of_lease });
-        Some(Leased {
-            id,
-            envelope: delivery.envelope,
-            attempt: delivery.attempt,
-            lease_ends_at: SystemTime::now() + self.lease,
-        })
+        self.held.insert(id, Held { tag, attempt, end_of_lease });
+        Some(Leased { id, envelope, attempt, lease_ends_at: SystemTime::now() + self.lease })
     }
 
-    fn check_grant(&self, envelope: &Envelope) -> Result<(), String> {
-        let event = EventView::decode(envelope.event.clone())
-            .map_err(|error| format!("the stored message cannot be read: {error}"))?;
-        let owner = self.inbox.owner();
-        if self.broker.catalogue.load().may_receive(&owner, event.event_type()) {
-            Ok(())
-        } else {
-            Err("the grant to receive this event type is gone".to_owned())
+    /// The message as the receiver may have it at this moment. What was routed under an
+    /// earlier grant is held against the one of now.
+    fn entitled(&self, envelope: &Envelope) -> Result<Bytes, Withheld> {
+        if let Some(refusal) = &self.refused {
+            return Err(Withheld::NotForCaller(refusal.clone()));
         }
+        let event = EventView::decode(envelope.event.clone()).map_err(|error| {
+            Withheld::dead(format!("the stored message cannot be read: {error}"))
+        })?;
+        let catalogue = self.broker.catalogue.load();
+        let owner = self.inbox.owner();
+        let grant = catalogue
+            .grant(&owner, Action::Receive, event.event_type())
+            .ok_or_else(|| Withheld::dead("the grant to receive this event type is gone"))?;
+        if !grant.covers(&event) {
+            return Err(Withheld::dead("outside the row limits of the grant of now"));
+        }
+        self.caller
+            .check_mandate(&catalogue, Action::Receive, event.event_type())
+            .map_err(Withheld::NotForCaller)?;
+        match &grant.fields {
+            Some(fields) if envelope.admitted_at < grant.in_force_since => {
+                minimise_event(&event, fields).map_err(|refusal| Withheld::dead(refusal.message))
+            }
+            _ => Ok(envelope.event.clone()),
+        }
+    }
+
+    /// Why the caller has no right to the inbox any more, when it has none.
+    fn check_right(&self) -> Option<Refusal> {
+        let refused = || self.caller.check_may_receive(&self.broker.catalogue.load()).err();
+        self.refused.clone().or_else(refused)
     }
 
     fn lease_ended(&mut self, id: u64) {
@@ -381,6 +452,7 @@ impl Drop for Session {
 impl From<SessionEnd> for Refusal {
     fn from(end: SessionEnd) -> Self {
         match end {
+            SessionEnd::Refused(refusal) => refusal,
             SessionEnd::ShuttingDown => Self::shutting_down(),
             SessionEnd::InboxClosed => Self::new(Reason::InboxClosed, "the inbox was removed"),
         }

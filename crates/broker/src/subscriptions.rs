@@ -1,12 +1,12 @@
 use std::ops::Bound;
 use std::time::SystemTime;
 
-use wissel_catalogue::Catalogue;
+use wissel_catalogue::{Action, Catalogue};
 use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, SubscriptionName};
 use wissel_store::{Put, SubscriptionRecord};
 
-use crate::{Broker, Caller, Fault, Reason, Refusal, StartError};
+use crate::{Broker, Caller, Fault, Reason, Refusal, StartError, entitlement};
 
 /// Which messages go to which inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,16 +44,18 @@ impl Broker {
         subscription: Subscription,
     ) -> Result<Subscription, Refusal> {
         let _ticket = self.ticket()?;
+        let _one_at_a_time = self.control.lock().await;
+        let catalogue = self.catalogue.load_full();
+        caller.check(&catalogue)?;
         if !caller.may_see(subscription.name.owner()) {
             return Err(Refusal::of_field(
                 Reason::NotGranted,
                 "subscription.name",
-                "the owner of a subscription is the party that calls",
+                "the owner of a subscription is the party that calls, or that it acts for",
             ));
         }
-        check(&subscription, &self.catalogue.load())?;
-
-        let _one_at_a_time = self.control.lock().await;
+        check(&subscription, &catalogue)?;
+        check_mandate(caller, &subscription, &catalogue)?;
         let existing = self.subscriptions.read().get(&subscription.name).cloned();
         if let Some(existing) = existing {
             return if existing.has_content_of(&subscription) {
@@ -86,7 +88,10 @@ impl Broker {
         name: &SubscriptionName,
     ) -> Result<(), Refusal> {
         let _one_at_a_time = self.control.lock().await;
-        if self.subscription(caller, name)?.declared {
+        let catalogue = self.catalogue.load_full();
+        let subscription = self.subscription(caller, name)?;
+        check_mandate(caller, &subscription, &catalogue)?;
+        if subscription.declared {
             return Err(Refusal::of_field(
                 Reason::InvalidRequest,
                 "name",
@@ -111,6 +116,7 @@ impl Broker {
         caller: Caller,
         name: &SubscriptionName,
     ) -> Result<Subscription, Refusal> {
+        caller.check(&self.catalogue.load())?;
         let found = self.subscriptions.read().get(name).cloned();
         found.filter(|_| caller.may_see(name.owner())).ok_or_else(|| {
             Refusal::new(
@@ -122,54 +128,57 @@ impl Broker {
 
     /// The subscriptions that the caller may see, by name, behind `after`, at most
     /// `limit`.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`Reason::NoMandate`] for one that acts for another without a mandate.
     pub fn subscriptions(
         &self,
         caller: Caller,
         after: Option<&SubscriptionName>,
         limit: usize,
-    ) -> Vec<Subscription> {
+    ) -> Result<Vec<Subscription>, Refusal> {
+        caller.check(&self.catalogue.load())?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let all = self.subscriptions.read();
-        all.range::<SubscriptionName, _>((from, Bound::Unbounded))
-            .filter(|(name, _)| caller.may_see(name.owner()))
-            .map(|(_, subscription)| subscription.clone())
-            .take(limit)
-            .collect()
+        let all = all.range::<SubscriptionName, _>((from, Bound::Unbounded));
+        let seen = all.filter(|(name, _)| caller.may_see(name.owner()));
+        Ok(seen.map(|(_, subscription)| subscription.clone()).take(limit).collect())
     }
 
     /// Puts the stored and the declared subscriptions in force.
     pub(crate) async fn load_subscriptions(&self) -> Result<(), StartError> {
         let inboxes = self.store.inboxes().await?;
         self.inboxes.write().extend(inboxes);
-        for record in self.store.subscriptions().await? {
-            self.put_in_force(record.into());
-        }
+        let stored = self.store.subscriptions().await?;
         let catalogue = self.catalogue.load_full();
-        let now = SystemTime::now();
         for declared in catalogue.subscriptions() {
             self.store.add_inbox(declared.inbox.clone()).await?;
-            self.put_in_force(Subscription {
-                name: declared.name.clone(),
-                inbox: declared.inbox.clone(),
-                types: declared.types.clone(),
-                filters: declared.filters.clone(),
-                created_at: now,
-                declared: true,
-            });
+        }
+        let now = SystemTime::now();
+        let declared = catalogue.subscriptions().iter().map(|one| Subscription::declared(one, now));
+        // One that is declared comes after, and takes the place of a stored one.
+        let all: Vec<Subscription> = stored.into_iter().map(Into::into).chain(declared).collect();
+        self.router.change(|changes| {
+            all.iter().for_each(|one| entitlement::put(one, &catalogue, changes));
+        });
+        self.inboxes.write().extend(all.iter().map(|one| one.inbox.clone()));
+        for one in all {
+            let name = one.name.clone();
+            let earlier = self.subscriptions.write().insert(name, one);
+            if let Some(earlier) = earlier {
+                tracing::warn!(
+                    subscription = %earlier.name,
+                    "declared in the catalogue; the stored one of that name rests"
+                );
+            }
         }
         Ok(())
     }
 
     fn put_in_force(&self, subscription: Subscription) {
         self.inboxes.write().insert(subscription.inbox.clone());
-        self.router.remove(&subscription.name);
-        self.router.insert(
-            &subscription.name,
-            &subscription.types,
-            &subscription.filters,
-            subscription.inbox.clone(),
-        );
+        let catalogue = self.catalogue.load();
+        self.router.change(|changes| entitlement::put(&subscription, &catalogue, changes));
         self.subscriptions.write().insert(subscription.name.clone(), subscription);
     }
 }
@@ -195,7 +204,7 @@ fn check(subscription: &Subscription, catalogue: &Catalogue) -> Result<(), Refus
         fault("types".to_owned(), format!("expected at most {TYPES_MAX} event types"));
     }
     for (index, event_type) in subscription.types.iter().take(TYPES_MAX).enumerate() {
-        if !catalogue.may_receive(&owner, event_type) {
+        if catalogue.grant(&owner, Action::Receive, event_type).is_none() {
             let description = "the owner has no grant to receive an event type of this name";
             fault(format!("types[{index}]"), description.to_owned());
         }
@@ -215,8 +224,28 @@ fn check(subscription: &Subscription, catalogue: &Catalogue) -> Result<(), Refus
     }
 }
 
+/// One that acts for another says which event types it wants, and has a mandate to
+/// receive each.
+fn check_mandate(
+    caller: Caller,
+    subscription: &Subscription,
+    catalogue: &Catalogue,
+) -> Result<(), Refusal> {
+    let Caller::Representative { .. } = caller else {
+        return Ok(());
+    };
+    if subscription.types.is_empty() {
+        let description = "empty; acting for another party, name the event types";
+        return Err(Refusal::of_field(Reason::NoMandate, "subscription.types", description));
+    }
+    for event_type in &subscription.types {
+        caller.check_mandate(catalogue, Action::Receive, event_type)?;
+    }
+    Ok(())
+}
+
 impl Subscription {
-    fn has_content_of(&self, other: &Self) -> bool {
+    pub(crate) fn has_content_of(&self, other: &Self) -> bool {
         (&self.name, &self.inbox, &self.types, &self.filters)
             == (&other.name, &other.inbox, &other.types, &other.filters)
     }

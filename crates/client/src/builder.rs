@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonic::transport::Endpoint;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
+use wissel_identifiers::Oin;
 
 use crate::client::Settings;
 use crate::token::{FileToken, FixedToken};
@@ -14,6 +15,8 @@ use crate::{Client, ClientError, RetryPolicy, Token, TokenProvider};
 pub struct ClientBuilder {
     endpoint: String,
     token: Option<Arc<dyn TokenProvider>>,
+    on_behalf_of: Option<Oin>,
+    tls: Tls,
     connect_timeout: Duration,
     keep_alive_interval: Duration,
     keep_alive_timeout: Duration,
@@ -25,6 +28,8 @@ impl ClientBuilder {
         Self {
             endpoint,
             token: None,
+            on_behalf_of: None,
+            tls: Tls::default(),
             connect_timeout: Duration::from_secs(5),
             keep_alive_interval: Duration::from_secs(30),
             keep_alive_timeout: Duration::from_secs(10),
@@ -46,6 +51,32 @@ impl ClientBuilder {
     /// Who calls: a token that is asked for at each call, and that may change.
     pub fn token_provider(mut self, provider: impl TokenProvider) -> Self {
         self.token = Some(Arc::new(provider));
+        self
+    }
+
+    /// Acts for another party, by a mandate that the catalogue knows.
+    pub fn on_behalf_of(mut self, principal: Oin) -> Self {
+        self.on_behalf_of = Some(principal);
+        self
+    }
+
+    /// The authorities that the gateway's certificate is held against, in PEM. Without,
+    /// those of the system are.
+    pub fn authorities(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.tls.authorities = Some(Certificate::from_pem(pem));
+        self
+    }
+
+    /// Who calls: a certificate and its key, in PEM. The party is the OIN in it.
+    pub fn certificate(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        self.tls.identity = Some(Identity::from_pem(certificate, key));
+        self
+    }
+
+    /// The name that the gateway's certificate must have, when it is not that of the
+    /// endpoint.
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.server_name = Some(name.into());
         self
     }
 
@@ -87,8 +118,8 @@ impl ClientBuilder {
     /// again after it broke.
     ///
     /// # Errors
-    /// [`ClientError::InvalidArgument`] when the endpoint is no `http://` address,
-    /// or when this is not called inside a Tokio runtime.
+    /// [`ClientError::InvalidArgument`] when the endpoint is no `http://` or `https://`
+    /// address, a certificate or key is none, or when this is not called inside a Tokio runtime.
     pub fn connect(self) -> Result<Client, ClientError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(ClientError::invalid(
@@ -97,10 +128,10 @@ impl ClientBuilder {
             ));
         }
         let channel = self.transport()?.connect_lazy();
-        Ok(Client::new(channel, self.token, self.settings))
+        Ok(Client::new(channel, self.token, self.on_behalf_of, self.settings))
     }
 
-    /// How the connection is made: the one place that is to know of TLS.
+    /// How the connection is made: the one place that knows of TLS.
     fn transport(&self) -> Result<Endpoint, ClientError> {
         const STREAM_WINDOW: u32 = 1 << 20;
         const CONNECTION_WINDOW: u32 = 4 << 20;
@@ -109,12 +140,25 @@ impl ClientBuilder {
         let endpoint = Endpoint::from_shared(self.endpoint.clone())
             .map_err(|error| wrong(format!("{error}; expected such as http://127.0.0.1:7400")))?;
         match endpoint.uri().scheme_str() {
-            Some("http") => {}
-            Some(scheme) => {
-                return Err(wrong(format!("scheme {scheme} is not supported; expected http")));
+            Some("http") if self.tls.is_wanted() => {
+                let message = "http:// has no certificates; expected https://";
+                return Err(wrong(message.to_owned()));
             }
-            None => return Err(wrong("expected http:// at the start".to_owned())),
+            Some("http" | "https") => {}
+            Some(scheme) => {
+                let message = format!("scheme {scheme} is not supported; expected https or http");
+                return Err(wrong(message));
+            }
+            None => return Err(wrong("expected https:// or http:// at the start".to_owned())),
         }
+        let endpoint = if endpoint.uri().scheme_str() == Some("https") {
+            let config = self.tls.config();
+            endpoint.tls_config(config).map_err(|error| {
+                ClientError::invalid("certificate", format!("{error}; expected PEM"))
+            })?
+        } else {
+            endpoint
+        };
         Ok(endpoint
             .connect_timeout(self.connect_timeout)
             .http2_keep_alive_interval(self.keep_alive_interval)
@@ -123,6 +167,34 @@ impl ClientBuilder {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .tcp_nodelay(true))
+    }
+}
+
+/// What the connection is secured with.
+#[derive(Default)]
+struct Tls {
+    authorities: Option<Certificate>,
+    identity: Option<Identity>,
+    server_name: Option<String>,
+}
+
+impl Tls {
+    fn is_wanted(&self) -> bool {
+        self.authorities.is_some() || self.identity.is_some()
+    }
+
+    fn config(&self) -> ClientTlsConfig {
+        let mut config = match &self.authorities {
+            Some(authorities) => ClientTlsConfig::new().ca_certificate(authorities.clone()),
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        if let Some(identity) = &self.identity {
+            config = config.identity(identity.clone());
+        }
+        if let Some(name) = &self.server_name {
+            config = config.domain_name(name);
+        }
+        config
     }
 }
 
@@ -141,13 +213,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_wrong_endpoint_is_told_at_once() {
-        for endpoint in ["", "127.0.0.1:7400", "https://127.0.0.1:7400", "http://"] {
+        for endpoint in ["", "127.0.0.1:7400", "ftp://127.0.0.1:7400", "http://"] {
             let outcome = Client::builder(endpoint).connect();
             assert!(
                 matches!(outcome, Err(ClientError::InvalidArgument { argument: "endpoint", .. })),
                 "{endpoint}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn certificates_need_a_connection_that_has_them() {
+        let builder = Client::builder("http://127.0.0.1:7400").certificate("x", "y");
+        let error = builder.connect().unwrap_err().to_string();
+        assert!(error.contains("expected https://"), "{error}");
+        let builder = Client::builder("https://127.0.0.1:7400").certificate("x", "y");
+        let error = builder.connect().unwrap_err().to_string();
+        assert!(error.starts_with("certificate: "), "{error}");
     }
 
     #[test]

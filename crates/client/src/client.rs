@@ -5,6 +5,7 @@ use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use wissel_identifiers::Oin;
 
 use crate::{ClientBuilder, ClientError, RetryPolicy, TokenError, TokenProvider};
 
@@ -20,6 +21,7 @@ pub struct Client {
 struct Inner {
     channel: Channel,
     token: Option<Arc<dyn TokenProvider>>,
+    on_behalf_of: Option<MetadataValue<Ascii>>,
     settings: Settings,
 }
 
@@ -40,9 +42,12 @@ impl Client {
     pub(crate) fn new(
         channel: Channel,
         token: Option<Arc<dyn TokenProvider>>,
+        on_behalf_of: Option<Oin>,
         settings: Settings,
     ) -> Self {
-        Self { inner: Arc::new(Inner { channel, token, settings }) }
+        let on_behalf_of =
+            on_behalf_of.and_then(|principal| principal.as_str().parse::<MetadataValue<_>>().ok());
+        Self { inner: Arc::new(Inner { channel, token, on_behalf_of, settings }) }
     }
 
     pub(crate) fn channel(&self) -> Channel {
@@ -63,6 +68,9 @@ impl Client {
                 .map_err(|_| TokenError::new("expected visible ASCII characters in the token"))?;
             value.set_sensitive(true);
             request.metadata_mut().insert("authorization", value);
+        }
+        if let Some(principal) = &self.inner.on_behalf_of {
+            request.metadata_mut().insert("wissel-on-behalf-of", principal.clone());
         }
         Ok(request)
     }

@@ -66,7 +66,7 @@ pub use inbox::{Delivery, OpenInbox, OpenInboxBuilder};
 pub use listing::Listing;
 pub use operations::{DeadLetter, GatewayStatus, InboxState, Redrive};
 pub use publisher::{PendingReceipt, Publisher, PublisherOptions};
-pub use publishing::{MAX_BATCH, Receipt};
+pub use publishing::{MAX_BATCH, Receipt, Warning};
 pub use retry::RetryPolicy;
 pub use subscriptions::{Filter, Subscription};
 pub use token::{Token, TokenError, TokenProvider};

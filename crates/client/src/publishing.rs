@@ -34,6 +34,27 @@ pub struct Receipt {
     /// True when this `source` and `id` was published before: this is the first
     /// receipt again, and nothing was delivered anew.
     pub repeated: bool,
+    /// What the message should be and is not, by the NL GOV profile for CloudEvents.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a message should be and is not. It was taken nevertheless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Warning {
+    /// The attribute.
+    pub field: String,
+    /// The name of the rule, such as `nlgov-source`.
+    pub rule: String,
+    /// What was found, and what was expected.
+    pub description: String,
+}
+
+impl From<pb::Warning> for Warning {
+    fn from(warning: pb::Warning) -> Self {
+        let pb::Warning { field, rule, description } = warning;
+        Self { field, rule, description }
+    }
 }
 
 impl Client {
@@ -154,6 +175,7 @@ impl TryFrom<pb::Receipt> for Receipt {
             admitted_at: moment("admitted_at", receipt.admitted_at)?,
             inboxes: inboxes?,
             repeated: receipt.repeated,
+            warnings: receipt.warnings.into_iter().map(Into::into).collect(),
         })
     }
 }

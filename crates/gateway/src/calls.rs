@@ -11,6 +11,7 @@ use tracing::{Instrument as _, Span};
 use wissel_broker::{Broker, Caller, Reason, Refusal};
 
 use crate::answers::{self, AnswerStream, Answers};
+use crate::authenticate::Identity;
 use crate::status::to_status;
 use crate::{Authenticate, GatewayOptions};
 
@@ -22,6 +23,13 @@ pub(crate) struct Calls {
     /// Calls under way that outlive their caller.
     pub(crate) tasks: TaskTracker,
     authenticator: Arc<dyn Authenticate>,
+}
+
+/// A call that has begun.
+pub(crate) struct Begun {
+    pub(crate) caller: Caller,
+    identity: Identity,
+    span: Span,
 }
 
 /// Ends calls that are still under way when patience has ended.
@@ -46,15 +54,23 @@ impl Calls {
         &self,
         method: &'static str,
         request: &Request<R>,
-    ) -> Result<(Caller, Span), Status> {
-        let span = tracing::info_span!("call", method, party = tracing::field::Empty);
-        match self.authenticator.authenticate(request.metadata()) {
-            Ok(caller) => {
-                match caller {
-                    Caller::Party(party) => span.record("party", tracing::field::display(party)),
-                    Caller::Operator => span.record("party", "operator"),
-                };
-                Ok((caller, span))
+    ) -> Result<Begun, Status> {
+        let span = tracing::info_span!(
+            "call",
+            method,
+            party = tracing::field::Empty,
+            on_behalf_of = tracing::field::Empty
+        );
+        let metadata = request.metadata();
+        let identity = self.authenticator.authenticate(metadata, request.extensions());
+        let begun = identity.and_then(|identity| {
+            let caller = identity.caller(metadata)?;
+            Ok((identity, caller))
+        });
+        match begun {
+            Ok((identity, caller)) => {
+                record(&span, caller);
+                Ok(Begun { caller, identity, span })
             }
             Err(refusal) => Err(span.in_scope(|| to_status(&refusal))),
         }
@@ -70,7 +86,7 @@ impl Calls {
     where
         W: Future<Output = Result<A, Refusal>>,
     {
-        let (caller, span) = self.begin(method, &request)?;
+        let Begun { caller, span, .. } = self.begin(method, &request)?;
         let answering = async {
             let answer = self.cut_off.unless_cut_off(work(caller, request.into_inner())).await;
             answer.map(Response::new).map_err(|refusal| to_status(&refusal))
@@ -78,11 +94,11 @@ impl Calls {
         answering.instrument(span).await
     }
 
-    /// Runs the work of a stream as a task of its own. However the work ends, its
-    /// caller hears how.
+    /// Runs the work of a stream as a task of its own, until what its caller proved
+    /// itself with ends. However the work ends, its caller hears how.
     pub(crate) fn stream<A, W>(
         &self,
-        span: Span,
+        begun: Begun,
         work: impl FnOnce(Answers<A>) -> W,
     ) -> Response<AnswerStream<A>>
     where
@@ -92,17 +108,39 @@ impl Calls {
         let (answers, ending, stream) = answers::channel(self.cut_off.clone());
         let work = work(answers);
         let cut_off = self.cut_off.clone();
+        let Begun { identity, span, .. } = begun;
+        let identity_ended = identity.ended();
         let running = async move {
             let ended = tokio::select! {
                 biased;
                 ended = work => ended,
                 () = cut_off.now.cancelled() => Err(cut_off.status()),
+                refusal = identity_ended => Err(to_status(&refusal)),
             };
             // A caller that went away does not care how it ended.
             let _ = ending.send(ended);
         };
         self.tasks.spawn(running.instrument(span));
         Response::new(stream)
+    }
+}
+
+fn record(span: &Span, caller: Caller) {
+    use tracing::field::display;
+    match caller {
+        Caller::Party(party) => {
+            span.record("party", display(party));
+        }
+        Caller::Representative { party, principal } => {
+            span.record("party", display(party));
+            span.record("on_behalf_of", display(principal));
+        }
+        Caller::Operator(Some(oin)) => {
+            span.record("party", display(format_args!("operator {oin}")));
+        }
+        Caller::Operator(None) => {
+            span.record("party", "operator");
+        }
     }
 }
 

@@ -16,6 +16,6 @@ mod status;
 mod subscribing;
 mod subscriptions;
 
-pub use authenticate::{Authenticate, DevelopmentTokens};
+pub use authenticate::{Authenticate, DevelopmentTokens, Identity, Who};
 pub use gateway::{Gateway, GatewayError, GatewayOptions};
 pub use status::to_status;

@@ -7,6 +7,7 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 use wissel_broker::{Broker, Caller, Receipt, Refusal, SessionEnd};
+use wissel_message::Violation;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::publishing_server::Publishing;
 
@@ -52,16 +53,16 @@ impl Publishing for PublishingService {
         &self,
         request: Request<Streaming<pb::PublishStreamRequest>>,
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
-        let (caller, span) = self.0.begin("PublishStream", &request)?;
+        let begun = self.0.begin("PublishStream", &request)?;
         let stream = PublishStream {
             broker: Arc::clone(&self.0.broker),
-            caller,
+            caller: begun.caller,
             in_flight_max: self.0.options.in_flight_per_stream.max(1),
             waiting: VecDeque::new(),
             end: None,
         };
         let requests = request.into_inner();
-        Ok(self.0.stream(span, |answers| stream.run(requests, answers)))
+        Ok(self.0.stream(begun, |answers| stream.run(requests, answers)))
     }
 }
 
@@ -207,5 +208,14 @@ fn to_receipt(receipt: Receipt) -> pb::Receipt {
         admitted_at: timestamp(receipt.admitted_at),
         inboxes: receipt.inboxes.iter().map(ToString::to_string).collect(),
         repeated: receipt.repeated,
+        warnings: receipt.warnings.iter().map(to_warning).collect(),
+    }
+}
+
+fn to_warning(warning: &Violation) -> pb::Warning {
+    pb::Warning {
+        field: warning.field.clone(),
+        rule: warning.rule.name().to_owned(),
+        description: format!("{}; expected {}", warning.fault, warning.expected),
     }
 }

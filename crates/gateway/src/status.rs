@@ -137,8 +137,10 @@ fn code(reason: Reason) -> Code {
         | Reason::MessageTooLarge
         | Reason::InvalidRequest
         | Reason::InvalidSubscription => Code::InvalidArgument,
-        Reason::UnknownEventType => Code::FailedPrecondition,
-        Reason::NotGranted => Code::PermissionDenied,
+        Reason::UnknownEventType | Reason::AudienceUnmet | Reason::MinimisedDataInvalid => {
+            Code::FailedPrecondition
+        }
+        Reason::NotGranted | Reason::NoMandate | Reason::SourceOfAnother => Code::PermissionDenied,
         Reason::BusUnavailable | Reason::ShuttingDown => Code::Unavailable,
         Reason::SubscriptionExists => Code::AlreadyExists,
         Reason::UnknownSubscription | Reason::UnknownInbox | Reason::InboxClosed => Code::NotFound,

@@ -38,10 +38,11 @@ impl Subscribing for SubscribingService {
         &self,
         request: Request<Streaming<pb::SubscribeRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let (caller, span) = self.0.begin("Subscribe", &request)?;
+        let begun = self.0.begin("Subscribe", &request)?;
+        let caller = begun.caller;
         let broker = Arc::clone(&self.0.broker);
         let requests = request.into_inner();
-        Ok(self.0.stream(span, |answers| serve(broker, caller, requests, answers)))
+        Ok(self.0.stream(begun, |answers| serve(broker, caller, requests, answers)))
     }
 }
 

@@ -37,7 +37,7 @@ impl Subscriptions for SubscriptionsService {
         let list = |caller, asked: pb::ListSubscriptionsRequest| async move {
             let size = page_size(asked.page_size)?;
             let after: Option<SubscriptionName> = page_token(&asked.page_token)?;
-            let mut page = broker.subscriptions(caller, after.as_ref(), one_more(size));
+            let mut page = broker.subscriptions(caller, after.as_ref(), one_more(size))?;
             let next_page_token = cut_page(&mut page, size, |last| last.name.to_string());
             let subscriptions = page.iter().map(write).collect();
             Ok(pb::ListSubscriptionsResponse { subscriptions, next_page_token })

@@ -24,5 +24,5 @@ mod router;
 mod subscription;
 mod table;
 
-pub use router::Router;
+pub use router::{Alternative, Changes, Router};
 pub use table::Table;

@@ -33,40 +33,46 @@ impl<T: Clone + Eq + Hash> Default for Router<T> {
     }
 }
 
+/// One way in which a subscription matches: a message whose type is one of `types` (every
+/// type when there is none) and that meets every filter.
+#[derive(Clone, Copy)]
+pub struct Alternative<'a> {
+    /// The event types wanted.
+    pub types: &'a [&'a str],
+    /// All must match.
+    pub filters: &'a [&'a Filter],
+}
+
+/// Changes that come into force together.
+pub struct Changes<'a, T> {
+    table: Table<T>,
+    changing: &'a mut Changing,
+}
+
 impl<T: Clone + Eq + Hash> Router<T> {
     /// Puts a subscription in force; one of the same name is replaced. It matches a
     /// message whose type is one of `types` (every type when there is none) and
     /// that meets every filter.
     pub fn insert(&self, name: &SubscriptionName, types: &[String], filters: &[Filter], target: T) {
-        let mut changing = self.changing.lock();
-        let Changing { names, count } = &mut *changing;
-        *count += 1;
-        let subscription = Subscription {
-            name: name.clone(),
-            number: *count,
-            types: types.iter().map(|name| names.shared(name)).collect(),
-            conditions: filters
-                .iter()
-                .flat_map(|filter| {
-                    Condition::of(filter, |name| names.shared(name)).collect::<Vec<_>>()
-                })
-                .collect(),
-            target,
-        };
-        let mut table = Table::clone(&self.table.load());
-        table.insert(&Arc::new(subscription));
-        self.table.store(Arc::new(table));
+        let types: Vec<&str> = types.iter().map(String::as_str).collect();
+        let filters: Vec<&Filter> = filters.iter().collect();
+        let alternative = Alternative { types: &types, filters: &filters };
+        self.change(|changes| changes.put(name, &[alternative], &target));
     }
 
     /// Takes a subscription out of force. Says whether it was in force.
     pub fn remove(&self, name: &SubscriptionName) -> bool {
-        let _one_at_a_time = self.changing.lock();
-        let mut table = Table::clone(&self.table.load());
-        let removed = table.remove(name);
-        if removed {
-            self.table.store(Arc::new(table));
-        }
-        removed
+        self.change(|changes| changes.remove(name))
+    }
+
+    /// Makes changes that come into force together, when `make` has ended.
+    pub fn change<R>(&self, make: impl FnOnce(&mut Changes<'_, T>) -> R) -> R {
+        let mut changing = self.changing.lock();
+        let table = Table::clone(&self.table.load());
+        let mut changes = Changes { table, changing: &mut changing };
+        let made = make(&mut changes);
+        self.table.store(Arc::new(changes.table));
+        made
     }
 
     /// The table of this moment; later changes do not touch it.
@@ -85,6 +91,35 @@ impl<T: Clone + Eq + Hash> Router<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<T: Clone + Eq + Hash> Changes<'_, T> {
+    /// Puts a subscription in force; one of the same name is replaced. It matches what
+    /// any of the alternatives matches: nothing when there is none.
+    pub fn put(&mut self, name: &SubscriptionName, alternatives: &[Alternative<'_>], target: &T) {
+        self.table.remove(name);
+        let Changing { names, count } = &mut *self.changing;
+        for alternative in alternatives {
+            *count += 1;
+            let conditions = alternative.filters.iter().flat_map(|filter| {
+                Condition::of(filter, |name| names.shared(name)).collect::<Vec<_>>()
+            });
+            let conditions = conditions.collect();
+            let subscription = Subscription {
+                name: name.clone(),
+                number: *count,
+                types: alternative.types.iter().map(|name| names.shared(name)).collect(),
+                conditions,
+                target: target.clone(),
+            };
+            self.table.insert(&Arc::new(subscription));
+        }
+    }
+
+    /// Takes a subscription out of force. Says whether it was in force.
+    pub fn remove(&mut self, name: &SubscriptionName) -> bool {
+        self.table.remove(name)
     }
 }
 

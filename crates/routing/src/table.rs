@@ -3,6 +3,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use imbl::{GenericHashMap, GenericOrdMap, shared_ptr::ArcK};
+use smallvec::SmallVec;
 use wissel_identifiers::SubscriptionName;
 use wissel_message::EventView;
 
@@ -11,11 +12,13 @@ use crate::found::Found;
 use crate::subscription::Subscription;
 
 type Map<K, V> = GenericHashMap<K, V, foldhash::fast::RandomState, ArcK>;
+/// Nearly every subscription has one.
+type Alternatives<T> = SmallVec<[Arc<Subscription<T>>; 1]>;
 type ByValue<T> = Map<Arc<str>, Bucket<T>>;
 
 /// An immutable routing table. A changed copy shares what did not change.
 pub struct Table<T> {
-    by_name: Map<SubscriptionName, Arc<Subscription<T>>>,
+    by_name: Map<SubscriptionName, Alternatives<T>>,
     /// By attribute, then by the value that it must have.
     shapes: Map<Arc<str>, ByValue<T>>,
     /// Filed under nothing, by number: evaluated for every message.
@@ -92,9 +95,15 @@ impl<T> Table<T> {
         self.by_name.is_empty()
     }
 
+    /// Adds one alternative of a subscription.
     pub(crate) fn insert(&mut self, subscription: &Arc<Subscription<T>>) {
-        self.remove(&subscription.name);
-        self.by_name.insert(subscription.name.clone(), Arc::clone(subscription));
+        match self.by_name.get_mut(&subscription.name) {
+            Some(alternatives) => alternatives.push(Arc::clone(subscription)),
+            None => {
+                let first = Alternatives::from_buf([Arc::clone(subscription)]);
+                self.by_name.insert(subscription.name.clone(), first);
+            }
+        }
         let places = subscription.places();
         if places.is_empty() {
             self.others.insert(subscription.number, Arc::clone(subscription));
@@ -121,12 +130,14 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn remove(&mut self, name: &SubscriptionName) -> bool {
-        let Some(subscription) = self.by_name.remove(name) else {
+        let Some(alternatives) = self.by_name.remove(name) else {
             return false;
         };
-        self.others.remove(&subscription.number);
-        for (attribute, value) in subscription.places() {
-            self.unfile(attribute, value, subscription.number);
+        for subscription in alternatives {
+            self.others.remove(&subscription.number);
+            for (attribute, value) in subscription.places() {
+                self.unfile(attribute, value, subscription.number);
+            }
         }
         true
     }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use wissel_filter::Filter;
 use wissel_identifiers::SubscriptionName;
 use wissel_message::{Event, EventView};
-use wissel_routing::Router;
+use wissel_routing::{Alternative, Router};
 
 const TYPES: [&str; 3] = ["nl.brp.geboorte", "nl.brp.verhuizing", "nl.bag.pand"];
 const ATTRIBUTES: [&str; 3] = ["subject", "gemeente", "type"];
@@ -163,4 +163,31 @@ fn no_value_is_shown() {
     let shown = format!("{router:?} {:?}", router.snapshot());
     assert!(shown.contains("subscriptions: 1"), "{shown}");
     assert!(!shown.contains("999990019"), "{shown}");
+}
+
+#[test]
+fn a_subscription_matches_what_any_of_its_alternatives_matches() {
+    let exact = |value: &str| Filter::Exact(BTreeMap::from([("gemeente".into(), value.into())]));
+    let (utrecht, zwolle) = (exact("1"), exact("2"));
+    let router = Router::default();
+    let alternatives = [
+        Alternative { types: &["nl.brp.geboorte"], filters: &[&utrecht] },
+        Alternative { types: &["nl.bag.pand"], filters: &[&zwolle] },
+    ];
+    router.change(|changes| changes.put(&name(1), &alternatives, &7));
+    let matches = |event_type: &str, gemeente: &str| {
+        let event = Event::builder("1", "/s", event_type).extension("gemeente", gemeente);
+        let view = EventView::decode(event.build().unwrap().encode()).unwrap();
+        let mut found = Vec::new();
+        router.snapshot().route(&view, &mut found);
+        found == [7]
+    };
+    assert!(matches("nl.brp.geboorte", "1") && matches("nl.bag.pand", "2"));
+    assert!(!matches("nl.brp.geboorte", "2") && !matches("nl.bag.pand", "1"));
+    assert_eq!(router.len(), 1);
+    router.change(|changes| changes.put(&name(1), &[], &7));
+    assert!(!matches("nl.brp.geboorte", "1"));
+    assert!(router.is_empty());
+    router.change(|changes| changes.put(&name(1), &alternatives, &7));
+    assert!(router.remove(&name(1)) && !matches("nl.bag.pand", "2"));
 }

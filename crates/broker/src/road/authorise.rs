@@ -1,47 +1,78 @@
-//! Third room: may this party publish this type of event?
+//! Third room: may this party publish this message?
 
-use wissel_catalogue::Catalogue;
-use wissel_identifiers::Oin;
+use std::sync::Arc;
+
+use wissel_catalogue::{Action, Catalogue, Grant, TypeRights};
+use wissel_identifiers::{Oin, SourceUrn};
 use wissel_message::{EventView, Limits, Violations};
 
 use super::identify::Identified;
-use crate::{Reason, Refusal};
+use crate::{Caller, Reason, Refusal};
 
 /// A message that its publisher may publish.
 #[derive(Debug)]
-pub struct Authorised {
+pub struct Authorised<'c> {
     pub(super) event: EventView,
+    pub(super) caller: Caller,
     pub(super) publisher: Oin,
+    pub(super) grant: Arc<Grant>,
+    pub(super) rights: &'c TypeRights,
+    /// Whether the publisher's messages must do what they should.
+    pub(super) strict: bool,
 }
 
-/// Two hash look-ups. A message without a type is refused for all the rules that
-/// it breaks, since no right can be looked up for it.
-pub fn authorise(
+/// Two hash look-ups for the grant, one for the party. A message without a known type is
+/// refused for all the rules that its type breaks, since no right can be looked up for it.
+pub fn authorise<'c>(
     identified: Identified,
-    catalogue: &Catalogue,
+    catalogue: &'c Catalogue,
     limits: &Limits,
-) -> Result<Authorised, Refusal> {
-    let Identified { event, publisher } = identified;
+) -> Result<Authorised<'c>, Refusal> {
+    let Identified { event, caller, publisher } = identified;
     let event_type = event.event_type();
-    if catalogue.may_publish(&publisher, event_type) {
-        return Ok(Authorised { event, publisher });
-    }
-    if catalogue.event_type(event_type).is_some() {
+    let Some(rights) = catalogue.rights(event_type) else {
+        return Err(unknown_type(&event, limits));
+    };
+    let Some(grant) = rights.publish_grant(&publisher) else {
         return Err(Refusal::of_field(
             Reason::NotGranted,
             "type",
             format!("party {publisher} has no grant to publish this event type"),
         ));
+    };
+    caller.check_mandate(catalogue, Action::Publish, event_type)?;
+    let party = catalogue.party(&publisher);
+    let kvk_number = party.and_then(|party| party.kvk_number.as_ref());
+    if let Ok(source) = SourceUrn::parse(event.source())
+        && !source.organisation().is(&publisher, kvk_number)
+    {
+        return Err(Refusal::of_field(
+            Reason::SourceOfAnother,
+            "source",
+            format!("names another organisation than the publisher, expected {publisher}"),
+        ));
     }
-    if let Err(violations) = wissel_message::validate(&event, limits) {
+    if !grant.covers(&event) {
+        return Err(Refusal::of_field(
+            Reason::NotGranted,
+            "type",
+            format!("the message is outside the row limits of the grant of party {publisher}"),
+        ));
+    }
+    let strict = party.is_some_and(|party| party.strict);
+    Ok(Authorised { grant: Arc::clone(grant), event, caller, publisher, rights, strict })
+}
+
+fn unknown_type(event: &EventView, limits: &Limits) -> Refusal {
+    if let Err(violations) = wissel_message::validate(event, limits) {
         let type_is_at_fault = |all: &Violations| all.iter().any(|one| one.field == "type");
         if type_is_at_fault(&violations) {
-            return Err(violations.into());
+            return violations.into();
         }
     }
-    Err(Refusal::of_field(
+    Refusal::of_field(
         Reason::UnknownEventType,
         "type",
         "not an event type of the catalogue; expected one that it lists, spelled exactly so",
-    ))
+    )
 }

@@ -187,6 +187,7 @@ impl Durable {
             admitted_at: self.admitted_at,
             inboxes: Arc::clone(&self.inboxes),
             repeated: true,
+            warnings: repeat.warnings.clone(),
         }
     }
 }

@@ -34,6 +34,7 @@ pub async fn enqueue(messages: Vec<Minimised>, bus: &dyn Bus) -> Vec<Result<Rece
             admitted_at: admitted.admitted_at,
             inboxes,
             repeated: false,
+            warnings: admitted.warnings,
         };
         pending.push((claim, receipt, copy_count));
     }

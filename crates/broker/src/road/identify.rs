@@ -10,11 +10,13 @@ use crate::{Caller, Refusal};
 #[derive(Debug)]
 pub struct Identified {
     pub(super) event: EventView,
+    pub(super) caller: Caller,
+    /// Whose message it is: the caller, or the party that the caller acts for.
     pub(super) publisher: Oin,
 }
 
 /// Only a party publishes.
 pub fn identify(received: Received, caller: Caller) -> Result<Identified, Refusal> {
     let publisher = caller.party()?;
-    Ok(Identified { event: received.event, publisher })
+    Ok(Identified { event: received.event, caller, publisher })
 }

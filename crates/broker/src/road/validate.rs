@@ -1,26 +1,58 @@
 //! Fourth room: every rule that the message breaks, at once.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use wissel_bus::MessageId;
+use wissel_catalogue::{Audience, Grant};
 use wissel_identifiers::Oin;
-use wissel_message::{EventView, Limits};
+use wissel_message::{EventView, Level, Limits, Violation, Violations, check_profile};
 
 use super::authorise::Authorised;
-use crate::Refusal;
+use crate::{Caller, Refusal};
 
 /// A message that Wissel takes: it has an id of ours and a moment.
 #[derive(Debug)]
 pub struct Admitted {
-    pub(super) event: EventView,
-    pub(super) publisher: Oin,
-    pub(super) message_id: MessageId,
-    pub(super) admitted_at: SystemTime,
+    pub(crate) event: EventView,
+    pub(crate) caller: Caller,
+    pub(crate) publisher: Oin,
+    /// By which it was published.
+    pub(crate) grant: Arc<Grant>,
+    pub(crate) audience: Audience,
+    pub(crate) message_id: MessageId,
+    pub(crate) admitted_at: SystemTime,
+    pub(crate) warnings: Vec<Violation>,
 }
 
-/// Checks the rules of CloudEvents 1.0 and the limits.
-pub fn validate(authorised: Authorised, limits: &Limits) -> Result<Admitted, Refusal> {
-    let Authorised { event, publisher } = authorised;
-    wissel_message::validate(&event, limits)?;
-    Ok(Admitted { event, publisher, message_id: MessageId::now(), admitted_at: SystemTime::now() })
+/// Checks the rules of CloudEvents 1.0, of the NL GOV profile and of the event type, and
+/// the limits. What a message should be and is not is a warning, unless its publisher is
+/// to be strict.
+pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted, Refusal> {
+    let Authorised { event, caller, publisher, grant, rights, strict } = authorised;
+    let event_type = &rights.event_type;
+    let mut broken: Vec<Violation> = match wissel_message::validate(&event, limits) {
+        Ok(()) => Vec::new(),
+        Err(violations) => violations.into_iter().collect(),
+    };
+    let mut warnings = Vec::new();
+    for violation in check_profile(&event) {
+        if strict || violation.rule.level() == Level::Must {
+            broken.push(violation);
+        } else {
+            warnings.push(violation);
+        }
+    }
+    broken.extend(event_type.check(&event));
+    Violations::none_of(broken)?;
+    Ok(Admitted {
+        audience: event_type.audience,
+        event,
+        caller,
+        publisher,
+        grant,
+        message_id: MessageId::now(),
+        admitted_at: SystemTime::now(),
+        warnings,
+    })
 }

@@ -1,0 +1,105 @@
+//! Another catalogue takes the place of the one in force.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use wissel_catalogue::{Catalogue, DeclaredSubscription};
+use wissel_identifiers::{Oin, SubscriptionName};
+
+use crate::{Broker, Refusal, Subscription, entitlement};
+
+impl Broker {
+    /// The catalogue in force.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
+    }
+
+    /// Puts another catalogue in force. Rights that are gone are gone at once: for
+    /// messages to come, for messages that wait in an inbox, and for running streams.
+    ///
+    /// # Errors
+    /// When an inbox that it declares cannot be opened; the old catalogue stays in force.
+    pub async fn replace_catalogue(&self, mut catalogue: Catalogue) -> Result<(), Refusal> {
+        let _one_at_a_time = self.control.lock().await;
+        let earlier = self.catalogue.load_full();
+        catalogue.succeed(&earlier);
+        for declared in catalogue.subscriptions() {
+            self.store.add_inbox(declared.inbox.clone()).await.map_err(Refusal::of_store)?;
+            if self.is_prepared() {
+                self.bus.open_inbox(&declared.inbox).await?;
+            }
+        }
+        let changed = owners_with_other_rights(&earlier, &catalogue);
+        self.exchange_subscriptions(&catalogue, &changed);
+        // The table first: who routes by it with the old catalogue gets what both allow.
+        self.catalogue.store(Arc::new(catalogue));
+        self.catalogue_version.send_modify(|version| *version += 1);
+        tracing::info!(parties_with_other_rights = changed.len(), "catalogue replaced");
+        Ok(())
+    }
+
+    /// Takes out what is no longer declared, puts in what is new, and does the others
+    /// anew whose owners have other rights.
+    fn exchange_subscriptions(&self, catalogue: &Catalogue, changed: &BTreeSet<Oin>) {
+        let now = SystemTime::now();
+        let declared: Vec<Subscription> =
+            catalogue.subscriptions().iter().map(|one| Subscription::declared(one, now)).collect();
+        let names: BTreeSet<SubscriptionName> =
+            declared.iter().map(|one| one.name.clone()).collect();
+        let mut subscriptions = self.subscriptions.write();
+        let mut inboxes = self.inboxes.write();
+        self.router.change(|changes| {
+            subscriptions.retain(|name, one| {
+                let stays = !one.declared || names.contains(name);
+                if !stays {
+                    changes.remove(name);
+                }
+                stays
+            });
+            for one in declared {
+                let same = subscriptions.get(&one.name).is_some_and(|old| old.has_content_of(&one));
+                if !same {
+                    inboxes.insert(one.inbox.clone());
+                    entitlement::put(&one, catalogue, changes);
+                    subscriptions.insert(one.name.clone(), one);
+                }
+            }
+            for one in subscriptions.values() {
+                if changed.contains(&one.name.owner()) {
+                    entitlement::put(one, catalogue, changes);
+                }
+            }
+        });
+    }
+}
+
+impl Subscription {
+    /// One that stands in a file.
+    pub(crate) fn declared(one: &DeclaredSubscription, now: SystemTime) -> Self {
+        Self {
+            name: one.name.clone(),
+            inbox: one.inbox.clone(),
+            types: one.types.clone(),
+            filters: one.filters.clone(),
+            created_at: now,
+            declared: true,
+        }
+    }
+}
+
+/// Parties of which the rights to receive differ in types or row limits.
+fn owners_with_other_rights(earlier: &Catalogue, later: &Catalogue) -> BTreeSet<Oin> {
+    let parties = earlier.parties().chain(later.parties()).map(|party| party.oin);
+    parties
+        .filter(|party| {
+            let (old, new) = (earlier.grants_to_receive(party), later.grants_to_receive(party));
+            let same = old.len() == new.len()
+                && old.iter().zip(new).all(|(old, new)| {
+                    old.event_type == new.event_type && old.filters == new.filters
+                });
+            !same
+        })
+        .collect()
+}
