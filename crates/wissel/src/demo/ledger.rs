@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wissel_catalogue::{Catalogue, DeclaredSubscription};
 use wissel_client::{ClientError, Receipt};
+use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, Oin};
-use wissel_message::{Event, EventView};
+use wissel_message::{Event, EventView, OwnedData};
 
-/// Inboxes by number: a set of them is a set of bits.
-type Inboxes = u128;
+use crate::demo::inboxes::Inboxes;
 
 /// Keeps account of every message. What is expected is worked out here, from the
 /// catalogue, one subscription after the other: not by the router.
@@ -19,8 +20,8 @@ pub(crate) struct Ledger {
     run: String,
     inboxes: Vec<InboxName>,
     subscriptions: Vec<(DeclaredSubscription, Inboxes)>,
-    /// Which parties may receive a type.
-    receivers: HashMap<String, Inboxes>,
+    /// What each party may receive, and which fields of it.
+    grants: HashMap<(Oin, String), (Vec<Filter>, Option<Vec<String>>)>,
     books: Mutex<Books>,
 }
 
@@ -53,24 +54,20 @@ impl Ledger {
             catalogue.subscriptions().iter().map(|declared| declared.inbox.clone()).collect();
         inboxes.sort();
         inboxes.dedup();
-        inboxes.truncate(128);
-        let bits = |wanted: &dyn Fn(&InboxName) -> bool| -> Inboxes {
-            let numbered = inboxes.iter().enumerate();
-            numbered.filter(|(_, inbox)| wanted(inbox)).map(|(number, _)| 1 << number).sum()
-        };
-        let subscriptions = catalogue
-            .subscriptions()
-            .iter()
-            .map(|declared| (declared.clone(), bits(&|inbox| *inbox == declared.inbox)));
-        let receivers = catalogue.event_types().map(|event_type| {
-            let name = event_type.name.clone();
-            let may = bits(&|inbox| catalogue.may_receive(&inbox.owner(), &name));
-            (event_type.name.clone(), may)
+        inboxes.truncate(Inboxes::MAX);
+        let subscriptions = catalogue.subscriptions().iter().filter_map(|declared| {
+            let number = inboxes.binary_search(&declared.inbox).ok()?;
+            Some((declared.clone(), Inboxes::of(number)))
+        });
+        let granted = catalogue.parties().flat_map(|party| catalogue.grants_to_receive(&party.oin));
+        let grants = granted.map(|grant| {
+            let fields = grant.fields.as_ref().map(|fields| fields.set.pointers());
+            ((grant.party, grant.event_type.to_string()), (grant.filters.clone(), fields))
         });
         Self {
             run: format!("demo-{:08x}", rand::random::<u32>()),
             subscriptions: subscriptions.collect(),
-            receivers: receivers.collect(),
+            grants: grants.collect(),
             inboxes: inboxes.clone(),
             books: Mutex::new(Books::default()),
         }
@@ -94,18 +91,19 @@ impl Ledger {
         let expected = self.expected(event);
         let mut books = self.books();
         debug_assert_eq!(number, books.entries.len() as u64);
-        books.entries.push(Entry { sent: Instant::now(), expected, delivered: 0 });
-        books.expected += u64::from(expected.count_ones());
+        books.entries.push(Entry { sent: Instant::now(), expected, delivered: Inboxes::default() });
+        books.expected += expected.len();
         *books.published_by_type.entry(event.event_type().to_owned()).or_default() += 1;
     }
 
     pub(crate) fn receipt(&self, number: u64, receipt: &Receipt) {
-        let on_receipt: Inboxes = receipt.inboxes.iter().map(|inbox| self.bit(inbox)).sum();
+        let inboxes = receipt.inboxes.iter();
+        let on_receipt = inboxes.fold(Inboxes::default(), |all, inbox| all | self.bit(inbox));
         let mut books = self.books();
         books.receipts += 1;
         let Some(entry) = books.entry(number) else { return };
-        let (differing, took) = ((entry.expected ^ on_receipt).count_ones(), entry.sent.elapsed());
-        books.wrong += u64::from(differing);
+        let (differing, took) = ((entry.expected ^ on_receipt).len(), entry.sent.elapsed());
+        books.wrong += differing;
         books.receipt_latency.saturating_record(microseconds(took));
     }
 
@@ -118,15 +116,17 @@ impl Ledger {
         let number = event.id().strip_prefix(&self.run).and_then(|rest| rest.strip_prefix('-'));
         let Some(number) = number.and_then(|number| number.parse().ok()) else { return };
         let bit = self.bit(inbox);
+        let within_grant = self.has_only_fields_granted(inbox.owner(), event);
         let mut books = self.books();
         let Some(entry) = books.entry(number) else {
             books.wrong += 1;
             return;
         };
         let took = entry.sent.elapsed();
-        let (meant, repeated) = (entry.expected & bit != 0, entry.delivered & bit != 0);
-        entry.delivered |= bit;
-        match (meant, repeated) {
+        let (meant, repeated) =
+            (!(entry.expected & bit).is_empty(), !(entry.delivered & bit).is_empty());
+        entry.delivered = entry.delivered | bit;
+        match (meant && within_grant, repeated) {
             (false, _) => books.wrong += 1,
             (true, true) => books.duplicates += 1,
             (true, false) => {
@@ -142,24 +142,54 @@ impl Ledger {
         books.deliveries == books.expected
     }
 
-    /// A subscription matches when the type and every filter do, and its party may
-    /// receive the type.
+    /// A subscription matches when the type and every filter do, and so do the row
+    /// limits of its party's grant to receive the type.
     fn expected(&self, event: &Event) -> Inboxes {
-        let Ok(view) = EventView::decode(event.encode()) else { return 0 };
-        let may = self.receivers.get(event.event_type()).copied().unwrap_or_default();
-        let mut expected = 0;
+        let mut expected = Inboxes::default();
+        let Ok(view) = EventView::decode(event.encode()) else { return expected };
         for (declared, inbox) in &self.subscriptions {
             let of_type = declared.types.is_empty()
                 || declared.types.iter().any(|wanted| wanted == event.event_type());
-            if of_type && declared.filters.iter().all(|filter| filter.matches(&view)) {
-                expected |= inbox & may;
+            let grant = self.grants.get(&(declared.name.owner(), event.event_type().to_owned()));
+            let Some((limits, _)) = grant.filter(|_| of_type) else { continue };
+            if declared.filters.iter().chain(limits).all(|filter| filter.matches(&view)) {
+                expected = expected | *inbox;
             }
         }
         expected
     }
 
+    /// Looks at every member of the data: it, or what it lies in, is granted.
+    fn has_only_fields_granted(&self, party: Oin, event: &Event) -> bool {
+        let grant = self.grants.get(&(party, event.event_type().to_owned()));
+        let Some((_, Some(fields))) = grant else { return true };
+        let Some(OwnedData::Text(json)) = event.data() else { return true };
+        let Ok(data) = serde_json::from_str(json) else { return false };
+        is_granted(&data, "", fields)
+    }
+
     fn bit(&self, inbox: &InboxName) -> Inboxes {
-        self.inboxes.binary_search(inbox).map_or(0, |number| 1 << number)
+        self.inboxes.binary_search(inbox).map_or_else(|_| Inboxes::default(), Inboxes::of)
+    }
+}
+
+fn is_granted(value: &Value, pointer: &str, fields: &[String]) -> bool {
+    if fields.iter().any(|field| field == pointer) {
+        return true;
+    }
+    let on_the_way = fields.iter().any(|field| field.starts_with(&format!("{pointer}/")));
+    match value {
+        Value::Object(members) => {
+            on_the_way
+                && members
+                    .iter()
+                    .all(|(name, member)| is_granted(member, &format!("{pointer}/{name}"), fields))
+        }
+        Value::Array(elements) => {
+            on_the_way
+                && elements.iter().all(|one| is_granted(one, &format!("{pointer}/*"), fields))
+        }
+        _ => false,
     }
 }
 

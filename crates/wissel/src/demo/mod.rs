@@ -1,6 +1,7 @@
 //! `wissel demo`: a day between registries and counters, played in seconds, with
 //! every delivery checked.
 
+mod inboxes;
 mod ledger;
 mod report;
 mod traffic;
@@ -28,15 +29,7 @@ use crate::serve::{Server, stop_signal};
 use crate::{logging, output};
 
 /// The catalogue that is shipped, so that the demo needs no file.
-const CATALOGUE: [(&str, &str); 7] = [
-    ("parties.toml", include_str!("../../../../deploy/catalogue/parties.toml")),
-    ("brp.toml", include_str!("../../../../deploy/catalogue/brp.toml")),
-    ("hr.toml", include_str!("../../../../deploy/catalogue/hr.toml")),
-    ("bag-brk.toml", include_str!("../../../../deploy/catalogue/bag-brk.toml")),
-    ("brv.toml", include_str!("../../../../deploy/catalogue/brv.toml")),
-    ("woz.toml", include_str!("../../../../deploy/catalogue/woz.toml")),
-    ("income-education.toml", include_str!("../../../../deploy/catalogue/income-education.toml")),
-];
+const CATALOGUE: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
 pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
     logging::start(&Log { filter: "error".to_owned(), ..Log::default() })?;
@@ -93,7 +86,9 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
 
 fn configuration(directory: &Path, arguments: &DemoArguments) -> Result<Config, Failure> {
     let catalogue = directory.join("catalogue");
-    std::fs::create_dir(&catalogue).map_err(Failure::internal)?;
+    for below in ["examples", "schemas"] {
+        std::fs::create_dir_all(catalogue.join(below)).map_err(Failure::internal)?;
+    }
     for (name, text) in CATALOGUE {
         std::fs::write(catalogue.join(name), text).map_err(Failure::internal)?;
     }
@@ -160,7 +155,7 @@ async fn publish(
     interrupted: &CancellationToken,
 ) -> Result<(), Failure> {
     let day = Duration::from_secs(arguments.seconds);
-    let mut traffic = Traffic::new(catalogue, ledger.run());
+    let mut traffic = Traffic::new(catalogue, ledger.run())?;
     let mut pulse = tokio::time::interval(Duration::from_millis(5));
     let mut receipts = JoinSet::new();
     let begun = Instant::now();

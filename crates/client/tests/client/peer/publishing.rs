@@ -67,6 +67,7 @@ impl State {
             return Ok(pb::Receipt { repeated: true, ..receipt });
         }
         let receipt = pb::Receipt {
+            warnings: Vec::new(),
             message_id: Uuid::now_v7().to_string(),
             source: key.0.clone(),
             id: key.1.clone(),
