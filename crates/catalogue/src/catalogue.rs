@@ -173,6 +173,12 @@ impl Catalogue {
         self.types.values().map(|rights| rights.publishers.len() + rights.receivers.len()).sum()
     }
 
+    /// How many mandates there are.
+    #[must_use]
+    pub fn mandate_count(&self) -> usize {
+        self.mandates.values().map(Vec::len).sum()
+    }
+
     /// The mandates of a party to act for another, those that do not hold now as well.
     #[must_use]
     pub fn mandates(&self, party: Oin, principal: Oin) -> &[Arc<Mandate>] {

@@ -72,6 +72,8 @@ pub enum Rule {
     Size,
     /// `type` is an event type of the catalogue.
     KnownType,
+    /// `source` names an organisation that may publish the event type.
+    Publisher,
     /// `subject` is an identifier of the kind that the event type has.
     Subject,
     /// `data` fits the schema of the event type.
@@ -113,6 +115,7 @@ impl Rule {
             Self::Json => "nlgov-datacontenttype",
             Self::Size => "nlgov-size",
             Self::KnownType => "catalogue-type",
+            Self::Publisher => "catalogue-publisher",
             Self::Subject => "catalogue-subject",
             Self::Data => "catalogue-data",
             Self::Limit => "limit",
@@ -195,6 +198,10 @@ impl Rule {
             }
             Self::KnownType => {
                 "The catalogue lists every event type, with the party that answers for it."
+            }
+            Self::Publisher => {
+                "The catalogue grants the right to publish an event type; the source names who \
+                 publishes."
             }
             Self::Subject => {
                 "The catalogue says which kind of identifier the subject of this event type is."

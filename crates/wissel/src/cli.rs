@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use wissel_identifiers::{InboxName, SubscriptionName};
+use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -51,6 +51,14 @@ pub(crate) enum Command {
     /// List dead letters, and put them back
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Check messages against CloudEvents, the NL GOV profile and the catalogue, offline
+    #[command(after_help = "Examples:\n  \
+        wissel check --catalogue deploy/catalogue deploy/catalogue/examples/*.json\n  \
+        generate | wissel check --json-lines -")]
+    Check(CheckArguments),
+    /// Look at the catalogue
+    #[command(subcommand)]
+    Catalogue(CatalogueCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -108,6 +116,18 @@ pub(crate) struct Connection {
     /// Call as this party (OIN) or as `operator`, with a development token
     #[arg(long = "as", value_name = "OIN", env = "WISSEL_AS", conflicts_with = "token_file")]
     pub(crate) caller: Option<String>,
+    /// Act for this party (OIN), by a mandate of it
+    #[arg(long = "on-behalf-of", value_name = "OIN", env = "WISSEL_ON_BEHALF_OF")]
+    pub(crate) on_behalf_of: Option<Oin>,
+    /// A PEM file with the certificate to call with; its key is --key
+    #[arg(long, value_name = "FILE", env = "WISSEL_CERT", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// A PEM file with the key of the certificate
+    #[arg(long, value_name = "FILE", env = "WISSEL_KEY", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// A PEM file with the authorities that the gateway is trusted by [default: the system's]
+    #[arg(long = "ca", value_name = "FILE", env = "WISSEL_CA")]
+    pub(crate) authorities: Option<PathBuf>,
     /// A file with the token to call with; WISSEL_TOKEN may hold the token itself
     #[arg(long, value_name = "FILE", env = "WISSEL_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
@@ -126,6 +146,45 @@ pub(crate) struct PublishArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Files with one CloudEvent in JSON, or an array of them; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The files hold one CloudEvent a line
+    #[arg(long)]
+    pub(crate) json_lines: bool,
+    /// Check event type, subject, data and source against this catalogue too
+    #[arg(long, value_name = "PATH")]
+    pub(crate) catalogue: Option<PathBuf>,
+    /// Take what a message should be for what it must be, as for a party set to strict
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print the findings of each message as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogueCommand {
+    /// Find errors and incoherence in the catalogue's files
+    #[command(after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict")]
+    Check(CatalogueCheckArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogueCheckArguments {
+    /// A TOML file, or a directory of them
+    #[arg(value_name = "PATH", default_value = "catalogue")]
+    pub(crate) path: PathBuf,
+    /// Fail for what does not cohere too: an ended mandate, a type that nobody receives
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print each finding, and at the end the counts, as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -91,7 +91,11 @@ pub(crate) enum LogFormat {
 }
 
 /// Environment variables of the client commands; not settings of `serve`.
-const OTHER_VARIABLES: [&str; 6] = [
+const OTHER_VARIABLES: [&str; 10] = [
+    "WISSEL_CA",
+    "WISSEL_CERT",
+    "WISSEL_KEY",
+    "WISSEL_ON_BEHALF_OF",
     "WISSEL_SERVER",
     "WISSEL_TOKEN",
     "WISSEL_TOKEN_FILE",

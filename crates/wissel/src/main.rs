@@ -1,10 +1,13 @@
 //! The one binary: serve, demo, publish, subscribe, and what operators need.
 
+mod catalogue;
+mod check;
 mod cli;
 mod client;
 mod config;
 mod dead_letters;
 mod demo;
+mod events;
 mod exit;
 mod inboxes;
 mod logging;
@@ -43,6 +46,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
+        Command::Check(arguments) => check::run(arguments).await,
+        Command::Catalogue(command) => catalogue::run(&command),
         Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
     }
 }

@@ -1,17 +1,16 @@
 //! `wissel publish`.
 
-use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use wissel_client::{ClientError, Publisher, Receipt};
+use wissel_client::{ClientError, Publisher, Receipt, Warning};
 use wissel_message::Event;
 
 use crate::cli::PublishArguments;
+use crate::events::Events;
 use crate::exit::Failure;
 use crate::{client, output};
 
@@ -33,10 +32,9 @@ pub(crate) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
         failures: Vec::new(),
     };
     for file in &arguments.files {
-        if arguments.json_lines {
-            publishing.lines(file).await?;
-        } else {
-            publishing.document(file).await?;
+        let mut events = Events::open(file, arguments.json_lines).await?;
+        while let Some((place, event)) = events.next().await? {
+            publishing.publish(place, event).await?;
         }
     }
     publishing.finish().await
@@ -53,38 +51,6 @@ struct Publishing {
 }
 
 impl Publishing {
-    /// One event a line; an empty line is passed over.
-    async fn lines(&mut self, file: &Path) -> Result<(), Failure> {
-        let mut lines = open(file).await?.lines();
-        let mut number = 0;
-        loop {
-            let next = lines.next_line().await;
-            let Some(line) = next.map_err(|error| unreadable(file, &error))? else { return Ok(()) };
-            number += 1;
-            if !line.trim().is_empty() {
-                let place = format!("{}:{number}", file.display());
-                self.publish(place, Event::from_json(line.as_bytes())).await?;
-            }
-        }
-    }
-
-    /// One event, or an array of events.
-    async fn document(&mut self, file: &Path) -> Result<(), Failure> {
-        let mut text = Vec::new();
-        let read = open(file).await?.read_to_end(&mut text).await;
-        read.map_err(|error| unreadable(file, &error))?;
-        let place = file.display().to_string();
-        if text.trim_ascii_start().starts_with(b"[") {
-            let batch = Event::from_json_batch(&text)
-                .map_err(|error| Failure::usage(format!("{place}: {error}")))?;
-            for (index, event) in batch.into_iter().enumerate() {
-                self.publish(format!("{place}[{index}]"), event).await?;
-            }
-            return Ok(());
-        }
-        self.publish(place, Event::from_json(&text)).await
-    }
-
     async fn publish(
         &mut self,
         place: String,
@@ -131,6 +97,7 @@ impl Publishing {
                         "admitted_at": output::moment(receipt.admitted_at),
                         "inboxes": inboxes,
                         "repeated": receipt.repeated,
+                        "warnings": receipt.warnings.iter().map(warning).collect::<Vec<_>>(),
                     }));
                 }
             }
@@ -176,16 +143,12 @@ impl Publishing {
     }
 }
 
-async fn open(file: &Path) -> Result<Box<dyn AsyncBufRead + Unpin + Send>, Failure> {
-    if file == "-" {
-        return Ok(Box::new(BufReader::new(tokio::io::stdin())));
-    }
-    let opened = tokio::fs::File::open(file).await.map_err(|error| unreadable(file, &error))?;
-    Ok(Box::new(BufReader::new(opened)))
-}
-
-fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage(format!("{}: {error}", file.display()))
+fn warning(warning: &Warning) -> serde_json::Value {
+    json!({
+        "field": warning.field,
+        "rule": warning.rule,
+        "description": warning.description,
+    })
 }
 
 /// Shown on a terminal only.

@@ -1,0 +1,72 @@
+//! `wissel catalogue`.
+
+use std::path::Path;
+
+use serde_json::json;
+use wissel_catalogue::{Catalogue, CatalogueError};
+
+use crate::cli::{CatalogueCheckArguments, CatalogueCommand};
+use crate::exit::Failure;
+use crate::output;
+
+pub(crate) fn run(command: &CatalogueCommand) -> Result<(), Failure> {
+    match command {
+        CatalogueCommand::Check(arguments) => check(arguments),
+    }
+}
+
+/// Reads the files as a gateway would, and tells what it would say, and more.
+fn check(arguments: &CatalogueCheckArguments) -> Result<(), Failure> {
+    let CatalogueCheckArguments { path, strict, json: as_json } = arguments;
+    match Catalogue::load(path) {
+        Ok(catalogue) => {
+            tell("warning", catalogue.warnings(), *as_json)?;
+            if *strict && !catalogue.warnings().is_empty() {
+                let count = catalogue.warnings().len();
+                return Err(Failure::refused(format!("{count} warnings in {}", path.display())));
+            }
+            summarise(path, &catalogue, *as_json)
+        }
+        Err(errors) => {
+            tell("error", &errors.0, *as_json)?;
+            let count = errors.0.len();
+            Err(Failure::refused(format!("{count} faults in {}", path.display())))
+        }
+    }
+}
+
+fn tell(level: &str, findings: &[CatalogueError], as_json: bool) -> Result<(), Failure> {
+    for finding in findings {
+        if as_json {
+            output::json(&json!({
+                "level": level,
+                "file": finding.file,
+                "line": finding.line,
+                "message": finding.message,
+            }))?;
+        } else {
+            let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+            let file = finding.file.display();
+            output::line(&format!("{file}{line}: {level}: {}", finding.message));
+        }
+    }
+    Ok(())
+}
+
+fn summarise(path: &Path, catalogue: &Catalogue, as_json: bool) -> Result<(), Failure> {
+    let counts = [
+        ("parties", catalogue.parties().count()),
+        ("event types", catalogue.event_types().count()),
+        ("grants", catalogue.grant_count()),
+        ("mandates", catalogue.mandate_count()),
+        ("subscriptions", catalogue.subscriptions().len()),
+        ("warnings", catalogue.warnings().len()),
+    ];
+    if as_json {
+        let counts = counts.map(|(what, count)| (what.replace(' ', "_"), json!(count)));
+        return output::json(&serde_json::Map::from_iter(counts));
+    }
+    let counts = counts.map(|(what, count)| format!("{count} {what}"));
+    output::note(&format!("{}: {}", path.display(), counts.join(", ")));
+    Ok(())
+}
