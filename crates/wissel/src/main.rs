@@ -13,6 +13,7 @@ mod inboxes;
 mod logging;
 mod output;
 mod publish;
+mod reload;
 mod serve;
 mod subscribe;
 mod subscriptions;

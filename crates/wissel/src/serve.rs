@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use wissel_broker::{Broker, BrokerOptions};
 use wissel_bus_amqp::{AmqpBus, AmqpOptions};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
@@ -17,12 +18,14 @@ use crate::cli::ServeArguments;
 use crate::config::{Bus, Config};
 use crate::exit::Failure;
 use crate::logging;
+use crate::reload::Reload;
 
 /// A gateway that is ready to serve.
 pub(crate) struct Server {
     pub(crate) broker: Arc<Broker>,
     gateway: Gateway,
     listener: TcpListener,
+    reload: Reload,
     patience: std::time::Duration,
 }
 
@@ -82,7 +85,8 @@ impl Server {
                 patience: config.patience(),
             },
         );
-        Ok(Self { broker, gateway, listener, patience: config.patience() })
+        let reload = Reload::new(Arc::clone(&broker), &config.catalogue)?;
+        Ok(Self { broker, gateway, listener, reload, patience: config.patience() })
     }
 
     /// Where it listens.
@@ -93,7 +97,7 @@ impl Server {
     /// Serves until `stop` is cancelled; then nothing new is taken, receipts under
     /// way are given, leases are given back.
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
-        let Self { broker, gateway, listener, patience } = self;
+        let Self { broker, gateway, listener, reload, patience } = self;
         let address = listener.local_addr().map_err(Failure::internal)?;
         tracing::info!(%address, bus = broker.status().bus, "listening");
         let stopping = broker.shutdown_token();
@@ -102,8 +106,10 @@ impl Server {
             tracing::info!("stopping: taking no new work");
             stopping.cancel();
         });
+        let reloading = AbortOnDropHandle::new(tokio::spawn(reload.run(broker.shutdown_token())));
         let served = gateway.serve(listener).await;
         relay.abort();
+        drop(reloading);
         broker.shut_down(patience).await;
         tracing::info!("stopped");
         served.map_err(|error| Failure::unavailable(error.to_string()))
