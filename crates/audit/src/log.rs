@@ -1,0 +1,88 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::writer::Writer;
+use crate::{AuditError, Record};
+
+/// The files of records, open for more. Cheap to clone; clones share it.
+#[derive(Clone, Debug)]
+pub struct RecordLog {
+    requests: mpsc::Sender<Request>,
+    healthy: Arc<AtomicBool>,
+}
+
+/// How records are kept.
+#[derive(Debug, Clone)]
+pub struct RecordOptions {
+    /// A file that has become this large, in bytes, is followed by another. One is also
+    /// when the day (UTC) is over.
+    pub file_bytes: u64,
+    /// How long records may wait to be safe from a loss of power. They are safe from the
+    /// end of the process at once.
+    pub sync_every: Duration,
+}
+
+pub(crate) enum Request {
+    Append(Vec<Record>, oneshot::Sender<Result<(), AuditError>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// How many appends wait for the writer. Then an append waits.
+const APPENDS_WAITING: usize = 4_096;
+
+impl Default for RecordOptions {
+    fn default() -> Self {
+        Self { file_bytes: 64 << 20, sync_every: Duration::from_secs(1) }
+    }
+}
+
+impl RecordLog {
+    /// Opens the records in this directory, and makes it when it is not there. What a
+    /// process that was killed left of a line is put aside in a file `*.torn`.
+    ///
+    /// # Errors
+    /// When another process has it open, a file cannot be read or written, or the end of
+    /// the records is not as it was left.
+    pub fn open(directory: &Path, options: RecordOptions) -> Result<Self, AuditError> {
+        let (requests, receiver) = mpsc::channel(APPENDS_WAITING);
+        let healthy = Arc::new(AtomicBool::new(true));
+        let writer = Writer::open(directory, options, Arc::clone(&healthy))?;
+        let thread = std::thread::Builder::new().name("wissel-records".to_owned());
+        let path = directory.to_owned();
+        thread.spawn(move || writer.run(receiver)).map_err(AuditError::of(&path))?;
+        Ok(Self { requests, healthy })
+    }
+
+    /// Keeps records, in this order. Ends when they are with the operating system, so
+    /// that they outlive the process.
+    ///
+    /// # Errors
+    /// When they could not be written, none of them was.
+    pub async fn append(&self, records: Vec<Record>) -> Result<(), AuditError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (answer, written) = oneshot::channel();
+        let sent = self.requests.send(Request::Append(records, answer)).await;
+        sent.map_err(|_| AuditError::Closed)?;
+        written.await.map_err(|_| AuditError::Closed)?
+    }
+
+    /// Whether the last attempt to write went well.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Writes what was appended before, syncs it, and ends the log.
+    pub async fn close(&self) {
+        let (answer, closed) = oneshot::channel();
+        if self.requests.send(Request::Close(answer)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}

@@ -1,0 +1,118 @@
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use uuid::Uuid;
+use wissel_identifiers::{InboxName, Oin};
+
+use crate::SubjectHash;
+
+/// One processing of data, or one action on what decides over it. What does not apply is
+/// left out.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// When.
+    pub at: SystemTime,
+    /// What was done.
+    pub operation: Operation,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Who did it.
+    pub actor: Actor,
+    /// For whom, when that is somebody else.
+    pub on_behalf_of: Option<Oin>,
+    /// The event type; only one that the catalogue knows.
+    pub event_type: Option<Arc<str>>,
+    /// Wissel's id of the message.
+    pub message_id: Option<Uuid>,
+    /// Where it went, or what was acted on.
+    pub inbox: Option<InboxName>,
+    /// What for, by the grant that it rests on.
+    pub purpose: Option<Arc<str>>,
+    /// By which law, by the same grant.
+    pub legal_basis: Option<Arc<str>>,
+    /// The trace that it belongs to (W3C Trace Context), 16 bytes.
+    pub trace_id: Option<[u8; 16]>,
+    /// Whom it is about.
+    pub subject: Option<SubjectHash>,
+    /// More, without anything personal: a count, the name of a subscription.
+    pub detail: Option<String>,
+}
+
+/// What was done. The names do not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Operation {
+    /// A message was taken, and routed.
+    Admission,
+    /// A message was handed to a receiver.
+    Delivery,
+    /// A subscription was created.
+    SubscriptionCreated,
+    /// A subscription was deleted.
+    SubscriptionDeleted,
+    /// Dead letters were looked at.
+    DeadLettersListed,
+    /// Dead letters were put back.
+    DeadLettersRedriven,
+    /// Another catalogue came into force.
+    CatalogueReplaced,
+    /// The gateway started.
+    Started,
+    /// The gateway stopped.
+    Stopped,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was refused, for this reason (a stable code).
+    Refused(&'static str),
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// A party.
+    Party(Oin),
+    /// An operator, by its OIN when it has one.
+    Operator(Option<Oin>),
+    /// Wissel itself.
+    Wissel,
+}
+
+impl Record {
+    /// A record of something that was done now, with nothing but that and who did it.
+    #[must_use]
+    pub fn new(operation: Operation, actor: Actor) -> Self {
+        Self {
+            at: SystemTime::now(),
+            operation,
+            outcome: Outcome::Done,
+            actor,
+            on_behalf_of: None,
+            event_type: None,
+            message_id: None,
+            inbox: None,
+            purpose: None,
+            legal_basis: None,
+            trace_id: None,
+            subject: None,
+            detail: None,
+        }
+    }
+}
+
+impl Actor {
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Party(oin) => oin.to_string(),
+            Self::Operator(Some(oin)) => format!("operator {oin}"),
+            Self::Operator(None) => "operator".to_owned(),
+            Self::Wissel => "wissel".to_owned(),
+        }
+    }
+}

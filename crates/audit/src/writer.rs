@@ -1,0 +1,263 @@
+//! The one thread that writes records.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::line::{Head, check};
+use crate::log::{RecordOptions, Request};
+use crate::verify::{HEAD_FILE, files, number_of, read_head};
+use crate::{AuditError, Record};
+
+pub(crate) struct Writer {
+    directory: PathBuf,
+    options: RecordOptions,
+    healthy: Arc<AtomicBool>,
+    head: Head,
+    file: File,
+    number: u64,
+    /// The day (since 1970, UTC) that the file is of.
+    day: u64,
+    /// How much of the file holds whole lines.
+    length: u64,
+    synced: bool,
+    last_sync: Instant,
+    /// Keeps others out as long as it is open.
+    _lock: File,
+}
+
+/// How many bytes of records are put together for one write.
+const WRITE_BYTES: usize = 1 << 20;
+
+impl Writer {
+    pub(crate) fn open(
+        directory: &Path,
+        options: RecordOptions,
+        healthy: Arc<AtomicBool>,
+    ) -> Result<Self, AuditError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.map_err(AuditError::of(directory))?;
+        let lock = lock(directory)?;
+        let number = files(directory).map_err(AuditError::of(directory))?.pop();
+        let number = number.and_then(|last| number_of(&last)).unwrap_or(1);
+        let path = path_of(directory, number);
+        let mut file = open_file(&path).map_err(AuditError::of(&path))?;
+        let head = recover(directory, number, &mut file)?;
+        let length = file.metadata().map_err(AuditError::of(&path))?.len();
+        Ok(Self {
+            directory: directory.to_owned(),
+            options,
+            healthy,
+            head,
+            file,
+            number,
+            day: today(),
+            length,
+            synced: true,
+            last_sync: Instant::now(),
+            _lock: lock,
+        })
+    }
+
+    /// Writes until there is nobody left to write for, or it is told to end.
+    pub(crate) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let Ok(runtime) = runtime else { return };
+        loop {
+            let next = runtime.block_on(async {
+                tokio::time::timeout(self.options.sync_every, requests.recv()).await
+            });
+            match next {
+                Err(_) => self.sync_or_tell(),
+                Ok(None) => break,
+                Ok(Some(first)) => {
+                    if let Some(closing) = self.serve(first, &mut requests) {
+                        self.sync_or_tell();
+                        // Whoever waits may open it again.
+                        drop(self);
+                        let _ = closing.send(());
+                        return;
+                    }
+                }
+            }
+        }
+        self.sync_or_tell();
+    }
+
+    /// Serves a request and those behind it, with one write. Gives back who waits for the
+    /// end, when it is to end.
+    fn serve(
+        &mut self,
+        first: Request,
+        requests: &mut mpsc::Receiver<Request>,
+    ) -> Option<oneshot::Sender<()>> {
+        let mut lines = Vec::new();
+        let mut answers = Vec::new();
+        let mut head = self.head.clone();
+        let mut closing = None;
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Append(records, answer) => {
+                    records.iter().for_each(|record: &Record| head.append(record, &mut lines));
+                    answers.push(answer);
+                }
+                Request::Close(answer) => {
+                    closing = Some(answer);
+                    break;
+                }
+            }
+            next = if lines.len() < WRITE_BYTES { requests.try_recv().ok() } else { None };
+        }
+        let written = self.write(&lines);
+        if written.is_ok() {
+            self.head = head;
+        }
+        for answer in answers {
+            // Who went away does not ask.
+            let _ = answer.send(written.as_ref().copied().map_err(|_| AuditError::NotWritten));
+        }
+        if self.last_sync.elapsed() >= self.options.sync_every {
+            self.sync_or_tell();
+        }
+        closing
+    }
+
+    /// Writes lines, all or none.
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        let written = self.rotate_when_due().and_then(|()| {
+            if !self.healthy.load(Ordering::Relaxed) {
+                // What an earlier attempt may have left of a line is taken out first.
+                self.file.set_len(self.length)?;
+            }
+            self.file.seek(SeekFrom::End(0))?;
+            self.file.write_all(lines)
+        });
+        match &written {
+            Ok(()) => {
+                self.length += lines.len() as u64;
+                self.synced = false;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the record of processing cannot be written");
+                let _ = self.file.set_len(self.length);
+            }
+        }
+        self.healthy.store(written.is_ok(), Ordering::Relaxed);
+        written
+    }
+
+    fn rotate_when_due(&mut self) -> io::Result<()> {
+        let is_full = self.length >= self.options.file_bytes || self.day != today();
+        if !is_full || self.length == 0 {
+            self.day = today();
+            return Ok(());
+        }
+        self.sync()?;
+        let file = open_file(&path_of(&self.directory, self.number + 1))?;
+        self.file = file;
+        self.number += 1;
+        self.length = 0;
+        self.day = today();
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn sync_or_tell(&mut self) {
+        let synced = self.sync();
+        if let Err(error) = &synced {
+            tracing::error!(%error, "the record of processing cannot be synced");
+        }
+        if !self.healthy.load(Ordering::Relaxed) && synced.is_ok() {
+            // An attempt to write nothing shows whether writing works again.
+            let _ = self.write(&[]);
+        }
+    }
+
+    /// Makes what was written safe from a loss of power, and then says so in the head.
+    fn sync(&mut self) -> io::Result<()> {
+        self.last_sync = Instant::now();
+        if self.synced {
+            return Ok(());
+        }
+        self.file.sync_data()?;
+        let text = serde_json::to_vec(&self.head)?;
+        let (path, new) =
+            (self.directory.join(HEAD_FILE), self.directory.join(format!("{HEAD_FILE}.new")));
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(&text)?;
+        file.sync_data()?;
+        fs::rename(&new, &path)?;
+        self.synced = true;
+        Ok(())
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, AuditError> {
+    let path = directory.join("lock");
+    let mut options = OpenOptions::new();
+    let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let lock = lock.map_err(AuditError::of(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(AuditError::InUse { path: directory.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(AuditError::of(&path)(error)),
+    }
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn path_of(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("records-{number:06}.jsonl"))
+}
+
+fn today() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since_1970.unwrap_or_default().as_secs() / 86_400
+}
+
+/// Finds the head of the chain in the last file, and puts aside what is left of a line.
+fn recover(directory: &Path, number: u64, file: &mut File) -> Result<Head, AuditError> {
+    let path = path_of(directory, number);
+    let tampered = |fault: String| AuditError::Tampered { path: path.clone(), fault };
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).map_err(AuditError::of(&path))?;
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    if whole < text.len() {
+        let aside = path.with_extension("torn");
+        let mut options = OpenOptions::new();
+        let torn = options.append(true).create(true).mode(0o600).open(&aside);
+        let put = torn.and_then(|mut torn| torn.write_all(&text[whole..]));
+        put.map_err(AuditError::of(&aside))?;
+        file.set_len(whole as u64).map_err(AuditError::of(&path))?;
+        tracing::warn!(file = %aside.display(), "the last record was torn; it was put aside");
+    }
+    let head = match text[..whole].strip_suffix(b"\n") {
+        Some(lines) => {
+            let last = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            let (link, hash) = check(last).map_err(tampered)?;
+            Head { seq: link.seq, hash }
+        }
+        None if number == 1 => Head::beginning(),
+        // A new file, made just before the process was killed.
+        None => {
+            let before = path_of(directory, number - 1);
+            let mut file = open_file(&before).map_err(AuditError::of(&before))?;
+            recover(directory, number - 1, &mut file)?
+        }
+    };
+    let known = read_head(directory).map_err(|error| tampered(error.to_string()))?;
+    if let Some(known) = known.filter(|known| known.seq > head.seq) {
+        let fault = format!("ends at record {}, and there were {}", head.seq, known.seq);
+        return Err(AuditError::Tampered { path, fault });
+    }
+    Ok(head)
+}
