@@ -76,7 +76,8 @@ async fn a_chain_goes_on_over_files_and_restarts() {
 
 #[tokio::test]
 async fn whatever_is_done_to_the_lines_is_found_with_file_and_line() {
-    let changes: [(&str, fn(Vec<String>) -> Vec<String>, &str); 5] = [
+    type Change = fn(Vec<String>) -> Vec<String>;
+    let changes: [(&str, Change, &str); 5] = [
         (
             "changed",
             |lines| edit(lines, |line| line.replace("newborns", "newborn5")),

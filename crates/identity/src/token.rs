@@ -1,0 +1,167 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use serde_json::{Map, Value};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use wissel_identifiers::Oin;
+
+use crate::keys::{KeySource, Keys};
+use crate::{IdentityError, TokenFault};
+
+/// Which tokens are taken.
+#[derive(Debug, Clone)]
+pub struct TokenOptions {
+    /// Who issues them (`iss`).
+    pub issuer: String,
+    /// For whom they must be (`aud`).
+    pub audience: String,
+    /// The claim that holds the party's OIN, such as `sub`.
+    pub party_claim: String,
+    /// How far clocks may differ.
+    pub leeway: Duration,
+    /// The issuer's keys.
+    pub keys: KeySource,
+}
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenClaims {
+    /// The party.
+    pub party: Oin,
+    /// Until when it says so.
+    pub expires_at: SystemTime,
+    /// What it is for (`scope`, or `scp`).
+    pub scopes: Vec<String>,
+}
+
+/// Checks bearer tokens: JWTs (RFC 7519) signed with RS256 or ES256.
+pub struct TokenVerifier {
+    options: TokenOptions,
+    keys: ArcSwap<Keys>,
+    /// Told when a token names a key that is not known.
+    unknown_key: Notify,
+}
+
+/// The longest token.
+const TOKEN_MAX: usize = 8 << 10;
+/// An unknown key makes the keys be fetched again, not more often than this.
+const FETCHED_AT_MOST_EVERY: Duration = Duration::from_secs(30);
+
+impl TokenVerifier {
+    /// Reads or fetches the issuer's keys.
+    ///
+    /// # Errors
+    /// When there are none to be had.
+    pub async fn start(options: TokenOptions) -> Result<Self, IdentityError> {
+        let keys = ArcSwap::from_pointee(options.keys.read().await?);
+        Ok(Self { options, keys, unknown_key: Notify::new() })
+    }
+
+    /// Checks a token. Nothing is awaited and nothing fetched.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn verify(&self, token: &str) -> Result<TokenClaims, TokenFault> {
+        if token.len() > TOKEN_MAX {
+            return Err(TokenFault::TooLong);
+        }
+        let header = decode_header(token).map_err(|_| TokenFault::Malformed)?;
+        if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
+            return Err(TokenFault::Algorithm);
+        }
+        let keys = self.keys.load();
+        let key = keys.find(header.kid.as_deref(), header.alg).inspect_err(|fault| {
+            if *fault == TokenFault::UnknownKey {
+                self.unknown_key.notify_one();
+            }
+        })?;
+        let mut validation = Validation::new(header.alg);
+        validation.set_audience(&[&self.options.audience]);
+        validation.set_issuer(&[&self.options.issuer]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        validation.validate_nbf = true;
+        validation.leeway = self.options.leeway.as_secs();
+        let decoded = decode::<Map<String, Value>>(token, key, &validation);
+        let claims = decoded.map_err(|error| fault(error.kind()))?.claims;
+        self.read(&claims)
+    }
+
+    /// Reads or fetches the keys again.
+    ///
+    /// # Errors
+    /// When there are none to be had; those in force stay.
+    pub async fn refresh(&self) -> Result<(), IdentityError> {
+        self.keys.store(Arc::new(self.options.keys.read().await?));
+        Ok(())
+    }
+
+    /// Refreshes the keys now and then, and soon after a token named one that is not
+    /// known, until it is stopped.
+    pub async fn keep_fresh(&self, every: Duration, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(every) => {}
+                () = self.unknown_key.notified() => {}
+            }
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(%error, "the keys of the issuer stay as they were");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(FETCHED_AT_MOST_EVERY.min(every)) => {}
+            }
+        }
+    }
+
+    fn read(&self, claims: &Map<String, Value>) -> Result<TokenClaims, TokenFault> {
+        let party = claims.get(&self.options.party_claim).and_then(Value::as_str);
+        let party = party.and_then(|text| text.parse().ok());
+        let wrong = TokenFault::Claim { claim: "of the party", expected: "an OIN" };
+        let expires = claims.get("exp").and_then(Value::as_f64).unwrap_or_default();
+        let expires = Duration::try_from_secs_f64(expires).unwrap_or_default();
+        let scopes = match (claims.get("scope"), claims.get("scp")) {
+            (Some(Value::String(scopes)), _) | (None, Some(Value::String(scopes))) => {
+                scopes.split_ascii_whitespace().map(str::to_owned).collect()
+            }
+            (None, Some(Value::Array(scopes))) => {
+                scopes.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(TokenClaims {
+            party: party.ok_or(wrong)?,
+            expires_at: SystemTime::UNIX_EPOCH + expires + self.options.leeway,
+            scopes,
+        })
+    }
+}
+
+fn fault(kind: &ErrorKind) -> TokenFault {
+    match kind {
+        ErrorKind::InvalidSignature => TokenFault::Signature,
+        ErrorKind::ExpiredSignature => TokenFault::Expired,
+        ErrorKind::ImmatureSignature => TokenFault::NotYet,
+        ErrorKind::InvalidAudience => TokenFault::Audience,
+        ErrorKind::InvalidIssuer => TokenFault::Issuer,
+        ErrorKind::InvalidAlgorithm => TokenFault::Algorithm,
+        ErrorKind::MissingRequiredClaim(claim) => match claim.as_str() {
+            "exp" => TokenFault::Claim { claim: "exp", expected: "a moment" },
+            "aud" => TokenFault::Audience,
+            _ => TokenFault::Issuer,
+        },
+        _ => TokenFault::Malformed,
+    }
+}
+
+impl TokenClaims {
+    /// Whether the token is for this.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|one| one == scope)
+    }
+}
