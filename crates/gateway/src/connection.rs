@@ -1,25 +1,83 @@
-//! A connection that can be broken off.
+//! A connection: plain or TLS, and one that can be broken off.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
+use wissel_identity::{Peer, PeerError, ServerTls};
 
-/// A TCP connection that breaks when a token is cancelled, since the server knows no
-/// other way to leave a peer that reads nothing and never closes.
+/// A connection that breaks when a token is cancelled, since the server knows no other
+/// way to leave a peer that reads nothing and never closes.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Transport,
+    peer: ConnectionInfo,
     broken: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Connection {
-    pub(crate) fn new(stream: TcpStream, broken: CancellationToken) -> Self {
-        Self { stream, broken: Box::pin(broken.cancelled_owned()) }
-    }
+enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What calls find in their extensions: whom the connection's certificate is of.
+#[derive(Clone, Default)]
+pub(crate) struct ConnectionInfo(pub(crate) Option<Result<Arc<Peer>, PeerError>>);
+
+/// How long a handshake may take.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
+/// How many handshakes are under way at a time; others wait.
+const HANDSHAKES_AT_ONCE: usize = 512;
+
+/// Connections that are ready for use. One whose handshake fails is left out; what a
+/// client does wrong is no error of the server.
+pub(crate) fn connections(
+    incoming: impl Stream<Item = io::Result<TcpStream>> + Send,
+    tls: Option<Arc<ServerTls>>,
+    broken: CancellationToken,
+) -> impl Stream<Item = io::Result<Connection>> + Send {
+    let accepted = incoming.map(move |stream| accept(stream, tls.clone(), broken.clone()));
+    accepted.buffer_unordered(HANDSHAKES_AT_ONCE).filter_map(std::future::ready)
+}
+
+async fn accept(
+    stream: io::Result<TcpStream>,
+    tls: Option<Arc<ServerTls>>,
+    broken: CancellationToken,
+) -> Option<io::Result<Connection>> {
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => return Some(Err(error)),
+    };
+    let broken = Box::pin(broken.cancelled_owned());
+    let Some(tls) = tls else {
+        let (stream, peer) = (Transport::Plain(stream), ConnectionInfo::default());
+        return Some(Ok(Connection { stream, peer, broken }));
+    };
+    let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+    let stream = match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::info!(%error, "a TLS handshake failed");
+            return None;
+        }
+        Err(_) => {
+            tracing::info!("a TLS handshake took too long");
+            return None;
+        }
+    };
+    let chain = stream.get_ref().1.peer_certificates();
+    let peer = chain.map(|chain| Peer::from_chain(chain).map(Arc::new));
+    let stream = Transport::Tls(Box::new(stream));
+    Some(Ok(Connection { stream, peer: ConnectionInfo(peer), broken }))
 }
 
 impl AsyncRead for Connection {
@@ -32,7 +90,10 @@ impl AsyncRead for Connection {
         if self.broken.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        match &mut self.stream {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
     }
 }
 
@@ -42,15 +103,24 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        match &mut self.stream {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        match &mut self.stream {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        match &mut self.stream {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
     }
 
     fn poll_write_vectored(
@@ -58,18 +128,24 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        match &mut self.stream {
+            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Transport::Plain(stream) => stream.is_write_vectored(),
+            Transport::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = ConnectionInfo;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> ConnectionInfo {
+        self.peer.clone()
     }
 }

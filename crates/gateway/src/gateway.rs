@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -9,22 +8,23 @@ use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::pb::health_server::{Health, HealthServer};
 use wissel_broker::Broker;
+use wissel_identity::ServerTls;
 use wissel_proto::wissel::v1::operations_server::OperationsServer;
 use wissel_proto::wissel::v1::publishing_server::PublishingServer;
 use wissel_proto::wissel::v1::subscribing_server::SubscribingServer;
 use wissel_proto::wissel::v1::subscriptions_server::SubscriptionsServer;
 
 use crate::calls::Calls;
-use crate::connection::Connection;
 use crate::operations::OperationsService;
 use crate::publishing::PublishingService;
 use crate::subscribing::SubscribingService;
 use crate::subscriptions::SubscriptionsService;
-use crate::{Authenticate, health};
+use crate::{Authenticate, connection, health};
 
 /// The gRPC server.
 pub struct Gateway {
     calls: Arc<Calls>,
+    tls: Option<Arc<ServerTls>>,
 }
 
 /// How a gateway behaves.
@@ -70,7 +70,13 @@ impl Gateway {
         authenticator: Arc<dyn Authenticate>,
         options: GatewayOptions,
     ) -> Self {
-        Self { calls: Calls::new(broker, authenticator, options) }
+        Self { calls: Calls::new(broker, authenticator, options), tls: None }
+    }
+
+    /// The same, over TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: Arc<ServerTls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Serves until the broker's shutdown token is cancelled, and calls under way have
@@ -79,7 +85,7 @@ impl Gateway {
     /// # Errors
     /// When the transport fails.
     pub async fn serve(self, listener: TcpListener) -> Result<(), GatewayError> {
-        let Self { calls } = self;
+        let Self { calls, tls } = self;
         let stopping = calls.broker.shutdown_token();
         let connections = CancellationToken::new();
         let _broken_however_this_ends = connections.clone().drop_guard();
@@ -88,10 +94,8 @@ impl Gateway {
         let watching = tokio::spawn(health::report(reporter, Arc::clone(&calls.broker)));
         let _watching = AbortOnDropHandle::new(watching);
 
-        let broken = connections.clone();
-        let incoming = TcpIncoming::from(listener)
-            .with_nodelay(Some(true))
-            .map(move |stream| stream.map(|stream| Connection::new(stream, broken.clone())));
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = connection::connections(incoming, tls, connections.clone());
         let serving = router(&calls, health_server)?
             .serve_with_incoming_shutdown(incoming, stopping.clone().cancelled_owned());
 

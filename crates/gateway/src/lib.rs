@@ -11,6 +11,7 @@ mod fields;
 mod gateway;
 mod health;
 mod operations;
+mod proofs;
 mod publishing;
 mod status;
 mod subscribing;
@@ -18,4 +19,5 @@ mod subscriptions;
 
 pub use authenticate::{Authenticate, DevelopmentTokens, Identity, Who};
 pub use gateway::{Gateway, GatewayError, GatewayOptions};
+pub use proofs::Proofs;
 pub use status::to_status;

@@ -42,6 +42,9 @@ impl Default for Validity {
     }
 }
 
+/// Serial numbers, and since when they are revoked.
+type Revoked = Vec<(Vec<u8>, OffsetDateTime)>;
+
 const MARK: &str = "Wissel DEVELOPMENT ONLY";
 /// How long a revocation list holds.
 const LIST_HOLDS: Duration = Duration::days(3_650);
@@ -176,7 +179,8 @@ impl DevAuthority {
         Ok(path)
     }
 
-    fn revocations(&self) -> Result<(Vec<(Vec<u8>, OffsetDateTime)>, u64), IdentityError> {
+    /// What is on the list, and its number.
+    fn revocations(&self) -> Result<(Revoked, u64), IdentityError> {
         let path = self.directory.join("crl.pem");
         let pem = fs::read(&path).map_err(IdentityError::of(&path))?;
         let wrong = || IdentityError::content(&path, "expected a revocation list in PEM");
@@ -191,11 +195,7 @@ impl DevAuthority {
         Ok((revoked, number.unwrap_or_default()))
     }
 
-    fn write_revocations(
-        &self,
-        revoked: Vec<(Vec<u8>, OffsetDateTime)>,
-        number: u64,
-    ) -> Result<(), IdentityError> {
+    fn write_revocations(&self, revoked: Revoked, number: u64) -> Result<(), IdentityError> {
         let revoked_certs = revoked.into_iter().map(|(serial, moment)| RevokedCertParams {
             serial_number: SerialNumber::from_slice(&serial),
             revocation_time: moment,

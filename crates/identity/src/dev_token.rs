@@ -56,7 +56,6 @@ impl DevTokenIssuer {
         party: &Oin,
         audience: &str,
         valid_for: Duration,
-        scopes: &[&str],
     ) -> Result<String, IdentityError> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let claims = json!({
@@ -65,7 +64,6 @@ impl DevTokenIssuer {
             "aud": audience,
             "iat": now.as_secs(),
             "exp": (now + valid_for).as_secs(),
-            "scope": scopes.join(" "),
         });
         let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::ES256) };
         encode(&header, &claims, &self.key).map_err(IdentityError::make)

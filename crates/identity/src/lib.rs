@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! TLS handshake -> ServerTls (trust anchors, revocation lists) -> certificate -> Peer (OIN)
-//! bearer token  -> TokenVerifier (keys of the issuer: JWKS)    -> TokenClaims (OIN, scopes)
+//! bearer token  -> TokenVerifier (keys of the issuer: JWKS)    -> TokenClaims (OIN)
 //! ```
 //!
 //! - A party's certificate holds its OIN in Subject.serialNumber, as those of PKIoverheid

@@ -34,8 +34,6 @@ pub struct TokenClaims {
     pub party: Oin,
     /// Until when it says so.
     pub expires_at: SystemTime,
-    /// What it is for (`scope`, or `scp`).
-    pub scopes: Vec<String>,
 }
 
 /// Checks bearer tokens: JWTs (RFC 7519) signed with RS256 or ES256.
@@ -124,19 +122,9 @@ impl TokenVerifier {
         let wrong = TokenFault::Claim { claim: "of the party", expected: "an OIN" };
         let expires = claims.get("exp").and_then(Value::as_f64).unwrap_or_default();
         let expires = Duration::try_from_secs_f64(expires).unwrap_or_default();
-        let scopes = match (claims.get("scope"), claims.get("scp")) {
-            (Some(Value::String(scopes)), _) | (None, Some(Value::String(scopes))) => {
-                scopes.split_ascii_whitespace().map(str::to_owned).collect()
-            }
-            (None, Some(Value::Array(scopes))) => {
-                scopes.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-            }
-            _ => Vec::new(),
-        };
         Ok(TokenClaims {
             party: party.ok_or(wrong)?,
             expires_at: SystemTime::UNIX_EPOCH + expires + self.options.leeway,
-            scopes,
         })
     }
 }
@@ -155,13 +143,5 @@ fn fault(kind: &ErrorKind) -> TokenFault {
             _ => TokenFault::Issuer,
         },
         _ => TokenFault::Malformed,
-    }
-}
-
-impl TokenClaims {
-    /// Whether the token is for this.
-    #[must_use]
-    pub fn has_scope(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|one| one == scope)
     }
 }
