@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use wissel_audit::{Actor, Operation, Record};
 use wissel_bus::Bus;
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::{InboxName, SubscriptionName};
@@ -20,7 +21,7 @@ use wissel_store::{Store, StoreError};
 use crate::road::deduplicate::{Known, UnderWay, Window, deduplicate};
 use crate::road::validate::Admitted;
 use crate::road::{authorise, decode, enqueue, identify, minimise, route, validate};
-use crate::{Caller, Receipt, Refusal, Subscription};
+use crate::{Caller, Receipt, Records, Refusal, Subscription};
 
 /// The application: takes messages, keeps subscriptions, hands out deliveries.
 pub struct Broker {
@@ -56,6 +57,8 @@ pub struct BrokerOptions {
     pub deduplication_capacity: usize,
     /// How many times a delivery is handed out before it becomes a dead letter.
     pub max_attempts: u32,
+    /// The record of processing; none for tests of something else.
+    pub records: Option<Records>,
 }
 
 /// Why a broker does not start.
@@ -65,6 +68,9 @@ pub enum StartError {
     /// The control-plane state cannot be read.
     #[error("the control-plane store cannot be read: {0}")]
     Store(#[from] StoreError),
+    /// The record of processing cannot be written.
+    #[error("{0}")]
+    Records(Refusal),
 }
 
 impl Default for BrokerOptions {
@@ -74,6 +80,7 @@ impl Default for BrokerOptions {
             deduplication_age: Duration::from_hours(24),
             deduplication_capacity: 500_000,
             max_attempts: 20,
+            records: None,
         }
     }
 }
@@ -110,6 +117,8 @@ impl Broker {
             preparation_failure: Mutex::default(),
         });
         broker.load_subscriptions().await?;
+        let started = Record::new(Operation::Started, Actor::Wissel);
+        broker.keep(vec![started]).await.map_err(StartError::Records)?;
         let preparing = Arc::clone(&broker);
         broker.work.spawn(async move { preparing.prepare_bus().await });
         Ok(broker)
@@ -123,10 +132,10 @@ impl Broker {
         caller: Caller,
         frames: Vec<Bytes>,
     ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + 'static {
-        let (ticket, steps) = self.take_in(caller, frames);
+        let (ticket, steps, refusals) = self.take_in(caller, frames);
         let broker = Arc::clone(self);
         async move {
-            let outcomes = broker.carry_out(steps).await;
+            let outcomes = broker.carry_out(steps, refusals).await;
             drop(ticket);
             outcomes
         }
@@ -158,6 +167,13 @@ impl Broker {
         if tokio::time::timeout(patience, self.work.wait()).await.is_err() {
             tracing::warn!(?patience, "work was still under way when patience ended");
         }
+        if let Some(records) = &self.options.records {
+            let stopped = Record::new(Operation::Stopped, Actor::Wissel);
+            if let Err(error) = records.log.append(vec![stopped]).await {
+                tracing::warn!(%error, "that the gateway stopped is not on record");
+            }
+            records.log.close().await;
+        }
         if tokio::time::timeout(patience, self.bus.close()).await.is_err() {
             tracing::warn!(?patience, "the bus did not close in time");
         }
@@ -177,22 +193,33 @@ impl Broker {
         Ok(self.work.token())
     }
 
-    fn take_in(&self, caller: Caller, frames: Vec<Bytes>) -> (Option<TaskTrackerToken>, Vec<Step>) {
+    /// What is to be awaited for each message, and the records of those refused already.
+    fn take_in(
+        &self,
+        caller: Caller,
+        frames: Vec<Bytes>,
+    ) -> (Option<TaskTrackerToken>, Vec<Step>, Vec<Record>) {
+        let mut records = Vec::new();
         let ticket = match self.ticket() {
             Ok(ticket) => ticket,
             Err(refusal) => {
-                return (None, frames.iter().map(|_| Step::Done(Err(refusal.clone()))).collect());
+                let refused = |_| Step::Done(Err(refusal.clone()));
+                return (None, frames.iter().map(refused).collect(), records);
             }
         };
         let catalogue = self.catalogue.load();
-        let steps = frames
-            .into_iter()
-            .map(|frame| match self.admit(frame, caller, &catalogue) {
+        let mut steps = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let step = match self.admit(frame.clone(), caller, &catalogue) {
                 Ok(admitted) => self.direct(admitted, &catalogue),
                 Err(refusal) => Step::Done(Err(refusal)),
-            })
-            .collect();
-        (Some(ticket), steps)
+            };
+            if let Step::Done(Err(refusal)) = &step {
+                records.extend(self.refusal(&frame, caller, &catalogue, refusal));
+            }
+            steps.push(step);
+        }
+        (Some(ticket), steps, records)
     }
 
     /// The road from the frame to the admitted message.
@@ -224,7 +251,11 @@ impl Broker {
         }
     }
 
-    async fn carry_out(&self, steps: Vec<Step>) -> Vec<Result<Receipt, Refusal>> {
+    async fn carry_out(
+        &self,
+        steps: Vec<Step>,
+        refusals: Vec<Record>,
+    ) -> Vec<Result<Receipt, Refusal>> {
         let mut ready = Vec::with_capacity(steps.len());
         let places: Vec<Place> = steps
             .into_iter()
@@ -237,7 +268,7 @@ impl Broker {
                 }
             })
             .collect();
-        let mut enqueued = enqueue::enqueue(ready, &*self.bus).await.into_iter();
+        let mut enqueued = self.enqueue(ready, refusals).await.into_iter();
 
         let mut outcomes = Vec::with_capacity(places.len());
         for place in places {
@@ -248,6 +279,30 @@ impl Broker {
             });
         }
         outcomes
+    }
+
+    /// Makes messages durable, and keeps the records of that and of refusals: at the same
+    /// time, and a message has its receipt when both are done.
+    async fn enqueue(
+        &self,
+        messages: Vec<minimise::Minimised>,
+        refusals: Vec<Record>,
+    ) -> Vec<Result<Receipt, Refusal>> {
+        let admissions: Vec<Record> =
+            messages.iter().filter_map(|message| self.admission(message)).collect();
+        let records = refusals.into_iter().chain(admissions.iter().cloned()).collect();
+        let enqueuing = enqueue::enqueue(messages, &*self.bus);
+        let (outcomes, kept) = tokio::join!(enqueuing, self.keep(records));
+        let failed = outcomes
+            .iter()
+            .zip(&admissions)
+            .filter_map(|(outcome, record)| Some(Self::failure(record, outcome.as_ref().err()?)));
+        let failed: Vec<Record> = failed.collect();
+        let kept = kept.and(self.keep(failed).await);
+        let unless_kept = |outcome: Result<Receipt, Refusal>| {
+            outcome.and_then(|receipt| kept.clone().map(|()| receipt))
+        };
+        outcomes.into_iter().map(unless_kept).collect()
     }
 
     /// Waits for the first publication of the same message; when that fails, this
@@ -264,7 +319,7 @@ impl Broker {
                 Step::Done(outcome) => return outcome,
                 Step::Wait(again) => first = *again,
                 Step::Enqueue(message) => {
-                    let mut outcome = enqueue::enqueue(vec![*message], &*self.bus).await;
+                    let mut outcome = self.enqueue(vec![*message], Vec::new()).await;
                     return outcome.pop().expect("one answer for one message");
                 }
             }

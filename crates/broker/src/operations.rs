@@ -2,6 +2,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
+use wissel_audit::Operation;
 use wissel_bus::{DeadLetter, DeadLetterId, Health, InboxState, Page, Selection};
 use wissel_identifiers::InboxName;
 
@@ -91,6 +92,8 @@ impl Broker {
     ) -> Result<Vec<DeadLetter>, Refusal> {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
+        let detail = format!("at most {}", page.limit);
+        self.keep_one(caller, Operation::DeadLettersListed, Some(name), detail).await?;
         Ok(self.bus.dead_letters(name, page).await?)
     }
 
@@ -106,6 +109,11 @@ impl Broker {
     ) -> Result<u64, Refusal> {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
+        let detail = match selection {
+            Selection::All => "all".to_owned(),
+            Selection::These(ids) => format!("{} chosen", ids.len()),
+        };
+        self.keep_one(caller, Operation::DeadLettersRedriven, Some(name), detail).await?;
         let redriven = self.bus.redrive(name, selection).await?;
         tracing::info!(inbox = %name, redriven, "dead letters redriven");
         Ok(redriven)

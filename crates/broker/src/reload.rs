@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use wissel_audit::{Actor, Operation, Record};
 use wissel_catalogue::{Catalogue, DeclaredSubscription};
 use wissel_identifiers::{Oin, SubscriptionName};
 
@@ -32,6 +33,9 @@ impl Broker {
             }
         }
         let changed = owners_with_other_rights(&earlier, &catalogue);
+        let detail = format!("parties with other rights {}", changed.len());
+        let record = Record::new(Operation::CatalogueReplaced, Actor::Wissel);
+        self.keep(vec![Record { detail: Some(detail), ..record }]).await?;
         self.exchange_subscriptions(&catalogue, &changed);
         // The table first: who routes by it with the old catalogue gets what both allow.
         self.catalogue.store(Arc::new(catalogue));

@@ -45,6 +45,8 @@ pub struct Session {
     lost: BTreeSet<u64>,
     settling: FuturesUnordered<Settling>,
     arrived: Vec<Arrival>,
+    /// Deliveries that are handed out when they are on record.
+    recording: Option<Recording>,
     next_id: u64,
     stopping: CancellationToken,
     caller: Caller,
@@ -118,6 +120,12 @@ struct Held {
     end_of_lease: delay_queue::Key,
 }
 
+/// Deliveries, and the keeping of their records.
+struct Recording {
+    deliveries: Vec<Leased>,
+    records: futures::future::BoxFuture<'static, Result<(), Refusal>>,
+}
+
 /// Why a delivery is not handed out.
 enum Withheld {
     /// Its owner has no right to it.
@@ -172,6 +180,7 @@ impl Broker {
             lost: BTreeSet::new(),
             settling: FuturesUnordered::new(),
             arrived: Vec::new(),
+            recording: None,
             next_id: 1,
             stopping: self.shutdown_token(),
             caller,
@@ -196,9 +205,18 @@ impl Session {
             if let Some(refusal) = self.check_right() {
                 return SessionEvent::Ended(SessionEnd::Refused(refusal));
             }
-            if !self.arrived.is_empty() {
-                if let Some(event) = self.take_arrivals() {
+            if let Some(recording) = &mut self.recording {
+                // Kept here while it is awaited, so that nothing is lost with this future.
+                let recorded = (&mut recording.records).await;
+                let deliveries = self.recording.take().map(|done| done.deliveries);
+                if let Some(event) = self.recorded(recorded, deliveries.unwrap_or_default()) {
                     return event;
+                }
+                continue;
+            }
+            if !self.arrived.is_empty() {
+                if let Some(deliveries) = self.take_arrivals() {
+                    self.recording = Some(self.record(deliveries));
                 }
                 continue;
             }
@@ -282,7 +300,42 @@ impl Session {
         self.lease
     }
 
-    fn take_arrivals(&mut self) -> Option<SessionEvent> {
+    fn record(&self, deliveries: Vec<Leased>) -> Recording {
+        let records = deliveries.iter().filter_map(|leased| {
+            self.broker.delivery(self.caller, &self.inbox, &leased.envelope, leased.attempt)
+        });
+        let records = records.collect();
+        let broker = Arc::clone(&self.broker);
+        Recording { deliveries, records: Box::pin(async move { broker.keep(records).await }) }
+    }
+
+    /// What is on record is handed out; what is not is given back, and ends the session.
+    fn recorded(
+        &mut self,
+        recorded: Result<(), Refusal>,
+        deliveries: Vec<Leased>,
+    ) -> Option<SessionEvent> {
+        // The bus may have taken some back meanwhile.
+        let held: Vec<Leased> =
+            deliveries.into_iter().filter(|one| self.held.contains_key(&one.id)).collect();
+        match recorded {
+            Ok(()) if held.is_empty() => None,
+            Ok(()) => Some(SessionEvent::Deliveries(held)),
+            Err(refusal) => {
+                let released = held.iter().filter_map(|one| {
+                    let held = self.held.remove(&one.id)?;
+                    self.ends_of_leases.remove(&held.end_of_lease);
+                    Some((held.tag, Settlement::Release))
+                });
+                let released = released.collect();
+                self.carry_out(released);
+                self.refused = Some(refusal);
+                None
+            }
+        }
+    }
+
+    fn take_arrivals(&mut self) -> Option<Vec<Leased>> {
         let mut deliveries = Vec::new();
         let mut bytes = 0;
         let mut taken = 0;
@@ -307,7 +360,7 @@ impl Session {
         }
         debug_assert!(taken > 0);
         self.arrived = arrivals.collect();
-        if deliveries.is_empty() { None } else { Some(SessionEvent::Deliveries(deliveries)) }
+        if deliveries.is_empty() { None } else { Some(deliveries) }
     }
 
     /// Leases a delivery to the receiver, unless its owner's right is gone.

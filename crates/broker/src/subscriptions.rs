@@ -1,6 +1,7 @@
 use std::ops::Bound;
 use std::time::SystemTime;
 
+use wissel_audit::Operation;
 use wissel_catalogue::{Action, Catalogue};
 use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, SubscriptionName};
@@ -66,6 +67,8 @@ impl Broker {
         }
         let created =
             Subscription { created_at: SystemTime::now(), declared: false, ..subscription };
+        let detail = format!("subscription {}", created.name);
+        self.keep_one(caller, Operation::SubscriptionCreated, Some(&created.inbox), detail).await?;
         self.bus.open_inbox(&created.inbox).await?;
         let put = self.store.put_subscription(created.record()).await;
         match put.map_err(|error| Refusal::internal(&error))? {
@@ -98,6 +101,9 @@ impl Broker {
                 "this subscription is declared in the catalogue's files; take it out there",
             ));
         }
+        let detail = format!("subscription {name}");
+        let inbox = Some(&subscription.inbox);
+        self.keep_one(caller, Operation::SubscriptionDeleted, inbox, detail).await?;
         let deleted = self.store.delete_subscription(name.clone()).await;
         deleted.map_err(|error| Refusal::internal(&error))?;
         self.router.remove(name);

@@ -25,6 +25,8 @@ pub struct Catalogue {
     pub(crate) received_by: FastMap<Oin, Vec<Arc<Grant>>>,
     pub(crate) subscriptions: Vec<DeclaredSubscription>,
     pub(crate) warnings: Vec<CatalogueError>,
+    /// Stands for what the files held.
+    pub(crate) fingerprint: u64,
 }
 
 /// An event type, and who may do what with it.
@@ -90,6 +92,13 @@ impl Catalogue {
     /// Every fault in the text.
     pub fn from_toml(name: &str, text: &str) -> Result<Self, CatalogueErrors> {
         check(&[Source { file: name.into(), text: text.to_owned() }])
+    }
+
+    /// Whether another catalogue was read from files that held the same, those of schemas
+    /// and examples too.
+    #[must_use]
+    pub fn is_of_same_files(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
     }
 
     /// Takes the place of an earlier catalogue: a grant that is there unchanged stays

@@ -27,11 +27,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  wissel demo --seconds 20 --rate 500")]
     Demo(DemoArguments),
     /// Run a gateway
-    #[command(
-        after_help = "Example:\n  wissel serve --insecure-dev --catalogue deploy/catalogue\n\
+    #[command(after_help = "Examples:\n  wissel serve --config deploy/wissel.toml\n  \
+        wissel serve --insecure-dev --catalogue deploy/catalogue\n\
         \nSettings come from defaults, then the file of --config, then variables such as\n\
-        WISSEL_LISTEN or WISSEL_LOG__FORMAT, then flags. `wissel config show` prints the result."
-    )]
+        WISSEL_LISTEN or WISSEL_LOG__FORMAT, then flags. `wissel config show` prints the result.")]
     Serve(ServeArguments),
     /// Publish messages
     #[command(after_help = "Examples:\n  \
@@ -59,6 +58,12 @@ pub(crate) enum Command {
     /// Look at the catalogue
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
+    /// Verify the record of processing
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Make a development authority, and certificates and tokens of parties
+    #[command(subcommand)]
+    DevCa(DevCaCommand),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -165,6 +170,91 @@ pub(crate) struct CheckArguments {
     /// Print the findings of each message as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Find out whether any record was changed, taken out or put in
+    #[command(after_help = "Example:\n  wissel audit verify data/records\n\
+        \nKeep the head that it prints elsewhere: records that once had it have no other past.")]
+    Verify {
+        /// The directory of the records
+        #[arg(value_name = "DIR", default_value = "data/records")]
+        directory: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DevCaCommand {
+    /// Make an authority: ca.pem, crl.pem, and for tokens jwks.json
+    #[command(after_help = "Example:\n  wissel dev-ca create dev-ca")]
+    Create {
+        /// Where to put it
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Make a certificate of a party, with its OIN in Subject.serialNumber
+    #[command(
+        after_help = "Example:\n  wissel dev-ca party 00000001002220647000 --ca dev-ca --name utrecht"
+    )]
+    Party {
+        /// The party
+        oin: Oin,
+        #[command(flatten)]
+        issue: IssueArguments,
+    },
+    /// Make a certificate of a gateway
+    #[command(after_help = "Example:\n  wissel dev-ca server localhost 127.0.0.1 --ca dev-ca")]
+    Server {
+        /// Names and addresses of the gateway
+        #[arg(required = true, value_name = "HOST")]
+        hosts: Vec<String>,
+        #[command(flatten)]
+        issue: IssueArguments,
+    },
+    /// Put a certificate on the revocation list
+    #[command(after_help = "Example:\n  wissel dev-ca revoke dev-ca/utrecht.pem --ca dev-ca")]
+    Revoke {
+        /// The certificate's file
+        #[arg(value_name = "FILE")]
+        certificate: PathBuf,
+        /// The authority's directory
+        #[arg(long = "ca", value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Print a bearer token of a party
+    #[command(
+        after_help = "Example:\n  wissel dev-ca token 00000001002220647000 --ca dev-ca > token"
+    )]
+    Token {
+        /// The party
+        oin: Oin,
+        /// The authority's directory
+        #[arg(long = "ca", value_name = "DIR")]
+        directory: PathBuf,
+        /// For whom the token is
+        #[arg(long, default_value = "wissel")]
+        audience: String,
+        /// How long it is valid
+        #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=525_600))]
+        minutes: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IssueArguments {
+    /// The authority's directory
+    #[arg(long = "ca", value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// The name of the files, without .pem and .key
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// How long the certificate is valid
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3_650))]
+    pub(crate) days: u64,
 }
 
 #[derive(Debug, Subcommand)]

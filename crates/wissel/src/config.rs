@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use config::{Config as Layers, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
+use wissel_identifiers::Oin;
 use wissel_message::Limits;
 
 use crate::cli::ServeArguments;
@@ -27,6 +28,13 @@ pub(crate) struct Config {
     pub(crate) bus_password_file: Option<PathBuf>,
     /// The catalogue: a TOML file, or a directory of them.
     pub(crate) catalogue: PathBuf,
+    /// Who are operators, and no parties.
+    pub(crate) operators: Vec<Oin>,
+    /// Encrypted connections, and callers by certificate.
+    pub(crate) tls: Option<Tls>,
+    /// Callers by bearer token.
+    pub(crate) tokens: Option<Tokens>,
+    pub(crate) audit: Audit,
     pub(crate) limits: LimitsConfig,
     pub(crate) deduplication: Deduplication,
     pub(crate) delivery: Delivery,
@@ -40,6 +48,56 @@ pub(crate) struct Config {
 pub(crate) enum Bus {
     Embedded,
     Amqp(String),
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// The gateway's certificate, and those that lead to an authority, in PEM.
+    pub(crate) certificate: PathBuf,
+    /// Its key, in PEM.
+    pub(crate) key: PathBuf,
+    /// The authorities by which client certificates are trusted.
+    #[serde(default)]
+    pub(crate) client_authorities: Vec<PathBuf>,
+    /// Their revocation lists.
+    #[serde(default)]
+    pub(crate) revocation_lists: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tokens {
+    /// Who issues them (`iss`).
+    pub(crate) issuer: String,
+    /// For whom they must be (`aud`).
+    #[serde(default = "Tokens::default_audience")]
+    pub(crate) audience: String,
+    /// The claim that holds the party's OIN.
+    #[serde(default = "Tokens::default_party_claim")]
+    pub(crate) party_claim: String,
+    /// The issuer's keys (JWKS) in a file.
+    pub(crate) jwks_file: Option<PathBuf>,
+    /// The issuer's keys (JWKS) at a URL.
+    pub(crate) jwks_url: Option<String>,
+    /// How often the keys are fetched again, in seconds.
+    #[serde(default = "Tokens::default_refresh")]
+    pub(crate) refresh_seconds: u64,
+    /// How far clocks may differ, in seconds.
+    #[serde(default = "Tokens::default_leeway")]
+    pub(crate) leeway_seconds: u64,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Audit {
+    /// Where the record of processing is kept; `records` in data_dir when it is not said.
+    pub(crate) directory: Option<PathBuf>,
+    /// The key under which subjects are hashed; `subjects.key` in data_dir when it is not
+    /// said. Made when it is not there.
+    pub(crate) subject_key_file: Option<PathBuf>,
+    /// How large a file of records becomes, in bytes.
+    pub(crate) file_bytes: u64,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -129,6 +187,10 @@ impl Config {
             .prefix_separator("_")
             .separator("__")
             .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("operators")
+            .with_list_parse_key("tls.client_authorities")
+            .with_list_parse_key("tls.revocation_lists")
             .source(Some(variables.collect()));
         layers = layers.add_source(environment);
         let flags = [
@@ -254,12 +316,40 @@ impl Default for Config {
             bus: Bus::Embedded,
             bus_password_file: None,
             catalogue: PathBuf::from("catalogue"),
+            operators: Vec::new(),
+            tls: None,
+            tokens: None,
+            audit: Audit::default(),
             limits: LimitsConfig::default(),
             deduplication: Deduplication::default(),
             delivery: Delivery::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
         }
+    }
+}
+
+impl Tokens {
+    fn default_audience() -> String {
+        "wissel".to_owned()
+    }
+
+    fn default_party_claim() -> String {
+        "sub".to_owned()
+    }
+
+    fn default_refresh() -> u64 {
+        300
+    }
+
+    fn default_leeway() -> u64 {
+        60
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { directory: None, subject_key_file: None, file_bytes: 64 << 20 }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one binary: serve, demo, publish, subscribe, and what operators need.
 
+mod audit;
 mod catalogue;
 mod check;
 mod cli;
@@ -7,8 +8,10 @@ mod client;
 mod config;
 mod dead_letters;
 mod demo;
+mod dev_ca;
 mod events;
 mod exit;
+mod identity;
 mod inboxes;
 mod logging;
 mod output;
@@ -48,6 +51,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
         Command::Check(arguments) => check::run(arguments).await,
+        Command::Audit(command) => audit::run(&command),
+        Command::DevCa(command) => dev_ca::run(&command),
         Command::Catalogue(command) => catalogue::run(&command),
         Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
     }

@@ -1,5 +1,6 @@
 //! What is read again without a restart: on a change of the files, and on SIGHUP.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +11,20 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wissel_broker::Broker;
 use wissel_catalogue::Catalogue;
+use wissel_identity::ServerTls;
 
+use crate::config::{Config, Tls};
 use crate::exit::Failure;
+use crate::identity::Callers;
 
 /// How long files are left to be written before they are read.
 const SETTLING: Duration = Duration::from_millis(250);
 
-/// Reads the catalogue again, and puts it in force when it has no fault.
+/// Reads catalogue and certificates again, and puts in force what has no fault.
 pub(crate) struct Reload {
     broker: Arc<Broker>,
     catalogue: PathBuf,
+    tls: Option<Arc<ServerTls>>,
     changes: mpsc::Receiver<()>,
     /// Watches as long as it lives.
     _watcher: RecommendedWatcher,
@@ -27,7 +32,11 @@ pub(crate) struct Reload {
 
 impl Reload {
     /// Begins to watch.
-    pub(crate) fn new(broker: Arc<Broker>, catalogue: &Path) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        broker: Arc<Broker>,
+        config: &Config,
+        callers: Callers,
+    ) -> Result<Self, Failure> {
         // One that waits is enough: everything is read again.
         let (changed, changes) = mpsc::channel(1);
         let mut watcher =
@@ -37,12 +46,15 @@ impl Reload {
                 }
             })
             .map_err(Failure::internal)?;
-        // A file that is replaced is another file: the directory is watched.
-        let directory = if catalogue.is_dir() { Some(catalogue) } else { catalogue.parent() };
-        let directory = directory.filter(|path| !path.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new("."));
-        watcher.watch(directory, RecursiveMode::Recursive).map_err(Failure::unavailable)?;
-        Ok(Self { broker, catalogue: catalogue.to_owned(), changes, _watcher: watcher })
+        let files = config.tls.iter().flat_map(Tls::paths);
+        let directories: BTreeSet<&Path> =
+            files.chain([&config.catalogue]).map(|path| directory_of(path)).collect();
+        for directory in directories {
+            let watched = watcher.watch(directory, RecursiveMode::Recursive);
+            watched.map_err(|error| Failure::unavailable(format!("watching files: {error}")))?;
+        }
+        let catalogue = config.catalogue.clone();
+        Ok(Self { broker, catalogue, tls: callers.tls, changes, _watcher: watcher })
     }
 
     /// Reads again whenever there is cause, until it is stopped.
@@ -51,13 +63,24 @@ impl Reload {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                _ = hang_up.recv() => tracing::info!("SIGHUP: reading the catalogue again"),
+                _ = hang_up.recv() => tracing::info!("SIGHUP: reading catalogue and certificates again"),
                 Some(()) = self.changes.recv() => {
                     tokio::time::sleep(SETTLING).await;
                     while self.changes.try_recv().is_ok() {}
                 }
             }
+            self.certificates();
             self.catalogue().await;
+        }
+    }
+
+    fn certificates(&self) {
+        match self.tls.as_ref().map(|tls| tls.reload()) {
+            Some(Ok(true)) => tracing::info!("certificates and revocation lists read again"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "new certificates are refused; the old ones stay");
+            }
+            Some(Ok(false)) | None => {}
         }
     }
 
@@ -82,8 +105,17 @@ impl Reload {
         for warning in catalogue.warnings() {
             tracing::warn!(%warning, "the catalogue does not cohere");
         }
+        if catalogue.is_of_same_files(&self.broker.catalogue()) {
+            return;
+        }
         if let Err(error) = self.broker.replace_catalogue(catalogue).await {
             tracing::error!(%error, "the catalogue's new version is refused; the old one stays");
         }
     }
+}
+
+/// A file that is replaced is another file: its directory is watched.
+fn directory_of(path: &Path) -> &Path {
+    let directory = if path.is_dir() { Some(path) } else { path.parent() };
+    directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

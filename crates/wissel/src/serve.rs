@@ -1,22 +1,24 @@
 //! `wissel serve`: the gateway, its broker and its bus in one process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use wissel_broker::{Broker, BrokerOptions};
+use wissel_audit::{AuditError, RecordLog, RecordOptions, SubjectKey};
+use wissel_broker::{Broker, BrokerOptions, Records};
 use wissel_bus_amqp::{AmqpBus, AmqpOptions};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
-use wissel_gateway::{DevelopmentTokens, Gateway, GatewayOptions};
+use wissel_gateway::{Gateway, GatewayOptions};
 use wissel_store::Store;
 
 use crate::cli::ServeArguments;
-use crate::config::{Bus, Config};
+use crate::config::{Audit, Bus, Config};
 use crate::exit::Failure;
+use crate::identity::Callers;
 use crate::logging;
 use crate::reload::Reload;
 
@@ -32,32 +34,24 @@ pub(crate) struct Server {
 pub(crate) async fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let config = Config::load(arguments)?;
     logging::start(&config.log)?;
-    if !arguments.insecure_dev {
-        return Err(Failure::usage(
-            "no way to know callers is configured; this version knows development tokens only: \
-             start with --insecure-dev, on a machine of your own",
-        ));
-    }
     let stop = stop_signal()?;
-    let server = Server::start(&config).await?;
+    let callers = if arguments.insecure_dev {
+        Callers::insecure(&config)?
+    } else {
+        Callers::proven(&config).await?
+    };
+    let server = Server::start(&config, callers).await?;
     server.serve(stop).await
 }
 
 impl Server {
     /// Opens state, bus and port.
-    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
-        if !config.listen.ip().is_loopback() {
-            return Err(Failure::usage(format!(
-                "listen: development tokens are believed without proof, so the gateway listens on \
-                 loopback addresses only; {} is none",
-                config.listen
-            )));
-        }
-        tracing::warn!(
-            "development tokens are believed without proof: never use this for real data"
-        );
+    pub(crate) async fn start(config: &Config, callers: Callers) -> Result<Self, Failure> {
         let catalogue = Catalogue::load(&config.catalogue)
             .map_err(|errors| Failure::usage(format!("the catalogue has faults:\n{errors}")))?;
+        for warning in catalogue.warnings() {
+            tracing::warn!(%warning, "the catalogue does not cohere");
+        }
 
         create_data_dir(&config.data_dir)?;
         let store = Store::open(&config.data_dir.join("control.sqlite"))
@@ -71,13 +65,14 @@ impl Server {
             deduplication_age: std::time::Duration::from_secs(config.deduplication.window_seconds),
             deduplication_capacity: config.deduplication.capacity,
             max_attempts: config.delivery.max_attempts,
+            records: Some(open_records(config)?),
         };
         let broker = Broker::start(bus, store, catalogue, options)
             .await
             .map_err(|error| Failure::unavailable(format!("{error}")))?;
         let gateway = Gateway::new(
             Arc::clone(&broker),
-            Arc::new(DevelopmentTokens),
+            Arc::clone(&callers.authenticator),
             GatewayOptions {
                 // A request may hold several messages, and each some framing.
                 max_request_bytes: (4 << 20).max(2 * config.limits.message_bytes),
@@ -85,7 +80,12 @@ impl Server {
                 patience: config.patience(),
             },
         );
-        let reload = Reload::new(Arc::clone(&broker), &config.catalogue)?;
+        let gateway = match &callers.tls {
+            Some(tls) => gateway.with_tls(Arc::clone(tls)),
+            None => gateway,
+        };
+        callers.keep_fresh(broker.shutdown_token());
+        let reload = Reload::new(Arc::clone(&broker), config, callers)?;
         Ok(Self { broker, gateway, listener, reload, patience: config.patience() })
     }
 
@@ -131,6 +131,19 @@ fn open_bus(config: &Config) -> Result<Arc<dyn wissel_bus::Bus>, Failure> {
             Ok(Arc::new(bus))
         }
     }
+}
+
+/// Opens the record of processing, which nothing is done without.
+fn open_records(config: &Config) -> Result<Records, Failure> {
+    let Audit { directory, subject_key_file, file_bytes } = &config.audit;
+    let or_in_data_dir = |path: &Option<PathBuf>, name: &str| {
+        path.clone().unwrap_or_else(|| config.data_dir.join(name))
+    };
+    let key = SubjectKey::load_or_create(&or_in_data_dir(subject_key_file, "subjects.key"));
+    let options = RecordOptions { file_bytes: *file_bytes, ..RecordOptions::default() };
+    let log = RecordLog::open(&or_in_data_dir(directory, "records"), options);
+    let wrong = |error: AuditError| Failure::unavailable(format!("[audit] {error}"));
+    Ok(Records { log: log.map_err(wrong)?, subjects: key.map_err(wrong)? })
 }
 
 fn create_data_dir(path: &Path) -> Result<(), Failure> {

@@ -20,6 +20,13 @@ pub struct Minimised {
     pub(super) copies: Vec<Copy>,
 }
 
+impl Minimised {
+    /// How many inboxes get the message.
+    pub(crate) fn inbox_count(&self) -> usize {
+        self.copies.iter().map(|copy| copy.inboxes.len()).sum()
+    }
+}
+
 /// One form of the message, and the inboxes that get it.
 #[derive(Debug)]
 pub struct Copy {

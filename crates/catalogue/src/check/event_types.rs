@@ -76,7 +76,7 @@ impl<'a> Checker<'a> {
         let place = place.of(stated);
         let compiled = match stated.get_ref() {
             Schema::Inline(table) => serde_json::to_value(table).map_err(|error| error.to_string()),
-            Schema::File(name) => place.read(name).and_then(|text| {
+            Schema::File(name) => self.read(place, name).and_then(|text| {
                 if text.len() > SCHEMA_BYTES_MAX {
                     return Err(format!("{name}: expected at most {SCHEMA_BYTES_MAX} bytes"));
                 }
@@ -133,7 +133,7 @@ impl<'a> Checker<'a> {
         let place = place.of(stated);
         let file = stated.get_ref();
         let of = format!("event type {}: example {file}", event_type.name);
-        let text = match place.read(file) {
+        let text = match self.read(place, file) {
             Ok(text) => text,
             Err(error) => {
                 self.fault(place, format!("event type {}: example {error}", event_type.name));

@@ -7,6 +7,7 @@ mod mandates;
 mod subscriptions;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -35,6 +36,8 @@ pub(crate) fn check(sources: &[Source]) -> Result<Catalogue, CatalogueErrors> {
     let mut checker = Checker::new();
     let mut files = Vec::new();
     for source in sources {
+        source.file.hash(&mut checker.contents);
+        source.text.hash(&mut checker.contents);
         match toml::from_str::<File>(&source.text) {
             Ok(file) => files.push((source, file)),
             Err(error) => {
@@ -75,6 +78,8 @@ struct Checker<'a> {
     /// The field sets of each event type.
     fields: HashMap<(Arc<str>, FieldSet), Arc<Fields>>,
     now: SystemTime,
+    /// Of everything that was read.
+    contents: DefaultHasher,
     errors: Vec<CatalogueError>,
 }
 
@@ -86,6 +91,7 @@ impl<'a> Checker<'a> {
             types: HashMap::new(),
             fields: HashMap::new(),
             now: SystemTime::now(),
+            contents: DefaultHasher::new(),
             errors: Vec::new(),
         }
     }
@@ -94,6 +100,7 @@ impl<'a> Checker<'a> {
         let in_order = |all: &mut Vec<CatalogueError>| {
             all.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         };
+        self.catalogue.fingerprint = self.contents.finish();
         if self.errors.is_empty() {
             in_order(&mut self.catalogue.warnings);
             return Ok(self.catalogue);
@@ -124,6 +131,13 @@ impl<'a> Checker<'a> {
         if text.trim().is_empty() {
             self.fault(place, format!("{of} has no {what}"));
         }
+    }
+
+    /// A file that another one names.
+    fn read(&mut self, place: Place<'a>, name: &str) -> Result<String, String> {
+        let text = place.read(name)?;
+        text.hash(&mut self.contents);
+        Ok(text)
     }
 
     fn fault(&mut self, place: Place<'a>, message: String) {

@@ -25,6 +25,7 @@ use crate::demo::ledger::Ledger;
 use crate::demo::report::Report;
 use crate::demo::traffic::Traffic;
 use crate::exit::Failure;
+use crate::identity::Callers;
 use crate::serve::{Server, stop_signal};
 use crate::{logging, output};
 
@@ -38,7 +39,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
     let config = configuration(directory.path(), &arguments)?;
     let catalogue = Catalogue::load(&config.catalogue).map_err(Failure::internal)?;
 
-    let server = Server::start(&config).await?;
+    let server = Server::start(&config, Callers::insecure(&config)?).await?;
     let address = server.address().map_err(Failure::internal)?;
     let stop_server = CancellationToken::new();
     let serving = tokio::spawn(server.serve(stop_server.clone()));

@@ -1,0 +1,178 @@
+//! What goes into the record of processing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wissel_audit::{Actor, Operation, Outcome, Record, RecordLog, SubjectKey};
+use wissel_bus::{Envelope, MessageId};
+use wissel_catalogue::{Action, Catalogue, Grant};
+use wissel_identifiers::{InboxName, Oin};
+use wissel_message::{EventView, Value};
+
+use crate::road::minimise::Minimised;
+use crate::{Broker, Caller, Reason, Refusal};
+
+/// Where records are kept, and how subjects are hashed in them.
+#[derive(Debug, Clone)]
+pub struct Records {
+    /// The files.
+    pub log: RecordLog,
+    /// The key of subjects.
+    pub subjects: SubjectKey,
+}
+
+impl Caller {
+    pub(crate) fn actor(self) -> (Actor, Option<Oin>) {
+        match self {
+            Self::Party(party) => (Actor::Party(party), None),
+            Self::Representative { party, principal } => (Actor::Party(party), Some(principal)),
+            Self::Operator(oin) => (Actor::Operator(oin), None),
+        }
+    }
+}
+
+/// Begins a record of what a caller did.
+pub(crate) fn by(caller: Caller, operation: Operation) -> Record {
+    let (actor, on_behalf_of) = caller.actor();
+    Record { on_behalf_of, ..Record::new(operation, actor) }
+}
+
+impl Broker {
+    /// Keeps records. Nothing is done without them: what they are about is refused when
+    /// they cannot be written.
+    pub(crate) async fn keep(&self, records: Vec<Record>) -> Result<(), Refusal> {
+        let Some(kept) = &self.options.records else { return Ok(()) };
+        kept.log.append(records).await.map_err(|error| {
+            Refusal::new(Reason::BusUnavailable, format!("{error}; nothing is done without it"))
+        })
+    }
+
+    /// Keeps the record of something that a caller did to what decides over messages.
+    pub(crate) async fn keep_one(
+        &self,
+        caller: Caller,
+        operation: Operation,
+        inbox: Option<&InboxName>,
+        detail: String,
+    ) -> Result<(), Refusal> {
+        let record =
+            Record { inbox: inbox.cloned(), detail: Some(detail), ..by(caller, operation) };
+        self.keep(vec![record]).await
+    }
+
+    /// A message that is taken.
+    pub(crate) fn admission(&self, message: &Minimised) -> Option<Record> {
+        let kept = self.options.records.as_ref()?;
+        let admitted = &message.admitted;
+        Some(Record {
+            detail: Some(format!("inboxes {}", message.inbox_count())),
+            ..kept.of_message(
+                by(admitted.caller, Operation::Admission),
+                &admitted.event,
+                admitted.message_id,
+                &admitted.grant,
+            )
+        })
+    }
+
+    /// A message that was taken, and could not be made durable.
+    pub(crate) fn failure(record: &Record, refusal: &Refusal) -> Record {
+        Record { outcome: Outcome::Refused(refusal.reason.as_str()), ..record.clone() }
+    }
+
+    /// A message that is refused. What it says of itself is kept as far as the catalogue
+    /// knows it.
+    pub(crate) fn refusal(
+        &self,
+        frame: &Bytes,
+        caller: Caller,
+        catalogue: &Catalogue,
+        refusal: &Refusal,
+    ) -> Option<Record> {
+        let kept = self.options.records.as_ref()?;
+        let outcome = Outcome::Refused(refusal.reason.as_str());
+        let record = Record { outcome, ..by(caller, Operation::Admission) };
+        let Ok(event) = EventView::decode(frame.clone()) else { return Some(record) };
+        let Some(rights) = catalogue.rights(event.event_type()) else { return Some(record) };
+        Some(Record {
+            event_type: Some(Arc::clone(&rights.event_type.name)),
+            subject: event.subject().map(|subject| kept.subjects.hash(subject)),
+            trace_id: trace_parent(&event),
+            ..record
+        })
+    }
+
+    /// A message that is handed to a receiver.
+    pub(crate) fn delivery(
+        &self,
+        caller: Caller,
+        inbox: &InboxName,
+        envelope: &Envelope,
+        attempt: u32,
+    ) -> Option<Record> {
+        let kept = self.options.records.as_ref()?;
+        let event = EventView::decode(envelope.event.clone()).ok()?;
+        let catalogue = self.catalogue.load();
+        let grant = catalogue.grant(&inbox.owner(), Action::Receive, event.event_type())?;
+        let record = by(caller, Operation::Delivery);
+        Some(Record {
+            inbox: Some(inbox.clone()),
+            detail: Some(format!("attempt {attempt}")),
+            ..kept.of_message(record, &event, envelope.message_id, grant)
+        })
+    }
+}
+
+impl Records {
+    fn of_message(
+        &self,
+        record: Record,
+        event: &EventView,
+        message_id: MessageId,
+        grant: &Grant,
+    ) -> Record {
+        Record {
+            event_type: Some(Arc::clone(&grant.event_type)),
+            message_id: Some(message_id.0),
+            purpose: Some(Arc::clone(&grant.purpose)),
+            legal_basis: Some(Arc::clone(&grant.legal_basis)),
+            trace_id: Some(trace_parent(event).unwrap_or_else(|| message_id.0.into_bytes())),
+            subject: event.subject().map(|subject| self.subjects.hash(subject)),
+            ..record
+        }
+    }
+}
+
+/// The trace that a message says it belongs to, by the CloudEvents extension for
+/// distributed tracing (W3C Trace Context).
+fn trace_parent(event: &EventView) -> Option<[u8; 16]> {
+    let Some(Value::String(text)) = event.attribute("traceparent") else { return None };
+    let trace_id = text.split('-').nth(1).filter(|trace_id| trace_id.len() == 32)?;
+    let trace_id = u128::from_str_radix(trace_id, 16).ok()?;
+    (trace_id != 0).then(|| trace_id.to_be_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use wissel_message::Event;
+
+    use super::*;
+
+    #[test]
+    fn the_trace_is_that_of_the_message() {
+        let trace = |text: &str| {
+            let event = Event::builder("1", "/s", "nl.t.x").extension("traceparent", text);
+            trace_parent(&EventView::decode(event.build().unwrap().encode()).unwrap())
+        };
+        let found = trace("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
+        assert_eq!(found[..4], [0x0a, 0xf7, 0x65, 0x19]);
+        for none in [
+            "",
+            "00-1-2-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-999990019999990019999990019zzzzz-1-1",
+        ] {
+            assert_eq!(trace(none), None, "{none}");
+        }
+    }
+}
