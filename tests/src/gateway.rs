@@ -1,10 +1,13 @@
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use wissel_client::Client;
+use wissel_client::{Client, ClientBuilder};
+use wissel_identifiers::Oin;
+use wissel_identity::{DevAuthority, DevTokenIssuer, Validity};
 
 /// The party that publishes.
 pub const REGISTRY: &str = "00000099000000001000";
@@ -14,6 +17,8 @@ pub const PARTIES: [&str; 3] =
     ["00000099000000002000", "00000099000000003000", "00000099000000004000"];
 /// Whoever watches queues.
 pub const OPERATOR: &str = "operator";
+/// The OIN of the operator of a gateway that asks for proof.
+pub const OPERATOR_OIN: &str = "00000004194049711000";
 
 const CATALOGUE: &str = r#"
 party = [
@@ -79,6 +84,8 @@ pub struct Gateway {
     directory: TempDir,
     port: u16,
     bus: String,
+    /// Knows callers by certificates and tokens of this authority; none: believes them.
+    authority: Option<DevAuthority>,
     child: Option<Child>,
 }
 
@@ -106,9 +113,74 @@ impl Gateway {
     /// A gateway that is to be started.
     pub fn stopped(bus: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("catalogue.toml"), CATALOGUE).unwrap();
+        std::fs::create_dir(directory.path().join("catalogue")).unwrap();
         let port = wissel_testkit::free_port().unwrap();
-        Self { directory, port, bus: bus.to_owned(), child: None }
+        let gateway = Self { directory, port, bus: bus.to_owned(), authority: None, child: None };
+        gateway.write_catalogue(CATALOGUE);
+        gateway
+    }
+
+    /// A gateway on the embedded bus with this catalogue, waited for.
+    pub async fn with_catalogue(catalogue: &str) -> Self {
+        let mut gateway = Self::stopped("embedded");
+        gateway.write_catalogue(catalogue);
+        gateway.start_again().await;
+        gateway
+    }
+
+    /// As [`Gateway::with_catalogue`], over TLS: callers prove themselves by certificates
+    /// or tokens of its authority. [`OPERATOR_OIN`] is the operator.
+    pub async fn secure(catalogue: &str) -> Self {
+        let mut gateway = Self::stopped("embedded");
+        gateway.write_catalogue(catalogue);
+        let authority = DevAuthority::create(&gateway.path("ca")).unwrap();
+        let hosts = ["127.0.0.1".to_owned()];
+        authority.issue_server(&hosts, "gateway", Validity::default()).unwrap();
+        DevTokenIssuer::open_or_create(&gateway.path("ca")).unwrap();
+        gateway.authority = Some(authority);
+        let ca = gateway.path("ca");
+        let ca = ca.display();
+        let config = format!(
+            r#"
+operators = ["{OPERATOR_OIN}"]
+[tls]
+certificate = "{ca}/gateway.pem"
+key = "{ca}/gateway.key"
+client_authorities = ["{ca}/ca.pem"]
+revocation_lists = ["{ca}/crl.pem"]
+[tokens]
+issuer = "wissel-development-only"
+jwks_file = "{ca}/jwks.json"
+leeway_seconds = 0
+"#
+        );
+        std::fs::write(gateway.path("wissel.toml"), config).unwrap();
+        gateway.start_again().await;
+        gateway
+    }
+
+    /// Puts another catalogue in its place; a gateway that runs reads it.
+    pub fn write_catalogue(&self, text: &str) {
+        std::fs::write(self.path("catalogue/catalogue.toml"), text).unwrap();
+    }
+
+    /// The authority of a secure gateway.
+    pub fn authority(&self) -> &DevAuthority {
+        self.authority.as_ref().unwrap()
+    }
+
+    /// The directory of the authority, with what it made.
+    pub fn authority_directory(&self) -> PathBuf {
+        self.path("ca")
+    }
+
+    /// Waits until the log says this, which is to be soon.
+    pub async fn logs(&self, text: &str) {
+        let begun = Instant::now();
+        while !self.log().contains(text) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "no {text:?} in {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Starts it with the state that it had, and waits until it takes messages.
@@ -121,13 +193,17 @@ impl Gateway {
     pub fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log"));
         let mut command = Command::new(wissel_binary());
+        command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port)]);
+        match self.authority {
+            Some(_) => command.arg("--config").arg(self.path("wissel.toml")),
+            None => command.arg("--insecure-dev"),
+        };
         command
-            .args(["serve", "--insecure-dev", "--listen", &format!("127.0.0.1:{}", self.port)])
             .args(["--bus", &self.bus])
             .arg("--data-dir")
             .arg(self.path("data"))
             .arg("--catalogue")
-            .arg(self.path("catalogue.toml"))
+            .arg(self.path("catalogue"))
             .env("WISSEL_LOG__FILTER", "debug,h2=info,hyper=info,tower=info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -167,12 +243,52 @@ impl Gateway {
 
     /// A client that calls as this party, or as [`OPERATOR`].
     pub fn client(&self, caller: &str) -> Client {
-        Client::builder(self.url()).token(format!("dev.{caller}")).connect().unwrap()
+        if self.authority.is_none() {
+            return self.builder().token(format!("dev.{caller}")).connect().unwrap();
+        }
+        let oin = if caller == OPERATOR { OPERATOR_OIN } else { caller };
+        let path = self.path(&format!("ca/{oin}.pem"));
+        if !path.exists() {
+            let oin: Oin = oin.parse().unwrap();
+            self.authority().issue_party(&oin, oin.as_str(), Validity::default()).unwrap();
+        }
+        self.with_certificate(&path).connect().unwrap()
+    }
+
+    /// A client that has yet to say who it is.
+    pub fn builder(&self) -> ClientBuilder {
+        let builder = Client::builder(self.url());
+        match self.authority {
+            Some(_) => builder.authorities(std::fs::read(self.path("ca/ca.pem")).unwrap()),
+            None => builder,
+        }
+    }
+
+    /// A client with this certificate; its key lies beside it.
+    pub fn with_certificate(&self, path: &Path) -> ClientBuilder {
+        let key = std::fs::read(path.with_extension("key")).unwrap();
+        self.builder().certificate(std::fs::read(path).unwrap(), key)
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// Its record of processing, as it is now.
+    pub fn records(&self) -> String {
+        let directory = self.records_directory();
+        let Ok(entries) = std::fs::read_dir(directory) else { return String::new() };
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let is_records = |path: &&PathBuf| path.extension().is_some_and(|one| one == "jsonl");
+        files.iter().filter(is_records).map(|path| std::fs::read_to_string(path).unwrap()).collect()
+    }
+
+    /// Where its record of processing is.
+    pub fn records_directory(&self) -> PathBuf {
+        self.path("data/records")
     }
 
     /// All that it has logged.
@@ -189,7 +305,22 @@ impl Gateway {
         kibibytes * 1024
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+}
+
+impl Drop for Gateway {
+    /// Leaves what it wrote for the search for personal numbers, which looks at all that a
+    /// run of the tests has written.
+    fn drop(&mut self) {
+        let Some(kept) = std::env::var_os("WISSEL_TEST_LOGS") else { return };
+        let name = format!("{}-{}", std::process::id(), self.port);
+        for (kind, text) in [("log", self.log()), ("records", self.records())] {
+            let path = Path::new(&kept).join(format!("{name}.{kind}"));
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.create(true).append(true).open(path);
+            let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
+        }
     }
 }

@@ -85,7 +85,12 @@ impl TokenVerifier {
         validation.leeway = self.options.leeway.as_secs();
         let decoded = decode::<Map<String, Value>>(token, key, &validation);
         let claims = decoded.map_err(|error| fault(error.kind()))?.claims;
-        self.read(&claims)
+        let claims = self.read(&claims)?;
+        // The moment of expiry itself is too late (RFC 7519, section 4.1.4).
+        if claims.expires_at <= SystemTime::now() {
+            return Err(TokenFault::Expired);
+        }
+        Ok(claims)
     }
 
     /// Reads or fetches the keys again.

@@ -149,7 +149,8 @@ pub(crate) enum LogFormat {
 }
 
 /// Environment variables of the client commands; not settings of `serve`.
-const OTHER_VARIABLES: [&str; 10] = [
+const OTHER_VARIABLES: [&str; 11] = [
+    "WISSEL_TEST_LOGS",
     "WISSEL_CA",
     "WISSEL_CERT",
     "WISSEL_KEY",
