@@ -56,8 +56,8 @@ fn walk(frames: Vec<Bytes>, catalogue: &Catalogue, router: &Router<InboxName>) -
         let authorised = authorise::authorise(identified, catalogue, &limits)?;
         let admitted = validate::validate(authorised, &limits)?;
         let Known::Fresh(fresh) = deduplicate(admitted, &window) else { bail!("seen before") };
-        let routed = route::route(fresh, &table, catalogue);
-        black_box(minimise::minimise(routed));
+        let routed = route::route(fresh, &table, catalogue)?;
+        black_box(minimise::minimise(routed)?);
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ pub fn big_event(run: &str, number: u64) -> Result<Event> {
     let event = Event::builder(id, source, "nl.brp.geboorte")
         .subject("999990019")
         .extension("gemeente", gemeente_of(number))
-        .data_bytes("application/octet-stream", vec![b'x'; 1024]);
+        .data_text("application/json", format!(r#"{{"inhoud":"{}"}}"#, "x".repeat(1_011)));
     Ok(event.build()?)
 }
 

@@ -52,6 +52,8 @@ pub enum Operation {
     SubscriptionCreated,
     /// A subscription was deleted.
     SubscriptionDeleted,
+    /// The settings of an inbox were changed.
+    InboxChanged,
     /// Dead letters were looked at.
     DeadLettersListed,
     /// Dead letters were put back.

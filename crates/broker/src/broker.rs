@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use wissel_catalogue::Catalogue;
 use wissel_identifiers::{InboxName, SubscriptionName};
 use wissel_message::Limits;
 use wissel_routing::Router;
-use wissel_store::{Store, StoreError};
+use wissel_store::{InboxSettings, Store, StoreError};
 
 use crate::road::deduplicate::{Known, UnderWay, Window, deduplicate};
 use crate::road::validate::Admitted;
@@ -32,7 +32,7 @@ pub struct Broker {
     pub(crate) catalogue_version: watch::Sender<u64>,
     pub(crate) router: Router<InboxName>,
     pub(crate) subscriptions: RwLock<BTreeMap<SubscriptionName, Subscription>>,
-    pub(crate) inboxes: RwLock<BTreeSet<InboxName>>,
+    pub(crate) inboxes: RwLock<BTreeMap<InboxName, InboxSettings>>,
     /// Held while a subscription is created or deleted, so that store, bus and
     /// router change in the same order.
     pub(crate) control: tokio::sync::Mutex<()>,
@@ -329,7 +329,7 @@ impl Broker {
     /// Opens every inbox on the bus, however long the bus takes to be there.
     async fn prepare_bus(&self) {
         const PAUSE: Duration = Duration::from_millis(500);
-        let inboxes: Vec<InboxName> = self.inboxes.read().iter().cloned().collect();
+        let inboxes: Vec<InboxName> = self.inboxes.read().keys().cloned().collect();
         for inbox in inboxes {
             loop {
                 let opened = tokio::select! {

@@ -15,7 +15,7 @@ struct Group<'a> {
 
 /// Puts a subscription in the routing table, with the row limits of each grant as part of
 /// it. What its owner has no grant for, it does not match.
-pub(crate) fn put(
+pub fn put(
     subscription: &Subscription,
     catalogue: &Catalogue,
     changes: &mut Changes<'_, InboxName>,

@@ -17,7 +17,7 @@
 
 mod broker;
 mod caller;
-mod entitlement;
+pub mod entitlement;
 mod operations;
 mod receipt;
 mod records;
@@ -35,3 +35,4 @@ pub use records::Records;
 pub use refusal::{Fault, Reason, Refusal};
 pub use session::{Leased, Session, SessionEnd, SessionEvent, SessionOptions, Verdict};
 pub use subscriptions::Subscription;
+pub use wissel_store::InboxSettings;

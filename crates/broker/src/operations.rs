@@ -5,8 +5,9 @@ use futures::{StreamExt as _, stream};
 use wissel_audit::Operation;
 use wissel_bus::{DeadLetter, DeadLetterId, Health, InboxState, Page, Selection};
 use wissel_identifiers::InboxName;
+use wissel_store::{InboxRecord, InboxSettings};
 
-use crate::{Broker, Caller, Refusal};
+use crate::{Broker, Caller, Reason, Refusal};
 
 /// An inbox, and how it fares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Inbox {
     pub name: InboxName,
     /// Its state of this moment.
     pub state: InboxState,
+    /// How it behaves, where that is not as everywhere.
+    pub settings: InboxSettings,
 }
 
 /// How a broker fares.
@@ -52,17 +55,17 @@ impl Broker {
         let _ticket = self.ticket()?;
         caller.check(&self.catalogue.load())?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let names: Vec<InboxName> = {
+        let found: Vec<(InboxName, InboxSettings)> = {
             let all = self.inboxes.read();
             all.range::<InboxName, _>((from, Bound::Unbounded))
-                .filter(|name| caller.may_see(name.owner()))
+                .filter(|(name, _)| caller.may_see(name.owner()))
                 .take(limit)
-                .cloned()
+                .map(|(name, settings)| (name.clone(), *settings))
                 .collect()
         };
-        let inspections = stream::iter(names).map(|name| async move {
+        let inspections = stream::iter(found).map(|(name, settings)| async move {
             let state = self.bus.inspect(&name).await?;
-            Ok(Inbox { name, state })
+            Ok(Inbox { name, state, settings })
         });
         let inspected: Vec<Result<Inbox, Refusal>> =
             inspections.buffered(INSPECTIONS_AT_ONCE).collect().await;
@@ -77,7 +80,36 @@ impl Broker {
     pub async fn inbox(&self, caller: Caller, name: &InboxName) -> Result<Inbox, Refusal> {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
-        Ok(Inbox { name: name.clone(), state: self.bus.inspect(name).await? })
+        let settings = self.inboxes.read().get(name).copied().unwrap_or_default();
+        Ok(Inbox { name: name.clone(), state: self.bus.inspect(name).await?, settings })
+    }
+
+    /// Changes how an inbox behaves. It holds for deliveries from then on.
+    ///
+    /// # Errors
+    /// As [`Broker::inbox`]; [`Reason::InvalidRequest`](crate::Reason::InvalidRequest) for
+    /// less than one attempt.
+    pub async fn set_inbox(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        settings: InboxSettings,
+    ) -> Result<Inbox, Refusal> {
+        let _ticket = self.ticket()?;
+        let _one_at_a_time = self.control.lock().await;
+        self.check_inbox(caller, name)?;
+        caller.check_may_receive(&self.catalogue.load())?;
+        if settings.max_attempts == Some(0) {
+            let description = "0; expected at least 1";
+            return Err(Refusal::of_field(Reason::InvalidRequest, "max_attempts", description));
+        }
+        let attempts = settings.max_attempts.map_or("default".to_owned(), |n| n.to_string());
+        let detail = format!("max_attempts {attempts}");
+        self.keep_one(caller, Operation::InboxChanged, Some(name), detail).await?;
+        let kept = self.store.set_inbox(InboxRecord { name: name.clone(), settings }).await;
+        kept.map_err(|error| Refusal::internal(&error))?;
+        self.inboxes.write().insert(name.clone(), settings);
+        Ok(Inbox { name: name.clone(), state: self.bus.inspect(name).await?, settings })
     }
 
     /// Dead letters of an inbox, oldest first.
@@ -136,6 +168,10 @@ impl Broker {
     fn check_inbox(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
         caller.check(&self.catalogue.load())?;
         caller.check_sees(name)?;
-        if self.inboxes.read().contains(name) { Ok(()) } else { Err(Refusal::unknown_inbox(name)) }
+        if self.inboxes.read().contains_key(name) {
+            Ok(())
+        } else {
+            Err(Refusal::unknown_inbox(name))
+        }
     }
 }

@@ -108,10 +108,6 @@ impl Refusal {
         Self::new(Reason::UnknownInbox, format!("there is no inbox {inbox} that you may see"))
     }
 
-    pub(crate) fn of_store(error: wissel_store::StoreError) -> Self {
-        Self::internal(&error)
-    }
-
     pub(crate) fn internal(error: &dyn fmt::Display) -> Self {
         tracing::error!(%error, "internal failure");
         Self::new(Reason::Internal, "Wissel itself failed; its log says more")

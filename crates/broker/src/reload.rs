@@ -27,7 +27,8 @@ impl Broker {
         let earlier = self.catalogue.load_full();
         catalogue.succeed(&earlier);
         for declared in catalogue.subscriptions() {
-            self.store.add_inbox(declared.inbox.clone()).await.map_err(Refusal::of_store)?;
+            let added = self.store.add_inbox(declared.inbox.clone()).await;
+            added.map_err(|error| Refusal::internal(&error))?;
             if self.is_prepared() {
                 self.bus.open_inbox(&declared.inbox).await?;
             }
@@ -65,7 +66,7 @@ impl Broker {
             for one in declared {
                 let same = subscriptions.get(&one.name).is_some_and(|old| old.has_content_of(&one));
                 if !same {
-                    inboxes.insert(one.inbox.clone());
+                    inboxes.entry(one.inbox.clone()).or_default();
                     entitlement::put(&one, catalogue, changes);
                     subscriptions.insert(one.name.clone(), one);
                 }

@@ -165,7 +165,7 @@ impl Broker {
         let party = caller.party()?;
         caller.check_may_receive(&self.catalogue.load())?;
         caller.check_sees(inbox)?;
-        if !self.inboxes.read().contains(inbox) {
+        if !self.inboxes.read().contains_key(inbox) {
             return Err(Refusal::unknown_inbox(inbox));
         }
         let consumer = self.bus.consume(inbox, options.credit.max(1)).await?;
@@ -451,7 +451,8 @@ impl Session {
 
     /// What a verdict means for the bus: the last attempt is not retried.
     fn settlement(&self, attempt: u32, verdict: &Verdict) -> Settlement {
-        let max_attempts = self.broker.options.max_attempts;
+        let settings = self.broker.inboxes.read().get(&self.inbox).copied().unwrap_or_default();
+        let max_attempts = settings.max_attempts.unwrap_or(self.broker.options.max_attempts);
         match verdict {
             Verdict::Acknowledge => Settlement::Acknowledge,
             Verdict::Reject { reason } => Settlement::DeadLetter { reason: reason.clone() },

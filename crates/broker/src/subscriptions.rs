@@ -154,7 +154,8 @@ impl Broker {
     /// Puts the stored and the declared subscriptions in force.
     pub(crate) async fn load_subscriptions(&self) -> Result<(), StartError> {
         let inboxes = self.store.inboxes().await?;
-        self.inboxes.write().extend(inboxes);
+        let settings = inboxes.into_iter().map(|inbox| (inbox.name, inbox.settings));
+        self.inboxes.write().extend(settings);
         let stored = self.store.subscriptions().await?;
         let catalogue = self.catalogue.load_full();
         for declared in catalogue.subscriptions() {
@@ -167,7 +168,9 @@ impl Broker {
         self.router.change(|changes| {
             all.iter().for_each(|one| entitlement::put(one, &catalogue, changes));
         });
-        self.inboxes.write().extend(all.iter().map(|one| one.inbox.clone()));
+        for one in &all {
+            self.inboxes.write().entry(one.inbox.clone()).or_default();
+        }
         for one in all {
             let name = one.name.clone();
             let earlier = self.subscriptions.write().insert(name, one);
@@ -182,7 +185,7 @@ impl Broker {
     }
 
     fn put_in_force(&self, subscription: Subscription) {
-        self.inboxes.write().insert(subscription.inbox.clone());
+        self.inboxes.write().entry(subscription.inbox.clone()).or_default();
         let catalogue = self.catalogue.load();
         self.router.change(|changes| entitlement::put(&subscription, &catalogue, changes));
         self.subscriptions.write().insert(subscription.name.clone(), subscription);

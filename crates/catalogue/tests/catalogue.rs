@@ -178,7 +178,7 @@ fn what_grants_limit_must_be_known_to_the_schema() {
             "expected a duration",
         ),
         (
-            "[[event_type]]\nname = \"nl.x.y\"\nowner = \"00000099000000001000\"\ndescription = \"x\"\nschema = { type = \"strng\" }".to_owned(),
+            "[[event_type]]\nname = \"nl.x.y\"\nowner = \"00000099000000001000\"\ndescription = \"x\"\nschema = { type = \"no-type\" }".to_owned(),
             "not a JSON Schema",
         ),
         (

@@ -28,6 +28,9 @@ pub struct InboxState {
     pub oldest_age: Option<Duration>,
     /// Deliveries given up on.
     pub dead_letters: u64,
+    /// How many times a delivery is handed out before it is given up on; `None` when
+    /// that is as the gateway is set.
+    pub max_attempts: Option<u32>,
 }
 
 /// A delivery that was given up on. The message's data is not shown.
@@ -124,6 +127,26 @@ impl Client {
         present("inbox", response.inbox)?.try_into()
     }
 
+    /// Changes how many times a delivery of an inbox is handed out before it is given up
+    /// on; `None`: as the gateway is set.
+    ///
+    /// # Errors
+    /// As [`Client::get_inbox`].
+    pub async fn set_max_attempts(
+        &self,
+        name: &InboxName,
+        max_attempts: Option<u32>,
+    ) -> Result<InboxState, ClientError> {
+        let body = pb::UpdateInboxRequest { name: name.to_string(), max_attempts };
+        let response = self
+            .call(body, |channel, request| {
+                let mut service = self.operations(channel);
+                async move { service.update_inbox(request).await }
+            })
+            .await?;
+        present("inbox", response.inbox)?.try_into()
+    }
+
     /// The dead letters of an inbox, oldest first.
     pub fn list_dead_letters(&self, inbox: &InboxName) -> Listing<DeadLetter> {
         let client = self.clone();
@@ -214,6 +237,7 @@ impl TryFrom<pb::Inbox> for InboxState {
             consumers: inbox.consumers,
             oldest_age: oldest_age.transpose()?,
             dead_letters: inbox.dead_letters,
+            max_attempts: inbox.max_attempts,
         })
     }
 }

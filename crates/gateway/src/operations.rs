@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
-use wissel_broker::Inbox;
+use wissel_broker::{Inbox, InboxSettings};
 use wissel_bus::{DeadLetter, DeadLetterId, Page, Selection};
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
@@ -45,6 +45,19 @@ impl Operations for OperationsService {
             Ok(pb::GetInboxResponse { inbox: Some(write_inbox(inbox)) })
         };
         self.0.answer("GetInbox", request, get).await
+    }
+
+    async fn update_inbox(
+        &self,
+        request: Request<pb::UpdateInboxRequest>,
+    ) -> Result<Response<pb::UpdateInboxResponse>, Status> {
+        let broker = &self.0.broker;
+        let update = |caller, asked: pb::UpdateInboxRequest| async move {
+            let settings = InboxSettings { max_attempts: asked.max_attempts };
+            let inbox = broker.set_inbox(caller, &name("name", &asked.name)?, settings).await?;
+            Ok(pb::UpdateInboxResponse { inbox: Some(write_inbox(inbox)) })
+        };
+        self.0.answer("UpdateInbox", request, update).await
     }
 
     async fn list_dead_letters(
@@ -111,7 +124,7 @@ impl Operations for OperationsService {
 }
 
 fn write_inbox(inbox: Inbox) -> pb::Inbox {
-    let Inbox { name, state } = inbox;
+    let Inbox { name, state, settings } = inbox;
     pb::Inbox {
         name: name.to_string(),
         depth: state.depth,
@@ -120,6 +133,7 @@ fn write_inbox(inbox: Inbox) -> pb::Inbox {
         consumers: state.consumers,
         oldest_age: state.oldest_age(SystemTime::now()).and_then(to_duration),
         dead_letters: state.dead_letters,
+        max_attempts: settings.max_attempts,
     }
 }
 

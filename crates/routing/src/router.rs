@@ -53,6 +53,7 @@ impl<T: Clone + Eq + Hash> Router<T> {
     /// Puts a subscription in force; one of the same name is replaced. It matches a
     /// message whose type is one of `types` (every type when there is none) and
     /// that meets every filter.
+    #[expect(clippy::needless_pass_by_value, reason = "a target is given, not lent")]
     pub fn insert(&self, name: &SubscriptionName, types: &[String], filters: &[Filter], target: T) {
         let types: Vec<&str> = types.iter().map(String::as_str).collect();
         let filters: Vec<&Filter> = filters.iter().collect();

@@ -192,7 +192,9 @@ mod tests {
 
     #[test]
     fn a_schema_that_is_none_is_refused_with_its_place() {
-        assert!(fault(&json!({"properties": {"a": {"type": "strng"}}})).contains("/properties/a"));
+        assert!(
+            fault(&json!({"properties": {"a": {"type": "no-type"}}})).contains("/properties/a")
+        );
         assert!(fault(&json!({"pattern": "(?=a)"})).contains("pattern"));
         assert!(fault(&json!({"format": "no-such-format"})).contains("format"));
     }

@@ -1,24 +1,67 @@
-//! Control-plane state: the subscriptions that the API created, and the inboxes.
+//! Control-plane state: the subscriptions that the API created, and the inboxes with
+//! their settings.
 //!
-//! In SQLite by default. What is not here: messages (the bus has them) and what
-//! stands in the catalogue's files.
+//! In SQLite by default; a [`Backend`] is where another database goes. What is not here:
+//! messages (the bus has them) and what stands in the catalogue's files.
 
+mod backend;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::sync::Mutex;
+use async_trait::async_trait;
 use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, SubscriptionName};
 
+use crate::backend::Sqlite;
 use crate::sqlite::Database;
 
 /// The control-plane state. Cheap to clone; clones share it.
 #[derive(Clone)]
 pub struct Store {
-    database: Arc<Mutex<Database>>,
+    backend: Arc<dyn Backend>,
+}
+
+/// A database that keeps the state. Each call is carried out whole or not at all, and
+/// what was answered survives a crash.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// Keeps a subscription and its inbox, both or neither.
+    async fn put_subscription(&self, record: SubscriptionRecord) -> Result<Put, StoreError>;
+
+    /// Forgets a subscription; its inbox stays. Says whether it was there.
+    async fn delete_subscription(&self, name: SubscriptionName) -> Result<bool, StoreError>;
+
+    /// Every subscription, by name.
+    async fn subscriptions(&self) -> Result<Vec<SubscriptionRecord>, StoreError>;
+
+    /// Keeps an inbox. Doing it again changes nothing.
+    async fn add_inbox(&self, name: InboxName) -> Result<(), StoreError>;
+
+    /// Changes the settings of an inbox. Says whether it was there.
+    async fn set_inbox(&self, inbox: InboxRecord) -> Result<bool, StoreError>;
+
+    /// Every inbox, by name.
+    async fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError>;
+}
+
+/// An inbox, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRecord {
+    /// Its name; the owner is in it.
+    pub name: InboxName,
+    /// How it behaves.
+    pub settings: InboxSettings,
+}
+
+/// How an inbox behaves, where that is not as everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InboxSettings {
+    /// How many times a delivery is handed out before it becomes a dead letter; at least
+    /// 1. None: as the gateway is set.
+    pub max_attempts: Option<u32>,
 }
 
 /// A subscription, as it is kept.
@@ -96,13 +139,13 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens the state in this file; creates it, or brings it up to date, when
+    /// Opens the state in this file, of SQLite; creates it, or brings it up to date, when
     /// needed.
     ///
     /// # Errors
     /// When the file cannot be opened, is of a later version, or not one of Wissel.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::of(Database::open(path)?))
+        Ok(Self::on(Sqlite::of(Database::open(path)?)))
     }
 
     /// State that ends with the process, for tests.
@@ -110,7 +153,12 @@ impl Store {
     /// # Errors
     /// When SQLite cannot be started.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Ok(Self::of(Database::in_memory()?))
+        Ok(Self::on(Sqlite::of(Database::in_memory()?)))
+    }
+
+    /// The state in another database.
+    pub fn on(backend: impl Backend) -> Self {
+        Self { backend: Arc::new(backend) }
     }
 
     /// Keeps a subscription and its inbox, both or neither.
@@ -118,7 +166,7 @@ impl Store {
     /// # Errors
     /// When the state cannot be written.
     pub async fn put_subscription(&self, record: SubscriptionRecord) -> Result<Put, StoreError> {
-        self.with(move |database| database.put_subscription(&record)).await
+        self.backend.put_subscription(record).await
     }
 
     /// Forgets a subscription; its inbox stays. Says whether it was there.
@@ -126,7 +174,7 @@ impl Store {
     /// # Errors
     /// When the state cannot be written.
     pub async fn delete_subscription(&self, name: SubscriptionName) -> Result<bool, StoreError> {
-        self.with(move |database| database.delete_subscription(&name)).await
+        self.backend.delete_subscription(name).await
     }
 
     /// Every subscription, by name.
@@ -134,7 +182,7 @@ impl Store {
     /// # Errors
     /// When the state cannot be read.
     pub async fn subscriptions(&self) -> Result<Vec<SubscriptionRecord>, StoreError> {
-        self.with(|database| database.subscriptions()).await
+        self.backend.subscriptions().await
     }
 
     /// Keeps an inbox. Doing it again changes nothing.
@@ -142,30 +190,22 @@ impl Store {
     /// # Errors
     /// When the state cannot be written.
     pub async fn add_inbox(&self, name: InboxName) -> Result<(), StoreError> {
-        self.with(move |database| database.add_inbox(&name)).await
+        self.backend.add_inbox(name).await
+    }
+
+    /// Changes the settings of an inbox. Says whether it was there.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn set_inbox(&self, inbox: InboxRecord) -> Result<bool, StoreError> {
+        self.backend.set_inbox(inbox).await
     }
 
     /// Every inbox, by name.
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub async fn inboxes(&self) -> Result<Vec<InboxName>, StoreError> {
-        self.with(|database| database.inboxes()).await
-    }
-
-    fn of(database: Database) -> Self {
-        Self { database: Arc::new(Mutex::new(database)) }
-    }
-
-    /// SQLite blocks, so it works on a thread for blocking work: one at a time, as
-    /// who waits for the database must not hold such a thread. Once begun, the work is
-    /// finished, also when nobody waits for it any more.
-    async fn with<R: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Database) -> Result<R, StoreError> + Send + 'static,
-    ) -> Result<R, StoreError> {
-        let mut database = Arc::clone(&self.database).lock_owned().await;
-        let working = tokio::task::spawn_blocking(move || work(&mut database));
-        working.await.map_err(|_| StoreError::CutOff)?
+    pub async fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError> {
+        self.backend.inboxes().await
     }
 }

@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use wissel_identifiers::{InboxName, SubscriptionName};
 
-use crate::{Put, StoreError, SubscriptionRecord};
+use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord};
 
 pub(crate) struct Database(Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
     ) STRICT, WITHOUT ROWID;
@@ -23,7 +24,12 @@ const MIGRATIONS: [&str; 1] = ["
         filters    TEXT NOT NULL,    -- a JSON array of filters
         created_at INTEGER NOT NULL  -- milliseconds since 1970
     ) STRICT, WITHOUT ROWID;
-"];
+    ",
+    "
+    -- None: as the gateway is set.
+    ALTER TABLE inbox ADD COLUMN max_attempts INTEGER CHECK (max_attempts > 0);
+    ",
+];
 
 impl Database {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
@@ -114,10 +120,24 @@ impl Database {
         Ok(())
     }
 
-    pub(crate) fn inboxes(&self) -> Result<Vec<InboxName>, StoreError> {
-        let mut statement = self.0.prepare("SELECT name FROM inbox ORDER BY name")?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        rows.map(|row| row?.parse().map_err(|error| unreadable("inbox", &error))).collect()
+    pub(crate) fn set_inbox(&self, inbox: &InboxRecord) -> Result<bool, StoreError> {
+        let sql = "UPDATE inbox SET max_attempts = ?2 WHERE name = ?1";
+        let changed =
+            self.0.execute(sql, params![inbox.name.as_str(), inbox.settings.max_attempts])?;
+        Ok(changed > 0)
+    }
+
+    pub(crate) fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError> {
+        let mut statement = self.0.prepare("SELECT name, max_attempts FROM inbox ORDER BY name")?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, InboxSettings { max_attempts: row.get(1)? }))
+        })?;
+        rows.map(|row| {
+            let (name, settings) = row?;
+            let name = name.parse().map_err(|error| unreadable("inbox", &error))?;
+            Ok(InboxRecord { name, settings })
+        })
+        .collect()
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use wissel_store::{Put, Store, StoreError, SubscriptionRecord};
+use wissel_store::{InboxRecord, InboxSettings, Put, Store, StoreError, SubscriptionRecord};
 
 fn record(local: &str, types: &[&str]) -> SubscriptionRecord {
     SubscriptionRecord {
@@ -36,7 +36,7 @@ async fn what_was_put_is_there_after_a_restart() {
     store.add_inbox("00000001002220647000.leeg".parse().unwrap()).await.unwrap();
     store.add_inbox("00000001002220647000.leeg".parse().unwrap()).await.unwrap();
     let inboxes = store.inboxes().await.unwrap();
-    let inboxes: Vec<&str> = inboxes.iter().map(|name| name.local()).collect();
+    let inboxes: Vec<&str> = inboxes.iter().map(|inbox| inbox.name.local()).collect();
     assert_eq!(inboxes, ["inbox", "leeg"]);
 }
 
@@ -49,7 +49,7 @@ async fn a_file_of_a_later_version_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let refused = Store::open(&path).err().unwrap();
-    assert!(matches!(refused, StoreError::LaterVersion { found: 99, expected: 1, .. }));
+    assert!(matches!(refused, StoreError::LaterVersion { found: 99, expected: 2, .. }));
     assert_eq!(version_of(&path), 99);
 }
 
@@ -140,4 +140,95 @@ async fn a_row_that_cannot_be_read_is_refused_without_its_values() {
     let refused = store.subscriptions().await.unwrap_err().to_string();
     assert!(refused.contains("column filters"), "{refused}");
     assert!(!refused.contains("999990019"), "{refused}");
+}
+
+#[tokio::test]
+async fn settings_of_an_inbox_stay_and_an_older_file_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sqlite");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE inbox (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+             CREATE TABLE subscription (name TEXT PRIMARY KEY, inbox TEXT NOT NULL,
+                 types TEXT NOT NULL, filters TEXT NOT NULL, created_at INTEGER NOT NULL)
+                 STRICT, WITHOUT ROWID;
+             INSERT INTO inbox VALUES ('00000001002220647000.oud');
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop(connection);
+    let name = "00000001002220647000.oud".parse().unwrap();
+    let set = InboxRecord { name, settings: InboxSettings { max_attempts: Some(3) } };
+    {
+        let store = Store::open(&path).unwrap();
+        let as_it_was = store.inboxes().await.unwrap();
+        assert_eq!(as_it_was[0].settings, InboxSettings::default());
+        assert!(store.set_inbox(set.clone()).await.unwrap());
+        let other =
+            InboxRecord { name: "00000001002220647000.geen".parse().unwrap(), ..set.clone() };
+        assert!(!store.set_inbox(other).await.unwrap());
+        store.add_inbox(set.name.clone()).await.unwrap();
+    }
+    assert_eq!(Store::open(&path).unwrap().inboxes().await.unwrap(), [set]);
+}
+
+/// Writes subscriptions without end, and says which are kept: to be killed.
+#[tokio::test]
+#[ignore = "run by a_store_that_is_killed_is_whole"]
+async fn child_that_writes() {
+    let Some(path) = std::env::var_os("WISSEL_STORE_CHILD") else { return };
+    let store = Store::open(path.as_ref()).unwrap();
+    for number in 0_u32.. {
+        let mut kept = record(&format!("s{number}"), &["nl.brp.geboorte"]);
+        kept.inbox = format!("00000001002220647000.i{number}").parse().unwrap();
+        store.put_subscription(kept.clone()).await.unwrap();
+        if number % 3 == 2 {
+            store.delete_subscription(kept.name).await.unwrap();
+        }
+        use std::io::Write as _;
+        let mut out = std::io::stdout();
+        writeln!(out, "done {number}").and_then(|()| out.flush()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_killed_is_whole() {
+    use std::io::BufRead as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sqlite");
+    let mut done = 0;
+    for round in 1..=5_u64 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "child_that_writes", "--nocapture"])
+            .env("WISSEL_STORE_CHILD", &path)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        let said = lines.map_while(Result::ok).filter_map(|line| {
+            line.strip_prefix("done ").and_then(|number| number.parse::<u64>().ok())
+        });
+        // Another moment in each round.
+        done = done.max(said.take(usize::try_from(round * 7).unwrap()).last().unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let store = Store::open(&path).unwrap();
+        let subscriptions = store.subscriptions().await.unwrap();
+        let inboxes = store.inboxes().await.unwrap();
+        for number in 0..=done {
+            let named = |local: &str| local == format!("s{number}");
+            let kept = subscriptions.iter().any(|one| named(one.name.local()));
+            assert_eq!(kept, number % 3 != 2, "{number} of {done}");
+        }
+        // Both or neither.
+        for one in &subscriptions {
+            assert!(inboxes.iter().any(|inbox| inbox.name == one.inbox));
+        }
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let state: String =
+            connection.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
+        assert_eq!(state, "ok");
+    }
 }

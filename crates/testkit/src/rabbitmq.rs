@@ -221,6 +221,17 @@ impl RabbitMq {
         Err(TestkitError::NotStarted { log: end })
     }
 
+    /// Leaves the log for the search for personal numbers, which looks at all that a run
+    /// of the tests has written.
+    fn leave_log(&self) {
+        let Some(kept) = std::env::var_os("WISSEL_TEST_LOGS") else { return };
+        let Ok(files) = std::fs::read_dir(self.path("log")) else { return };
+        for file in files.flatten() {
+            let name = format!("rabbitmq-{}-{}", self.amqp_port, file.file_name().display());
+            let _ = std::fs::copy(file.path(), Path::new(&kept).join(name));
+        }
+    }
+
     /// Whether it greets as AMQP 0-9-1 says: a frame of a method on channel 0.
     async fn answers(&self) -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.amqp_port)).await?;
@@ -238,6 +249,7 @@ impl Drop for RabbitMq {
             drop(run.stdin.take());
             let _ = run.wait();
             wait_until_gone(self.amqp_port);
+            self.leave_log();
         }
     }
 }

@@ -1,13 +1,11 @@
 //! `wissel check`: messages against the rules, offline.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::json;
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::SourceUrn;
-use wissel_message::{
-    Event, EventView, JsonError, Level, Limits, Rule, Violation, check_profile, validate,
-};
+use wissel_message::{Event, EventView, JsonError, Level, Limits, Rule, Violation, check_profile};
 
 use crate::cli::CheckArguments;
 use crate::events::Events;
@@ -15,7 +13,7 @@ use crate::exit::Failure;
 use crate::output;
 
 pub(crate) async fn run(arguments: CheckArguments) -> Result<(), Failure> {
-    let catalogue = arguments.catalogue.as_ref().map(load).transpose()?;
+    let catalogue = arguments.catalogue.as_deref().map(load).transpose()?;
     let mut totals = Totals::default();
     for file in &arguments.files {
         let mut events = Events::open(file, arguments.json_lines).await?;
@@ -32,7 +30,7 @@ pub(crate) async fn run(arguments: CheckArguments) -> Result<(), Failure> {
     totals.verdict(arguments.json)
 }
 
-fn load(path: &PathBuf) -> Result<Catalogue, Failure> {
+fn load(path: &Path) -> Result<Catalogue, Failure> {
     Catalogue::load(path)
         .map_err(|errors| Failure::usage(format!("the catalogue has faults:\n{errors}")))
 }
@@ -57,7 +55,6 @@ fn findings(event: Result<Event, JsonError>, catalogue: Option<&Catalogue>) -> F
         if let Some(catalogue) = catalogue {
             broken.extend(by_catalogue(&view, catalogue));
         }
-        debug_assert!(validate(&view, &Limits::default()).is_ok() || !broken.is_empty());
     }
     Findings::Broken(broken)
 }

@@ -362,6 +362,9 @@ pub(crate) struct NamedArguments {
 pub(crate) struct InboxesArguments {
     /// One inbox, OIN.name; all without
     pub(crate) name: Option<InboxName>,
+    /// Hand out a delivery at most so often before it is given up on; 0: as the gateway is set
+    #[arg(long, value_name = "N", requires = "name")]
+    pub(crate) set_max_attempts: Option<u32>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -9,9 +9,11 @@ use crate::{client, output};
 
 pub(crate) async fn run(arguments: InboxesArguments) -> Result<(), Failure> {
     let client = client::connect(&arguments.connection)?;
-    let inboxes = match &arguments.name {
-        Some(name) => vec![client.get_inbox(name).await?],
-        None => client.list_inboxes().all().await?,
+    let inboxes = match (&arguments.name, arguments.set_max_attempts) {
+        (Some(name), Some(0)) => vec![client.set_max_attempts(name, None).await?],
+        (Some(name), attempts @ Some(_)) => vec![client.set_max_attempts(name, attempts).await?],
+        (Some(name), None) => vec![client.get_inbox(name).await?],
+        (None, _) => client.list_inboxes().all().await?,
     };
     if arguments.json {
         return inboxes.iter().try_for_each(|inbox| output::json(&to_json(inbox)));
@@ -42,5 +44,6 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
         "consumers": inbox.consumers,
         "oldest_age_seconds": inbox.oldest_age.map(|age| age.as_secs_f64()),
         "dead_letters": inbox.dead_letters,
+        "max_attempts": inbox.max_attempts,
     })
 }

@@ -4,6 +4,7 @@
 mod bench;
 mod dependencies;
 mod lint;
+mod personal;
 mod setup;
 mod test;
 mod workspace;

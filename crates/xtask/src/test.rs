@@ -6,27 +6,42 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::personal::Search;
 use crate::timed;
-use crate::workspace::{build_wissel, cargo};
+use crate::workspace::{build_wissel, cargo, root};
 
-/// Runs the tests of the whole workspace, documentation's examples included.
+/// Runs the tests of the whole workspace, documentation's examples included, and then
+/// looks for personal numbers in all that they wrote.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let wissel = build_wissel(&[])?;
+    let logs = root().join("target/test-logs");
+    if logs.exists() {
+        std::fs::remove_dir_all(&logs).with_context(|| logs.display().to_string())?;
+    }
+    std::fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
     let mut command = cargo();
     command.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--"]);
-    command.args(arguments).env("WISSEL_BIN", wissel).stdout(Stdio::piped());
+    command
+        .args(arguments)
+        .env("WISSEL_BIN", wissel)
+        .env("WISSEL_TEST_LOGS", &logs)
+        .stdout(Stdio::piped());
 
     let mut total = Total::default();
+    let mut search = Search::default();
     let status = timed("test", || {
         let mut tests = command.spawn().context("cargo test")?;
         let output = tests.stdout.take().context("cargo test has no output")?;
-        total.pass_on(BufReader::new(output), std::io::stdout())?;
+        total.pass_on(BufReader::new(output), std::io::stdout(), &mut search)?;
         tests.wait().context("cargo test")
     })?;
     println!("tests: {total}");
     ensure!(status.success(), "cargo test failed: {status}");
     ensure!(total.passed > 0, "no test ran");
-    Ok(())
+    let files = search.directory(&logs)?;
+    // A filter may have left out the tests that start gateways.
+    ensure!(files > 0 || !arguments.is_empty(), "no gateway left its log in {}", logs.display());
+    search.verdict()
 }
 
 /// The sum of the `test result:` lines of the many test programs.
@@ -38,13 +53,21 @@ struct Total {
 }
 
 impl Total {
-    /// Passes on each line as it comes, and counts.
-    fn pass_on(&mut self, mut lines: impl BufRead, mut out: impl Write) -> Result<()> {
+    /// Passes on each line as it comes, counts, and looks through it.
+    fn pass_on(
+        &mut self,
+        mut lines: impl BufRead,
+        mut out: impl Write,
+        search: &mut Search,
+    ) -> Result<()> {
         let mut line = Vec::new();
+        let mut number = 0;
         while lines.read_until(b'\n', &mut line).context("cargo test")? > 0 {
             out.write_all(&line)?;
             out.flush()?;
             self.count(&String::from_utf8_lossy(&line));
+            number += 1;
+            search.line("the output of the tests", number, &line);
             line.clear();
         }
         Ok(())
@@ -86,7 +109,8 @@ mod tests {
             a test says: test result: ok. 9 passed; 0 failed\n\
             test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.00s\n";
         let mut passed_on = Vec::new();
-        total.pass_on(output.as_bytes(), &mut passed_on).unwrap();
+        let mut search = Search::default();
+        total.pass_on(output.as_bytes(), &mut passed_on, &mut search).unwrap();
         assert_eq!(passed_on, output.as_bytes());
         assert_eq!(total, Total { passed: 7, failed: 2, ignored: 1 });
         assert_eq!(total.to_string(), "7 passed, 2 failed, 1 skipped");

@@ -21,8 +21,14 @@ pub(crate) struct Ledger {
     inboxes: Vec<InboxName>,
     subscriptions: Vec<(DeclaredSubscription, Inboxes)>,
     /// What each party may receive, and which fields of it.
-    grants: HashMap<(Oin, String), (Vec<Filter>, Option<Vec<String>>)>,
+    grants: HashMap<(Oin, String), Granted>,
     books: Mutex<Books>,
+}
+
+/// Row limits, and the fields allowed when not all are.
+struct Granted {
+    limits: Vec<Filter>,
+    fields: Option<Vec<String>>,
 }
 
 /// The books of this moment.
@@ -62,7 +68,8 @@ impl Ledger {
         let granted = catalogue.parties().flat_map(|party| catalogue.grants_to_receive(&party.oin));
         let grants = granted.map(|grant| {
             let fields = grant.fields.as_ref().map(|fields| fields.set.pointers());
-            ((grant.party, grant.event_type.to_string()), (grant.filters.clone(), fields))
+            let granted = Granted { limits: grant.filters.clone(), fields };
+            ((grant.party, grant.event_type.to_string()), granted)
         });
         Self {
             run: format!("demo-{:08x}", rand::random::<u32>()),
@@ -151,7 +158,7 @@ impl Ledger {
             let of_type = declared.types.is_empty()
                 || declared.types.iter().any(|wanted| wanted == event.event_type());
             let grant = self.grants.get(&(declared.name.owner(), event.event_type().to_owned()));
-            let Some((limits, _)) = grant.filter(|_| of_type) else { continue };
+            let Some(Granted { limits, .. }) = grant.filter(|_| of_type) else { continue };
             if declared.filters.iter().chain(limits).all(|filter| filter.matches(&view)) {
                 expected = expected | *inbox;
             }
@@ -162,7 +169,7 @@ impl Ledger {
     /// Looks at every member of the data: it, or what it lies in, is granted.
     fn has_only_fields_granted(&self, party: Oin, event: &Event) -> bool {
         let grant = self.grants.get(&(party, event.event_type().to_owned()));
-        let Some((_, Some(fields))) = grant else { return true };
+        let Some(Granted { fields: Some(fields), .. }) = grant else { return true };
         let Some(OwnedData::Text(json)) = event.data() else { return true };
         let Ok(data) = serde_json::from_str(json) else { return false };
         is_granted(&data, "", fields)

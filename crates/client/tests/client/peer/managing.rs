@@ -62,6 +62,7 @@ impl Managed {
             consumers: 1,
             oldest_age: Some(Duration::from_millis(1_500).try_into().unwrap()),
             dead_letters: self.dead_letters.len() as u64,
+            max_attempts: None,
         }
     }
 }
@@ -154,6 +155,17 @@ impl Operations for Service {
         }
         let inbox = self.0.managed.lock().unwrap().inbox(&name);
         Ok(Response::new(pb::GetInboxResponse { inbox: Some(inbox) }))
+    }
+
+    async fn update_inbox(
+        &self,
+        request: Request<pb::UpdateInboxRequest>,
+    ) -> Result<Response<pb::UpdateInboxResponse>, Status> {
+        self.begin(&request)?;
+        let pb::UpdateInboxRequest { name, max_attempts } = request.into_inner();
+        let inbox = self.0.managed.lock().unwrap().inbox(&name);
+        let inbox = Some(pb::Inbox { max_attempts, ..inbox });
+        Ok(Response::new(pb::UpdateInboxResponse { inbox }))
     }
 
     async fn list_dead_letters(

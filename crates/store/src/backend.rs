@@ -1,0 +1,59 @@
+//! The state in SQLite, on threads of its own.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use wissel_identifiers::{InboxName, SubscriptionName};
+
+use crate::sqlite::Database;
+use crate::{Backend, InboxRecord, Put, StoreError, SubscriptionRecord};
+
+pub(crate) struct Sqlite {
+    database: Arc<Mutex<Database>>,
+}
+
+impl Sqlite {
+    pub(crate) fn of(database: Database) -> Self {
+        Self { database: Arc::new(Mutex::new(database)) }
+    }
+
+    /// SQLite blocks, so it works on a thread for blocking work: one at a time, as
+    /// who waits for the database must not hold such a thread. Once begun, the work is
+    /// finished, also when nobody waits for it any more.
+    async fn with<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Database) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let mut database = Arc::clone(&self.database).lock_owned().await;
+        let working = tokio::task::spawn_blocking(move || work(&mut database));
+        working.await.map_err(|_| StoreError::CutOff)?
+    }
+}
+
+#[async_trait]
+impl Backend for Sqlite {
+    async fn put_subscription(&self, record: SubscriptionRecord) -> Result<Put, StoreError> {
+        self.with(move |database| database.put_subscription(&record)).await
+    }
+
+    async fn delete_subscription(&self, name: SubscriptionName) -> Result<bool, StoreError> {
+        self.with(move |database| database.delete_subscription(&name)).await
+    }
+
+    async fn subscriptions(&self) -> Result<Vec<SubscriptionRecord>, StoreError> {
+        self.with(|database| database.subscriptions()).await
+    }
+
+    async fn add_inbox(&self, name: InboxName) -> Result<(), StoreError> {
+        self.with(move |database| database.add_inbox(&name)).await
+    }
+
+    async fn set_inbox(&self, inbox: InboxRecord) -> Result<bool, StoreError> {
+        self.with(move |database| database.set_inbox(&inbox)).await
+    }
+
+    async fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError> {
+        self.with(|database| database.inboxes()).await
+    }
+}
