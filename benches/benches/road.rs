@@ -10,6 +10,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use wissel_benches::{Arguments, Report, big_event};
 use wissel_broker::Caller;
+use wissel_broker::entitlement::Target;
 use wissel_broker::road::deduplicate::{Known, Window, deduplicate};
 use wissel_broker::road::{authorise, decode, identify, minimise, route, validate};
 use wissel_catalogue::Catalogue;
@@ -46,7 +47,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn walk(frames: Vec<Bytes>, catalogue: &Catalogue, router: &Router<InboxName>) -> Result<()> {
+fn walk(frames: Vec<Bytes>, catalogue: &Catalogue, router: &Router<Target>) -> Result<()> {
     let (limits, caller) = (Limits::default(), Caller::Party(REGISTRY.parse()?));
     let window = Window::new(Duration::from_secs(3_600), 500_000);
     let table = router.snapshot();
@@ -56,7 +57,7 @@ fn walk(frames: Vec<Bytes>, catalogue: &Catalogue, router: &Router<InboxName>) -
         let authorised = authorise::authorise(identified, catalogue, &limits)?;
         let admitted = validate::validate(authorised, &limits)?;
         let Known::Fresh(fresh) = deduplicate(admitted, &window) else { bail!("seen before") };
-        let routed = route::route(fresh, &table, catalogue)?;
+        let routed = route::route(fresh, &table)?;
         black_box(minimise::minimise(routed)?);
     }
     Ok(())
@@ -64,7 +65,7 @@ fn walk(frames: Vec<Bytes>, catalogue: &Catalogue, router: &Router<InboxName>) -
 
 /// 10,000 subscriptions, of which three match: two by type and municipality, one by
 /// a prefix of the type.
-fn router() -> Result<Router<InboxName>> {
+fn router() -> Result<Router<Target>> {
     let router = Router::default();
     for number in 0..10_000_u32 {
         let exact =
@@ -80,7 +81,7 @@ fn router() -> Result<Router<InboxName>> {
             &format!("{owner}.s{number}").parse()?,
             &["nl.brp.geboorte".to_owned()],
             &[filter],
-            InboxName::new(owner, &format!("i{number}"))?,
+            Target { inbox: InboxName::new(owner, &format!("i{number}"))?, fields: None },
         );
     }
     Ok(router)

@@ -498,3 +498,33 @@ async fn a_revoked_certificate_and_an_expired_token_end_running_streams() {
     let ended = reason(&ended.unwrap_err());
     assert!(ended.starts_with("UNAUTHENTICATED") && ended.contains("expired"), "{ended}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inbox_gives_up_when_its_owner_says_so() {
+    let _alone = alone().await;
+    let mut gateway = Gateway::with_catalogue(CATALOGUE).await;
+    let pensions = gateway.client(PENSIONS);
+    let name = format!("{PENSIONS}.inbox").parse().unwrap();
+    let of_another = gateway.client(UTRECHT).set_max_attempts(&name, Some(1)).await;
+    assert!(reason(&of_another.unwrap_err()).starts_with("UNKNOWN_INBOX"));
+    let none = pensions.set_max_attempts(&name, Some(0)).await.unwrap_err();
+    assert!(reason(&none).starts_with("INVALID_REQUEST"));
+    pensions.set_max_attempts(&name, Some(2)).await.unwrap();
+    gateway.kill().await;
+    gateway.start_again().await;
+    assert_eq!(pensions.get_inbox(&name).await.unwrap().max_attempts, Some(2));
+
+    publish(&gateway.client(RVIG), death("1", "0344")).await.unwrap();
+    let mut inbox = open(&pensions, PENSIONS).await.unwrap();
+    for attempt in 1..=2 {
+        let next = tokio::time::timeout(Duration::from_secs(10), inbox.next()).await;
+        let delivery = next.unwrap().unwrap().unwrap();
+        assert_eq!(delivery.attempt(), attempt);
+        delivery.retry(Duration::ZERO, "again").await.unwrap();
+    }
+    let begun = Instant::now();
+    while pensions.get_inbox(&name).await.unwrap().dead_letters == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

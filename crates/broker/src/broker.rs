@@ -18,6 +18,7 @@ use wissel_message::Limits;
 use wissel_routing::Router;
 use wissel_store::{InboxSettings, Store, StoreError};
 
+use crate::entitlement::Target;
 use crate::road::deduplicate::{Known, UnderWay, Window, deduplicate};
 use crate::road::validate::Admitted;
 use crate::road::{authorise, decode, enqueue, identify, minimise, route, validate};
@@ -30,7 +31,7 @@ pub struct Broker {
     pub(crate) catalogue: ArcSwap<Catalogue>,
     /// Counts the catalogues that were in force, so that sessions hear of a new one.
     pub(crate) catalogue_version: watch::Sender<u64>,
-    pub(crate) router: Router<InboxName>,
+    pub(crate) router: Router<Target>,
     pub(crate) subscriptions: RwLock<BTreeMap<SubscriptionName, Subscription>>,
     pub(crate) inboxes: RwLock<BTreeMap<InboxName, InboxSettings>>,
     /// Held while a subscription is created or deleted, so that store, bus and
@@ -211,7 +212,7 @@ impl Broker {
         let mut steps = Vec::with_capacity(frames.len());
         for frame in frames {
             let step = match self.admit(frame.clone(), caller, &catalogue) {
-                Ok(admitted) => self.direct(admitted, &catalogue),
+                Ok(admitted) => self.direct(admitted),
                 Err(refusal) => Step::Done(Err(refusal)),
             };
             if let Step::Done(Err(refusal)) = &step {
@@ -237,12 +238,12 @@ impl Broker {
     }
 
     /// The road from the admitted message to the bus's door.
-    fn direct(&self, admitted: Admitted, catalogue: &Catalogue) -> Step {
+    fn direct(&self, admitted: Admitted) -> Step {
         match deduplicate(admitted, &self.window) {
             Known::Repeat(receipt) => Step::Done(Ok(receipt)),
             Known::UnderWay(first) => Step::Wait(Box::new(first)),
             Known::Fresh(fresh) => {
-                let routed = route::route(fresh, &self.router.snapshot(), catalogue);
+                let routed = route::route(fresh, &self.router.snapshot());
                 match routed.and_then(minimise::minimise) {
                     Ok(minimised) => Step::Enqueue(Box::new(minimised)),
                     Err(refusal) => Step::Done(Err(refusal)),
@@ -314,7 +315,7 @@ impl Broker {
                 Ok(receipt) => return Ok(receipt),
                 Err(admitted) => admitted,
             };
-            let step = self.direct(admitted, &self.catalogue.load());
+            let step = self.direct(admitted);
             match step {
                 Step::Done(outcome) => return outcome,
                 Step::Wait(again) => first = *again,

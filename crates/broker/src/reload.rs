@@ -94,7 +94,8 @@ impl Subscription {
     }
 }
 
-/// Parties of which the rights to receive differ in types or row limits.
+/// Parties of which the rights to receive differ in types, row limits or fields. Fields are
+/// compared as they are, for their schema may have changed with the same names.
 fn owners_with_other_rights(earlier: &Catalogue, later: &Catalogue) -> BTreeSet<Oin> {
     let parties = earlier.parties().chain(later.parties()).map(|party| party.oin);
     parties
@@ -102,7 +103,10 @@ fn owners_with_other_rights(earlier: &Catalogue, later: &Catalogue) -> BTreeSet<
             let (old, new) = (earlier.grants_to_receive(party), later.grants_to_receive(party));
             let same = old.len() == new.len()
                 && old.iter().zip(new).all(|(old, new)| {
-                    old.event_type == new.event_type && old.filters == new.filters
+                    let fields = (&old.fields, &new.fields);
+                    old.event_type == new.event_type
+                        && old.filters == new.filters
+                        && matches!(fields, (None, None))
                 });
             !same
         })

@@ -111,6 +111,8 @@ pub struct Grant {
     pub filters: Vec<Filter>,
     /// The fields of `data` that a receiver gets; none: `data` as it came.
     pub fields: Option<Arc<Fields>>,
+    /// Whether the party's messages must do what they should ([`Party::strict`]).
+    pub strict: bool,
     /// Since when it is in force with this content, as far as this process knows.
     pub in_force_since: SystemTime,
 }

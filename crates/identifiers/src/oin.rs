@@ -67,6 +67,12 @@ impl Oin {
     /// How many positions an OIN has.
     pub const LENGTH: usize = 20;
 
+    /// One that was checked before, as part of something else.
+    pub(crate) fn of_checked(text: &str) -> Self {
+        let positions = text.as_bytes().try_into();
+        Self(positions.expect("20 positions were counted when this was checked"))
+    }
+
     /// The 20 positions.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -66,7 +66,7 @@ macro_rules! scoped_name {
             /// The party that owns it.
             #[must_use]
             pub fn owner(&self) -> Oin {
-                self.0[..Oin::LENGTH].parse().expect("the name was checked when it was made")
+                Oin::of_checked(&self.0[..Oin::LENGTH])
             }
 
             /// What stands after the dot.

@@ -71,6 +71,10 @@ impl TokenVerifier {
         if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
             return Err(TokenFault::Algorithm);
         }
+        // An extension that must be understood, and is not (RFC 7515, section 4.1.11).
+        if header.crit.is_some() {
+            return Err(TokenFault::Malformed);
+        }
         let keys = self.keys.load();
         let key = keys.find(header.kid.as_deref(), header.alg).inspect_err(|fault| {
             if *fault == TokenFault::UnknownKey {

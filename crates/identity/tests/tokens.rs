@@ -94,7 +94,16 @@ async fn tokens_that_prove_nothing_are_refused_without_being_shown() {
         format!("{}.{claims}.{}", parts[0], parts[2])
     };
     let claim = |claim, expected| TokenFault::Claim { claim, expected };
+    let critical = {
+        let header = Header {
+            kid: Some("wissel-development-only".to_owned()),
+            crit: Some(vec!["x".to_owned()]),
+            ..Header::new(Algorithm::ES256)
+        };
+        encode(&header, &claims(|_| {}), &key_of_issuer).unwrap()
+    };
     for (what, token, expected) in [
+        ("a critical extension", critical, TokenFault::Malformed),
         (
             "another audience",
             signed(claims(|c| c["aud"] = json!("elsewhere"))),

@@ -13,7 +13,8 @@ use crate::{Data, Timestamp, Value};
 /// travel on.
 pub struct EventView {
     frame: Bytes,
-    scanned: Scanned,
+    /// Apart, as a view goes from room to room and this is large.
+    scanned: Box<Scanned>,
 }
 
 /// The attributes that are fields of their own.
@@ -26,7 +27,7 @@ impl EventView {
     /// # Errors
     /// When the bytes are not a `io.cloudevents.v1.CloudEvent`.
     pub fn decode(frame: Bytes) -> Result<Self, DecodeError> {
-        let scanned = scan(&frame)?;
+        let scanned = Box::new(scan(&frame)?);
         Ok(Self { frame, scanned })
     }
 

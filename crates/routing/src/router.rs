@@ -36,11 +36,13 @@ impl<T: Clone + Eq + Hash> Default for Router<T> {
 /// One way in which a subscription matches: a message whose type is one of `types` (every
 /// type when there is none) and that meets every filter.
 #[derive(Clone, Copy)]
-pub struct Alternative<'a> {
+pub struct Alternative<'a, T> {
     /// The event types wanted.
     pub types: &'a [&'a str],
     /// All must match.
     pub filters: &'a [&'a Filter],
+    /// What the match leads to.
+    pub target: T,
 }
 
 /// Changes that come into force together.
@@ -53,12 +55,11 @@ impl<T: Clone + Eq + Hash> Router<T> {
     /// Puts a subscription in force; one of the same name is replaced. It matches a
     /// message whose type is one of `types` (every type when there is none) and
     /// that meets every filter.
-    #[expect(clippy::needless_pass_by_value, reason = "a target is given, not lent")]
     pub fn insert(&self, name: &SubscriptionName, types: &[String], filters: &[Filter], target: T) {
         let types: Vec<&str> = types.iter().map(String::as_str).collect();
         let filters: Vec<&Filter> = filters.iter().collect();
-        let alternative = Alternative { types: &types, filters: &filters };
-        self.change(|changes| changes.put(name, &[alternative], &target));
+        let alternative = Alternative { types: &types, filters: &filters, target };
+        self.change(|changes| changes.put(name, [alternative]));
     }
 
     /// Takes a subscription out of force. Says whether it was in force.
@@ -98,7 +99,13 @@ impl<T: Clone + Eq + Hash> Router<T> {
 impl<T: Clone + Eq + Hash> Changes<'_, T> {
     /// Puts a subscription in force; one of the same name is replaced. It matches what
     /// any of the alternatives matches: nothing when there is none.
-    pub fn put(&mut self, name: &SubscriptionName, alternatives: &[Alternative<'_>], target: &T) {
+    pub fn put<'a>(
+        &mut self,
+        name: &SubscriptionName,
+        alternatives: impl IntoIterator<Item = Alternative<'a, T>>,
+    ) where
+        T: 'a,
+    {
         self.table.remove(name);
         let Changing { names, count } = &mut *self.changing;
         for alternative in alternatives {
@@ -112,7 +119,7 @@ impl<T: Clone + Eq + Hash> Changes<'_, T> {
                 number: *count,
                 types: alternative.types.iter().map(|name| names.shared(name)).collect(),
                 conditions,
-                target: target.clone(),
+                target: alternative.target,
             };
             self.table.insert(&Arc::new(subscription));
         }

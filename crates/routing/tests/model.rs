@@ -171,10 +171,10 @@ fn a_subscription_matches_what_any_of_its_alternatives_matches() {
     let (utrecht, zwolle) = (exact("1"), exact("2"));
     let router = Router::default();
     let alternatives = [
-        Alternative { types: &["nl.brp.geboorte"], filters: &[&utrecht] },
-        Alternative { types: &["nl.bag.pand"], filters: &[&zwolle] },
+        Alternative { types: &["nl.brp.geboorte"], filters: &[&utrecht], target: 7 },
+        Alternative { types: &["nl.bag.pand"], filters: &[&zwolle], target: 7 },
     ];
-    router.change(|changes| changes.put(&name(1), &alternatives, &7));
+    router.change(|changes| changes.put(&name(1), alternatives));
     let matches = |event_type: &str, gemeente: &str| {
         let event = Event::builder("1", "/s", event_type).extension("gemeente", gemeente);
         let view = EventView::decode(event.build().unwrap().encode()).unwrap();
@@ -185,9 +185,9 @@ fn a_subscription_matches_what_any_of_its_alternatives_matches() {
     assert!(matches("nl.brp.geboorte", "1") && matches("nl.bag.pand", "2"));
     assert!(!matches("nl.brp.geboorte", "2") && !matches("nl.bag.pand", "1"));
     assert_eq!(router.len(), 1);
-    router.change(|changes| changes.put(&name(1), &[], &7));
+    router.change(|changes| changes.put(&name(1), []));
     assert!(!matches("nl.brp.geboorte", "1"));
     assert!(router.is_empty());
-    router.change(|changes| changes.put(&name(1), &alternatives, &7));
+    router.change(|changes| changes.put(&name(1), alternatives));
     assert!(router.remove(&name(1)) && !matches("nl.bag.pand", "2"));
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wissel_catalogue::{Fields, Grant};
+use wissel_catalogue::Fields;
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
 use super::deduplicate::Claim;
-use super::route::{Recipient, Routed};
+use super::route::Routed;
 use super::validate::Admitted;
+use crate::entitlement::Target;
 use crate::{Reason, Refusal};
 
 /// A message in the forms in which its receivers are to get it.
@@ -41,13 +42,12 @@ pub struct Copy {
 /// [`Reason::MinimisedDataInvalid`] when what is left of `data` does not fit what is left
 /// of its schema.
 pub fn minimise(routed: Routed) -> Result<Minimised, Refusal> {
-    let Routed { admitted, claim, recipients } = routed;
+    let Routed { admitted, claim, targets } = routed;
     let mut forms: Vec<(Option<Arc<Fields>>, Vec<InboxName>)> = Vec::new();
-    for Recipient { inbox, grant } in recipients {
-        let same = |form: &&mut (Option<Arc<Fields>>, _)| share(&form.0, &grant);
-        match forms.iter_mut().find(same) {
+    for Target { inbox, fields } in targets {
+        match forms.iter_mut().find(|form| is_same(form.0.as_ref(), fields.as_ref())) {
             Some((_, inboxes)) => inboxes.push(inbox),
-            None => forms.push((grant.fields.clone(), vec![inbox])),
+            None => forms.push((fields, vec![inbox])),
         }
     }
     let mut copies = Vec::with_capacity(forms.len());
@@ -61,9 +61,9 @@ pub fn minimise(routed: Routed) -> Result<Minimised, Refusal> {
     Ok(Minimised { admitted, claim, copies })
 }
 
-/// Whether a grant allows the same fields: those of one event type that do share one set.
-fn share(fields: &Option<Arc<Fields>>, grant: &Grant) -> bool {
-    match (fields, &grant.fields) {
+/// Grants on one event type that allow the same fields share one set.
+fn is_same(one: Option<&Arc<Fields>>, other: Option<&Arc<Fields>>) -> bool {
+    match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         _ => false,

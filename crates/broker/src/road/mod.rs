@@ -7,7 +7,7 @@
 //! | [`authorise`] | `Identified`, the catalogue | [`authorise::Authorised`] |
 //! | [`validate`] | `Authorised`, the limits | [`validate::Admitted`] |
 //! | [`deduplicate`] | `Admitted`, the window | [`deduplicate::Fresh`], or an earlier receipt |
-//! | [`route`] | `Fresh`, the routing table, the catalogue | [`route::Routed`] |
+//! | [`route`] | `Fresh`, the routing table | [`route::Routed`] |
 //! | [`minimise`] | `Routed` | [`minimise::Minimised`] |
 //! | [`enqueue`] | `Minimised`, the bus | a [`Receipt`](crate::Receipt) |
 //!

@@ -29,7 +29,7 @@ pub struct Admitted {
 /// the limits. What a message should be and is not is a warning, unless its publisher is
 /// to be strict.
 pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted, Refusal> {
-    let Authorised { event, caller, publisher, grant, rights, strict } = authorised;
+    let Authorised { event, caller, publisher, grant, rights } = authorised;
     let event_type = &rights.event_type;
     let mut broken: Vec<Violation> = match wissel_message::validate(&event, limits) {
         Ok(()) => Vec::new(),
@@ -37,7 +37,7 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
     };
     let mut warnings = Vec::new();
     for violation in check_profile(&event) {
-        if strict || violation.rule.level() == Level::Must {
+        if grant.strict || violation.rule.level() == Level::Must {
             broken.push(violation);
         } else {
             warnings.push(violation);

@@ -47,6 +47,8 @@ impl<'a> Checker<'a> {
             let fields = grant.fields.as_ref();
             let fields = fields.and_then(|fields| self.fields(place, &of, &name, fields));
             for party in party.as_slice() {
+                let known = self.catalogue.parties.get(party);
+                let strict = known.is_some_and(|party| party.strict);
                 self.add_grant(
                     place,
                     Grant {
@@ -57,6 +59,7 @@ impl<'a> Checker<'a> {
                         legal_basis: Arc::clone(&legal_basis),
                         filters: filters.clone(),
                         fields: fields.clone(),
+                        strict,
                         in_force_since: self.now,
                     },
                 );

@@ -1,0 +1,163 @@
+//! The commands that need no gateway, as people and scripts run them.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use wissel_tests::{Gateway, OPERATOR, REGISTRY, alone, event, wissel_binary};
+
+/// How it ended, and what it said on both outputs.
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn wissel(directory: &Path, arguments: &str) -> Run {
+    let mut command = std::process::Command::new(wissel_binary());
+    command.args(arguments.split(' ')).current_dir(directory);
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Run { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/catalogue").canonicalize().unwrap()
+}
+
+#[test]
+fn the_shipped_catalogue_coheres_and_its_examples_are_good() {
+    let (shipped, here) = (shipped(), tempfile::tempdir().unwrap());
+    let catalogue = shipped.display();
+    let checked = wissel(here.path(), &format!("catalogue check {catalogue} --strict --json"));
+    assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
+    let counts: Value = serde_json::from_str(&checked.out).unwrap();
+    assert!(counts["event_types"].as_u64().unwrap() >= 60, "{counts}");
+    let examples: Vec<String> = fs::read_dir(shipped.join("examples"))
+        .unwrap()
+        .map(|file| file.unwrap().path().display().to_string())
+        .collect();
+    let all = examples.join(" ");
+    let checked = wissel(here.path(), &format!("check --strict --catalogue {catalogue} {all}"));
+    assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
+    assert_eq!(counts["event_types"], examples.len());
+}
+
+#[test]
+fn a_bad_message_is_explained_rule_by_rule() {
+    let here = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(here.path().join(name), text).unwrap();
+    write(
+        "bad.json",
+        r#"{"specversion":"0.3","id":"1","source":"https://brp.nl/personen/999990019","type":"geboorte",
+            "sequencetype":"Integer","eenveeltelangenaamvooreenattribuut":null}"#,
+    );
+    write(
+        "poor.json",
+        r#"{"specversion":"1.0","id":"1","source":"/brp","type":"nl.brp.geboorte"}"#,
+    );
+    write("none.json", "[1, 2");
+    let bad = wissel(here.path(), "check bad.json");
+    assert_eq!(bad.code, 1);
+    for rule in ["ce-specversion", "nlgov-type", "nlgov-source-location", "nlgov-sequence"] {
+        assert!(bad.out.contains(&format!("  {rule}: ")), "{rule} in {}", bad.out);
+    }
+    // An attribute that is null is not there; a value is not shown.
+    assert!(!bad.out.contains("nlgov-attribute-name") && !bad.out.contains("999990019"));
+    let poor = wissel(here.path(), "check poor.json --json");
+    assert_eq!(poor.code, 0, "{}", poor.out);
+    let findings: Value = serde_json::from_str(&poor.out).unwrap();
+    assert_eq!(findings["findings"][0]["rule"], "nlgov-source");
+    assert_eq!(findings["findings"][0]["level"], "warning");
+    assert_eq!(wissel(here.path(), "check poor.json --strict").code, 1);
+    let catalogue = shipped().display().to_string();
+    let held = wissel(here.path(), &format!("check poor.json --catalogue {catalogue}"));
+    assert!(held.code == 1 && held.out.contains("catalogue-data"), "{}", held.out);
+    assert_eq!(wissel(here.path(), "check none.json").code, 2);
+    assert_eq!(wissel(here.path(), "check absent.json").code, 2);
+}
+
+#[test]
+fn a_catalogue_with_faults_is_refused_with_file_and_line() {
+    let here = tempfile::tempdir().unwrap();
+    let write = |text: &str| fs::write(here.path().join("a.toml"), text).unwrap();
+    write("[[event_type]]\nname = \"nl.x.y\"\ndescription = \"x\"\n");
+    let checked = wissel(here.path(), "catalogue check .");
+    assert_eq!(checked.code, 1);
+    assert!(checked.out.contains("a.toml:1: error: ") && checked.out.contains("`owner`"));
+
+    let two = "[[party]]\noin = \"00000099000000001000\"\nname = \"A\"\n\
+               [[party]]\noin = \"00000099000000002000\"\nname = \"B\"\n";
+    write(&format!(
+        "{two}[[mandate]]\nparty = \"00000099000000001000\"\nfor = \"00000099000000002000\"\n\
+         action = \"publish\"\nbasis = \"x\"\nuntil = \"2020-01-01\"\n"
+    ));
+    let lenient = wissel(here.path(), "catalogue check .");
+    assert!(lenient.code == 0 && lenient.out.contains("a.toml:12: warning: "), "{}", lenient.out);
+    let strict = wissel(here.path(), "catalogue check . --strict");
+    assert!(strict.code == 1 && strict.out.contains("has ended"), "{}", strict.out);
+}
+
+#[test]
+fn a_gateway_that_would_know_nobody_does_not_start() {
+    let here = tempfile::tempdir().unwrap();
+    let without = wissel(here.path(), "serve");
+    assert!(without.code == 2 && without.err.contains("--insecure-dev"), "{}", without.err);
+    fs::write(here.path().join("w.toml"), "[tokens]\nissuer = \"x\"\njwks_file = \"j\"\n").unwrap();
+    let open = wissel(here.path(), "serve --config w.toml --listen 0.0.0.0:0");
+    assert!(open.code == 2 && open.err.contains("[tls]"), "{}", open.err);
+    let insecure = wissel(here.path(), "serve --insecure-dev --listen 0.0.0.0:0");
+    assert!(insecure.code == 2 && insecure.err.contains("loopback"), "{}", insecure.err);
+    fs::write(
+        here.path().join("t.toml"),
+        "[tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_authorities = [\"a\"]\n",
+    )
+    .unwrap();
+    let absent = wissel(here.path(), "serve --config t.toml");
+    assert!(absent.code == 2 && absent.err.contains("[tls] c: "), "{}", absent.err);
+}
+
+#[test]
+fn an_authority_is_made_once() {
+    let here = tempfile::tempdir().unwrap();
+    assert_eq!(wissel(here.path(), "dev-ca create ca").code, 0);
+    let again = wissel(here.path(), "dev-ca create ca");
+    assert!(again.code == 2 && again.err.contains("is there already"), "{}", again.err);
+    assert_eq!(wissel(here.path(), "dev-ca party 123 --ca ca").code, 2);
+    let made = wissel(here.path(), &format!("dev-ca party {REGISTRY} --ca ca --name rvig"));
+    assert_eq!(made.out.lines().collect::<Vec<_>>(), ["ca/rvig.pem", "ca/rvig.key"]);
+    assert_eq!(wissel(here.path(), "dev-ca revoke ca/rvig.pem --ca ca").code, 0);
+    assert_eq!(wissel(here.path(), "dev-ca revoke ca/ca.key --ca ca").code, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_changed_is_found() {
+    let _alone = alone().await;
+    let mut gateway = Gateway::start("embedded").await;
+    gateway.client(REGISTRY).publish(&event("audit", 0)).await.unwrap();
+    let refused = wissel_message::Event::builder("x", "/s", "nl.brp.onbekend").build().unwrap();
+    gateway.client(REGISTRY).publish(&refused).await.unwrap_err();
+    gateway.client(OPERATOR).list_inboxes().all().await.unwrap();
+    gateway.kill().await;
+    let records = gateway.records();
+    for expected in [
+        r#""operation":"admission","status":"ok""#,
+        r#""reason":"UNKNOWN_EVENT_TYPE""#,
+        r#""purpose":"test""#,
+    ] {
+        assert!(records.contains(expected), "{expected} in {records}");
+    }
+    let directory = gateway.records_directory();
+    let verify =
+        |more: &str| wissel(Path::new("."), &format!("audit verify {}{more}", directory.display()));
+    let whole = verify(" --json");
+    assert_eq!(whole.code, 0, "{}", whole.err);
+    let whole: Value = serde_json::from_str(&whole.out).unwrap();
+    assert_eq!(whole["records"].as_u64().unwrap(), records.lines().count() as u64);
+
+    let file = directory.join("records-000001.jsonl");
+    fs::write(&file, records.replace("UNKNOWN_EVENT_TYPE", "NOT_GRANTED")).unwrap();
+    let broken = verify("");
+    assert!(broken.code == 1 && broken.err.contains("records-000001.jsonl:3"), "{}", broken.err);
+}
