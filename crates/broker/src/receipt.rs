@@ -21,6 +21,6 @@ pub struct Receipt {
     /// True when this is an earlier publication's receipt again, and nothing was
     /// delivered anew.
     pub repeated: bool,
-    /// What the message should be and is not (the SHOULDs of the NL GOV profile).
+    /// What the message should be and is not (the rules of the NL GOV profile that say SHOULD).
     pub warnings: Vec<Violation>,
 }
