@@ -230,6 +230,13 @@ leeway_seconds = 0
         child.kill().await.unwrap();
     }
 
+    /// SIGHUP: read everything again.
+    pub async fn hang_up(&self) {
+        let id = self.child.as_ref().unwrap().id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-HUP", &id]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
     /// SIGTERM; how it ended, and how long that took.
     pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
         let mut child = self.child.take().unwrap();

@@ -327,6 +327,9 @@ async fn a_grant_that_goes_takes_the_right_of_a_running_stream() {
     publish(&rvig, death("2", "0344")).await.unwrap();
     next_json(&mut inbox).await;
 
+    gateway.hang_up().await;
+    gateway.logs("SIGHUP").await;
+
     // A narrower one holds for what waits already.
     inbox.close().await.unwrap();
     publish(&rvig, death("3", "0344")).await.unwrap();
@@ -412,7 +415,7 @@ until = "2999-12-31"
     let delivery = records.lines().find(|line| line.contains("\"delivery\"")).unwrap();
     assert!(delivery.contains(&format!(r#""actor":"{SUPPLIER}","on_behalf_of":"{UTRECHT}""#)));
     assert!(delivery.contains(r#""legal_basis":"Wet BRP, artikel 3.9""#), "{delivery}");
-    assert!(!records.contains("999990342"));
+    assert!(!records.contains("999990342") && delivery.contains(r#""data_subject_id_type":"bsn""#));
     wissel_audit::verify(&gateway.records_directory(), |_| {}).unwrap();
 }
 

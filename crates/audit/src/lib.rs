@@ -12,7 +12,7 @@
 //!  "operation":"delivery","status":"ok","actor":"00000001002220647000",
 //!  "event_type":"nl.brp.geboorte","message_id":"0197…",
 //!  "inbox":"00000001002220647000.inwoners","purpose":"…","legal_basis":"Wet BRP, artikel 3.9",
-//!  "data_subject_id":"5c0a…","hash":"c1…"}
+//!  "data_subject_id":"5c0a…","data_subject_id_type":"bsn","hash":"c1…"}
 //! ```
 //!
 //! | here | in the Logboek (OpenTelemetry) |
@@ -22,6 +22,7 @@
 //! | `actor`, `on_behalf_of` | resource and attributes: who processes, for whom |
 //! | `event_type`, `purpose`, `legal_basis` | `dpl.core.processing_activity_id`: the grant that it rests on |
 //! | `data_subject_id` | `dpl.core.data_subject_id`: HMAC-SHA-256 of the subject under the [`SubjectKey`] |
+//! | `data_subject_id_type` | `dpl.core.data_subject_id_type` |
 //!
 //! # What is protected
 //!

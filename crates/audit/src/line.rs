@@ -47,6 +47,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     data_subject_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    data_subject_id_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
 }
 
@@ -93,6 +95,7 @@ impl Head {
             purpose: record.purpose.as_deref(),
             legal_basis: record.legal_basis.as_deref(),
             data_subject_id: record.subject.map(|subject| subject.to_string()),
+            data_subject_id_type: record.subject.and(record.subject_kind),
             detail: record.detail.as_deref(),
         }
     }

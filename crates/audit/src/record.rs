@@ -33,8 +33,10 @@ pub struct Record {
     pub legal_basis: Option<Arc<str>>,
     /// The trace that it belongs to (W3C Trace Context), 16 bytes.
     pub trace_id: Option<[u8; 16]>,
-    /// Whom it is about.
+    /// Whom or what it is about.
     pub subject: Option<SubjectHash>,
+    /// Which kind of identifier that was, such as `bsn`.
+    pub subject_kind: Option<&'static str>,
     /// More, without anything personal: a count, the name of a subscription.
     pub detail: Option<String>,
 }
@@ -103,6 +105,7 @@ impl Record {
             legal_basis: None,
             trace_id: None,
             subject: None,
+            subject_kind: None,
             detail: None,
         }
     }

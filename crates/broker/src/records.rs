@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wissel_audit::{Actor, Operation, Outcome, Record, RecordLog, SubjectKey};
 use wissel_bus::{Envelope, MessageId};
-use wissel_catalogue::{Action, Catalogue, Grant};
+use wissel_catalogue::{Catalogue, Grant};
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::{EventView, Value};
 
@@ -66,6 +66,7 @@ impl Broker {
         let admitted = &message.admitted;
         Some(Record {
             detail: Some(format!("inboxes {}", message.inbox_count())),
+            subject_kind: admitted.subject.identifier(),
             ..kept.of_message(
                 by(admitted.caller, Operation::Admission),
                 &admitted.event,
@@ -97,6 +98,7 @@ impl Broker {
         Some(Record {
             event_type: Some(Arc::clone(&rights.event_type.name)),
             subject: event.subject().map(|subject| kept.subjects.hash(subject)),
+            subject_kind: rights.event_type.subject.identifier(),
             trace_id: trace_parent(&event),
             ..record
         })
@@ -111,15 +113,20 @@ impl Broker {
         attempt: u32,
     ) -> Option<Record> {
         let kept = self.options.records.as_ref()?;
-        let event = EventView::decode(envelope.event.clone()).ok()?;
-        let catalogue = self.catalogue.load();
-        let grant = catalogue.grant(&inbox.owner(), Action::Receive, event.event_type())?;
-        let record = by(caller, Operation::Delivery);
-        Some(Record {
+        let record = Record {
             inbox: Some(inbox.clone()),
+            message_id: Some(envelope.message_id.0),
             detail: Some(format!("attempt {attempt}")),
-            ..kept.of_message(record, &event, envelope.message_id, grant)
-        })
+            ..by(caller, Operation::Delivery)
+        };
+        let Ok(event) = EventView::decode(envelope.event.clone()) else { return Some(record) };
+        let catalogue = self.catalogue.load();
+        let rights = catalogue.rights(event.event_type());
+        let grant = rights.and_then(|rights| rights.receive_grant(&inbox.owner()));
+        // The grant was there a moment ago: what was delivered is on record in any case.
+        let (Some(rights), Some(grant)) = (rights, grant) else { return Some(record) };
+        let record = kept.of_message(record, &event, envelope.message_id, grant);
+        Some(Record { subject_kind: rights.event_type.subject.identifier(), ..record })
     }
 }
 

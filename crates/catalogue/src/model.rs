@@ -169,6 +169,17 @@ pub struct DeclaredSubscription {
     pub filters: Vec<Filter>,
 }
 
+impl SubjectKind {
+    /// The name of the kind of identifier, when it is one.
+    #[must_use]
+    pub fn identifier(self) -> Option<&'static str> {
+        match self {
+            Self::Identifier(kind) => Some(kind.name()),
+            _ => None,
+        }
+    }
+}
+
 impl Grant {
     /// Whether a message of the type is within the row limits.
     #[must_use]

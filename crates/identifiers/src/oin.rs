@@ -24,7 +24,7 @@ pub enum OinError {
         found: usize,
     },
     /// The first 8 positions name no register.
-    #[error("the first 8 positions of an OIN are one of 00000001 to 00000009, or 00000099")]
+    #[error("the first 8 positions of an OIN are one of 00000001 to 00000011, or 00000099")]
     Prefix,
     /// The main number holds something else than digits and capital letters.
     #[error("position {position} of an OIN is a digit or a capital letter")]
@@ -59,6 +59,10 @@ pub enum OinRegister {
     Foreign,
     /// 00000009: UZI, of health care.
     Uzi,
+    /// 00000010: TRR-BD, of the tax administration.
+    TaxAdministration,
+    /// 00000011: Dezi, of health insurers.
+    HealthInsurers,
     /// 00000099: for tests.
     Test,
 }
@@ -82,17 +86,19 @@ impl Oin {
     /// The register that gave the main number.
     #[must_use]
     pub fn register(&self) -> OinRegister {
-        match self.0[7] {
-            b'1' => OinRegister::Rsin,
-            b'2' => OinRegister::FiNummer,
-            b'3' => OinRegister::Kvk,
-            b'4' => OinRegister::SubOin,
-            b'5' => OinRegister::Free,
-            b'6' => OinRegister::Logius,
-            b'7' => OinRegister::Brin,
-            b'8' => OinRegister::Foreign,
-            _ if self.0[6] == b'9' => OinRegister::Test,
-            _ => OinRegister::Uzi,
+        match &self.0[6..8] {
+            b"01" => OinRegister::Rsin,
+            b"02" => OinRegister::FiNummer,
+            b"03" => OinRegister::Kvk,
+            b"04" => OinRegister::SubOin,
+            b"05" => OinRegister::Free,
+            b"06" => OinRegister::Logius,
+            b"07" => OinRegister::Brin,
+            b"08" => OinRegister::Foreign,
+            b"09" => OinRegister::Uzi,
+            b"10" => OinRegister::TaxAdministration,
+            b"11" => OinRegister::HealthInsurers,
+            _ => OinRegister::Test,
         }
     }
 
@@ -129,7 +135,7 @@ impl FromStr for Oin {
         let (main_number, suffix) = rest.split_at(9);
 
         let register = prefix.strip_prefix(b"000000");
-        let known_register = matches!(register, Some([b'0', b'1'..=b'9'] | b"99"));
+        let known_register = matches!(register, Some([b'0', b'1'..=b'9'] | b"10" | b"11" | b"99"));
         if !known_register {
             return Err(OinError::Prefix);
         }
@@ -209,7 +215,7 @@ mod tests {
         assert_eq!(parse("123"), OinError::Length { found: 3 });
         assert_eq!(parse("0000000100222064700é"), OinError::Length { found: 20 });
         assert_eq!(parse("00000000002220647000"), OinError::Prefix);
-        assert_eq!(parse("00000010002220647000"), OinError::Prefix);
+        assert_eq!(parse("00000012002220647000"), OinError::Prefix);
         assert_eq!(parse("00000001a02220647000"), OinError::MainNumber { position: 9 });
         assert_eq!(parse("00000001002220647001"), OinError::Suffix);
         assert_eq!(parse("00000003092209321000"), OinError::Suffix);
@@ -224,6 +230,8 @@ mod tests {
         assert_eq!(oin("00000004194049711000").register(), OinRegister::SubOin);
         assert_eq!(oin("00000099000000001000").register(), OinRegister::Test);
         assert_eq!(oin("00000009000000001000").register(), OinRegister::Uzi);
+        assert_eq!(oin("00000010000001000000").register(), OinRegister::TaxAdministration);
+        assert_eq!(oin("00000011000001000000").register(), OinRegister::HealthInsurers);
         let of_kvk = oin("00000003092209320000");
         assert_eq!(of_kvk.main_number(), "09220932");
         assert_eq!(Oin::from(of_kvk.kvk_number().unwrap()), of_kvk);

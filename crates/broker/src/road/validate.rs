@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use wissel_bus::MessageId;
-use wissel_catalogue::{Audience, Grant};
+use wissel_catalogue::{Audience, Grant, SubjectKind};
 use wissel_identifiers::Oin;
 use wissel_message::{EventView, Level, Limits, Violation, Violations, check_profile};
 
@@ -20,6 +20,8 @@ pub struct Admitted {
     /// By which it was published.
     pub(crate) grant: Arc<Grant>,
     pub(crate) audience: Audience,
+    /// What its subject is.
+    pub(crate) subject: SubjectKind,
     pub(crate) message_id: MessageId,
     pub(crate) admitted_at: SystemTime,
     pub(crate) warnings: Vec<Violation>,
@@ -47,6 +49,7 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
     Violations::none_of(broken)?;
     Ok(Admitted {
         audience: event_type.audience,
+        subject: event_type.subject,
         event,
         caller,
         publisher,
