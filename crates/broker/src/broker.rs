@@ -282,8 +282,7 @@ impl Broker {
         outcomes
     }
 
-    /// Makes messages durable, and keeps the records of that and of refusals: at the same
-    /// time, and a message has its receipt when both are done.
+    /// Makes messages durable, and puts them and the refusals on record.
     async fn enqueue(
         &self,
         messages: Vec<minimise::Minimised>,
@@ -292,18 +291,14 @@ impl Broker {
         let admissions: Vec<Record> =
             messages.iter().filter_map(|message| self.admission(message)).collect();
         let records = refusals.into_iter().chain(admissions.iter().cloned()).collect();
-        let enqueuing = enqueue::enqueue(messages, &*self.bus);
-        let (outcomes, kept) = tokio::join!(enqueuing, self.keep(records));
-        let failed = outcomes
-            .iter()
-            .zip(&admissions)
+        let outcomes = enqueue::enqueue(messages, &*self.bus, self.keep(records)).await;
+        let failed = outcomes.iter().zip(&admissions);
+        let failed = failed
             .filter_map(|(outcome, record)| Some(Self::failure(record, outcome.as_ref().err()?)));
-        let failed: Vec<Record> = failed.collect();
-        let kept = kept.and(self.keep(failed).await);
-        let unless_kept = |outcome: Result<Receipt, Refusal>| {
-            outcome.and_then(|receipt| kept.clone().map(|()| receipt))
-        };
-        outcomes.into_iter().map(unless_kept).collect()
+        if let Err(refusal) = self.keep(failed.collect()).await {
+            tracing::error!(%refusal, "messages that failed are on record as admitted");
+        }
+        outcomes
     }
 
     /// Waits for the first publication of the same message; when that fails, this

@@ -8,9 +8,15 @@ use wissel_identifiers::InboxName;
 use super::minimise::Minimised;
 use crate::{Receipt, Refusal};
 
-/// Gives the messages to the bus together; one answer each, in order. A message
-/// has a receipt when all of its copies are durable.
-pub async fn enqueue(messages: Vec<Minimised>, bus: &dyn Bus) -> Vec<Result<Receipt, Refusal>> {
+/// Gives the messages to the bus together, while they are put on record; one answer each,
+/// in order. A message has a receipt when all of its copies are durable and it is on
+/// record. One that is not on record may be durable nevertheless: published again it is
+/// delivered again.
+pub async fn enqueue(
+    messages: Vec<Minimised>,
+    bus: &dyn Bus,
+    recording: impl Future<Output = Result<(), Refusal>>,
+) -> Vec<Result<Receipt, Refusal>> {
     let mut items = Vec::with_capacity(messages.len());
     let mut pending = Vec::with_capacity(messages.len());
     for message in messages {
@@ -39,16 +45,19 @@ pub async fn enqueue(messages: Vec<Minimised>, bus: &dyn Bus) -> Vec<Result<Rece
         pending.push((claim, receipt, copy_count));
     }
 
-    let mut answers = enqueue_known(items, bus).await.into_iter();
+    // The bus first, so that messages come to it in the order of the calls.
+    let (answers, recorded) = tokio::join!(enqueue_known(items, bus), recording);
+    let mut answers = answers.into_iter();
     let mut outcomes = Vec::with_capacity(pending.len());
     for (claim, receipt, copy_count) in pending {
         let copies: Result<(), BusError> = answers.by_ref().take(copy_count).collect();
-        outcomes.push(match copies {
-            Ok(()) => {
+        outcomes.push(match (copies, &recorded) {
+            (Ok(()), Ok(())) => {
                 claim.complete(&receipt);
                 Ok(receipt)
             }
-            Err(error) => Err(error.into()),
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), Err(refusal)) => Err(refusal.clone()),
         });
     }
     outcomes
