@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -322,28 +322,47 @@ impl Broker {
         }
     }
 
-    /// Opens every inbox on the bus, however long the bus takes to be there.
+    /// Opens every inbox on the bus, however long the bus takes to be there; also those
+    /// that come with another catalogue meanwhile.
     async fn prepare_bus(&self) {
-        const PAUSE: Duration = Duration::from_millis(500);
-        let inboxes: Vec<InboxName> = self.inboxes.read().keys().cloned().collect();
-        for inbox in inboxes {
-            loop {
-                let opened = tokio::select! {
-                    () = self.stopping.cancelled() => return,
-                    opened = self.bus.open_inbox(&inbox) => opened,
-                };
-                match opened {
-                    Ok(()) => break,
-                    Err(error) => {
-                        tracing::warn!(%inbox, %error, "an inbox cannot be opened yet; trying again");
-                        *self.preparation_failure.lock() = Some(error.to_string());
+        let mut opened = BTreeSet::new();
+        loop {
+            let inboxes: Vec<InboxName> = self.inboxes.read().keys().cloned().collect();
+            for inbox in inboxes {
+                if !opened.contains(&inbox) {
+                    if !self.open_patiently(&inbox).await {
+                        return;
                     }
+                    opened.insert(inbox);
                 }
-                tokio::time::sleep(PAUSE).await;
+            }
+            // From here on whoever brings an inbox opens it.
+            let _one_at_a_time = self.control.lock().await;
+            if self.inboxes.read().keys().all(|inbox| opened.contains(inbox)) {
+                *self.preparation_failure.lock() = None;
+                self.prepared.send_replace(true);
+                return;
             }
         }
-        *self.preparation_failure.lock() = None;
-        self.prepared.send_replace(true);
+    }
+
+    /// Opens an inbox on the bus. Says whether it did: not when the broker stops.
+    async fn open_patiently(&self, inbox: &InboxName) -> bool {
+        const PAUSE: Duration = Duration::from_millis(500);
+        loop {
+            let opened = tokio::select! {
+                () = self.stopping.cancelled() => return false,
+                opened = self.bus.open_inbox(inbox) => opened,
+            };
+            match opened {
+                Ok(()) => return true,
+                Err(error) => {
+                    tracing::warn!(%inbox, %error, "an inbox cannot be opened yet; trying again");
+                    *self.preparation_failure.lock() = Some(error.to_string());
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! One receiver at one inbox: deliveries under leases.
 
+mod entitled;
+mod recording;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
@@ -15,11 +17,10 @@ use tokio_util::time::{DelayQueue, delay_queue};
 use wissel_bus::{
     Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, Settle, Settlement,
 };
-use wissel_catalogue::Action;
 use wissel_identifiers::InboxName;
-use wissel_message::EventView;
 
-use crate::road::minimise::minimise_event;
+use self::entitled::Withheld;
+use self::recording::Recording;
 use crate::{Broker, Caller, Reason, Refusal};
 
 /// How a session behaves.
@@ -118,26 +119,6 @@ struct Held {
     tag: DeliveryTag,
     attempt: u32,
     end_of_lease: delay_queue::Key,
-}
-
-/// Deliveries, and the keeping of their records.
-struct Recording {
-    deliveries: Vec<Leased>,
-    records: futures::future::BoxFuture<'static, Result<(), Refusal>>,
-}
-
-/// Why a delivery is not handed out.
-enum Withheld {
-    /// Its owner has no right to it.
-    Dead(String),
-    /// Its owner has, and the caller has not.
-    NotForCaller(Refusal),
-}
-
-impl Withheld {
-    fn dead(reason: impl Into<String>) -> Self {
-        Self::Dead(reason.into())
-    }
 }
 
 type Settling = futures::future::BoxFuture<'static, ()>;
@@ -300,41 +281,6 @@ impl Session {
         self.lease
     }
 
-    fn record(&self, deliveries: Vec<Leased>) -> Recording {
-        let records = deliveries.iter().filter_map(|leased| {
-            self.broker.delivery(self.caller, &self.inbox, &leased.envelope, leased.attempt)
-        });
-        let records = records.collect();
-        let broker = Arc::clone(&self.broker);
-        Recording { deliveries, records: Box::pin(async move { broker.keep(records).await }) }
-    }
-
-    /// What is on record is handed out; what is not is given back, and ends the session.
-    fn recorded(
-        &mut self,
-        recorded: Result<(), Refusal>,
-        deliveries: Vec<Leased>,
-    ) -> Option<SessionEvent> {
-        // The bus may have taken some back meanwhile.
-        let held: Vec<Leased> =
-            deliveries.into_iter().filter(|one| self.held.contains_key(&one.id)).collect();
-        match recorded {
-            Ok(()) if held.is_empty() => None,
-            Ok(()) => Some(SessionEvent::Deliveries(held)),
-            Err(refusal) => {
-                let released = held.iter().filter_map(|one| {
-                    let held = self.held.remove(&one.id)?;
-                    self.ends_of_leases.remove(&held.end_of_lease);
-                    Some((held.tag, Settlement::Release))
-                });
-                let released = released.collect();
-                self.carry_out(released);
-                self.refused = Some(refusal);
-                None
-            }
-        }
-    }
-
     fn take_arrivals(&mut self) -> Option<Vec<Leased>> {
         let mut deliveries = Vec::new();
         let mut bytes = 0;
@@ -383,40 +329,6 @@ impl Session {
         let end_of_lease = self.ends_of_leases.insert_at(id, Instant::now() + self.lease);
         self.held.insert(id, Held { tag, attempt, end_of_lease });
         Some(Leased { id, envelope, attempt, lease_ends_at: SystemTime::now() + self.lease })
-    }
-
-    /// The message as the receiver may have it at this moment. What was routed under an
-    /// earlier grant is held against the one of now.
-    fn entitled(&self, envelope: &Envelope) -> Result<Bytes, Withheld> {
-        if let Some(refusal) = &self.refused {
-            return Err(Withheld::NotForCaller(refusal.clone()));
-        }
-        let event = EventView::decode(envelope.event.clone()).map_err(|error| {
-            Withheld::dead(format!("the stored message cannot be read: {error}"))
-        })?;
-        let catalogue = self.broker.catalogue.load();
-        let owner = self.inbox.owner();
-        let grant = catalogue
-            .grant(&owner, Action::Receive, event.event_type())
-            .ok_or_else(|| Withheld::dead("the grant to receive this event type is gone"))?;
-        if !grant.covers(&event) {
-            return Err(Withheld::dead("outside the row limits of the grant of now"));
-        }
-        self.caller
-            .check_mandate(&catalogue, Action::Receive, event.event_type())
-            .map_err(Withheld::NotForCaller)?;
-        match &grant.fields {
-            Some(fields) if envelope.admitted_at < grant.in_force_since => {
-                minimise_event(&event, fields).map_err(|refusal| Withheld::dead(refusal.message))
-            }
-            _ => Ok(envelope.event.clone()),
-        }
-    }
-
-    /// Why the caller has no right to the inbox any more, when it has none.
-    fn check_right(&self) -> Option<Refusal> {
-        let refused = || self.caller.check_may_receive(&self.broker.catalogue.load()).err();
-        self.refused.clone().or_else(refused)
     }
 
     fn lease_ended(&mut self, id: u64) {

@@ -1,0 +1,60 @@
+//! What a receiver may have, at the moment of delivery.
+
+use bytes::Bytes;
+use wissel_bus::Envelope;
+use wissel_catalogue::Action;
+use wissel_message::EventView;
+
+use super::Session;
+use crate::Refusal;
+use crate::road::minimise::minimise_event;
+
+/// Why a delivery is not handed out.
+pub(super) enum Withheld {
+    /// Its owner has no right to it.
+    Dead(String),
+    /// Its owner has, and the caller has not.
+    NotForCaller(Refusal),
+}
+
+impl Withheld {
+    fn dead(reason: impl Into<String>) -> Self {
+        Self::Dead(reason.into())
+    }
+}
+
+impl Session {
+    /// The message as the receiver may have it at this moment. What was routed under an
+    /// earlier grant is held against the one of now.
+    pub(super) fn entitled(&self, envelope: &Envelope) -> Result<Bytes, Withheld> {
+        if let Some(refusal) = &self.refused {
+            return Err(Withheld::NotForCaller(refusal.clone()));
+        }
+        let event = EventView::decode(envelope.event.clone()).map_err(|error| {
+            Withheld::dead(format!("the stored message cannot be read: {error}"))
+        })?;
+        let catalogue = self.broker.catalogue.load();
+        let owner = self.inbox.owner();
+        let grant = catalogue
+            .grant(&owner, Action::Receive, event.event_type())
+            .ok_or_else(|| Withheld::dead("the grant to receive this event type is gone"))?;
+        if !grant.covers(&event) {
+            return Err(Withheld::dead("outside the row limits of the grant of now"));
+        }
+        self.caller
+            .check_mandate(&catalogue, Action::Receive, event.event_type())
+            .map_err(Withheld::NotForCaller)?;
+        match &grant.fields {
+            Some(fields) if envelope.admitted_at < grant.in_force_since => {
+                minimise_event(&event, fields).map_err(|refusal| Withheld::dead(refusal.message))
+            }
+            _ => Ok(envelope.event.clone()),
+        }
+    }
+
+    /// Why the caller has no right to the inbox any more, when it has none.
+    pub(super) fn check_right(&self) -> Option<Refusal> {
+        let refused = || self.caller.check_may_receive(&self.broker.catalogue.load()).err();
+        self.refused.clone().or_else(refused)
+    }
+}
