@@ -401,6 +401,13 @@ until = "2999-12-31"
     let to_publish_only = open_error(&acting_for(RVIG), &format!("{RVIG}.inbox")).await;
     assert!(to_publish_only.starts_with("NO_MANDATE"), "{to_publish_only}");
 
+    // A mandate for one type shows nothing of the others.
+    let name = format!("{UTRECHT}.inbox").parse().unwrap();
+    let limited = acting_for(UTRECHT).list_dead_letters(&name).all().await.unwrap_err();
+    assert!(reason(&limited).starts_with("NO_MANDATE"), "{limited}");
+    let limited = acting_for(UTRECHT).redrive(&name, Redrive::All).await.unwrap_err();
+    assert!(reason(&limited).starts_with("NO_MANDATE"), "{limited}");
+
     let mut inbox = open(&acting_for(UTRECHT), UTRECHT).await.unwrap();
     publish(&acting_for(RVIG), death("1", "0344")).await.unwrap();
     next_json(&mut inbox).await;

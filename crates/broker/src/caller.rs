@@ -95,6 +95,27 @@ impl Caller {
         }
     }
 
+    /// Refuses one that acts for another without a mandate to receive whatever comes: an
+    /// inbox, and what died in it, may hold every type that its owner receives.
+    pub(crate) fn check_may_receive_all(self, catalogue: &Catalogue) -> Result<(), Refusal> {
+        self.check_may_receive(catalogue)?;
+        let Self::Representative { party, principal } = self else { return Ok(()) };
+        let now = SystemTime::now();
+        let all_types = |mandate: &Mandate| {
+            mandate.holds_at(now)
+                && mandate.types.is_none()
+                && mandate.actions.contains(&Action::Receive)
+        };
+        if catalogue.mandates(party, principal).iter().any(|mandate| all_types(mandate)) {
+            return Ok(());
+        }
+        let message = format!(
+            "the mandate of {principal} for party {party} is limited to some event types; this needs \
+             one that is not"
+        );
+        Err(Refusal::new(Reason::NoMandate, message))
+    }
+
     /// Whether the caller may see what this party owns.
     pub(crate) fn may_see(self, owner: Oin) -> bool {
         match self {

@@ -53,7 +53,7 @@ impl Broker {
         limit: usize,
     ) -> Result<Vec<Inbox>, Refusal> {
         let _ticket = self.ticket()?;
-        caller.check(&self.catalogue.load())?;
+        caller.check_may_receive(&self.catalogue.load())?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let found: Vec<(InboxName, InboxSettings)> = {
             let all = self.inboxes.read();
@@ -98,7 +98,7 @@ impl Broker {
         let _ticket = self.ticket()?;
         let _one_at_a_time = self.control.lock().await;
         self.check_inbox(caller, name)?;
-        caller.check_may_receive(&self.catalogue.load())?;
+        caller.check_may_receive_all(&self.catalogue.load())?;
         if settings.max_attempts == Some(0) {
             let description = "0; expected at least 1";
             return Err(Refusal::of_field(Reason::InvalidRequest, "max_attempts", description));
@@ -124,6 +124,7 @@ impl Broker {
     ) -> Result<Vec<DeadLetter>, Refusal> {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
+        caller.check_may_receive_all(&self.catalogue.load())?;
         let detail = format!("at most {}", page.limit);
         self.keep_one(caller, Operation::DeadLettersListed, Some(name), detail).await?;
         Ok(self.bus.dead_letters(name, page).await?)
@@ -141,6 +142,7 @@ impl Broker {
     ) -> Result<u64, Refusal> {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
+        caller.check_may_receive_all(&self.catalogue.load())?;
         let detail = match selection {
             Selection::All => "all".to_owned(),
             Selection::These(ids) => format!("{} chosen", ids.len()),
@@ -166,7 +168,7 @@ impl Broker {
     }
 
     fn check_inbox(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
-        caller.check(&self.catalogue.load())?;
+        caller.check_may_receive(&self.catalogue.load())?;
         caller.check_sees(name)?;
         if self.inboxes.read().contains_key(name) {
             Ok(())
