@@ -122,9 +122,10 @@ impl Broker {
         caller: Caller,
         name: &SubscriptionName,
     ) -> Result<Subscription, Refusal> {
-        caller.check(&self.catalogue.load())?;
+        let catalogue = self.catalogue.load();
+        caller.check_may_receive(&catalogue)?;
         let found = self.subscriptions.read().get(name).cloned();
-        found.filter(|_| caller.may_see(name.owner())).ok_or_else(|| {
+        found.filter(|found| may_see(caller, found, &catalogue)).ok_or_else(|| {
             Refusal::new(
                 Reason::UnknownSubscription,
                 format!("there is no subscription {name} that you may see"),
@@ -143,11 +144,12 @@ impl Broker {
         after: Option<&SubscriptionName>,
         limit: usize,
     ) -> Result<Vec<Subscription>, Refusal> {
-        caller.check(&self.catalogue.load())?;
+        let catalogue = self.catalogue.load();
+        caller.check_may_receive(&catalogue)?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let all = self.subscriptions.read();
         let all = all.range::<SubscriptionName, _>((from, Bound::Unbounded));
-        let seen = all.filter(|(name, _)| caller.may_see(name.owner()));
+        let seen = all.filter(|(_, subscription)| may_see(caller, subscription, &catalogue));
         Ok(seen.map(|(_, subscription)| subscription.clone()).take(limit).collect())
     }
 
@@ -233,8 +235,14 @@ fn check(subscription: &Subscription, catalogue: &Catalogue) -> Result<(), Refus
     }
 }
 
-/// One that acts for another says which event types it wants, and has a mandate to
-/// receive each.
+/// Whether a caller may see a subscription: what it filters on may be personal.
+fn may_see(caller: Caller, subscription: &Subscription, catalogue: &Catalogue) -> bool {
+    caller.may_see(subscription.name.owner())
+        && check_mandate(caller, subscription, catalogue).is_ok()
+}
+
+/// One that acts for another has a mandate to receive each event type that is wanted; of
+/// all types, when none is named.
 fn check_mandate(
     caller: Caller,
     subscription: &Subscription,
@@ -244,8 +252,7 @@ fn check_mandate(
         return Ok(());
     };
     if subscription.types.is_empty() {
-        let description = "empty; acting for another party, name the event types";
-        return Err(Refusal::of_field(Reason::NoMandate, "subscription.types", description));
+        return caller.check_may_receive_all(catalogue);
     }
     for event_type in &subscription.types {
         caller.check_mandate(catalogue, Action::Receive, event_type)?;
