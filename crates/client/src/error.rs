@@ -26,6 +26,12 @@ pub enum ClientError {
         /// What the transport says.
         message: String,
     },
+    /// One side does not trust the other's certificate. Trying again does not help.
+    #[error("gateway and client do not trust each other: {message}")]
+    Untrusted {
+        /// What TLS says.
+        message: String,
+    },
     /// There was no answer in time. What was asked may have been done.
     #[error("no answer within {after:?}")]
     DeadlineExceeded {
@@ -88,6 +94,18 @@ pub struct Violation {
     pub description: String,
 }
 
+/// What rustls says when a certificate is not accepted, by us or by the gateway. Its errors
+/// come wrapped many times, so that only their text is to be had.
+const TRUST: [&str; 7] = [
+    "invalid peer certificate",
+    "received fatal alert: BadCertificate",
+    "received fatal alert: Certificate",
+    "received fatal alert: UnknownCA",
+    "received fatal alert: UnsupportedCertificate",
+    "received fatal alert: AccessDenied",
+    "received fatal alert: DecryptError",
+];
+
 // === impl ClientError ===
 
 impl ClientError {
@@ -135,7 +153,13 @@ impl ClientError {
     /// source, so a source means that the transport failed.
     pub(crate) fn from_status(status: &Status) -> Self {
         if status.source().is_some() {
-            return Self::Transport { message: with_causes(status) };
+            let message = with_causes(status);
+            let is_about_trust = TRUST.iter().any(|said| message.contains(said));
+            return if is_about_trust {
+                Self::Untrusted { message }
+            } else {
+                Self::Transport { message }
+            };
         }
         let refusal = Refusal::new(status.code(), status.message(), &status.get_error_details());
         refusal.into()

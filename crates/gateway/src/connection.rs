@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -34,6 +34,8 @@ pub(crate) struct ConnectionInfo(pub(crate) Option<Result<Arc<Peer>, PeerError>>
 
 /// How long a handshake may take.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the other side has to hear why its handshake failed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many handshakes are under way at a time; others wait.
 const HANDSHAKES_AT_ONCE: usize = 512;
 
@@ -62,11 +64,12 @@ async fn accept(
         let (stream, peer) = (Transport::Plain(stream), ConnectionInfo::default());
         return Some(Ok(Connection { stream, peer, broken }));
     };
-    let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+    let handshake = TlsAcceptor::from(tls.config()).accept(stream).into_fallible();
     let stream = match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
+        Ok(Err((error, stream))) => {
             tracing::info!(%error, "a TLS handshake failed");
+            let _ = tokio::time::timeout(LAST_WORDS, hang_up(stream)).await;
             return None;
         }
         Err(_) => {
@@ -78,6 +81,15 @@ async fn accept(
     let peer = chain.map(|chain| Peer::from_chain(chain).map(Arc::new));
     let stream = Transport::Tls(Box::new(stream));
     Some(Ok(Connection { stream, peer: ConnectionInfo(peer), broken }))
+}
+
+/// Lets the other side hear why: a connection that is closed with something unread takes
+/// with it what was said last.
+async fn hang_up(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut unread = [0; 1_024];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
 }
 
 impl AsyncRead for Connection {
