@@ -304,6 +304,13 @@ async fn what_a_subscriber_may_not_do_is_refused() {
         let told = reason(&pensions.get_subscription(&name).await.unwrap_err());
         assert!(told.starts_with("UNKNOWN_SUBSCRIPTION"), "{told}");
     }
+    let records = gateway.records();
+    let tried = |line: &&str| {
+        line.contains(r#""operation":"inbox-opened","status":"refused""#)
+            && line.contains(&format!(r#""inbox":"{UTRECHT}.inbox""#))
+    };
+    assert_eq!(records.lines().filter(tried).count(), 1, "{records}");
+    assert!(!records.contains("nonsense"), "a name that is made up is not kept");
     let of_operator = open_error(&gateway.client(OPERATOR), &format!("{UTRECHT}.inbox")).await;
     assert!(of_operator.starts_with("NOT_GRANTED"), "{of_operator}");
 }

@@ -50,6 +50,8 @@ pub enum Operation {
     Admission,
     /// A message was handed to a receiver.
     Delivery,
+    /// An inbox was opened.
+    InboxOpened,
     /// A subscription was created.
     SubscriptionCreated,
     /// A subscription was deleted.

@@ -95,6 +95,16 @@ impl Broker {
         name: &InboxName,
         settings: InboxSettings,
     ) -> Result<Inbox, Refusal> {
+        let outcome = self.try_set_inbox(caller, name, settings).await;
+        self.unless_refused(caller, Operation::InboxChanged, name, outcome).await
+    }
+
+    async fn try_set_inbox(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        settings: InboxSettings,
+    ) -> Result<Inbox, Refusal> {
         let _ticket = self.ticket()?;
         let _one_at_a_time = self.control.lock().await;
         self.check_inbox(caller, name)?;
@@ -122,6 +132,16 @@ impl Broker {
         name: &InboxName,
         page: Page<DeadLetterId>,
     ) -> Result<Vec<DeadLetter>, Refusal> {
+        let outcome = self.try_dead_letters(caller, name, page).await;
+        self.unless_refused(caller, Operation::DeadLettersListed, name, outcome).await
+    }
+
+    async fn try_dead_letters(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        page: Page<DeadLetterId>,
+    ) -> Result<Vec<DeadLetter>, Refusal> {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
         caller.check_may_receive_all(&self.catalogue.load())?;
@@ -135,6 +155,16 @@ impl Broker {
     /// # Errors
     /// As [`Broker::inbox`].
     pub async fn redrive(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        selection: &Selection,
+    ) -> Result<u64, Refusal> {
+        let outcome = self.try_redrive(caller, name, selection).await;
+        self.unless_refused(caller, Operation::DeadLettersRedriven, name, outcome).await
+    }
+
+    async fn try_redrive(
         &self,
         caller: Caller,
         name: &InboxName,

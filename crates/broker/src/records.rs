@@ -1,6 +1,7 @@
 //! What goes into the record of processing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use wissel_audit::{Actor, Operation, Outcome, Record, RecordLog, SubjectKey};
@@ -43,7 +44,9 @@ impl Broker {
     pub(crate) async fn keep(&self, records: Vec<Record>) -> Result<(), Refusal> {
         let Some(kept) = &self.options.records else { return Ok(()) };
         kept.log.append(records).await.map_err(|error| {
-            Refusal::new(Reason::BusUnavailable, format!("{error}; nothing is done without it"))
+            let message = format!("{error}; nothing is done without it");
+            let retry_after = Some(Duration::from_secs(1));
+            Refusal { retry_after, ..Refusal::new(Reason::BusUnavailable, message) }
         })
     }
 
@@ -58,6 +61,28 @@ impl Broker {
         let record =
             Record { inbox: inbox.cloned(), detail: Some(detail), ..by(caller, operation) };
         self.keep(vec![record]).await
+    }
+
+    /// Keeps the record of something that a caller wanted to do and may not. The inbox is
+    /// named only when there is one: a name that is made up may be anything.
+    pub(crate) async fn unless_refused<T>(
+        &self,
+        caller: Caller,
+        operation: Operation,
+        inbox: &InboxName,
+        outcome: Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let Err(refusal) = &outcome else { return outcome };
+        let exists = self.inboxes.read().contains_key(inbox);
+        let record = Record {
+            outcome: Outcome::Refused(refusal.reason.as_str()),
+            inbox: exists.then(|| inbox.clone()),
+            ..by(caller, operation)
+        };
+        if let Err(error) = self.keep(vec![record]).await {
+            tracing::error!(%error, "a refusal is not on record");
+        }
+        outcome
     }
 
     /// A message that is taken.

@@ -44,6 +44,16 @@ impl Broker {
         caller: Caller,
         subscription: Subscription,
     ) -> Result<Subscription, Refusal> {
+        let inbox = subscription.inbox.clone();
+        let outcome = self.try_create(caller, subscription).await;
+        self.unless_refused(caller, Operation::SubscriptionCreated, &inbox, outcome).await
+    }
+
+    async fn try_create(
+        &self,
+        caller: Caller,
+        subscription: Subscription,
+    ) -> Result<Subscription, Refusal> {
         let _ticket = self.ticket()?;
         let _one_at_a_time = self.control.lock().await;
         let catalogue = self.catalogue.load_full();

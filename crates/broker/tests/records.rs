@@ -76,6 +76,7 @@ async fn what_cannot_be_recorded_is_not_done_and_is_done_when_it_can() {
     let inbox: InboxName = format!("{RECEIVER}.inbox").parse().unwrap();
     let options = SessionOptions { credit: 100, lease: Duration::from_secs(30) };
 
+    let mut session = broker.open_session(receiver, &inbox, options.clone()).await.unwrap();
     // Where the next file of records is to be there is a directory.
     let obstacle = directory.path().join("records/records-000002.jsonl");
     std::fs::create_dir(&obstacle).unwrap();
@@ -92,7 +93,8 @@ async fn what_cannot_be_recorded_is_not_done_and_is_done_when_it_can() {
     assert_eq!(refused.1, Reason::BusUnavailable);
     assert!(taken > 0);
 
-    let mut session = broker.open_session(receiver, &inbox, options.clone()).await.unwrap();
+    let opened = broker.open_session(receiver, &inbox, options.clone()).await;
+    assert_eq!(opened.err().unwrap().reason, Reason::BusUnavailable);
     let event = session.next().await;
     let SessionEvent::Ended(SessionEnd::Refused(refusal)) = event else { panic!("{event:?}") };
     assert_eq!(refusal.reason, Reason::BusUnavailable);

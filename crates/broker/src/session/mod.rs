@@ -14,6 +14,7 @@ use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::time::{DelayQueue, delay_queue};
+use wissel_audit::Operation;
 use wissel_bus::{
     Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, Settle, Settlement,
 };
@@ -142,6 +143,16 @@ impl Broker {
         inbox: &InboxName,
         options: SessionOptions,
     ) -> Result<Session, Refusal> {
+        let outcome = self.try_open(caller, inbox, options).await;
+        self.unless_refused(caller, Operation::InboxOpened, inbox, outcome).await
+    }
+
+    async fn try_open(
+        self: &Arc<Self>,
+        caller: Caller,
+        inbox: &InboxName,
+        options: SessionOptions,
+    ) -> Result<Session, Refusal> {
         let ticket = self.ticket()?;
         let party = caller.party()?;
         caller.check_may_receive(&self.catalogue.load())?;
@@ -149,6 +160,8 @@ impl Broker {
         if !self.inboxes.read().contains_key(inbox) {
             return Err(Refusal::unknown_inbox(inbox));
         }
+        let detail = format!("credit {}", options.credit);
+        self.keep_one(caller, Operation::InboxOpened, Some(inbox), detail).await?;
         let consumer = self.bus.consume(inbox, options.credit.max(1)).await?;
         tracing::info!(%inbox, %party, credit = options.credit, "inbox opened");
         Ok(Session {
