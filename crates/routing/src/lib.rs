@@ -2,27 +2,35 @@
 //!
 //! # How it works
 //!
-//! Each subscription is filed in one place, under the equality that is likely to
-//! hold for the fewest messages: its exact `subject`, else another exact
-//! attribute, else its event types, else under "everything". Each such
-//! attribute in use is a *shape*; a message is looked up once a shape, and only
-//! the subscriptions filed under its own value are evaluated.
+//! Each subscription is filed where few messages look: of what it asks, something is
+//! chosen that a message can be looked up by, such as its event type and its subject
+//! together. A message is looked up once for each kind of place that is in use for its
+//! type, and only what is found there is held against what the place does not say.
 //!
 //! | operation | cost |
 //! |---|---|
-//! | route | one look-up a shape in use or an attribute of the message, whichever are fewer, and one evaluation a candidate |
-//! | insert, remove | O(log n): the maps are shared between old and new table |
+//! | route | one look-up for each kind of place in use for the event type, one walk along each text whose beginnings or ends are asked for, and what is found |
+//! | insert, remove | O(log n): old and new table share what did not change |
 //! | snapshot | one atomic load |
 //!
-//! Filing under a subject makes a million subject-level subscriptions cost what
-//! one costs. Subscriptions with nothing but prefixes are all evaluated.
+//! `docs/routing.md` tells it all, with figures.
 
+mod affixes;
 mod bucket;
-mod found;
-mod names;
+mod changes;
+mod entry;
+mod explain;
+mod key;
+mod pages;
+mod plan;
+mod predicates;
 mod router;
-mod subscription;
+mod scratch;
+mod sets;
 mod table;
 
-pub use router::{Alternative, Changes, Router};
+pub use changes::{Alternative, Changes};
+pub use explain::Filed;
+pub use key::SubjectMark;
+pub use router::Router;
 pub use table::Table;

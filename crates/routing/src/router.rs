@@ -4,62 +4,66 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use wissel_filter::{Condition, Filter};
+use wissel_filter::{Filter, FilterError};
 use wissel_identifiers::SubscriptionName;
 
-use crate::names::Names;
-use crate::subscription::Subscription;
+use crate::changes::{Alternative, Changes, Changing};
+use crate::key::{Keys, SubjectMark};
 use crate::table::Table;
 
 /// The routing table in force, changed while others read it. `T` is what a match
 /// leads to.
 pub struct Router<T> {
+    keys: Keys,
     table: ArcSwap<Table<T>>,
     /// One change at a time.
-    changing: Mutex<Changing>,
-}
-
-/// What only a change needs.
-#[derive(Default)]
-struct Changing {
-    names: Names,
-    /// How many subscriptions were ever put in force.
-    count: u64,
+    changing: Mutex<Changing<T>>,
 }
 
 impl<T: Clone + Eq + Hash> Default for Router<T> {
+    /// With a secret that ends with the process.
     fn default() -> Self {
-        Self { table: ArcSwap::from_pointee(Table::default()), changing: Mutex::default() }
+        Self::of_keys(Keys::random())
     }
 }
 
-/// One way in which a subscription matches: a message whose type is one of `types` (every
-/// type when there is none) and that meets every filter.
-#[derive(Clone, Copy)]
-pub struct Alternative<'a, T> {
-    /// The event types wanted.
-    pub types: &'a [&'a str],
-    /// All must match.
-    pub filters: &'a [&'a Filter],
-    /// What the match leads to.
-    pub target: T,
-}
-
-/// Changes that come into force together.
-pub struct Changes<'a, T> {
-    table: Table<T>,
-    changing: &'a mut Changing,
-}
-
 impl<T: Clone + Eq + Hash> Router<T> {
+    /// With a secret on which the keys of subjects depend: with the same one they are the
+    /// same.
+    #[must_use]
+    pub fn with_secret(secret: [u8; 16]) -> Self {
+        Self::of_keys(Keys::new(secret))
+    }
+
+    fn of_keys(keys: Keys) -> Self {
+        let table = ArcSwap::from_pointee(Table::new(keys.clone()));
+        let changing = Mutex::new(Changing::new(keys.clone()));
+        Self { keys, table, changing }
+    }
+
+    /// What stands for a subject, to be followed.
+    #[must_use]
+    pub fn subject_mark(&self, subject: &str) -> SubjectMark {
+        SubjectMark(self.keys.of("subject", subject))
+    }
+
     /// Puts a subscription in force; one of the same name is replaced. It matches a
     /// message whose type is one of `types` (every type when there is none) and
     /// that meets every filter.
-    pub fn insert(&self, name: &SubscriptionName, types: &[String], filters: &[Filter], target: T) {
+    ///
+    /// # Errors
+    /// When a filter cannot be used; then nothing was changed.
+    pub fn insert(
+        &self,
+        name: &SubscriptionName,
+        types: &[String],
+        filters: &[Filter],
+        target: T,
+    ) -> Result<(), FilterError> {
         let types: Vec<&str> = types.iter().map(String::as_str).collect();
         let filters: Vec<&Filter> = filters.iter().collect();
-        let alternative = Alternative { types: &types, filters: &filters, target };
-        self.change(|changes| changes.put(name, [alternative]));
+        let alternative = Alternative { types: &types, filters: &filters, followed: false, target };
+        self.change(|changes| changes.put(name, [alternative]))
     }
 
     /// Takes a subscription out of force. Says whether it was in force.
@@ -73,7 +77,9 @@ impl<T: Clone + Eq + Hash> Router<T> {
         let table = Table::clone(&self.table.load());
         let mut changes = Changes { table, changing: &mut changing };
         let made = make(&mut changes);
-        self.table.store(Arc::new(changes.table));
+        let Changes { mut table, changing } = changes;
+        changing.sets.sweep(&mut table.members);
+        self.table.store(Arc::new(table));
         made
     }
 
@@ -93,41 +99,6 @@ impl<T: Clone + Eq + Hash> Router<T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-impl<T: Clone + Eq + Hash> Changes<'_, T> {
-    /// Puts a subscription in force; one of the same name is replaced. It matches what
-    /// any of the alternatives matches: nothing when there is none.
-    pub fn put<'a>(
-        &mut self,
-        name: &SubscriptionName,
-        alternatives: impl IntoIterator<Item = Alternative<'a, T>>,
-    ) where
-        T: 'a,
-    {
-        self.table.remove(name);
-        let Changing { names, count } = &mut *self.changing;
-        for alternative in alternatives {
-            *count += 1;
-            let conditions = alternative.filters.iter().flat_map(|filter| {
-                Condition::of(filter, |name| names.shared(name)).collect::<Vec<_>>()
-            });
-            let conditions = conditions.collect();
-            let subscription = Subscription {
-                name: name.clone(),
-                number: *count,
-                types: alternative.types.iter().map(|name| names.shared(name)).collect(),
-                conditions,
-                target: alternative.target,
-            };
-            self.table.insert(&Arc::new(subscription));
-        }
-    }
-
-    /// Takes a subscription out of force. Says whether it was in force.
-    pub fn remove(&mut self, name: &SubscriptionName) -> bool {
-        self.table.remove(name)
     }
 }
 

@@ -1,158 +1,369 @@
+use std::borrow::Cow;
 use std::fmt;
-use std::hash::Hash;
 use std::sync::Arc;
 
-use imbl::{GenericHashMap, GenericOrdMap, shared_ptr::ArcK};
 use smallvec::SmallVec;
-use wissel_identifiers::SubscriptionName;
+use wissel_filter::{EventFacts, Facts as _, Operand};
 use wissel_message::EventView;
 
-use crate::bucket::Bucket;
-use crate::found::Found;
-use crate::subscription::Subscription;
-
-type Map<K, V> = GenericHashMap<K, V, foldhash::fast::RandomState, ArcK>;
-/// Nearly every subscription has one.
-type Alternatives<T> = SmallVec<[Arc<Subscription<T>>; 1]>;
-type ByValue<T> = Map<Arc<str>, Bucket<T>>;
+use crate::affixes::Affixes;
+use crate::bucket::{Bucket, Visitor};
+use crate::entry::{Affix, AffixFiling, Entry, Filing, Place, Scope, Shape, name_of};
+use crate::key::{Key, Keys};
+use crate::pages::Pages;
+use crate::plan::Spot;
+use crate::predicates::Predicate;
+use crate::scratch::Scratch;
+use crate::sets::Members;
 
 /// An immutable routing table. A changed copy shares what did not change.
 pub struct Table<T> {
-    by_name: Map<SubscriptionName, Alternatives<T>>,
-    /// By attribute, then by the value that it must have.
-    shapes: Map<Arc<str>, ByValue<T>>,
-    /// Filed under nothing, by number: evaluated for every message.
-    others: GenericOrdMap<u64, Arc<Subscription<T>>, ArcK>,
+    pub(crate) keys: Keys,
+    /// Filed under no event type.
+    anywhere: Scoped<T>,
+    by_type: Pages<Arc<Scoped<T>>>,
+    /// By the values that a shape names.
+    equal: Pages<Bucket<T>>,
+    /// By the number of the set of subjects.
+    sets: Pages<Bucket<T>>,
+    pub(crate) members: Members,
+    pub(crate) len: usize,
 }
 
-impl<T> Default for Table<T> {
+/// The most kinds of look-up for messages of one type. Each message of the type is looked
+/// up by each of them, so nobody may bring as many as they like.
+const KINDS_MAX: usize = 64;
+
+/// What concerns messages of one event type.
+struct Scoped<T> {
+    /// Filed under the type and nothing else.
+    bucket: Option<Bucket<T>>,
+    /// In use; without the one that has no operands.
+    shapes: SmallVec<[Arc<Filing>; 1]>,
+    affixes: SmallVec<[(Operand, Arc<Affixes<Bucket<T>>>); 1]>,
+}
+
+impl<T> Table<T> {
+    pub(crate) fn new(keys: Keys) -> Self {
+        Self {
+            keys,
+            anywhere: Scoped::default(),
+            by_type: Pages::default(),
+            equal: Pages::default(),
+            sets: Pages::default(),
+            members: Members::default(),
+            len: 0,
+        }
+    }
+
+    /// How many subscriptions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn type_key(&self, event_type: &str) -> Key {
+        self.keys.of("type", event_type)
+    }
+
+    /// The scopes of event types; none for every type.
+    pub(crate) fn scopes(&self, types: Option<&[Arc<str>]>) -> Option<Vec<Scope>> {
+        let scope = |event_type: &Arc<str>| Some(self.type_key(event_type));
+        types.map(|types| types.iter().map(scope).collect())
+    }
+
+    /// The key of a spot in a scope.
+    pub(crate) fn key_of(&self, scope: Scope, spot: &Spot) -> Key {
+        let Spot::Values(values) = spot else { return Key::of_number(0) };
+        let mut keys = values.iter().map(|(operand, value)| self.keys.of(name_of(operand), value));
+        let first = scope.or_else(|| keys.next());
+        keys.fold(first.unwrap_or(Key::of_number(0)), Key::and)
+    }
+
+    /// How many entries are filed in the fullest of these places. The most there can be,
+    /// when one is of a kind that there is no room for.
+    pub(crate) fn load(&self, scopes: &[Scope], spots: &[Spot]) -> usize {
+        let places = scopes.iter().flat_map(|scope| spots.iter().map(move |spot| (*scope, spot)));
+        places.map(|(scope, spot)| self.load_of(scope, spot)).max().unwrap_or(0)
+    }
+
+    fn load_of(&self, scope: Scope, spot: &Spot) -> usize {
+        let Some(scoped) = self.scoped(scope) else { return 0 };
+        let bucket = match spot {
+            Spot::Values(values) if values.is_empty() => scoped.bucket.as_ref(),
+            Spot::Values(values) if scoped.has_room_for(values) => {
+                self.equal.get(self.key_of(scope, spot))
+            }
+            Spot::Affix(operand, affix, text) if scoped.has_room_for_affix(operand, *affix) => {
+                scoped.affixes(operand, *affix).and_then(|tree| tree.get(text))
+            }
+            _ => return usize::MAX,
+        };
+        bucket.map_or(0, Bucket::len)
+    }
+
+    fn scoped(&self, scope: Scope) -> Option<&Scoped<T>> {
+        match scope {
+            None => Some(&self.anywhere),
+            Some(event_type) => self.by_type.get(event_type).map(|scoped| &**scoped),
+        }
+    }
+}
+
+// === What matches ===
+
+impl<T: Clone> Table<T> {
+    /// Appends the target of every subscription that matches to `targets`, each once.
+    /// What `targets` held before stays, and is not looked at. Takes no lock, and no
+    /// memory but what `targets` grows by.
+    pub fn route(&self, event: &EventView, targets: &mut Vec<T>) {
+        Scratch::with(|scratch| {
+            let facts = EventFacts::new(event);
+            let mut search = Search {
+                facts: &facts,
+                keys: &self.keys,
+                known: SmallVec::new(),
+                scratch,
+                targets,
+            };
+            self.search(event.event_type(), &mut search);
+        });
+    }
+
+    fn search<'a>(&'a self, event_type: &str, search: &mut Search<'a, '_, T>) {
+        let event_type = self.type_key(event_type);
+        if let Some(scoped) = self.by_type.get(event_type) {
+            self.search_scope(scoped, Some(event_type), search);
+        }
+        self.search_scope(&self.anywhere, None, search);
+        if !self.members.is_empty() {
+            self.search_sets(search);
+        }
+    }
+
+    fn search_scope<'a>(
+        &'a self,
+        scoped: &'a Scoped<T>,
+        scope: Scope,
+        search: &mut Search<'a, '_, T>,
+    ) {
+        if let Some(bucket) = &scoped.bucket {
+            bucket.visit(search);
+        }
+        for filing in &scoped.shapes {
+            if let Filing::Equal(shape) = &**filing
+                && let Some(key) = search.key_of(scope, shape)
+                && let Some(bucket) = self.equal.get(key)
+            {
+                bucket.visit(search);
+            }
+        }
+        for (operand, tree) in &scoped.affixes {
+            if let Some(text) = search.text(operand) {
+                tree.walk(&text, |_, bucket| bucket.visit(search));
+            }
+        }
+    }
+
+    fn search_sets<'a>(&'a self, search: &mut Search<'a, '_, T>) {
+        let Some(subject) = search.key(&self.members.operand) else { return };
+        for set in self.members.sets_of(subject) {
+            if let Some(bucket) = self.sets.get(Key::of_number(*set as usize)) {
+                bucket.visit(search);
+            }
+        }
+    }
+}
+
+/// One message on its way through the table.
+struct Search<'a, 's, T> {
+    facts: &'s EventFacts<'s>,
+    keys: &'a Keys,
+    /// The keys of values that were looked up.
+    known: SmallVec<[(&'a Operand, Option<Key>); 8]>,
+    scratch: &'s mut Scratch,
+    targets: &'s mut Vec<T>,
+}
+
+impl<'a, 's, T> Search<'a, 's, T> {
+    fn text(&self, operand: &Operand) -> Option<Cow<'s, str>> {
+        let facts: &'s EventFacts<'s> = self.facts;
+        facts.value(operand).map(|value| value.canonical())
+    }
+
+    /// The key of the value of an operand; none when the message has no such value.
+    fn key(&mut self, operand: &'a Operand) -> Option<Key> {
+        if let Some((_, known)) = self.known.iter().find(|(other, _)| *other == operand) {
+            return *known;
+        }
+        let key = self.text(operand).map(|text| self.keys.of(name_of(operand), &text));
+        self.known.push((operand, key));
+        key
+    }
+
+    fn key_of(&mut self, scope: Scope, shape: &'a Shape) -> Option<Key> {
+        let mut key = scope;
+        for operand in &shape.operands {
+            let next = self.key(operand)?;
+            key = Some(key.map_or(next, |key| key.and(next)));
+        }
+        key
+    }
+}
+
+impl<'a, T: Clone> Visitor<'a, T> for Search<'a, '_, T> {
+    fn holds(&mut self, predicate: &Predicate) -> bool {
+        let facts = self.facts;
+        self.scratch.once(predicate.number, || predicate.condition.holds(facts))
+    }
+
+    fn visit(&mut self, entry: &'a Entry<T>, left: &[Arc<Predicate>]) {
+        if self.scratch.is_found(entry.target_number) {
+            return;
+        }
+        if left.iter().all(|predicate| self.holds(predicate)) {
+            self.scratch.set_found(entry.target_number);
+            self.targets.push(entry.target.clone());
+        }
+    }
+}
+
+// === What changes ===
+
+impl<T> Table<T> {
+    pub(crate) fn file(&mut self, place: &Place, entry: &Arc<Entry<T>>) {
+        self.alter(place, |bucket| Some(Bucket::with(bucket, entry)));
+    }
+
+    pub(crate) fn unfile(&mut self, place: &Place, entry: &Arc<Entry<T>>) {
+        self.alter(place, |bucket| bucket.and_then(|bucket| bucket.without(entry)));
+    }
+
+    fn alter(
+        &mut self,
+        place: &Place,
+        change: impl FnOnce(Option<Bucket<T>>) -> Option<Bucket<T>>,
+    ) {
+        match &*place.filing {
+            Filing::Equal(shape) if shape.operands.is_empty() => {
+                self.alter_scope(shape.scope, |scoped| {
+                    scoped.bucket = change(scoped.bucket.take())
+                });
+            }
+            Filing::Equal(_) => self.equal.alter(place.key, change),
+            Filing::Set => self.sets.alter(place.key, change),
+            Filing::Affix(filing) => {
+                self.alter_scope(filing.scope, |scoped| scoped.alter_affixes(filing, change));
+            }
+        }
+    }
+
+    /// From now on, entries may be filed by this shape.
+    pub(crate) fn begin_shape(&mut self, filing: &Arc<Filing>) {
+        if let Filing::Equal(shape) = &**filing
+            && !shape.operands.is_empty()
+        {
+            self.alter_scope(shape.scope, |scoped| scoped.shapes.push(Arc::clone(filing)));
+        }
+    }
+
+    /// None is filed by this shape any more.
+    pub(crate) fn end_shape(&mut self, filing: &Arc<Filing>) {
+        if let Filing::Equal(shape) = &**filing
+            && !shape.operands.is_empty()
+        {
+            self.alter_scope(shape.scope, |scoped| {
+                scoped.shapes.retain(|one| !Arc::ptr_eq(one, filing));
+            });
+        }
+    }
+
+    fn alter_scope(&mut self, scope: Scope, change: impl FnOnce(&mut Scoped<T>)) {
+        let Some(event_type) = scope else {
+            change(&mut self.anywhere);
+            return;
+        };
+        self.by_type.alter(event_type, |scoped| {
+            let mut scoped = scoped.unwrap_or_default();
+            change(Arc::make_mut(&mut scoped));
+            (!scoped.is_empty()).then_some(scoped)
+        });
+    }
+}
+
+impl<T> Scoped<T> {
+    fn is_empty(&self) -> bool {
+        self.bucket.is_none() && self.shapes.is_empty() && self.affixes.is_empty()
+    }
+
+    /// Whether there is, or may be, a shape of these.
+    fn has_room_for(&self, values: &[(Operand, Arc<str>)]) -> bool {
+        let is_of = |filing: &Filing| match filing {
+            Filing::Equal(shape) => shape.operands.iter().eq(values.iter().map(|(one, _)| one)),
+            _ => false,
+        };
+        self.shapes.len() < KINDS_MAX || self.shapes.iter().any(|filing| is_of(filing))
+    }
+
+    fn has_room_for_affix(&self, operand: &Operand, affix: Affix) -> bool {
+        self.affixes.len() < KINDS_MAX || self.affixes(operand, affix).is_some()
+    }
+
+    fn affixes(&self, operand: &Operand, affix: Affix) -> Option<&Affixes<Bucket<T>>> {
+        let mut trees = self.affixes.iter();
+        let tree = trees.find(|(other, tree)| other == operand && tree.affix() == affix);
+        tree.map(|(_, tree)| &**tree)
+    }
+
+    fn alter_affixes(
+        &mut self,
+        filing: &AffixFiling,
+        change: impl FnOnce(Option<Bucket<T>>) -> Option<Bucket<T>>,
+    ) {
+        let AffixFiling { operand, affix, text, .. } = filing;
+        let mut trees = self.affixes.iter();
+        let place = trees.position(|(other, tree)| other == operand && tree.affix() == *affix);
+        let place = place.unwrap_or_else(|| {
+            self.affixes.push((operand.clone(), Arc::new(Affixes::new(*affix))));
+            self.affixes.len() - 1
+        });
+        let tree = &mut self.affixes[place].1;
+        Arc::make_mut(tree).alter(text, change);
+        if tree.is_empty() {
+            self.affixes.remove(place);
+        }
+    }
+}
+
+impl<T> Default for Scoped<T> {
     fn default() -> Self {
-        Self { by_name: Map::default(), shapes: Map::default(), others: GenericOrdMap::new() }
+        Self { bucket: None, shapes: SmallVec::new(), affixes: SmallVec::new() }
+    }
+}
+
+impl<T> Clone for Scoped<T> {
+    fn clone(&self) -> Self {
+        let Self { bucket, shapes, affixes } = self;
+        Self { bucket: bucket.clone(), shapes: shapes.clone(), affixes: affixes.clone() }
     }
 }
 
 impl<T> Clone for Table<T> {
     fn clone(&self) -> Self {
         Self {
-            by_name: self.by_name.clone(),
-            shapes: self.shapes.clone(),
-            others: self.others.clone(),
-        }
-    }
-}
-
-impl<T: Clone + Eq + Hash> Table<T> {
-    /// Appends the target of every subscription that matches to `targets`, each once.
-    /// What `targets` held before stays, and is not looked at.
-    pub fn route(&self, event: &EventView, targets: &mut Vec<T>) {
-        let mut found = Found::new();
-        let mut evaluate = |subscription| evaluate(subscription, event, &mut found);
-        // By whichever there are fewer of: shapes in use, or attributes.
-        if self.shapes.len() <= event.attribute_count() {
-            for (attribute, by_value) in &self.shapes {
-                if let Some(value) = event.attribute(attribute)
-                    && let Some(bucket) = by_value.get(&*value.canonical())
-                {
-                    bucket.for_each(&mut evaluate);
-                }
-            }
-        } else {
-            for (attribute, value) in event.attributes() {
-                if let Some(by_value) = self.shapes.get(attribute)
-                    && let Some(bucket) = by_value.get(&*value.canonical())
-                {
-                    bucket.for_each(&mut evaluate);
-                }
-            }
-        }
-        for subscription in self.others.values() {
-            evaluate(subscription);
-        }
-        targets.extend(found.iter().cloned());
-    }
-}
-
-fn evaluate<'a, T: Eq + Hash>(
-    subscription: &'a Subscription<T>,
-    event: &EventView,
-    found: &mut Found<'a, T>,
-) {
-    if subscription.matches(event) {
-        found.add(&subscription.target);
-    }
-}
-
-impl<T> Table<T> {
-    /// How many subscriptions there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_name.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
-    }
-
-    /// Adds one alternative of a subscription.
-    pub(crate) fn insert(&mut self, subscription: &Arc<Subscription<T>>) {
-        match self.by_name.get_mut(&subscription.name) {
-            Some(alternatives) => alternatives.push(Arc::clone(subscription)),
-            None => {
-                let first = Alternatives::from_buf([Arc::clone(subscription)]);
-                self.by_name.insert(subscription.name.clone(), first);
-            }
-        }
-        let places = subscription.places();
-        if places.is_empty() {
-            self.others.insert(subscription.number, Arc::clone(subscription));
-        }
-        for (attribute, value) in places {
-            self.file(attribute, value, subscription);
-        }
-    }
-
-    fn file(&mut self, attribute: &str, value: &Arc<str>, subscription: &Arc<Subscription<T>>) {
-        if !self.shapes.contains_key(attribute) {
-            self.shapes.insert(attribute.into(), Map::default());
-        }
-        let Some(by_value) = self.shapes.get_mut(attribute) else {
-            return;
-        };
-        match by_value.get_mut(value) {
-            Some(bucket) => bucket.insert(subscription),
-            None => {
-                let bucket = Bucket::One(Arc::clone(subscription));
-                by_value.insert(Arc::clone(value), bucket);
-            }
-        }
-    }
-
-    pub(crate) fn remove(&mut self, name: &SubscriptionName) -> bool {
-        let Some(alternatives) = self.by_name.remove(name) else {
-            return false;
-        };
-        for subscription in alternatives {
-            self.others.remove(&subscription.number);
-            for (attribute, value) in subscription.places() {
-                self.unfile(attribute, value, subscription.number);
-            }
-        }
-        true
-    }
-
-    fn unfile(&mut self, attribute: &str, value: &str, number: u64) {
-        let Some(by_value) = self.shapes.get_mut(attribute) else {
-            return;
-        };
-        if let Some((value, bucket)) = by_value.remove_with_key(value)
-            && let Some(rest) = bucket.without(number)
-        {
-            by_value.insert(value, rest);
-        }
-        if by_value.is_empty() {
-            self.shapes.remove(attribute);
+            keys: self.keys.clone(),
+            anywhere: self.anywhere.clone(),
+            by_type: self.by_type.clone(),
+            equal: self.equal.clone(),
+            sets: self.sets.clone(),
+            members: self.members.clone(),
+            len: self.len,
         }
     }
 }
@@ -161,9 +372,9 @@ impl<T> fmt::Debug for Table<T> {
     /// No subscription is shown: what it asks for may be personal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table")
-            .field("subscriptions", &self.by_name.len())
-            .field("shapes", &self.shapes.len())
-            .field("unfiled", &self.others.len())
-            .finish()
+            .field("subscriptions", &self.len)
+            .field("types", &self.by_type.len())
+            .field("keys", &self.equal.len())
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,114 @@
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+/// What stands for a value, or for several values together: 128 bits that nobody outside
+/// can steer, as they depend on a secret of this process. Two keys of different values
+/// are alike once in 10^38, so the values themselves need not be kept: a table that
+/// leads from subjects to inboxes holds no subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key([u64; 2]);
+
+/// What stands for a subject that is followed: it tells nothing of the subject to who does
+/// not have the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubjectMark(pub(crate) Key);
+
+/// Makes keys, with a secret.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    secret: (u64, u64),
+}
+
+impl Keys {
+    pub(crate) fn new(secret: [u8; 16]) -> Self {
+        let bits = u128::from_le_bytes(secret);
+        Self { secret: Key::of_bits(bits).halves() }
+    }
+
+    /// With a secret that nobody knows, and that ends with the process.
+    pub(crate) fn random() -> Self {
+        let random = || RandomState::new().hash_one(());
+        Self { secret: (random(), random()) }
+    }
+
+    /// The key of a text that was found in a place: an attribute, a field of `data`.
+    pub(crate) fn of(&self, place: &str, text: &str) -> Key {
+        let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
+        hasher.write(place.as_bytes());
+        // Neither the name of an attribute nor a JSON Pointer in UTF-8 holds this byte.
+        hasher.write_u8(0xff);
+        hasher.write(text.as_bytes());
+        let hash = hasher.finish128();
+        Key([hash.h1, hash.h2])
+    }
+}
+
+/// Any large odd number: multiplication by it loses nothing.
+const SPREAD: u128 = 0x2d35_8dcc_aa6c_78a5_8bb8_4b93_962e_acc9;
+
+impl Key {
+    /// The key of something that is known by its number or its place in memory, where
+    /// nobody outside chooses those.
+    pub(crate) fn of_number(number: usize) -> Self {
+        // Spread over the first bits, which is where a map looks.
+        Self::of_bits((number as u128 + 1).wrapping_mul(SPREAD))
+    }
+
+    pub(crate) fn of_address<T: ?Sized>(one: &Arc<T>) -> Self {
+        Self::of_number(Arc::as_ptr(one).cast::<()>().addr())
+    }
+
+    /// The key of one value and of all those before it, in this order.
+    #[inline]
+    pub(crate) fn and(self, next: Self) -> Self {
+        Self::of_bits(self.bits().wrapping_mul(SPREAD).wrapping_add(next.bits()))
+    }
+
+    #[inline]
+    pub(crate) fn bits(self) -> u128 {
+        u128::from(self.0[0]) << 64 | u128::from(self.0[1])
+    }
+
+    fn halves(self) -> (u64, u64) {
+        (self.0[0], self.0[1])
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the halves")]
+    pub(crate) const fn of_bits(bits: u128) -> Self {
+        // Two words and not one of 128 bits, which would be aligned to 16 bytes.
+        Self([(bits >> 64) as u64, bits as u64])
+    }
+}
+
+impl SubjectMark {
+    /// As it may be kept.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.bits().to_be_bytes()
+    }
+
+    /// As it was kept.
+    #[must_use]
+    pub fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self(Key::of_bits(u128::from_be_bytes(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_tell_values_places_and_orders_apart() {
+        let keys = Keys::random();
+        let [one, other, elsewhere] =
+            [("subject", "1"), ("subject", "2"), ("subjec", "t1")].map(|(a, b)| keys.of(a, b));
+        assert_eq!(one, keys.of("subject", "1"));
+        assert_ne!(one, other);
+        assert_ne!(one, elsewhere);
+        assert_ne!(one.and(other), other.and(one));
+        assert_ne!(Keys::random().of("subject", "1"), one, "each process has its own secret");
+    }
+}
