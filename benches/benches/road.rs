@@ -82,7 +82,7 @@ fn router() -> Result<Router<Target>> {
             &["nl.brp.geboorte".to_owned()],
             &[filter],
             Target { inbox: InboxName::new(owner, &format!("i{number}"))?, fields: None },
-        );
+        )?;
     }
     Ok(router)
 }

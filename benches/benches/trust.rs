@@ -243,6 +243,7 @@ fn tables(catalogue: &Catalogue) -> Result<[Arc<Table<Target>>; 2]> {
             inbox: name.parse()?,
             types: Vec::new(),
             filters: Vec::new(),
+            follows: false,
             created_at: SystemTime::now(),
             declared: false,
         };
@@ -253,7 +254,7 @@ fn tables(catalogue: &Catalogue) -> Result<[Arc<Table<Target>>; 2]> {
         let types: Vec<String> =
             (0..TYPES).map(|number| format!("nl.bench.type{number}")).collect();
         let target = Target { inbox: name.parse()?, fields: None };
-        by_themselves.insert(&name.parse()?, &types, &filters, target);
+        by_themselves.insert(&name.parse()?, &types, &filters, target)?;
     }
     Ok([by_grants.snapshot(), by_themselves.snapshot()])
 }

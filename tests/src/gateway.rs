@@ -293,6 +293,11 @@ leeway_seconds = 0
         files.iter().filter(is_records).map(|path| std::fs::read_to_string(path).unwrap()).collect()
     }
 
+    /// Where its state is.
+    pub fn data_directory(&self) -> PathBuf {
+        self.path("data")
+    }
+
     /// Where its record of processing is.
     pub fn records_directory(&self) -> PathBuf {
         self.path("data/records")

@@ -105,12 +105,21 @@ async fn what_is_not_there_or_not_allowed_is_said() {
 
     let mut subscription = Subscription::new(format!("{}.bad", PARTIES[0]).parse().unwrap());
     subscription.types = vec!["nl.brp.overlijden".to_owned()];
-    subscription.filters = vec![Filter::Exact([("A_B".to_owned(), String::new())].into())];
+    subscription.filters = vec![
+        Filter::Exact([("A_B".to_owned(), String::new())].into()),
+        Filter::Any(vec![
+            Filter::Sql("gemeente = '0344'".to_owned()),
+            Filter::Sql("subject = '999990019' '".to_owned()),
+        ]),
+    ];
     let error = party.create_subscription(&subscription).await.unwrap_err();
     let refusal = error.refusal().unwrap();
     assert_eq!(refusal.reason, "INVALID_SUBSCRIPTION");
     let fields: Vec<&str> = refusal.violations.iter().map(|one| one.field.as_str()).collect();
-    assert_eq!(fields, ["subscription.types[0]", "subscription.filters[0]"]);
+    let places = ["types[0]", "filters[0].exact", "filters[1].any[1].sql"];
+    assert_eq!(fields, places.map(|place| format!("subscription.{place}")));
+    let expected = "column 23: found a string without an end; expected a closing `'`";
+    assert_eq!(refusal.violations[2].description, expected);
 
     // A good one routes from the moment of its answer, and may be said twice.
     let mut good = Subscription::new(format!("{}.good", PARTIES[0]).parse().unwrap());

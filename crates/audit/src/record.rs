@@ -54,6 +54,8 @@ pub enum Operation {
     InboxOpened,
     /// A subscription was created.
     SubscriptionCreated,
+    /// The subjects that a subscription follows were changed.
+    SubscriptionChanged,
     /// A subscription was deleted.
     SubscriptionDeleted,
     /// The settings of an inbox were changed.

@@ -100,12 +100,13 @@ impl Broker {
         options: BrokerOptions,
     ) -> Result<Arc<Self>, StartError> {
         let window = Window::new(options.deduplication_age, options.deduplication_capacity);
+        let router = Router::with_secret(store.routing_secret().await?);
         let broker = Arc::new(Self {
             bus,
             store,
             catalogue: ArcSwap::from_pointee(catalogue),
             catalogue_version: watch::Sender::new(0),
-            router: Router::default(),
+            router,
             subscriptions: RwLock::default(),
             inboxes: RwLock::default(),
             control: tokio::sync::Mutex::default(),

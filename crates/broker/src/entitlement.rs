@@ -34,7 +34,8 @@ struct Group<'a> {
 type Entry<'a> = (Vec<&'a Filter>, Group<'a>);
 
 /// Puts a subscription in the routing table, with the row limits of each grant as part of
-/// it. What its owner has no grant for, it does not match.
+/// it. What its owner has no grant for, it does not match; nor what it would have to look
+/// into fields for that the owner may not have.
 pub fn put(subscription: &Subscription, catalogue: &Catalogue, changes: &mut Changes<'_, Target>) {
     let grants = catalogue.grants_to_receive(&subscription.name.owner());
     let mut groups: Vec<Group<'_>> = Vec::new();
@@ -48,6 +49,9 @@ pub fn put(subscription: &Subscription, catalogue: &Catalogue, changes: &mut Cha
             }),
         }
     }
+    let pointers: Vec<String> =
+        subscription.filters.iter().flat_map(Filter::data_pointers).collect();
+    groups.retain(|group| group.fields.is_none_or(|fields| allows(fields, &pointers)));
     let with_filters = |group| {
         let Group { limits, .. } = group;
         let filters: Vec<&Filter> = subscription.filters.iter().chain(limits).collect();
@@ -57,9 +61,19 @@ pub fn put(subscription: &Subscription, catalogue: &Catalogue, changes: &mut Cha
     let alternatives = entries.iter().map(|(filters, group)| Alternative {
         types: &group.types,
         filters,
+        followed: subscription.follows,
         target: Target { inbox: subscription.inbox.clone(), fields: group.fields.cloned() },
     });
-    changes.put(&subscription.name, alternatives);
+    if let Err(error) = changes.put(&subscription.name, alternatives) {
+        // It was checked when it was made, and perhaps by another version.
+        changes.remove(&subscription.name);
+        tracing::error!(subscription = %subscription.name, %error, "a subscription matches nothing: its filter cannot be used");
+    }
+}
+
+/// Whether a receiver of these fields may have all of these places.
+pub fn allows(fields: &Fields, pointers: &[String]) -> bool {
+    pointers.iter().all(|pointer| fields.set.allows(pointer))
 }
 
 fn wants(subscription: &Subscription, grant: &Grant) -> bool {

@@ -18,6 +18,7 @@
 mod broker;
 mod caller;
 pub mod entitlement;
+mod follow;
 mod operations;
 mod receipt;
 mod records;
@@ -35,4 +36,4 @@ pub use records::Records;
 pub use refusal::{Fault, Reason, Refusal};
 pub use session::{Leased, Session, SessionEnd, SessionEvent, SessionOptions, Verdict};
 pub use subscriptions::Subscription;
-pub use wissel_store::InboxSettings;
+pub use wissel_store::{Followed, InboxSettings};

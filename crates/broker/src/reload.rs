@@ -88,6 +88,7 @@ impl Subscription {
             inbox: one.inbox.clone(),
             types: one.types.clone(),
             filters: one.filters.clone(),
+            follows: false,
             created_at: now,
             declared: true,
         }

@@ -1,10 +1,12 @@
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use wissel_audit::Operation;
-use wissel_catalogue::{Action, Catalogue};
+use wissel_catalogue::{Action, Catalogue, Fields};
 use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, SubscriptionName};
+use wissel_routing::SubjectMark;
 use wissel_store::{Put, SubscriptionRecord};
 
 use crate::{Broker, Caller, Fault, Reason, Refusal, StartError, entitlement};
@@ -20,6 +22,8 @@ pub struct Subscription {
     pub types: Vec<String>,
     /// All must match.
     pub filters: Vec<Filter>,
+    /// Whether only messages match whose `subject` it follows ([`Broker::follow_subjects`]).
+    pub follows: bool,
     /// When it was created; for a declared one, when this process read it.
     pub created_at: SystemTime,
     /// Whether it stands in the catalogue's files rather than in the store.
@@ -135,7 +139,8 @@ impl Broker {
         let catalogue = self.catalogue.load();
         caller.check_may_receive(&catalogue)?;
         let found = self.subscriptions.read().get(name).cloned();
-        found.filter(|found| may_see(caller, found, &catalogue)).ok_or_else(|| {
+        let found = found.filter(|found| may_see(caller, found, &catalogue));
+        found.map(|found| found.shown_to(caller)).ok_or_else(|| {
             Refusal::new(
                 Reason::UnknownSubscription,
                 format!("there is no subscription {name} that you may see"),
@@ -160,7 +165,7 @@ impl Broker {
         let all = self.subscriptions.read();
         let all = all.range::<SubscriptionName, _>((from, Bound::Unbounded));
         let seen = all.filter(|(_, subscription)| may_see(caller, subscription, &catalogue));
-        Ok(seen.map(|(_, subscription)| subscription.clone()).take(limit).collect())
+        Ok(seen.map(|(_, one)| one.clone().shown_to(caller)).take(limit).collect())
     }
 
     /// Puts the stored and the declared subscriptions in force.
@@ -169,6 +174,7 @@ impl Broker {
         let settings = inboxes.into_iter().map(|inbox| (inbox.name, inbox.settings));
         self.inboxes.write().extend(settings);
         let stored = self.store.subscriptions().await?;
+        let followed = self.store.followed().await?;
         let catalogue = self.catalogue.load_full();
         for declared in catalogue.subscriptions() {
             self.store.add_inbox(declared.inbox.clone()).await?;
@@ -179,6 +185,9 @@ impl Broker {
         let all: Vec<Subscription> = stored.into_iter().map(Into::into).chain(declared).collect();
         self.router.change(|changes| {
             all.iter().for_each(|one| entitlement::put(one, &catalogue, changes));
+            for (name, mark) in followed {
+                changes.follow(&name, SubjectMark::of_bytes(mark));
+            }
         });
         for one in &all {
             self.inboxes.write().entry(one.inbox.clone()).or_default();
@@ -234,8 +243,15 @@ fn check(subscription: &Subscription, catalogue: &Catalogue) -> Result<(), Refus
         fault("filters".to_owned(), format!("expected at most {FILTERS_MAX} filters"));
     }
     for (index, filter) in subscription.filters.iter().take(FILTERS_MAX).enumerate() {
-        if let Err(error) = filter.check() {
-            fault(format!("filters[{index}]"), error.to_string());
+        match filter.check() {
+            Err(error) => {
+                fault(format!("filters[{index}].{}", error.place), error.fault.to_string());
+            }
+            Ok(()) => {
+                if let Some(description) = unreadable(subscription, filter, catalogue) {
+                    fault(format!("filters[{index}]"), description);
+                }
+            }
         }
     }
     if faults.is_empty() {
@@ -243,6 +259,35 @@ fn check(subscription: &Subscription, catalogue: &Catalogue) -> Result<(), Refus
     } else {
         Err(Refusal::of_fields(Reason::InvalidSubscription, faults))
     }
+}
+
+/// Why a filter may not look into `data` as it does: it would tell the owner of fields that
+/// no grant gives.
+fn unreadable(
+    subscription: &Subscription,
+    filter: &Filter,
+    catalogue: &Catalogue,
+) -> Option<String> {
+    let pointers = filter.data_pointers();
+    let grants = catalogue.grants_to_receive(&subscription.name.owner());
+    let types = &subscription.types;
+    let mut wanted = grants.iter().filter(|grant| {
+        types.is_empty() || types.iter().any(|wanted| **wanted == *grant.event_type)
+    });
+    let allowed = |fields: Option<&Arc<Fields>>| {
+        fields.is_none_or(|fields| entitlement::allows(fields, &pointers))
+    };
+    if types.is_empty() {
+        // Of types that are not named, those are left out that may not be looked into.
+        let any = wanted.any(|grant| allowed(grant.fields.as_ref()));
+        return (!any && !pointers.is_empty())
+            .then(|| "looks into `data` for fields that no grant of the owner allows".to_owned());
+    }
+    let denied = wanted.find(|grant| !allowed(grant.fields.as_ref()))?;
+    let event_type = &denied.event_type;
+    Some(format!(
+        "looks into `data` for a field that the owner's grant on {event_type} does not allow"
+    ))
 }
 
 /// Whether a caller may see a subscription: what it filters on may be personal.
@@ -253,7 +298,7 @@ fn may_see(caller: Caller, subscription: &Subscription, catalogue: &Catalogue) -
 
 /// One that acts for another has a mandate to receive each event type that is wanted; of
 /// all types, when none is named.
-fn check_mandate(
+pub(crate) fn check_mandate(
     caller: Caller,
     subscription: &Subscription,
     catalogue: &Catalogue,
@@ -271,9 +316,17 @@ fn check_mandate(
 }
 
 impl Subscription {
+    /// An operator sees what it filters on, and not whom.
+    fn shown_to(mut self, caller: Caller) -> Self {
+        if let Caller::Operator(_) = caller {
+            self.filters = self.filters.iter().map(Filter::masked).collect();
+        }
+        self
+    }
+
     pub(crate) fn has_content_of(&self, other: &Self) -> bool {
-        (&self.name, &self.inbox, &self.types, &self.filters)
-            == (&other.name, &other.inbox, &other.types, &other.filters)
+        (&self.name, &self.inbox, &self.types, &self.filters, self.follows)
+            == (&other.name, &other.inbox, &other.types, &other.filters, other.follows)
     }
 
     fn record(&self) -> SubscriptionRecord {
@@ -282,6 +335,7 @@ impl Subscription {
             inbox: self.inbox.clone(),
             types: self.types.clone(),
             filters: self.filters.clone(),
+            follows: self.follows,
             created_at: self.created_at,
         }
     }
@@ -294,6 +348,7 @@ impl From<SubscriptionRecord> for Subscription {
             inbox: record.inbox,
             types: record.types,
             filters: record.filters,
+            follows: record.follows,
             created_at: record.created_at,
             declared: false,
         }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use jiff::Span;
 use serde::Deserialize;
-use wissel_filter::Filter;
+use wissel_filter::{Condition, EventFacts, Filter};
 use wissel_identifiers::{IdentifierKind, InboxName, KvkNumber, Oin, SubscriptionName};
 use wissel_message::EventView;
 use wissel_schema::{DataSchema, FieldSet, Projection};
@@ -109,6 +109,8 @@ pub struct Grant {
     pub legal_basis: Arc<str>,
     /// Row limits: of the messages of this type only those that match all of these.
     pub filters: Vec<Filter>,
+    /// The same, made ready to be held against messages.
+    pub limits: Condition,
     /// The fields of `data` that a receiver gets; none: `data` as it came.
     pub fields: Option<Arc<Fields>>,
     /// Whether the party's messages must do what they should ([`Party::strict`]).
@@ -184,7 +186,7 @@ impl Grant {
     /// Whether a message of the type is within the row limits.
     #[must_use]
     pub fn covers(&self, event: &EventView) -> bool {
-        self.filters.iter().all(|filter| filter.matches(event))
+        self.limits.holds(&EventFacts::new(event))
     }
 
     /// Whether another grant allows exactly the same, on the same grounds.

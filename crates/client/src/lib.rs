@@ -68,7 +68,7 @@ pub use operations::{DeadLetter, GatewayStatus, InboxState, Redrive};
 pub use publisher::{PendingReceipt, Publisher, PublisherOptions};
 pub use publishing::{MAX_BATCH, Receipt, Warning};
 pub use retry::RetryPolicy;
-pub use subscriptions::{Filter, Subscription};
+pub use subscriptions::{Filter, Followed, Subscription};
 pub use token::{Token, TokenError, TokenProvider};
 
 pub use tonic::Code;

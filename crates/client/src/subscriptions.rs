@@ -21,12 +21,26 @@ pub struct Subscription {
     pub types: Vec<String>,
     /// All of them must match. Empty: no further limit.
     pub filters: Vec<Filter>,
+    /// Whether only messages match whose subject is one that the subscription follows
+    /// ([`Client::follow_subjects`]).
+    pub follows_subjects: bool,
     /// When it was created; ignored when creating.
     pub created_at: Option<SystemTime>,
 }
 
-/// One filter, in a dialect of the CloudEvents Subscriptions API: attribute names
-/// with the text that each is compared to, case-sensitive.
+/// What became of subjects to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Followed {
+    /// How many were not followed before.
+    pub added: u64,
+    /// How many were followed before.
+    pub removed: u64,
+    /// How many are followed now.
+    pub total: u64,
+}
+
+/// One filter, in a dialect of the CloudEvents Subscriptions API. `exact`, `prefix` and
+/// `suffix` name attributes with the text that each is compared to, case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Filter {
@@ -34,6 +48,16 @@ pub enum Filter {
     Exact(BTreeMap<String, String>),
     /// Every named attribute starts with this value.
     Prefix(BTreeMap<String, String>),
+    /// Every named attribute ends with this value.
+    Suffix(BTreeMap<String, String>),
+    /// Every one of these filters matches.
+    All(Vec<Filter>),
+    /// At least one of these filters matches.
+    Any(Vec<Filter>),
+    /// This filter does not match.
+    Not(Box<Filter>),
+    /// The CloudEvents SQL expression is true, and gives no error.
+    Sql(String),
 }
 
 impl Client {
@@ -97,6 +121,30 @@ impl Client {
         present("subscription", response.subscription)?.try_into()
     }
 
+    /// Adds to the subjects that a subscription follows, and takes from them: at most
+    /// 10,000 in all. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `UNKNOWN_SUBSCRIPTION` when there is none, or it is
+    /// another party's; with `INVALID_REQUEST` when it does not follow subjects, would
+    /// follow more than it may, or one is no subject.
+    pub async fn follow_subjects(
+        &self,
+        name: &SubscriptionName,
+        add: Vec<String>,
+        remove: Vec<String>,
+    ) -> Result<Followed, ClientError> {
+        let body = pb::FollowSubjectsRequest { name: name.to_string(), add, remove };
+        let response = self
+            .call(body, |channel, request| {
+                let mut service = self.subscriptions(channel);
+                async move { service.follow_subjects(request).await }
+            })
+            .await?;
+        let pb::FollowSubjectsResponse { added, removed, total } = response;
+        Ok(Followed { added, removed, total })
+    }
+
     /// Deletes a subscription. Its inbox, and what waits there, stays.
     ///
     /// # Errors
@@ -126,7 +174,14 @@ impl Subscription {
     /// of the same name.
     #[must_use]
     pub fn new(name: SubscriptionName) -> Self {
-        Self { name, inbox: None, types: Vec::new(), filters: Vec::new(), created_at: None }
+        Self {
+            name,
+            inbox: None,
+            types: Vec::new(),
+            filters: Vec::new(),
+            follows_subjects: false,
+            created_at: None,
+        }
     }
 
     fn to_proto(&self) -> pb::Subscription {
@@ -137,6 +192,7 @@ impl Subscription {
             types: self.types.clone(),
             filters: filters.map(Filter::to_proto).collect(),
             created_at: None,
+            follows_subjects: self.follows_subjects,
         }
     }
 }
@@ -152,6 +208,7 @@ impl TryFrom<pb::Subscription> for Subscription {
             inbox: Some(parsed("inbox", &subscription.inbox)?),
             types: subscription.types,
             filters: filters?,
+            follows_subjects: subscription.follows_subjects,
             created_at: Some(moment("created_at", subscription.created_at)?),
         })
     }
@@ -162,9 +219,17 @@ impl Filter {
         let values = |values: &BTreeMap<String, String>| pb::AttributeValues {
             values: values.clone().into_iter().collect(),
         };
+        let list = |filters: &[Self]| pb::FilterList {
+            filters: filters.iter().map(Self::to_proto).collect(),
+        };
         let dialect = match self {
             Self::Exact(exact) => pb::filter::Dialect::Exact(values(exact)),
             Self::Prefix(prefix) => pb::filter::Dialect::Prefix(values(prefix)),
+            Self::Suffix(suffix) => pb::filter::Dialect::Suffix(values(suffix)),
+            Self::All(all) => pb::filter::Dialect::All(list(all)),
+            Self::Any(any) => pb::filter::Dialect::Any(list(any)),
+            Self::Not(not) => pb::filter::Dialect::Not(not.to_proto().into()),
+            Self::Sql(sql) => pb::filter::Dialect::Sql(sql.clone()),
         };
         pb::Filter { dialect: Some(dialect) }
     }
@@ -175,9 +240,17 @@ impl TryFrom<pb::Filter> for Filter {
 
     fn try_from(filter: pb::Filter) -> Result<Self, ClientError> {
         let values = |values: pb::AttributeValues| values.values.into_iter().collect();
+        let list = |list: pb::FilterList| {
+            list.filters.into_iter().map(Self::try_from).collect::<Result<Vec<_>, _>>()
+        };
         Ok(match present("dialect", filter.dialect)? {
             pb::filter::Dialect::Exact(exact) => Self::Exact(values(exact)),
             pb::filter::Dialect::Prefix(prefix) => Self::Prefix(values(prefix)),
+            pb::filter::Dialect::Suffix(suffix) => Self::Suffix(values(suffix)),
+            pb::filter::Dialect::All(all) => Self::All(list(all)?),
+            pb::filter::Dialect::Any(any) => Self::Any(list(any)?),
+            pb::filter::Dialect::Not(not) => Self::Not(Self::try_from(*not)?.into()),
+            pb::filter::Dialect::Sql(sql) => Self::Sql(sql),
         })
     }
 }

@@ -106,7 +106,6 @@ impl<V: Clone> Pages<V> {
 
 /// The way that a key takes at this depth.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "only the last bits count")]
 fn way(key: Key, depth: u32) -> usize {
     let turned = key.bits().rotate_left(BITS * (depth + 1));
     (turned as usize) & (WAYS - 1)

@@ -40,8 +40,11 @@ struct Scoped<T> {
     bucket: Option<Bucket<T>>,
     /// In use; without the one that has no operands.
     shapes: SmallVec<[Arc<Filing>; 1]>,
-    affixes: SmallVec<[(Operand, Arc<Affixes<Bucket<T>>>); 1]>,
+    affixes: SmallVec<[(Operand, Arc<Tree<T>>); 1]>,
 }
+
+/// Entries by beginnings, or by ends.
+type Tree<T> = Affixes<Bucket<T>>;
 
 impl<T> Table<T> {
     pub(crate) fn new(keys: Keys) -> Self {
@@ -253,7 +256,7 @@ impl<T> Table<T> {
         match &*place.filing {
             Filing::Equal(shape) if shape.operands.is_empty() => {
                 self.alter_scope(shape.scope, |scoped| {
-                    scoped.bucket = change(scoped.bucket.take())
+                    scoped.bucket = change(scoped.bucket.take());
                 });
             }
             Filing::Equal(_) => self.equal.alter(place.key, change),
@@ -315,7 +318,7 @@ impl<T> Scoped<T> {
         self.affixes.len() < KINDS_MAX || self.affixes(operand, affix).is_some()
     }
 
-    fn affixes(&self, operand: &Operand, affix: Affix) -> Option<&Affixes<Bucket<T>>> {
+    fn affixes(&self, operand: &Operand, affix: Affix) -> Option<&Tree<T>> {
         let mut trees = self.affixes.iter();
         let tree = trees.find(|(other, tree)| other == operand && tree.affix() == affix);
         tree.map(|(_, tree)| &**tree)

@@ -82,12 +82,34 @@ impl FieldSet {
         minimise(json, &self.root)
     }
 
+    /// Whether a receiver may have all that is at a place.
+    #[must_use]
+    pub fn allows(&self, pointer: &str) -> bool {
+        let Some(tokens) = tokens(pointer) else { return false };
+        allows(&self.root, &tokens)
+    }
+
     /// Each field, as a JSON Pointer, in alphabetical order.
     #[must_use]
     pub fn pointers(&self) -> Vec<String> {
         let mut pointers = Vec::new();
         collect(&self.root, &mut String::new(), &mut pointers);
         pointers
+    }
+}
+
+fn allows(node: &Node, tokens: &[String]) -> bool {
+    match (node, tokens) {
+        (Node::All, _) => true,
+        (Node::Some(_), []) => false,
+        (Node::Some(members), [first, rest @ ..]) => {
+            let is_index = first.bytes().all(|byte| byte.is_ascii_digit());
+            let every = members.get(EVERY).filter(|_| is_index);
+            [members.get(first.as_str()), every]
+                .into_iter()
+                .flatten()
+                .any(|node| allows(node, rest))
+        }
     }
 }
 
@@ -135,6 +157,19 @@ mod tests {
         assert_eq!(one, two);
         assert_eq!(one.pointers(), ["/adres", "/naam"]);
         assert_eq!(FieldSet::new([""]).unwrap().pointers(), [""]);
+    }
+
+    #[test]
+    fn a_place_is_allowed_when_all_that_is_there_is() {
+        let set = FieldSet::new(["/naam", "/kinderen/*/naam", "/a~1b"]).unwrap();
+        for allowed in ["/naam", "/naam/voor", "/kinderen/0/naam", "/a~1b"] {
+            assert!(set.allows(allowed), "{allowed}");
+        }
+        for not in
+            ["", "/", "/kinderen", "/kinderen/0", "/kinderen/0/bsn", "/kinderen/x/naam", "naam"]
+        {
+            assert!(!set.allows(not), "{not}");
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use tokio::sync::Mutex;
 use wissel_identifiers::{InboxName, SubscriptionName};
 
 use crate::sqlite::Database;
-use crate::{Backend, InboxRecord, Put, StoreError, SubscriptionRecord};
+use crate::{
+    Backend, Follow, Followed, InboxRecord, Mark, Put, StoreError, SubscriptionRecord, followed,
+};
 
 pub(crate) struct Sqlite {
     database: Arc<Mutex<Database>>,
@@ -55,5 +57,17 @@ impl Backend for Sqlite {
 
     async fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError> {
         self.with(|database| database.inboxes()).await
+    }
+
+    async fn follow(&self, follow: Follow) -> Result<Option<Followed>, StoreError> {
+        self.with(move |database| followed::follow(&mut database.0, &follow)).await
+    }
+
+    async fn followed(&self) -> Result<Vec<(SubscriptionName, Mark)>, StoreError> {
+        self.with(|database| followed::all(&database.0)).await
+    }
+
+    async fn routing_secret(&self) -> Result<[u8; 16], StoreError> {
+        self.with(|database| followed::secret(&database.0)).await
     }
 }

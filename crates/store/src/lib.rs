@@ -5,6 +5,7 @@
 //! messages (the bus has them) and what stands in the catalogue's files.
 
 mod backend;
+mod followed;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,46 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Every inbox, by name.
     async fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError>;
+
+    /// Adds to the subjects that a subscription follows, or takes from them. Says what
+    /// changed; none when there is no such subscription.
+    async fn follow(&self, follow: Follow) -> Result<Option<Followed>, StoreError>;
+
+    /// Every subject that is followed, with the subscription that follows it.
+    async fn followed(&self) -> Result<Vec<(SubscriptionName, Mark)>, StoreError>;
+
+    /// The secret on which the marks of subjects depend: made once, the same for every
+    /// gateway on this state.
+    async fn routing_secret(&self) -> Result<[u8; 16], StoreError>;
+}
+
+/// What stands for a subject that is followed.
+pub type Mark = [u8; 16];
+
+/// Which subjects a subscription is to follow, and which no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follow {
+    /// The subscription.
+    pub subscription: SubscriptionName,
+    /// To be followed from now on.
+    pub add: Vec<Mark>,
+    /// To be followed no longer.
+    pub remove: Vec<Mark>,
+    /// The most that it may follow; more is refused, and changes nothing.
+    pub max: u64,
+}
+
+/// What a [`Follow`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Followed {
+    /// How many were not yet followed.
+    pub added: u64,
+    /// How many were followed.
+    pub removed: u64,
+    /// How many are followed now.
+    pub total: u64,
+    /// Whether it was refused, as there would have been too many: nothing changed.
+    pub too_many: bool,
 }
 
 /// An inbox, as it is kept.
@@ -75,6 +116,8 @@ pub struct SubscriptionRecord {
     pub types: Vec<String>,
     /// All must match.
     pub filters: Vec<Filter>,
+    /// Whether only messages match of which it follows the subject.
+    pub follows: bool,
     /// When it was created; milliseconds are kept.
     pub created_at: SystemTime,
 }
@@ -207,5 +250,31 @@ impl Store {
     /// When the state cannot be read.
     pub async fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError> {
         self.backend.inboxes().await
+    }
+
+    /// Adds to the subjects that a subscription follows, or takes from them. Says what
+    /// changed; none when there is no such subscription.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn follow(&self, follow: Follow) -> Result<Option<Followed>, StoreError> {
+        self.backend.follow(follow).await
+    }
+
+    /// Every subject that is followed, with the subscription that follows it.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn followed(&self) -> Result<Vec<(SubscriptionName, Mark)>, StoreError> {
+        self.backend.followed().await
+    }
+
+    /// The secret on which the marks of subjects depend: made once, the same for every
+    /// gateway on this state.
+    ///
+    /// # Errors
+    /// When the state cannot be read, or the secret not be kept.
+    pub async fn routing_secret(&self) -> Result<[u8; 16], StoreError> {
+        self.backend.routing_secret().await
     }
 }

@@ -8,10 +8,10 @@ use wissel_identifiers::{InboxName, SubscriptionName};
 
 use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord};
 
-pub(crate) struct Database(Connection);
+pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -28,6 +28,22 @@ const MIGRATIONS: [&str; 2] = [
     "
     -- None: as the gateway is set.
     ALTER TABLE inbox ADD COLUMN max_attempts INTEGER CHECK (max_attempts > 0);
+    ",
+    "
+    ALTER TABLE subscription ADD COLUMN follows INTEGER NOT NULL DEFAULT 0 CHECK (follows IN (0, 1));
+
+    -- Which subjects a subscription follows: what stands for each, and not the subject.
+    CREATE TABLE followed (
+        subscription TEXT NOT NULL REFERENCES subscription (name) ON DELETE CASCADE,
+        mark         BLOB NOT NULL CHECK (length(mark) = 16),
+        PRIMARY KEY (subscription, mark)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE secret (
+        name  TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO secret (name, value) VALUES ('routing', randomblob(16));
     ",
 ];
 
@@ -76,7 +92,7 @@ impl Database {
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let existing = transaction
             .query_row(
-                "SELECT name, inbox, types, filters, created_at FROM subscription WHERE name = ?1",
+                "SELECT name, inbox, types, filters, follows, created_at FROM subscription WHERE name = ?1",
                 [record.name.as_str()],
                 |row| Ok(read_subscription(row)),
             )
@@ -89,13 +105,14 @@ impl Database {
         transaction
             .execute("INSERT OR IGNORE INTO inbox (name) VALUES (?1)", [record.inbox.as_str()])?;
         transaction.execute(
-            "INSERT INTO subscription (name, inbox, types, filters, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO subscription (name, inbox, types, filters, follows, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 record.name.as_str(),
                 record.inbox.as_str(),
                 to_json(&record.types)?,
                 to_json(&record.filters)?,
+                record.follows,
                 milliseconds(record.created_at),
             ],
         )?;
@@ -109,7 +126,7 @@ impl Database {
     }
 
     pub(crate) fn subscriptions(&self) -> Result<Vec<SubscriptionRecord>, StoreError> {
-        let sql = "SELECT name, inbox, types, filters, created_at FROM subscription ORDER BY name";
+        let sql = "SELECT name, inbox, types, filters, follows, created_at FROM subscription ORDER BY name";
         let mut statement = self.0.prepare(sql)?;
         let rows = statement.query_map([], |row| Ok(read_subscription(row)))?;
         rows.map(|row| row?).collect()
@@ -144,12 +161,13 @@ impl Database {
 fn read_subscription(row: &Row<'_>) -> Result<SubscriptionRecord, StoreError> {
     let text = |column: usize| row.get::<_, String>(column);
     let what = "subscription";
-    let since_1970 = u64::try_from(row.get::<_, i64>(4)?).unwrap_or_default();
+    let since_1970 = u64::try_from(row.get::<_, i64>(5)?).unwrap_or_default();
     Ok(SubscriptionRecord {
         name: text(0)?.parse().map_err(|error| unreadable(what, &error))?,
         inbox: text(1)?.parse().map_err(|error| unreadable(what, &error))?,
         types: from_json("types", &text(2)?)?,
         filters: from_json("filters", &text(3)?)?,
+        follows: row.get(4)?,
         created_at: UNIX_EPOCH + Duration::from_millis(since_1970),
     })
 }
@@ -170,7 +188,7 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| unreadable("subscription", &error))
 }
 
-fn unreadable(what: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
+pub(crate) fn unreadable(what: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
     StoreError::Row { what, reason: reason.to_string() }
 }
 

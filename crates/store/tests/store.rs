@@ -4,7 +4,9 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use wissel_store::{InboxRecord, InboxSettings, Put, Store, StoreError, SubscriptionRecord};
+use wissel_store::{
+    Follow, InboxRecord, InboxSettings, Put, Store, StoreError, SubscriptionRecord,
+};
 
 fn record(local: &str, types: &[&str]) -> SubscriptionRecord {
     SubscriptionRecord {
@@ -12,6 +14,7 @@ fn record(local: &str, types: &[&str]) -> SubscriptionRecord {
         inbox: "00000001002220647000.inbox".parse().unwrap(),
         types: types.iter().map(ToString::to_string).collect(),
         filters: vec![serde_json::from_str(r#"{"exact":{"gemeente":"0344"}}"#).unwrap()],
+        follows: false,
         created_at: UNIX_EPOCH + Duration::from_millis(1_800_000_000_123),
     }
 }
@@ -49,7 +52,7 @@ async fn a_file_of_a_later_version_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let refused = Store::open(&path).err().unwrap();
-    assert!(matches!(refused, StoreError::LaterVersion { found: 99, expected: 2, .. }));
+    assert!(matches!(refused, StoreError::LaterVersion { found: 99, expected: 3, .. }));
     assert_eq!(version_of(&path), 99);
 }
 
@@ -231,4 +234,38 @@ async fn a_store_that_is_killed_is_whole() {
             connection.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
         assert_eq!(state, "ok");
     }
+}
+
+#[tokio::test]
+async fn what_is_followed_is_kept_with_its_subscription() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("control.sqlite");
+    let follows = SubscriptionRecord { follows: true, ..record("volgt", &[]) };
+    let name = follows.name.clone();
+    let (one, two, three) = ([1; 16], [2; 16], [3; 16]);
+    let follow = |add: &[[u8; 16]], remove: &[[u8; 16]]| Follow {
+        subscription: name.clone(),
+        add: add.to_vec(),
+        remove: remove.to_vec(),
+        max: 2,
+    };
+    let secret = {
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.follow(follow(&[one], &[])).await.unwrap(), None, "there is none");
+        store.put_subscription(follows.clone()).await.unwrap();
+        let changed = store.follow(follow(&[one, two, one], &[three])).await.unwrap().unwrap();
+        assert_eq!((changed.added, changed.removed, changed.total), (2, 0, 2));
+        let refused = store.follow(follow(&[three], &[])).await.unwrap().unwrap();
+        assert!(refused.too_many);
+        let swapped = store.follow(follow(&[three], &[one])).await.unwrap().unwrap();
+        assert_eq!((swapped.added, swapped.removed, swapped.total), (1, 1, 2));
+        store.routing_secret().await.unwrap()
+    };
+    let store = Store::open(&path).unwrap();
+    assert_eq!(store.routing_secret().await.unwrap(), secret);
+    assert_ne!(Store::in_memory().unwrap().routing_secret().await.unwrap(), secret);
+    assert_eq!(store.subscriptions().await.unwrap(), [follows]);
+    assert_eq!(store.followed().await.unwrap(), [(name.clone(), two), (name.clone(), three)]);
+    assert!(store.delete_subscription(name).await.unwrap());
+    assert_eq!(store.followed().await.unwrap(), []);
 }

@@ -55,6 +55,9 @@ pub(crate) enum Command {
         wissel check --catalogue deploy/catalogue deploy/catalogue/examples/*.json\n  \
         generate | wissel check --json-lines -")]
     Check(CheckArguments),
+    /// Try out filters
+    #[command(subcommand)]
+    Filter(FilterCommand),
     /// Look at the catalogue
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
@@ -170,6 +173,59 @@ pub(crate) struct CheckArguments {
     /// Print the findings of each message as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FilterCommand {
+    /// Evaluate a CloudEvents SQL expression on an event
+    #[command(after_help = "Examples:\n  \
+        wissel filter eval --expression \"gemeente = '0344' AND EXISTS subject\" \
+        --event geboorte.json\n  \
+        wissel filter eval --jsonl cases.jsonl\n\
+        \nPrints {\"value\":…}, with \"error\" beside it when there was one: math, cast,\n\
+        missingAttribute, missingFunction, functionEvaluation or generic. What is no\n\
+        expression gives {\"error\":\"parse\"} alone. A message passes a filter only when the\n\
+        value is true and there is no error.\n\
+        \nA line of --jsonl is {\"expression\":…,\"event\":{…}}. Required attributes that an event\n\
+        lacks are filled in. Text is taken as it is written: a gateway has `time` in UTC.")]
+    Eval(EvalArguments),
+    /// Show how a filter is compiled, and how a subscription with it is found
+    #[command(after_help = "Examples:\n  \
+        wissel filter explain --type nl.brp.geboorte --sql \"gemeente = '0344' AND subject LIKE '9%'\"\n  \
+        wissel filter explain --filter '{\"any\":[{\"exact\":{\"a\":\"1\"}},{\"suffix\":{\"b\":\"2\"}}]}'")]
+    Explain(ExplainArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// An event type wanted; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// A CloudEvents SQL expression; may be given several times
+    #[arg(long, value_name = "EXPRESSION", required_unless_present_any = ["filters", "types"])]
+    pub(crate) sql: Vec<String>,
+    /// A filter in JSON, such as {"any":[…]}; may be given several times
+    #[arg(long = "filter", value_name = "JSON")]
+    pub(crate) filters: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArguments {
+    /// The expression
+    #[arg(long, value_name = "TEXT", required_unless_present = "jsonl")]
+    pub(crate) expression: Option<String>,
+    /// A file with one CloudEvent in JSON; `-` is standard input [default: one with what is required]
+    #[arg(long, value_name = "FILE", conflicts_with = "jsonl")]
+    pub(crate) event: Option<PathBuf>,
+    /// Evaluate every line of FILE, and answer each with a line of JSON
+    #[arg(long, conflicts_with = "expression")]
+    pub(crate) jsonl: bool,
+    /// The lines; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-", requires = "jsonl")]
+    pub(crate) lines: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -309,6 +365,11 @@ pub(crate) enum SubscriptionsCommand {
         after_help = "Example:\n  wissel subscriptions get --as operator 00000001002220647000.inwoners"
     )]
     Get(NamedArguments),
+    /// Follow subjects, and others no longer, in a subscription made with --follows-subjects
+    #[command(after_help = "Subjects are personal, so they are read and not given as \
+        arguments: one a line.\n\nExample:\n  wissel subscriptions follow \
+        --as 00000001002220647000 00000001002220647000.klanten --add new.txt --remove gone.txt")]
+    Follow(FollowArguments),
     /// Delete a subscription; its inbox stays
     #[command(after_help = "Example:\n  wissel subscriptions delete --as 00000001002220647000 \
         00000001002220647000.geboorten")]
@@ -331,6 +392,35 @@ pub(crate) struct CreateArguments {
     /// An attribute that must start with this value; may be given several times
     #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = attribute_value)]
     pub(crate) prefix: Vec<(String, String)>,
+    /// An attribute that must end with this value; may be given several times
+    #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = attribute_value)]
+    pub(crate) suffix: Vec<(String, String)>,
+    /// A CloudEvents SQL expression that must be true; may be given several times
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(crate) sql: Vec<String>,
+    /// Only messages whose subject it follows; none at first, see `subscriptions follow`
+    #[arg(long)]
+    pub(crate) follows_subjects: bool,
+    /// A filter in JSON that must match, such as {"any":[…]}; may be given several times
+    #[arg(long = "filter", value_name = "JSON")]
+    pub(crate) filters: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FollowArguments {
+    /// OIN.name
+    pub(crate) name: SubscriptionName,
+    /// Subjects to follow, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE", required_unless_present = "remove")]
+    pub(crate) add: Option<PathBuf>,
+    /// Subjects to follow no longer, one a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) remove: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -11,6 +11,7 @@ mod demo;
 mod dev_ca;
 mod events;
 mod exit;
+mod filter;
 mod identity;
 mod inboxes;
 mod logging;
@@ -53,6 +54,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(arguments) => check::run(arguments).await,
         Command::Audit(command) => audit::run(&command),
         Command::DevCa(command) => dev_ca::run(&command),
+        Command::Filter(command) => filter::run(command).await,
         Command::Catalogue(command) => catalogue::run(&command),
         Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
     }

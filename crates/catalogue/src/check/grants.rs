@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use toml::Spanned;
+use wissel_filter::Condition;
 use wissel_identifiers::Oin;
 use wissel_schema::FieldSet;
 
@@ -27,11 +28,14 @@ impl<'a> Checker<'a> {
         }
         self.said(place, purpose, &of, "purpose");
         self.said(place, legal_basis, &of, "legal basis");
+        let mut limits = Vec::new();
         for filter in filters {
-            if let Err(error) = filter.check() {
-                self.fault(place, format!("{of}: {error}"));
+            match filter.compile() {
+                Ok(condition) => limits.push(condition),
+                Err(error) => self.fault(place, format!("{of}: {error}")),
             }
         }
+        let limits = Condition::all(limits);
         if let (Action::Publish, Some(_)) = (action, &grant.fields) {
             let message = "limits fields; expected that of grants to receive only";
             self.fault(place, format!("{of} to publish {message}"));
@@ -58,6 +62,7 @@ impl<'a> Checker<'a> {
                         purpose: Arc::clone(&purpose),
                         legal_basis: Arc::clone(&legal_basis),
                         filters: filters.clone(),
+                        limits: limits.clone(),
                         fields: fields.clone(),
                         strict,
                         in_force_since: self.now,

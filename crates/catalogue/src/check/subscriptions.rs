@@ -1,4 +1,4 @@
-use wissel_filter::{Dialect, Filter};
+use wissel_filter::Filter;
 
 use super::{Checker, Place};
 use crate::{Action, DeclaredSubscription, Grant, file};
@@ -47,35 +47,62 @@ impl<'a> Checker<'a> {
 }
 
 /// Whether a message of the grant's type, within its row limits, may match the filters:
-/// no two of them ask different things of one attribute.
+/// no two of them ask different things of one attribute. Filters that leave a choice are
+/// not looked into.
 fn can_match(filters: &[Filter], grant: &Grant) -> bool {
-    let all = || filters.iter().chain(&grant.filters).map(Filter::parts);
-    all().all(|(dialect, wanted)| {
-        wanted.iter().all(|(attribute, value)| {
-            let suits_type = attribute != "type" || fits(dialect, value, &grant.event_type);
-            let same_attribute =
-                || all().filter_map(|(other, values)| Some((other, values.get(attribute)?)));
-            suits_type && same_attribute().all(|(other, found)| agree(dialect, value, other, found))
-        })
+    let mut wanted = Vec::new();
+    for filter in filters.iter().chain(&grant.filters) {
+        collect_wanted(filter, &mut wanted);
+    }
+    let suits_type = |(attribute, text): &(&str, Text<'_>)| {
+        *attribute != "type" || text.agrees(Text::Is(&grant.event_type))
+    };
+    wanted.iter().all(|one| {
+        let (attribute, text) = one;
+        let mut same = wanted.iter().filter(|(other, _)| other == attribute);
+        suits_type(one) && same.all(|(_, other)| text.agrees(*other))
     })
 }
 
-fn fits(dialect: Dialect, wanted: &str, value: &str) -> bool {
-    match dialect {
-        Dialect::Exact => value == wanted,
-        Dialect::Prefix => value.starts_with(wanted),
-        _ => true,
+/// What a filter asks of the text of an attribute.
+#[derive(Clone, Copy)]
+enum Text<'a> {
+    Is(&'a str),
+    Starts(&'a str),
+    Ends(&'a str),
+}
+
+impl Text<'_> {
+    /// Whether one text can be what both ask.
+    fn agrees(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Is(one), Self::Is(other)) => one == other,
+            (Self::Is(text), Self::Starts(start)) | (Self::Starts(start), Self::Is(text)) => {
+                text.starts_with(start)
+            }
+            (Self::Is(text), Self::Ends(end)) | (Self::Ends(end), Self::Is(text)) => {
+                text.ends_with(end)
+            }
+            (Self::Starts(one), Self::Starts(other)) => {
+                one.starts_with(other) || other.starts_with(one)
+            }
+            (Self::Ends(one), Self::Ends(other)) => one.ends_with(other) || other.ends_with(one),
+            (Self::Starts(_), Self::Ends(_)) | (Self::Ends(_), Self::Starts(_)) => true,
+        }
     }
 }
 
-/// Whether one value can be what both ask.
-fn agree(one: Dialect, wanted: &str, other: Dialect, also_wanted: &str) -> bool {
-    match (one, other) {
-        (Dialect::Exact, other) => fits(other, also_wanted, wanted),
-        (one, Dialect::Exact) => fits(one, wanted, also_wanted),
-        (Dialect::Prefix, Dialect::Prefix) => {
-            wanted.starts_with(also_wanted) || also_wanted.starts_with(wanted)
+/// What a filter asks in any case, by attribute.
+fn collect_wanted<'a>(filter: &'a Filter, wanted: &mut Vec<(&'a str, Text<'a>)>) {
+    let (values, text): (_, fn(&'a str) -> Text<'a>) = match filter {
+        Filter::Exact(values) => (values, Text::Is),
+        Filter::Prefix(values) => (values, Text::Starts),
+        Filter::Suffix(values) => (values, Text::Ends),
+        Filter::All(filters) => {
+            filters.iter().for_each(|filter| collect_wanted(filter, wanted));
+            return;
         }
-        _ => true,
-    }
+        _ => return,
+    };
+    wanted.extend(values.iter().map(|(name, value)| (name.as_str(), text(value))));
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
-use wissel_client::{ClientError, Filter, InboxName, Redrive, Subscription, SubscriptionName};
+use wissel_client::{
+    ClientError, Filter, Followed, InboxName, Redrive, Subscription, SubscriptionName,
+};
 
 use crate::peer::{INBOX, PARTY, Peer, bus_unavailable};
 
@@ -43,6 +45,24 @@ async fn a_subscription_is_created_found_and_deleted() {
     assert_eq!(reason(&refused), "UNKNOWN_SUBSCRIPTION");
     let refused = client.delete_subscription(&wanted.name).await.unwrap_err();
     assert!(!refused.is_retryable());
+}
+
+#[tokio::test]
+async fn subjects_are_followed_and_no_longer() {
+    let peer = Peer::start().await;
+    let client = peer.client();
+    let follows = Subscription { follows_subjects: true, ..Subscription::new(name("klanten")) };
+    let created = client.create_subscription(&follows).await.unwrap();
+    assert!(created.follows_subjects);
+    // A call that is repeated changes nothing more.
+    peer.state.failures.lock().unwrap().push_back(bus_unavailable());
+    let subjects = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let followed = client.follow_subjects(&follows.name, subjects(&["1", "2"]), vec![]).await;
+    assert_eq!(followed.unwrap(), Followed { added: 2, removed: 0, total: 2 });
+    let followed = client.follow_subjects(&follows.name, subjects(&["2", "3"]), subjects(&["1"]));
+    assert_eq!(followed.await.unwrap(), Followed { added: 1, removed: 1, total: 2 });
+    let refused = client.follow_subjects(&name("geen"), subjects(&["1"]), vec![]).await;
+    assert_eq!(reason(&refused.unwrap_err()), "UNKNOWN_SUBSCRIPTION");
 }
 
 #[tokio::test]

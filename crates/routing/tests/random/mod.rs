@@ -1,8 +1,8 @@
 //! Random subscriptions and messages, from few values: so they meet.
 
+use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
-use rand::{Rng, RngExt as _};
 use serde_json::{Value as Json, json};
 use wissel_filter::Filter;
 use wissel_message::{Event, EventView};
@@ -147,7 +147,7 @@ pub(crate) fn event(random: &mut SmallRng) -> EventView {
         _ => event,
     };
     event = match random.random_range(0..4) {
-        0 => event.extension("spoed", random.next_u32() % 2 == 0),
+        0 => event.extension("spoed", random.random_bool(0.5)),
         1 => event.extension("spoed", one(random, &["true", "TRUE", "nee"])),
         _ => event,
     };

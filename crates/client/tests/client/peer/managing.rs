@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use tonic::{Code, Request, Response, Status};
@@ -13,6 +13,7 @@ use super::{INBOX, PARTY, SOURCE, Service, refusal};
 #[derive(Default)]
 pub(crate) struct Managed {
     pub(crate) subscriptions: BTreeMap<String, pb::Subscription>,
+    pub(crate) followed: BTreeMap<String, BTreeSet<String>>,
     pub(crate) dead_letters: BTreeMap<String, pb::DeadLetter>,
 }
 
@@ -115,6 +116,23 @@ impl Subscriptions for Service {
         let found = managed.subscriptions.get(&request.into_inner().name);
         let found = found.ok_or_else(|| unknown("UNKNOWN_SUBSCRIPTION"))?;
         Ok(Response::new(pb::GetSubscriptionResponse { subscription: Some(found.clone()) }))
+    }
+
+    async fn follow_subjects(
+        &self,
+        request: Request<pb::FollowSubjectsRequest>,
+    ) -> Result<Response<pb::FollowSubjectsResponse>, Status> {
+        self.begin(&request)?;
+        let pb::FollowSubjectsRequest { name, add, remove } = request.into_inner();
+        let mut managed = self.0.managed.lock().unwrap();
+        if !managed.subscriptions.contains_key(&name) {
+            return Err(unknown("UNKNOWN_SUBSCRIPTION"));
+        }
+        let followed = managed.followed.entry(name).or_default();
+        let added = add.into_iter().filter(|one| followed.insert(one.clone())).count() as u64;
+        let removed = remove.iter().filter(|one| followed.remove(*one)).count() as u64;
+        let total = followed.len() as u64;
+        Ok(Response::new(pb::FollowSubjectsResponse { added, removed, total }))
     }
 
     async fn delete_subscription(
