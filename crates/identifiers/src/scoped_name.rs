@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text::deserialize;
 use crate::{Oin, OinError};
 
 /// Why a text is not the name of something that a party owns.
@@ -128,8 +129,7 @@ macro_rules! scoped_name {
 
         impl<'de> Deserialize<'de> for $Name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                deserialize(deserializer)
             }
         }
     };
