@@ -155,6 +155,17 @@ async fn a_record_that_was_changed_is_found() {
     assert_eq!(whole.code, 0, "{}", whole.err);
     let whole: Value = serde_json::from_str(&whole.out).unwrap();
     assert_eq!(whole["records"].as_u64().unwrap(), records.lines().count() as u64);
+    // What it prints can be noted and asked for.
+    let told = verify("").out;
+    let head = told.lines().find_map(|line| line.strip_prefix("head ")).unwrap();
+    let head = head.split(' ').next().unwrap();
+    assert_eq!(whole["head"], head);
+    assert_eq!(verify(&format!(" --head {head} --from-first")).code, 0);
+    let other = verify(&format!(" --head {}", "0".repeat(64)));
+    assert!(other.code == 1 && other.err.contains("which was the head once"), "{}", other.err);
+    assert_eq!(verify(" --head 123").code, 2);
+    let nowhere = wissel(Path::new("."), "audit verify /nonexistent");
+    assert!(nowhere.code == 2 && !nowhere.err.contains("broken"), "{}", nowhere.err);
 
     let file = directory.join("records-000001.jsonl");
     fs::write(&file, records.replace("UNKNOWN_EVENT_TYPE", "NOT_GRANTED")).unwrap();

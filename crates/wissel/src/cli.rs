@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use wissel_audit::RecordHash;
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -175,12 +176,20 @@ pub(crate) struct CheckArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// Find out whether any record was changed, taken out or put in
-    #[command(after_help = "Example:\n  wissel audit verify data/records\n\
-        \nKeep the head that it prints elsewhere: records that once had it have no other past.")]
+    #[command(after_help = "Examples:\n  wissel audit verify data/records\n  \
+        wissel audit verify data/records --head 5f0c…\n\
+        \nNote the head that it prints, where those who can write the records cannot: who can write\n\
+        them can make others that are whole too, but none that have that head.")]
     Verify {
-        /// The directory of the records
+        /// The directory of the records; a gateway may be writing there
         #[arg(value_name = "DIR", default_value = "data/records")]
         directory: PathBuf,
+        /// A head that was noted earlier; may be given several times
+        #[arg(long = "head", value_name = "HASH")]
+        heads: Vec<RecordHash>,
+        /// Begin at the first file that is there: older ones were removed when their time was over
+        #[arg(long)]
+        from_first: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
