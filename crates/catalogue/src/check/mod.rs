@@ -16,6 +16,7 @@ use toml::Spanned;
 use wissel_identifiers::{Oin, SubscriptionName};
 use wissel_schema::FieldSet;
 
+use crate::catalogue::beside;
 use crate::file::{self, File};
 use crate::{Catalogue, CatalogueError, CatalogueErrors, Fields, Party};
 
@@ -165,13 +166,8 @@ impl<'a> Place<'a> {
 
     /// A file that this one names, as it lies beside it.
     fn read(self, name: &str) -> Result<String, String> {
-        use std::path::{Component, Path};
-        let is_below = Path::new(name).components().all(|one| matches!(one, Component::Normal(_)));
-        if !is_below || name.is_empty() {
-            return Err(format!("{name:?}: expected a file beside or below this one"));
-        }
-        let directory = self.source.file.parent().unwrap_or(Path::new(""));
-        let path = directory.join(name);
+        let path = beside(&self.source.file, name)
+            .ok_or_else(|| format!("{name:?}: expected a file beside or below this one"))?;
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 }
