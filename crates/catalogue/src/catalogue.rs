@@ -84,7 +84,10 @@ impl Catalogue {
             let message = "holds no *.toml file; expected at least one".to_owned();
             errors.push(CatalogueError { file: path.to_owned(), line: None, message });
         }
-        if errors.is_empty() { check(&sources) } else { Err(CatalogueErrors(errors)) }
+        if !errors.is_empty() {
+            return Err(CatalogueErrors { faults: errors, warnings: Vec::new() });
+        }
+        check(&sources)
     }
 
     /// Every file that a catalogue is made of, whether it has faults or not: each `*.toml`,

@@ -65,12 +65,12 @@ impl Reload {
         let catalogue = match loaded {
             Ok(Ok(catalogue)) => catalogue,
             Ok(Err(errors)) => {
-                let faults = errors.0.len();
+                let faults = errors.faults.len();
                 tracing::error!(
                     faults,
                     "the catalogue's new version is refused; the old one stays"
                 );
-                for error in errors.0 {
+                for error in errors.faults {
                     tracing::error!(%error, "a fault in the catalogue");
                 }
                 return;
