@@ -74,6 +74,10 @@ fn a_bad_message_is_explained_rule_by_rule() {
     let catalogue = shipped().display().to_string();
     let held = wissel(here.path(), &format!("check poor.json --catalogue {catalogue}"));
     assert!(held.code == 1 && held.out.contains("catalogue-data"), "{}", held.out);
+    write("half.json", "{\"id\": ");
+    let half = wissel(here.path(), "check half.json --json");
+    let findings: Value = serde_json::from_str(&half.out).unwrap();
+    assert_eq!((half.code, &findings["findings"][0]["rule"]), (1, &Value::from("ce-json")));
     assert_eq!(wissel(here.path(), "check none.json").code, 2);
     assert_eq!(wissel(here.path(), "check absent.json").code, 2);
 }
@@ -86,6 +90,14 @@ fn a_catalogue_with_faults_is_refused_with_file_and_line() {
     let checked = wissel(here.path(), "catalogue check .");
     assert_eq!(checked.code, 1);
     assert!(checked.out.contains("a.toml:1: error: ") && checked.out.contains("`owner`"));
+    // What is no fault is told beside it.
+    write(
+        "[[party]]\noin = \"00000099000000001000\"\nname = \" \"\n\
+         [[event_type]]\nname = \"nl.x.y\"\nowner = \"00000099000000001000\"\ndescription = \"x\"\n",
+    );
+    let both = wissel(here.path(), "catalogue check .");
+    assert_eq!(both.code, 1);
+    assert!(both.out.contains(": error: ") && both.out.contains("a.toml:4: warning: "));
 
     let two = "[[party]]\noin = \"00000099000000001000\"\nname = \"A\"\n\
                [[party]]\noin = \"00000099000000002000\"\nname = \"B\"\n";
@@ -129,6 +141,39 @@ fn an_authority_is_made_once() {
     assert_eq!(made.out.lines().collect::<Vec<_>>(), ["ca/rvig.pem", "ca/rvig.key"]);
     assert_eq!(wissel(here.path(), "dev-ca revoke ca/rvig.pem --ca ca").code, 0);
     assert_eq!(wissel(here.path(), "dev-ca revoke ca/ca.key --ca ca").code, 2);
+    let token = wissel(here.path(), &format!("dev-ca token {REGISTRY} --ca ca"));
+    assert!(token.code == 0 && token.out.starts_with("ey"), "{}", token.err);
+    let elsewhere = wissel(here.path(), &format!("dev-ca token {REGISTRY} --ca cb"));
+    assert!(elsewhere.code == 2 && elsewhere.err.contains("tokens.key"), "{}", elsewhere.err);
+    assert!(!here.path().join("cb").exists());
+}
+
+#[test]
+fn input_that_is_none_is_told_from_what_was_refused() {
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("none.json"), "[]").unwrap();
+    assert_eq!(wissel(here.path(), "check none.json").code, 2);
+    let nothing = wissel(here.path(), &format!("publish --as {REGISTRY} none.json"));
+    assert!(nothing.code == 2 && nothing.err.contains("no message"), "{}", nothing.err);
+    let absent = wissel(here.path(), "inboxes --token-file absent");
+    assert!(absent.code == 2 && absent.err.contains("absent"), "{}", absent.err);
+}
+
+#[test]
+fn every_command_has_an_example() {
+    let here = tempfile::tempdir().unwrap();
+    let mut commands = vec![String::new()];
+    while let Some(command) = commands.pop() {
+        let help = wissel(here.path(), format!("{command} --help").trim_start());
+        assert_eq!(help.code, 0, "{command}: {}", help.err);
+        assert!(command.is_empty() || help.out.contains("Example"), "{command}: {}", help.out);
+        let Some((_, listed)) = help.out.split_once("Commands:\n") else { continue };
+        let listed = listed.lines().take_while(|line| line.starts_with("  "));
+        let names = listed.filter_map(|line| line.split_whitespace().next());
+        for name in names.filter(|name| *name != "help") {
+            commands.push(format!("{command} {name}").trim_start().to_owned());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,6 +200,17 @@ async fn a_record_that_was_changed_is_found() {
     assert_eq!(whole.code, 0, "{}", whole.err);
     let whole: Value = serde_json::from_str(&whole.out).unwrap();
     assert_eq!(whole["records"].as_u64().unwrap(), records.lines().count() as u64);
+    // What it prints can be noted and asked for.
+    let told = verify("").out;
+    let head = told.lines().find_map(|line| line.strip_prefix("head ")).unwrap();
+    let head = head.split(' ').next().unwrap();
+    assert_eq!(whole["head"], head);
+    assert_eq!(verify(&format!(" --head {head} --from-first")).code, 0);
+    let other = verify(&format!(" --head {}", "0".repeat(64)));
+    assert!(other.code == 1 && other.err.contains("which was the head once"), "{}", other.err);
+    assert_eq!(verify(" --head 123").code, 2);
+    let nowhere = wissel(Path::new("."), "audit verify /nonexistent");
+    assert!(nowhere.code == 2 && !nowhere.err.contains("broken"), "{}", nowhere.err);
 
     let file = directory.join("records-000001.jsonl");
     fs::write(&file, records.replace("UNKNOWN_EVENT_TYPE", "NOT_GRANTED")).unwrap();

@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why records cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -46,20 +46,38 @@ pub enum AuditError {
     Closed,
 }
 
-/// Where a chain of records is broken.
+/// Why a chain of records is not said to be whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: {fault}", file.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
-pub struct VerifyError {
-    /// The file.
-    pub file: PathBuf,
-    /// The line, from 1; none when it is about the file.
-    pub line: Option<u64>,
-    /// What is wrong.
-    pub fault: String,
+#[non_exhaustive]
+pub enum VerifyError {
+    /// Nothing can be said: it cannot be read, or there are no records.
+    #[error("{}: {fault}", path.display())]
+    Unreadable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        fault: String,
+    },
+    /// It is broken.
+    #[error("{}{}: {fault}", file.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Broken {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1; none when it is about the file.
+        line: Option<u64>,
+        /// What is wrong.
+        fault: String,
+    },
+}
+
+impl VerifyError {
+    pub(crate) fn unreadable(path: &Path, fault: &impl ToString) -> Self {
+        Self::Unreadable { path: path.to_owned(), fault: fault.to_string() }
+    }
 }
 
 impl AuditError {
-    pub(crate) fn of(path: &std::path::Path) -> impl FnOnce(io::Error) -> Self + use<> {
+    pub(crate) fn of(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |error| Self::File { path, error }
     }

@@ -24,18 +24,29 @@
 //! | `data_subject_id` | `dpl.core.data_subject_id`: HMAC-SHA-256 of the subject under the [`SubjectKey`] |
 //! | `data_subject_id_type` | `dpl.core.data_subject_id_type` |
 //!
-//! # What is protected
+//! # What the chain proves
 //!
 //! `hash` is the SHA-256 of the line without it (`,"hash":"…"` taken out), and `prev` is
-//! the hash of the line before: 64 zeros at the very beginning. So no line can be changed,
-//! taken out, put in or moved without [`verify`] finding it, in whichever file. The file
-//! `head.json` holds the last line's number and hash as they were when the files were last
-//! synced, so that it shows when the end is cut off.
+//! the hash of the line before: 64 zeros at the very beginning. The file `head.json` holds
+//! the last line's number and hash as they were when the files were last synced.
 //!
-//! Who can write all these files can make a chain of his own. Against that, the head that
-//! [`verify`] tells is to be kept elsewhere from time to time: a chain that once had that
-//! head has no other past. The chain needs no key, so that an auditor can verify it
-//! without being able to find persons in it.
+//! - Who changes, takes out, puts in or moves a line breaks the chain there.
+//! - Who makes the chain anew from there, or cuts off its end, has another line than the
+//!   one of `head.json`, or none; a `head.json` that is missing is a fault.
+//! - Who writes `head.json` anew as well is found by a head that was noted elsewhere, and by
+//!   nothing else: the chain needs no key, so that an auditor can verify it without being
+//!   able to find persons in it. [`verify`] tells the head; note it from time to time where
+//!   those who can write these files cannot, and ask for it with [`Verification::head`]. A
+//!   chain that has that head has the past that it had then. What came behind the last head
+//!   that was noted, and the line at which `head.json` stands, is as good as those files.
+//!
+//! That what was done is on record at all, and that the record is true, no chain can prove.
+//!
+//! # What may be removed
+//!
+//! The oldest files, when their time is over, as long as the last two stay. What is left is
+//! verified by [`Verification::from_first`]; the hash of the last record that was removed is
+//! in the first that is left, so a head that was noted of it still counts.
 
 mod error;
 mod line;
@@ -46,7 +57,8 @@ mod verify;
 mod writer;
 
 pub use error::{AuditError, VerifyError};
+pub use line::{RecordHash, RecordHashError};
 pub use log::{RecordLog, RecordOptions};
 pub use record::{Actor, Operation, Outcome, Record};
 pub use subject::{SubjectHash, SubjectKey};
-pub use verify::{Verified, verify};
+pub use verify::{After, Verification, Verified, verify};

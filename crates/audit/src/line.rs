@@ -12,6 +12,15 @@ pub(crate) struct Head {
     pub(crate) hash: String,
 }
 
+/// The hash of a record: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordHash(String);
+
+/// The text is not the hash of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected the hash of a record, which has 64 hexadecimal digits")]
+pub struct RecordHashError;
+
 /// What every line has.
 #[derive(Deserialize)]
 pub(crate) struct Link {
@@ -50,6 +59,23 @@ struct Line<'a> {
     data_subject_id_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+}
+
+impl RecordHash {
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for RecordHash {
+    type Err = RecordHashError;
+
+    fn from_str(text: &str) -> Result<Self, RecordHashError> {
+        let is_hash = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_hash { Ok(Self(text.to_ascii_lowercase())) } else { Err(RecordHashError) }
+    }
 }
 
 impl Head {

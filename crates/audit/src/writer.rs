@@ -6,14 +6,14 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::line::{Head, check};
 use crate::log::{RecordOptions, Request};
-use crate::verify::{HEAD_FILE, files, number_of, read_head};
-use crate::{AuditError, Record};
+use crate::verify::{HEAD_FILE, LOCK_FILE, check_known, ends_early, files, number_of, read_head};
+use crate::{AuditError, Record, VerifyError};
 
 pub(crate) struct Writer {
     directory: PathBuf,
@@ -44,22 +44,24 @@ impl Writer {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
         made.map_err(AuditError::of(directory))?;
         let lock = lock(directory)?;
-        let number = files(directory).map_err(AuditError::of(directory))?.pop();
-        let number = number.and_then(|last| number_of(&last)).unwrap_or(1);
+        let last = files(directory).map_err(AuditError::of(directory))?.pop();
+        let last = last.and_then(|last| number_of(&last));
+        let known = known_head(directory, last.is_some())?;
+        let number = last.unwrap_or(1);
         let path = path_of(directory, number);
         let mut file = open_file(&path).map_err(AuditError::of(&path))?;
-        let head = recover(directory, number, &mut file)?;
+        let head = recover(directory, number, &mut file, &known)?;
         let length = file.metadata().map_err(AuditError::of(&path))?.len();
         Ok(Self {
             directory: directory.to_owned(),
             options,
             healthy,
+            synced: head == known,
             head,
             file,
             number,
             day: today(),
             length,
-            synced: true,
             last_sync: Instant::now(),
             _lock: lock,
         })
@@ -186,29 +188,38 @@ impl Writer {
             return Ok(());
         }
         self.file.sync_data()?;
-        let text = serde_json::to_vec(&self.head)?;
-        let (path, new) =
-            (self.directory.join(HEAD_FILE), self.directory.join(format!("{HEAD_FILE}.new")));
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&text)?;
-        file.sync_data()?;
-        fs::rename(&new, &path)?;
+        write_head(&self.directory, &self.head)?;
         self.synced = true;
         Ok(())
     }
 }
 
+fn write_head(directory: &Path, head: &Head) -> io::Result<()> {
+    let text = serde_json::to_vec(head)?;
+    let (path, new) = (directory.join(HEAD_FILE), directory.join(format!("{HEAD_FILE}.new")));
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(&text)?;
+    file.sync_data()?;
+    fs::rename(&new, &path)
+}
+
 fn lock(directory: &Path) -> Result<File, AuditError> {
-    let path = directory.join("lock");
+    // Who verifies looks at the lock for a moment.
+    const ATTEMPTS: u32 = 10;
+    const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
+    let path = directory.join(LOCK_FILE);
     let mut options = OpenOptions::new();
     let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
     let lock = lock.map_err(AuditError::of(&path))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(AuditError::InUse { path: directory.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(AuditError::of(&path)(error)),
+    for _ in 0..ATTEMPTS {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_ATTEMPTS),
+            Err(TryLockError::Error(error)) => return Err(AuditError::of(&path)(error)),
+        }
     }
+    Err(AuditError::InUse { path: directory.to_owned() })
 }
 
 fn open_file(path: &Path) -> io::Result<File> {
@@ -224,8 +235,35 @@ fn today() -> u64 {
     since_1970.unwrap_or_default().as_secs() / 86_400
 }
 
-/// Finds the head of the chain in the last file, and puts aside what is left of a line.
-fn recover(directory: &Path, number: u64, file: &mut File) -> Result<Head, AuditError> {
+/// The head as it was left. Where nothing was ever written it is made, before the first
+/// file: from then on there always is one.
+fn known_head(directory: &Path, has_files: bool) -> Result<Head, AuditError> {
+    let known = read_head(directory).map_err(|error| match error {
+        VerifyError::Broken { file, fault, .. } => AuditError::Tampered { path: file, fault },
+        VerifyError::Unreadable { path, fault } => AuditError::of(&path)(io::Error::other(fault)),
+    })?;
+    match known {
+        Some(known) => Ok(known),
+        None if has_files => {
+            let fault = "is missing, and there are records".to_owned();
+            Err(AuditError::Tampered { path: directory.join(HEAD_FILE), fault })
+        }
+        None => {
+            let head = Head::beginning();
+            write_head(directory, &head).map_err(AuditError::of(directory))?;
+            Ok(head)
+        }
+    }
+}
+
+/// Finds the head of the chain in the last file, holds it against the one that is known,
+/// and puts aside what is left of a line.
+fn recover(
+    directory: &Path,
+    number: u64,
+    file: &mut File,
+    known: &Head,
+) -> Result<Head, AuditError> {
     let path = path_of(directory, number);
     let tampered = |fault: String| AuditError::Tampered { path: path.clone(), fault };
     let mut text = Vec::new();
@@ -240,24 +278,46 @@ fn recover(directory: &Path, number: u64, file: &mut File) -> Result<Head, Audit
         file.set_len(whole as u64).map_err(AuditError::of(&path))?;
         tracing::warn!(file = %aside.display(), "the last record was torn; it was put aside");
     }
-    let head = match text[..whole].strip_suffix(b"\n") {
-        Some(lines) => {
-            let last = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-            let (link, hash) = check(last).map_err(tampered)?;
-            Head { seq: link.seq, hash }
-        }
-        None if number == 1 => Head::beginning(),
+    match text[..whole].strip_suffix(b"\n") {
+        Some(lines) => last_of(lines, known).map_err(tampered),
+        None if number == 1 && known.seq == 0 => Ok(Head::beginning()),
+        None if number == 1 => Err(tampered(ends_early(0, known.seq))),
         // A new file, made just before the process was killed.
         None => {
             let before = path_of(directory, number - 1);
-            let mut file = open_file(&before).map_err(AuditError::of(&before))?;
-            recover(directory, number - 1, &mut file)?
+            let opened = OpenOptions::new().read(true).write(true).open(&before);
+            let mut file = opened.map_err(AuditError::of(&before))?;
+            recover(directory, number - 1, &mut file, known)
         }
-    };
-    let known = read_head(directory).map_err(|error| tampered(error.to_string()))?;
-    if let Some(known) = known.filter(|known| known.seq > head.seq) {
-        let fault = format!("ends at record {}, and there were {}", head.seq, known.seq);
-        return Err(AuditError::Tampered { path, fault });
     }
-    Ok(head)
+}
+
+/// The last of these lines. Those from the head that is known on are checked, which are few:
+/// it is never more than a moment behind.
+fn last_of(lines: &[u8], known: &Head) -> Result<Head, String> {
+    let mut last = None;
+    // What the line behind says of the one that is looked at.
+    let mut wanted: Option<Head> = None;
+    for line in lines.rsplit(|byte| *byte == b'\n') {
+        let (link, hash) = check(line)?;
+        let here = Head { seq: link.seq, hash };
+        if wanted.as_ref().is_some_and(|wanted| *wanted != here) {
+            return Err(format!("record {} is not followed by the next", here.seq));
+        }
+        check_known(&here, known)?;
+        let last_seq = last.get_or_insert(here).seq;
+        if last_seq < known.seq {
+            return Err(ends_early(last_seq, known.seq));
+        }
+        let before = Head { seq: link.seq.saturating_sub(1), hash: link.prev };
+        if link.seq <= known.seq {
+            break;
+        }
+        check_known(&before, known)?;
+        wanted = Some(before);
+    }
+    // Files are synced before the next one begins.
+    let reached = wanted.is_none_or(|before| before.seq <= known.seq);
+    let last = last.ok_or("holds no record")?;
+    if reached { Ok(last) } else { Err(format!("record {} is not there", known.seq)) }
 }

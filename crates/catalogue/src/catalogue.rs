@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use wissel_identifiers::Oin;
 
 use crate::check::{Source, check};
+use crate::file;
 use crate::{
     Action, CatalogueError, CatalogueErrors, DeclaredSubscription, EventType, Grant, Mandate, Party,
 };
@@ -83,7 +84,24 @@ impl Catalogue {
             let message = "holds no *.toml file; expected at least one".to_owned();
             errors.push(CatalogueError { file: path.to_owned(), line: None, message });
         }
-        if errors.is_empty() { check(&sources) } else { Err(CatalogueErrors(errors)) }
+        if !errors.is_empty() {
+            return Err(CatalogueErrors { faults: errors, warnings: Vec::new() });
+        }
+        check(&sources)
+    }
+
+    /// Every file that a catalogue is made of, whether it has faults or not: each `*.toml`,
+    /// and the schemas and examples that they name, as far as that can be read.
+    #[must_use]
+    pub fn files(path: &Path) -> Vec<PathBuf> {
+        let mut all = Vec::new();
+        for file in files(path).unwrap_or_default() {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            let named = file::named_files(&text);
+            all.extend(named.iter().filter_map(|name| beside(&file, name)));
+            all.push(file);
+        }
+        all
     }
 
     /// Reads one text; `name` stands for the file in errors.
@@ -235,6 +253,13 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// What a file means by the name of another, which lies beside or below it.
+pub(crate) fn beside(file: &Path, name: &str) -> Option<PathBuf> {
+    let is_below = Path::new(name).components().all(|one| matches!(one, Component::Normal(_)));
+    let directory = file.parent().unwrap_or(Path::new(""));
+    (is_below && !name.is_empty()).then(|| directory.join(name))
 }
 
 fn unreadable(file: PathBuf, error: &std::io::Error) -> CatalogueError {

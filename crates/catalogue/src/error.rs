@@ -14,7 +14,12 @@ pub struct CatalogueError {
 
 /// Every fault in the catalogue's files; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogueErrors(pub Vec<CatalogueError>);
+pub struct CatalogueErrors {
+    /// The faults: first of files that cannot be read, then in the order of the files.
+    pub faults: Vec<CatalogueError>,
+    /// What does not cohere and is no fault, as far as it could be told.
+    pub warnings: Vec<CatalogueError>,
+}
 
 impl fmt::Display for CatalogueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +33,7 @@ impl fmt::Display for CatalogueError {
 
 impl fmt::Display for CatalogueErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
+        for (index, error) in self.faults.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }

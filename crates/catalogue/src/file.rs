@@ -112,3 +112,13 @@ impl<T> OneOrMore<T> {
         }
     }
 }
+
+/// The names of other files in a text, of which nothing else need be right.
+pub(crate) fn named_files(text: &str) -> Vec<String> {
+    let Ok(table) = text.parse::<toml::Table>() else { return Vec::new() };
+    let event_types = table.get("event_type").and_then(toml::Value::as_array);
+    let all = event_types.into_iter().flatten().flat_map(|event_type| {
+        ["schema", "example"].map(|key| event_type.get(key).and_then(toml::Value::as_str))
+    });
+    all.flatten().map(str::to_owned).collect()
+}

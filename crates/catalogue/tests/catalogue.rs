@@ -34,7 +34,7 @@ filters = [{ exact = { gemeente = "0193" } }]
 
 fn faults(more: &str) -> Vec<String> {
     let errors = Catalogue::from_toml("a.toml", &format!("{GOOD}\n{more}")).unwrap_err();
-    errors.0.iter().map(ToString::to_string).collect()
+    errors.faults.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -101,6 +101,39 @@ fn all_faults_are_told_at_once() {
         "[[subscription]]\nname = \"00000099000000009000.a\"\ntypes = [\"nl.y\"]\nfilters = [{ prefix = { A = \"x\" } }]",
     );
     assert_eq!(all.len(), 3, "{all:#?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_fault_and_comes_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    };
+    let parties = GOOD.split("[[event_type]]").next().unwrap();
+    write("a.toml", &GOOD.replace(parties, ""));
+    write("z-parties.toml", &parties.replacen("name = ", "name ", 1));
+    let errors = Catalogue::load(directory.path()).unwrap_err();
+    assert_eq!(errors.faults.len(), 1, "{errors}");
+    let fault = &errors.faults[0];
+    assert!(fault.file.ends_with("z-parties.toml") && fault.line == Some(4), "{fault}");
+    assert!(fault.message.contains("what refers to this file"), "{fault}");
+    // Faults that are no matter of what refers to what are told with it, behind it.
+    write("a.toml", &GOOD.replace(parties, "").replace("Care for newborns", " "));
+    let errors = Catalogue::load(directory.path()).unwrap_err();
+    assert_eq!(errors.faults.len(), 2, "{errors}");
+    assert!(errors.faults[1].message.contains("has no purpose"), "{errors}");
+}
+
+#[test]
+fn warnings_are_told_beside_faults() {
+    let text = format!("{GOOD}\n[[party]]\noin = \"00000099000000002000\"\nname = \"x\"");
+    let errors = Catalogue::from_toml("a.toml", &text).unwrap_err();
+    assert_eq!(errors.faults.len(), 1);
+    let warnings: Vec<String> = errors.warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        warnings.iter().any(|one| one.contains("nobody has a grant to publish")),
+        "{warnings:?}"
+    );
 }
 
 #[test]

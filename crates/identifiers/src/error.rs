@@ -54,8 +54,10 @@ pub enum IdentifierFault {
         /// Which.
         excluded: &'static str,
     },
-    /// Not made of the parts that it has.
-    Parts {
+    /// One of the parts that it is made of is none.
+    Part {
+        /// Which.
+        part: &'static str,
         /// What was expected.
         expected: &'static str,
     },
@@ -91,7 +93,7 @@ impl fmt::Display for IdentifierFault {
                 f.write_str("hyphens in other places, expected them as on the plate, or none")
             }
             Self::Letters { excluded } => write!(f, "letters that are not used: {excluded}"),
-            Self::Parts { expected } => write!(f, "other parts, expected {expected}"),
+            Self::Part { part, expected } => write!(f, "the {part} is none, expected {expected}"),
             Self::Oin(error) => error.fmt(f),
         }
     }

@@ -6,15 +6,15 @@
 //! | [`Bsn`] * | a person | 9 digits, eleven-test | Wet algemene bepalingen BSN |
 //! | [`Rsin`] | a legal person | 9 digits, eleven-test | Handelsregisterbesluit |
 //! | [`ANummer`] * | a person in the BRP | 10 digits, two sums | Logisch Ontwerp BRP |
-//! | [`KvkNumber`] | a registration in the HR | 8 digits | KvK |
-//! | [`Vestigingsnummer`] | an establishment | 12 digits | KvK |
+//! | [`KvkNumber`] | a registration in the HR | 8 digits, not all zeros | KvK |
+//! | [`Vestigingsnummer`] | an establishment | 12 digits, not all zeros | KvK |
 //! | [`Brin`] | a school, or its location | digits and letters | DUO |
-//! | [`BagObjectId`] | an address or building | 16 digits, kind of object | Catalogus BAG |
-//! | [`WozObjectNumber`] | an object of valuation | 12 digits | Wet WOZ |
+//! | [`BagObjectId`] | an address or building | 16 digits, municipality, kind of object | Catalogus BAG |
+//! | [`WozObjectNumber`] | an object of valuation | 12 digits, not all zeros | Wet WOZ |
 //! | [`CadastralDesignation`] | a parcel or apartment right | its parts | Kadasterwet |
 //! | [`Kenteken`] * | a vehicle | side code | RDW |
 //! | [`Postcode`] | a few addresses | digits, letters that are used | PostNL |
-//! | [`Gemeentecode`] | a municipality | 4 digits | CBS |
+//! | [`Gemeentecode`] | a municipality | 4 digits, not 0000 | CBS |
 //!
 //! Each is read by `FromStr` and by serde, from text. An error says which check failed,
 //! and never shows the text.
@@ -38,6 +38,11 @@
 //!
 //! [`SourceUrn`] reads the `source` of a message under the NL GOV profile. [`InboxName`]
 //! and [`SubscriptionName`] are Wissel's own: an OIN, a dot, and a name.
+
+/// The example in the README holds.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod error;
 mod kenteken;

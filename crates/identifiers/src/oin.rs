@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text::deserialize;
 use crate::{KvkNumber, Rsin};
 
 /// The number that names an organisation in Dutch e-government: the
@@ -29,6 +30,13 @@ pub enum OinError {
     /// The main number holds something else than digits and capital letters.
     #[error("position {position} of an OIN is a digit or a capital letter")]
     MainNumber {
+        /// Counted from 1.
+        position: usize,
+    },
+    /// The main number holds something else than digits, and its register gives out digits
+    /// only: RSIN, Fi-nummer and KvK number.
+    #[error("position {position} of an OIN of this register is a digit")]
+    Digit {
         /// Counted from 1.
         position: usize,
     },
@@ -148,8 +156,10 @@ impl FromStr for Oin {
         if suffix != b"000" || (of_kvk && main_number[8] != b'0') {
             return Err(OinError::Suffix);
         }
-        if of_kvk && let Some(index) = main_number.iter().position(|one| !one.is_ascii_digit()) {
-            return Err(OinError::MainNumber { position: index + 9 });
+        let of_digits = matches!(register, Some(b"01" | b"02" | b"03"));
+        let letter = main_number.iter().position(|position| !position.is_ascii_digit());
+        if let Some(index) = letter.filter(|_| of_digits) {
+            return Err(OinError::Digit { position: index + 9 });
         }
         Ok(Self(positions))
     }
@@ -193,8 +203,7 @@ impl Serialize for Oin {
 
 impl<'de> Deserialize<'de> for Oin {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        deserialize(deserializer)
     }
 }
 
@@ -219,7 +228,9 @@ mod tests {
         assert_eq!(parse("00000001a02220647000"), OinError::MainNumber { position: 9 });
         assert_eq!(parse("00000001002220647001"), OinError::Suffix);
         assert_eq!(parse("00000003092209321000"), OinError::Suffix);
-        assert_eq!(parse("000000030922093A0000"), OinError::MainNumber { position: 16 });
+        assert_eq!(parse("000000030922093A0000"), OinError::Digit { position: 16 });
+        assert_eq!(parse("0000000100222064A000"), OinError::Digit { position: 17 });
+        assert_eq!(parse("00000002A02220647000"), OinError::Digit { position: 9 });
     }
 
     #[test]

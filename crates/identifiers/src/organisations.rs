@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use crate::text::{as_str, deserialize, digits, identifier};
+use crate::text::{as_str, deserialize, identifier, number};
 use crate::{IdentifierError, IdentifierFault, IdentifierKind};
 
-/// The number of a registration in the trade register (Handelsregisterwet 2007): 8 digits.
+/// The number of a registration in the trade register (Handelsregisterwet 2007): 8 digits,
+/// not all zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KvkNumber(pub(crate) [u8; 8]);
 
-/// *Vestigingsnummer*: the number of an establishment in the trade register: 12 digits.
+/// *Vestigingsnummer*: the number of an establishment in the trade register: 12 digits, not
+/// all zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Vestigingsnummer([u8; 12]);
 
@@ -31,13 +33,13 @@ pub struct Brin {
 
 impl KvkNumber {
     fn parse(text: &str) -> Result<Self, IdentifierError> {
-        digits(IdentifierKind::KvkNummer, "8", text).map(Self)
+        number(IdentifierKind::KvkNummer, "8", text).map(Self)
     }
 }
 
 impl Vestigingsnummer {
     fn parse(text: &str) -> Result<Self, IdentifierError> {
-        digits(IdentifierKind::Vestigingsnummer, "12", text).map(Self)
+        number(IdentifierKind::Vestigingsnummer, "12", text).map(Self)
     }
 }
 

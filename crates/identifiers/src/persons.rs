@@ -1,6 +1,6 @@
 //! Numbers of persons, and of organisations that pass the same test.
 
-use crate::text::{digits, identifier, value};
+use crate::text::{digits, identifier, number, value};
 use crate::{IdentifierError, IdentifierFault, IdentifierKind};
 
 /// *Burgerservicenummer*: the number of a person in dealings with the government (Wet
@@ -71,10 +71,7 @@ impl ANummer {
 
 fn eleven_test(kind: IdentifierKind, text: &str) -> Result<[u8; 9], IdentifierError> {
     let fail = |fault| Err(IdentifierError { kind, fault });
-    let number: [u8; 9] = digits(kind, "9", text)?;
-    if number == [b'0'; 9] {
-        return fail(IdentifierFault::Zeros);
-    }
+    let number: [u8; 9] = number(kind, "9", text)?;
     let weights = (2..=9).rev();
     let sum: u32 = weights.zip(number).map(|(weight, digit)| weight * value(digit)).sum();
     // The last digit counts as -1 times, so it is what the others leave over.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::{deserialize, digits, identifier};
+use crate::text::{deserialize, digits, identifier, number};
 use crate::{IdentifierError, IdentifierFault, IdentifierKind};
 
 /// The number of an object in the base registry of addresses and buildings (Catalogus
@@ -37,7 +37,7 @@ pub enum BagKind {
     OpenbareRuimte,
 }
 
-/// The number of an object of valuation (Wet WOZ): 12 digits.
+/// The number of an object of valuation (Wet WOZ): 12 digits, not all zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WozObjectNumber([u8; 12]);
 
@@ -76,6 +76,10 @@ impl BagObjectId {
     fn parse(text: &str) -> Result<Self, IdentifierError> {
         let kind = IdentifierKind::BagObject;
         let number: [u8; 16] = digits(kind, "16", text)?;
+        if number.starts_with(b"0000") {
+            let (part, expected) = ("municipality", "a code other than 0000 in the first 4 digits");
+            return Err(IdentifierError { kind, fault: IdentifierFault::Part { part, expected } });
+        }
         if BagKind::of(&number[4..6]).is_none() {
             let fault = IdentifierFault::ObjectKind { expected: "01, 02, 03, 10, 20 or 30" };
             return Err(IdentifierError { kind, fault });
@@ -98,18 +102,13 @@ impl BagObjectId {
 
 impl WozObjectNumber {
     fn parse(text: &str) -> Result<Self, IdentifierError> {
-        digits(IdentifierKind::WozObject, "12", text).map(Self)
+        number(IdentifierKind::WozObject, "12", text).map(Self)
     }
 }
 
 impl Gemeentecode {
     fn parse(text: &str) -> Result<Self, IdentifierError> {
-        let kind = IdentifierKind::Gemeentecode;
-        let code: [u8; 4] = digits(kind, "4", text)?;
-        if code == *b"0000" {
-            return Err(IdentifierError { kind, fault: IdentifierFault::Zeros });
-        }
-        Ok(Self(code))
+        number(IdentifierKind::Gemeentecode, "4", text).map(Self)
     }
 }
 
@@ -154,30 +153,42 @@ impl std::str::FromStr for CadastralDesignation {
     type Err = IdentifierError;
 
     fn from_str(text: &str) -> Result<Self, IdentifierError> {
-        let expected = "such as UTT00 C 1234, or UTT00 C 1234 A12";
-        let fault = IdentifierFault::Parts { expected };
-        designation(text)
-            .map(|canonical| Self(canonical.into()))
-            .ok_or(IdentifierError { kind: IdentifierKind::KadastraleAanduiding, fault })
+        match designation(text) {
+            Ok(canonical) => Ok(Self(canonical.into())),
+            Err(fault) => {
+                Err(IdentifierError { kind: IdentifierKind::KadastraleAanduiding, fault })
+            }
+        }
     }
 }
 
-/// The designation in its canonical form.
-fn designation(text: &str) -> Option<String> {
-    let (letters, rest) = text.split_at_checked(3)?;
-    let (digits, rest) = rest.split_at_checked(2)?;
-    let is_municipality = letters.bytes().all(|byte| byte.is_ascii_uppercase())
-        && digits.bytes().all(|byte| byte.is_ascii_digit());
+/// The designation in its canonical form, or the first part that is wrong.
+fn designation(text: &str) -> Result<String, IdentifierFault> {
+    let wrong = |part, expected| Err(IdentifierFault::Part { part, expected });
+    let (letters, rest) = text.split_at(count(text, |byte| byte.is_ascii_uppercase()));
+    let (digits, rest) = rest.split_at(count(rest, |byte| byte.is_ascii_digit()));
+    if letters.len() != 3 || digits.len() != 2 {
+        let expected = "three capital letters and two digits, such as UTT00";
+        return wrong("cadastral municipality", expected);
+    }
     let rest = without_space(rest);
     let (section, rest) = rest.split_at(count(rest, |byte| byte.is_ascii_uppercase()));
+    if !matches!(section.len(), 1 | 2) {
+        return wrong("section", "one or two capital letters, such as C");
+    }
     let rest = without_space(rest);
     let (parcel, rest) = rest.split_at(count(rest, |byte| byte.is_ascii_digit()));
-    let is_right = is_municipality && matches!(section.len(), 1 | 2) && is_number(parcel, 5);
+    if !is_number(parcel, 5) {
+        return wrong("number of the parcel", "1 to 99999, without leading zeros");
+    }
     let start = format!("{letters}{digits} {section} {parcel}");
+    if rest.is_empty() {
+        return Ok(start);
+    }
     match without_space(rest).strip_prefix('A') {
-        None if is_right && rest.is_empty() => Some(start),
-        Some(index) if is_right && is_number(index, 4) => Some(format!("{start} A{index}")),
-        _ => None,
+        Some(index) if is_number(index, 4) => Ok(format!("{start} A{index}")),
+        Some(_) => wrong("index of the apartment right", "A and 1 to 9999, without leading zeros"),
+        None => wrong("end", "nothing behind the parcel, or an apartment right such as A12"),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::text::deserialize;
 use crate::{Oin, OinError};
 
 /// Why a text is not the name of something that a party owns.
@@ -21,10 +22,17 @@ pub enum ScopedNameError {
     /// What stands after the dot is empty, too long or has other characters.
     #[error("expected 1 to 64 of a-z, 0-9 and '-' after the dot, starting with a letter or digit")]
     Local,
+    /// What stands after the dot may hold the number of a person. Names are in logs, records
+    /// and lists.
+    #[error(
+        "expected at most 7 digits in a row after the dot: 8 or more may be the number of a person"
+    )]
+    Digits,
 }
 
 /// The name of an inbox: its owner's OIN, a dot, and a name of 1 to 64 of `a-z`,
-/// `0-9` and `-` that starts with a letter or digit. Cheap to clone.
+/// `0-9` and `-` that starts with a letter or digit, and has at most 7 digits in a row, so
+/// that it cannot be the number of a person. Cheap to clone.
 ///
 /// ```
 /// use wissel_identifiers::InboxName;
@@ -43,13 +51,22 @@ pub struct SubscriptionName(Arc<str>);
 
 fn check(text: &str) -> Result<(), ScopedNameError> {
     const LOCAL_MAX: usize = 64;
+    // A BSN has 9 digits, and 8 when its first zero was lost.
+    const DIGITS_MAX: usize = 7;
     let (owner, local) = text.split_once('.').ok_or(ScopedNameError::NoOwner)?;
     let _: Oin = owner.parse()?;
     let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     let well_formed = (1..=LOCAL_MAX).contains(&local.len())
         && local.bytes().all(allowed)
         && !local.starts_with('-');
-    if well_formed { Ok(()) } else { Err(ScopedNameError::Local) }
+    if !well_formed {
+        return Err(ScopedNameError::Local);
+    }
+    let runs = local.split(|c: char| !c.is_ascii_digit());
+    if runs.map(str::len).max() > Some(DIGITS_MAX) {
+        return Err(ScopedNameError::Digits);
+    }
+    Ok(())
 }
 
 macro_rules! scoped_name {
@@ -58,7 +75,8 @@ macro_rules! scoped_name {
             /// The one of this owner with this local name.
             ///
             /// # Errors
-            /// [`ScopedNameError::Local`] when the local name is malformed.
+            /// [`ScopedNameError::Local`] when the local name is malformed, and
+            /// [`ScopedNameError::Digits`] when it may hold the number of a person.
             pub fn new(owner: Oin, local: &str) -> Result<Self, ScopedNameError> {
                 format!("{owner}.{local}").parse()
             }
@@ -111,8 +129,7 @@ macro_rules! scoped_name {
 
         impl<'de> Deserialize<'de> for $Name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                deserialize(deserializer)
             }
         }
     };
@@ -139,6 +156,19 @@ mod tests {
         assert!(matches!(parse("0000.verhuizingen"), ScopedNameError::Owner(_)));
         for local in ["", "-a", "A", "a.b", "a_b", &"a".repeat(65)] {
             assert_eq!(parse(&format!("00000001002220647000.{local}")), ScopedNameError::Local);
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_be_the_number_of_a_person() {
+        let parse = |local: &str| InboxName::new("00000001002220647000".parse().unwrap(), local);
+        for local in ["999990019", "99990019", "bsn-999990019", "a9999900191234", "x12345678-y"] {
+            let error = parse(local).unwrap_err();
+            assert_eq!(error, ScopedNameError::Digits, "{local}");
+            assert!(!error.to_string().contains(local));
+        }
+        for local in ["1234567", "2026-11-24", "a1234567b1234567", "brp"] {
+            assert!(parse(local).is_ok(), "{local}");
         }
     }
 }

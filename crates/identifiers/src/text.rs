@@ -23,6 +23,19 @@ pub(crate) fn digits<const N: usize>(
     })
 }
 
+/// The text as digits, of which one is no zero.
+pub(crate) fn number<const N: usize>(
+    kind: IdentifierKind,
+    expected: &'static str,
+    text: &str,
+) -> Result<[u8; N], IdentifierError> {
+    let number = digits(kind, expected, text)?;
+    if number == [b'0'; N] {
+        return Err(IdentifierError { kind, fault: IdentifierFault::Zeros });
+    }
+    Ok(number)
+}
+
 /// The value of a digit.
 pub(crate) fn value(digit: u8) -> u32 {
     u32::from(digit.saturating_sub(b'0'))
@@ -112,11 +125,11 @@ pub(crate) use identifier;
 pub(crate) fn deserialize<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
-    T: std::str::FromStr<Err = IdentifierError>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
 {
     struct Text<T>(std::marker::PhantomData<T>);
 
-    impl<T: std::str::FromStr<Err = IdentifierError>> serde::de::Visitor<'_> for Text<T> {
+    impl<T: std::str::FromStr<Err: std::fmt::Display>> serde::de::Visitor<'_> for Text<T> {
         type Value = T;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

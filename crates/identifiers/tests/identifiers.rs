@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wissel_identifiers::{
     ANummer, BagKind, BagObjectId, Brin, Bsn, CadastralDesignation, Gemeentecode, IdentifierKind,
-    Kenteken, KvkNumber, Oin, Postcode, Rsin, Vestigingsnummer, WozObjectNumber,
+    InboxName, Kenteken, KvkNumber, Oin, Postcode, Rsin, Vestigingsnummer, WozObjectNumber,
 };
 
 /// The BSNs of the test range 99999xxxx.
@@ -103,8 +103,8 @@ proptest! {
 
     #[test]
     fn what_is_shown_can_be_read_again(
-        kvk in "[0-9]{8}", vestiging in "[0-9]{12}", brin in "[0-9]{2}[A-Z]{2}([0-9]{2})?",
-        bag in "[0-9]{4}(01|02|03|10|20|30)[0-9]{10}", postcode in "[1-9][0-9]{3}[A-R][A-Z]",
+        kvk in "[0-9]{7}[1-9]", vestiging in "[0-9]{11}[1-9]", brin in "[0-9]{2}[A-Z]{2}([0-9]{2})?",
+        bag in "[0-9]{3}[1-9](01|02|03|10|20|30)[0-9]{10}", postcode in "[1-9][0-9]{3}[A-R][A-Z]",
         parcel in "[A-Z]{3}[0-9]{2} [A-Z]{1,2} [1-9][0-9]{0,4}( A[1-9][0-9]{0,3})?",
     ) {
         round_trip::<KvkNumber>(&kvk);
@@ -146,13 +146,25 @@ fn each_fault_is_told_exactly() {
         (Brin, "02QZ0A", "position 6, expected a digit"),
         (BagObject, "0344040000000001", "expected 01, 02, 03, 10, 20 or 30"),
         (BagPand, "0344010000000001", "expected 10"),
+        (BagObject, "0000100000000001", "the municipality is none"),
         (WozObject, "x", "expected 12"),
-        (KadastraleAanduiding, "UTT00 C", "UTT00 C 1234"),
-        (KadastraleAanduiding, "UTT00  C 1", "UTT00 C 1234"),
-        (KadastraleAanduiding, "UTT00 C 123456", "UTT00 C 1234"),
-        (KadastraleAanduiding, "UTT00C1A", "UTT00 C 1234"),
-        (KadastraleAanduiding, "UTT00 C 01", "UTT00 C 1234"),
-        (KadastraleAanduiding, "UTT00 C 1 B1", "UTT00 C 1234"),
+        (WozObject, "000000000000", "zeros"),
+        (KvkNummer, "00000000", "zeros"),
+        (Vestigingsnummer, "000000000000", "zeros"),
+        (KadastraleAanduiding, "", "the cadastral municipality"),
+        (KadastraleAanduiding, "UT00 C 1", "the cadastral municipality"),
+        (KadastraleAanduiding, "UTT000 C 1", "the cadastral municipality"),
+        (KadastraleAanduiding, "é", "the cadastral municipality"),
+        (KadastraleAanduiding, "UTT00", "the section"),
+        (KadastraleAanduiding, "UTT00  C 1", "the section"),
+        (KadastraleAanduiding, "UTT00 ABC 1", "the section"),
+        (KadastraleAanduiding, "UTT00 C", "the number of the parcel"),
+        (KadastraleAanduiding, "UTT00 C 123456", "the number of the parcel"),
+        (KadastraleAanduiding, "UTT00 C 01", "the number of the parcel"),
+        (KadastraleAanduiding, "UTT00C1A", "the index of the apartment right"),
+        (KadastraleAanduiding, "UTT00 C 1 A01", "the index of the apartment right"),
+        (KadastraleAanduiding, "UTT00 C 1 B1", "the end"),
+        (KadastraleAanduiding, "UTT00 C 1 ", "the end"),
         (Kenteken, "TST-01", "expected 6"),
         (Kenteken, "tst-01-x", "position 1"),
         (Kenteken, "999999", "side code"),
@@ -237,4 +249,10 @@ fn reading_json_never_shows_what_it_refuses() {
         assert!(!error.contains("99999"), "{error}");
     }
     assert!(serde_json::from_str::<Oin>("\"x\"").is_err());
+    // Where an OIN or a name stands, somebody may have put a BSN.
+    for json in ["999990019", "-999990019", "999990019.5", "[999990019]"] {
+        let oin = serde_json::from_str::<Oin>(json).unwrap_err().to_string();
+        let name = serde_json::from_str::<InboxName>(json).unwrap_err().to_string();
+        assert!(!oin.contains("99999") && !name.contains("99999"), "{oin} {name}");
+    }
 }

@@ -1,7 +1,9 @@
 //! The NL GOV profile for CloudEvents (Logius, version 1.1), on top of CloudEvents 1.0.
 
+use std::borrow::Cow;
+
 use iri_string::types::UriReferenceStr;
-use wissel_identifiers::SourceUrn;
+use wissel_identifiers::{Bsn, SourceUrn};
 
 use crate::rules::show_attribute_name;
 use crate::{EventView, Rule, Value, Violation};
@@ -16,8 +18,8 @@ const SIZE_MAX: usize = 64 << 10;
 /// message that keeps all of it.
 ///
 /// Not checked here, as it shows over several messages or not in messages at all: that
-/// (source, id) is unique, that a sequence of Integers has no gap, and what a producer
-/// documents.
+/// (source, id) is unique, that a sequence of Integers has no gap, that an id is random
+/// because there was no better one, and what a producer documents.
 #[must_use]
 pub fn check_profile(event: &EventView) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -33,6 +35,7 @@ pub fn check_profile(event: &EventView) -> Vec<Violation> {
     check_content_type(event, &mut found);
     check_data_ref(event, &mut found);
     check_sequence(event, &mut found);
+    check_sensitive(event, &mut found);
     if event.frame().len() > SIZE_MAX {
         let fault = format!("{} bytes", event.frame().len());
         let expected = "at most 65536, and large data by reference (dataref)";
@@ -95,7 +98,7 @@ fn version_fault(event_type: &str) -> Option<&'static str> {
 
 fn check_source(event: &EventView, found: &mut Vec<Violation>) {
     let source = event.source();
-    if source.is_empty() || SourceUrn::parse(source).is_ok() {
+    if source.is_empty() || SourceUrn::parse(source).is_ok() || names_by_eidas(source) {
         return;
     }
     let data_ref = text_of(event.attribute("dataref"));
@@ -117,6 +120,26 @@ fn check_source(event: &EventView, found: &mut Vec<Violation>) {
     };
     let expected = "a URN such as urn:nld:oin:00000001002220647000:systeem:burgerzaken";
     found.push(Violation::new(Rule::SourceUrn, "source", fault, expected));
+}
+
+/// `urn:nld:eidas:`, an eIDAS legal identifier (two countries and a number, with slashes
+/// between), and a system as behind an OIN or a KvK number. The profile recommends the
+/// identifier in the context of the EU, and leaves open how it is written; no party is known
+/// by it here.
+fn names_by_eidas(source: &str) -> bool {
+    const START: &str = "urn:nld:eidas:";
+    let Some((start, rest)) = source.split_at_checked(START.len()) else { return false };
+    let mut parts = rest.splitn(3, '/');
+    let mut is_country = || {
+        let part = parts.next().unwrap_or_default();
+        part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_uppercase())
+    };
+    let names_countries = is_country() && is_country();
+    let behind = parts.next().unwrap_or_default();
+    let named = behind.split_once(":systeem:").or_else(|| behind.split_once('.'));
+    let names_system =
+        named.is_some_and(|(number, system)| !number.is_empty() && !system.is_empty());
+    start.eq_ignore_ascii_case(START) && names_countries && names_system
 }
 
 /// A URL from which something can be fetched: of a scheme that fetches, with more than
@@ -182,6 +205,43 @@ fn check_sequence(event: &EventView, found: &mut Vec<Violation>) {
         Some(_) => broken("sequencetype", "empty, or no String", "a String such as Integer"),
         None => {}
     }
+}
+
+/// Names attributes, and never what they hold. A `sequence` is a number that goes up, and now
+/// and then passes the test by itself.
+fn check_sensitive(event: &EventView, found: &mut Vec<Violation>) {
+    let mut sensitive = |field: Cow<'_, str>| {
+        let fault = "holds a word of 9 digits that passes the eleven-test, as a BSN does";
+        let expected = "numbers of persons in subject or data only";
+        found.push(Violation::new(Rule::Sensitive, field, fault, expected));
+    };
+    for (name, text) in [("id", event.id()), ("source", event.source())] {
+        if holds_bsn(text) {
+            sensitive(name.into());
+        }
+    }
+    for (place, (name, raw)) in event.raw_attributes().enumerate() {
+        if matches!(name, "subject" | "sequence") {
+            continue;
+        }
+        let is_sensitive = match event.value(raw) {
+            Some(Value::String(text) | Value::Uri(text) | Value::UriReference(text)) => {
+                holds_bsn(text)
+            }
+            Some(Value::Integer(number)) if number >= 100_000_000 => holds_bsn(&number.to_string()),
+            _ => false,
+        };
+        if is_sensitive {
+            sensitive(show_attribute_name(name, place));
+        }
+    }
+}
+
+/// Whether a whole word is a BSN. Longer ones, such as OINs and UUIDs, hold such digits by
+/// chance.
+fn holds_bsn(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|word| word.len() == 9 && word.parse::<Bsn>().is_ok())
 }
 
 /// The canonical text of a signed integer of 32 bits.
@@ -263,6 +323,56 @@ mod tests {
         }
         let same = broken("/personen/1", "nl.brp.geboorte", &[("dataref", "/personen/1")]);
         assert_eq!(same, ["nlgov-source-location"]);
+    }
+
+    #[test]
+    fn an_eidas_legal_identifier_names_an_organisation_too() {
+        for good in [
+            "urn:nld:eidas:BE/NL/0123456789:systeem:aangiften",
+            "urn:nld:eidas:AT/NL/02635542Y.zaaksysteem",
+            "URN:NLD:eidas:BE/NL/0123456789:systeem:x",
+        ] {
+            assert_eq!(broken(good, "nl.brp.geboorte", &[]), [""; 0], "{good}");
+        }
+        for poor in [
+            "urn:nld:eidas:BE/NL/0123456789",
+            "urn:nld:eidas:BE/0123456789:systeem:x",
+            "urn:nld:eidas:Be/NL/0123456789:systeem:x",
+            "urn:nld:eidas:BE/NL/:systeem:x",
+            "urn:eu:eidas:BE/NL/0123456789:systeem:x",
+        ] {
+            assert_eq!(broken(poor, "nl.brp.geboorte", &[]), ["nlgov-source"], "{poor}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_a_person_belongs_in_subject() {
+        let (bsn, kind) = ("999990019", "nl.brp.geboorte");
+        let with = |id: &str, source: &str, name: &str, value: OwnedValue| {
+            let mut event = Event::builder(id, source, kind).subject(bsn);
+            if !name.is_empty() {
+                event = event.extension(name, value);
+            }
+            let view = EventView::decode(event.build().unwrap().encode()).unwrap();
+            let found = check_profile(&view);
+            assert!(found.iter().all(|one| !format!("{one:?} {one}").contains(bsn)), "{found:?}");
+            let sensitive = found.into_iter().filter(|one| one.rule == Rule::Sensitive);
+            sensitive.map(|one| one.field).collect::<Vec<_>>()
+        };
+        let text = |text: &str| OwnedValue::String(text.to_owned());
+        assert_eq!(with("1", SOURCE, "", text("")), [""; 0]);
+        assert_eq!(with(bsn, SOURCE, "", text("")), ["id"]);
+        assert_eq!(with(&format!("geboorte-{bsn}"), SOURCE, "", text("")), ["id"]);
+        assert_eq!(with("1", &format!("{SOURCE}:{bsn}"), "", text("")), ["source"]);
+        assert_eq!(with("1", SOURCE, "partitionkey", text(bsn)), ["partitionkey"]);
+        assert_eq!(with("1", SOURCE, "dataref", text(&format!("/p/{bsn}?x"))), ["dataref"]);
+        assert_eq!(with("1", SOURCE, "nummer", OwnedValue::Integer(999_990_019)), ["nummer"]);
+        // A name may be personal as well.
+        assert_eq!(with("1", SOURCE, "bsn999990019", text(bsn)), ["attributes[1]"]);
+        for other in ["999990018", "9999900190", "a999990019", "99999001", "09220932"] {
+            assert_eq!(with(other, SOURCE, "kenmerk", text(other)), [""; 0], "{other}");
+        }
+        assert_eq!(with("1", SOURCE, "sequence", text(bsn)), [""; 0]);
     }
 
     #[test]

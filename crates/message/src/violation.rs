@@ -70,6 +70,8 @@ pub enum Rule {
     Json,
     /// The message is no larger than 64 KiB.
     Size,
+    /// No attribute but `subject` holds the number of a person.
+    Sensitive,
     /// `type` is an event type of the catalogue.
     KnownType,
     /// `source` names an organisation that may publish the event type.
@@ -114,6 +116,7 @@ impl Rule {
             Self::SourceUrn => "nlgov-source",
             Self::Json => "nlgov-datacontenttype",
             Self::Size => "nlgov-size",
+            Self::Sensitive => "nlgov-sensitive",
             Self::KnownType => "catalogue-type",
             Self::Publisher => "catalogue-publisher",
             Self::Subject => "catalogue-subject",
@@ -126,7 +129,9 @@ impl Rule {
     #[must_use]
     pub fn level(self) -> Level {
         match self {
-            Self::NameLength | Self::SourceUrn | Self::Json | Self::Size => Level::Should,
+            Self::NameLength | Self::SourceUrn | Self::Json | Self::Size | Self::Sensitive => {
+                Level::Should
+            }
             _ => Level::Must,
         }
     }
@@ -189,12 +194,18 @@ impl Rule {
             }
             Self::SourceUrn => {
                 "NL GOV profile, \"source\": it should be a URN of the namespace nld that names the \
-                 organisation, preferably by its OIN, and then its system."
+                 organisation, by its OIN, its KvK number or, in the EU, its eIDAS legal identifier, \
+                 and then its system."
             }
             Self::Json => "NL GOV profile, \"datacontenttype\": the JSON format should be used.",
             Self::Size => {
                 "NL GOV profile, \"Size limits\": intermediaries need not forward more than 64 KiB; \
                  large data should go by reference (dataref)."
+            }
+            Self::Sensitive => {
+                "NL GOV profile, \"Privacy and Security\": sensitive information should not be \
+                 carried in context attributes, which everybody on the way may read and log. Only \
+                 subject is kept from logs here; put the number there, or in data."
             }
             Self::KnownType => {
                 "The catalogue lists every event type, with the party that answers for it."

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use indicatif::ProgressBar;
 use serde_json::json;
+use wissel_audit::{Verification, Verified, VerifyError};
 
 use crate::cli::AuditCommand;
 use crate::exit::Failure;
@@ -11,14 +12,21 @@ use crate::output;
 
 pub(crate) fn run(command: &AuditCommand) -> Result<(), Failure> {
     match command {
-        AuditCommand::Verify { directory, json } => verify(directory, *json),
+        AuditCommand::Verify { directory, heads, from_first, json } => {
+            let mut verification =
+                heads.iter().cloned().fold(Verification::default(), Verification::head);
+            if *from_first {
+                verification = verification.from_first();
+            }
+            verify(&verification, directory, *json)
+        }
     }
 }
 
 /// Reads every record, and says where the chain is broken.
-fn verify(directory: &Path, as_json: bool) -> Result<(), Failure> {
+fn verify(verification: &Verification, directory: &Path, as_json: bool) -> Result<(), Failure> {
     let progress = ProgressBar::new_spinner();
-    let verified = wissel_audit::verify(directory, |records| {
+    let verified = verification.run(directory, |records| {
         progress.set_message(format!("{records} records"));
         progress.tick();
     });
@@ -26,22 +34,43 @@ fn verify(directory: &Path, as_json: bool) -> Result<(), Failure> {
     match verified {
         Ok(verified) if as_json => output::json(&verified),
         Ok(verified) => {
-            let since = verified.first.as_deref().unwrap_or("never");
-            let until = verified.last.as_deref().unwrap_or("never");
-            output::line(&format!(
-                "whole: {} records in {} files, {since} to {until}",
-                verified.records, verified.files
-            ));
-            output::line(&format!("head {}", verified.head));
+            tell(&verified);
             Ok(())
         }
         Err(error) => {
             if as_json {
-                output::json(&json!({
-                    "file": error.file, "line": error.line, "fault": error.fault,
-                }))?;
+                output::json(&to_json(&error))?;
             }
-            Err(Failure::refused(format!("the chain is broken: {error}")))
+            match error {
+                VerifyError::Broken { .. } => {
+                    Err(Failure::refused(format!("the chain is broken: {error}")))
+                }
+                _ => Err(Failure::usage(error)),
+            }
         }
+    }
+}
+
+fn tell(verified: &Verified) {
+    let Verified { files, records, head, head_record, .. } = verified;
+    let since = verified.first.as_deref().unwrap_or("never");
+    let until = verified.last.as_deref().unwrap_or("never");
+    output::line(&format!("whole: {records} records in {files} files, {since} to {until}"));
+    output::line(&format!("head {head} (record {head_record})"));
+    if let Some(after) = &verified.after {
+        output::note(&format!(
+            "begins behind record {}, which is not here; its hash was {}",
+            after.record, after.hash
+        ));
+    }
+}
+
+fn to_json(error: &VerifyError) -> serde_json::Value {
+    match error {
+        VerifyError::Broken { file, line, fault } => {
+            json!({ "file": file, "line": line, "fault": fault })
+        }
+        VerifyError::Unreadable { path, fault } => json!({ "file": path, "error": fault }),
+        other => json!({ "error": other.to_string() }),
     }
 }

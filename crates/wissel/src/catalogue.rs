@@ -28,8 +28,9 @@ fn check(arguments: &CatalogueCheckArguments) -> Result<(), Failure> {
             summarise(path, &catalogue, *as_json)
         }
         Err(errors) => {
-            tell("error", &errors.0, *as_json)?;
-            let count = errors.0.len();
+            tell("error", &errors.faults, *as_json)?;
+            tell("warning", &errors.warnings, *as_json)?;
+            let count = errors.faults.len();
             Err(Failure::refused(format!("{count} faults in {}", path.display())))
         }
     }

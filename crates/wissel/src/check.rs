@@ -35,6 +35,11 @@ fn load(path: &Path) -> Result<Catalogue, Failure> {
         .map_err(|errors| Failure::usage(format!("the catalogue has faults:\n{errors}")))
 }
 
+/// Broken by what is no message at all.
+const JSON_RULE: &str = "ce-json";
+const JSON_EXPLANATION: &str = "CloudEvents 1.0, JSON event format: one JSON object with the \
+     attributes as members.";
+
 /// Why a file holds no message, or every rule that the message breaks.
 enum Findings {
     NoMessage(JsonError),
@@ -83,10 +88,7 @@ fn print(place: &str, findings: &Findings) {
     match findings {
         Findings::NoMessage(error) => {
             output::line(&format!("{place}: error: {error}"));
-            output::line(
-                "  ce-json: CloudEvents 1.0, JSON event format: one JSON object with the \
-                 attributes as members.",
-            );
+            output::line(&format!("  {JSON_RULE}: {JSON_EXPLANATION}"));
         }
         Findings::Broken(broken) if broken.is_empty() => output::line(&format!("{place}: good")),
         Findings::Broken(broken) => {
@@ -102,10 +104,21 @@ fn print(place: &str, findings: &Findings) {
 
 fn print_json(place: &str, findings: &Findings) -> Result<(), Failure> {
     let (listed, error) = match findings {
-        Findings::NoMessage(error) => (Vec::new(), Some(error.to_string())),
+        Findings::NoMessage(error) => (vec![of_json(error)], Some(error.to_string())),
         Findings::Broken(broken) => (broken.iter().map(to_json).collect(), None),
     };
     output::json(&json!({ "message": place, "error": error, "findings": listed }))
+}
+
+fn of_json(error: &JsonError) -> serde_json::Value {
+    json!({
+        "level": "error",
+        "rule": JSON_RULE,
+        "field": null,
+        "fault": error.to_string(),
+        "expected": "a CloudEvent in JSON",
+        "explanation": JSON_EXPLANATION,
+    })
 }
 
 fn to_json(one: &Violation) -> serde_json::Value {

@@ -1,10 +1,18 @@
 //! The command line.
 
+mod filter;
+mod trust;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
+
+pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
+pub(crate) use trust::{
+    AuditCommand, CatalogueCheckArguments, CatalogueCommand, DevCaCommand, IssueArguments,
+};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -42,13 +50,16 @@ pub(crate) enum Command {
         00000001002220647000.inwoners --count 10")]
     Subscribe(SubscribeArguments),
     /// Create, list, show and delete subscriptions
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),
     /// Show inboxes: depth, oldest age, in flight, consumers, dead letters
     #[command(after_help = "Example:\n  wissel inboxes --as operator")]
     Inboxes(InboxesArguments),
     /// List dead letters, and put them back
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  wissel dead-letters list --as operator 00000001002220647000.inwoners"
+    )]
     DeadLetters(DeadLettersCommand),
     /// Check messages against CloudEvents, the NL GOV profile and the catalogue, offline
     #[command(after_help = "Examples:\n  \
@@ -59,16 +70,22 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Filter(FilterCommand),
     /// Look at the catalogue
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict"
+    )]
     Catalogue(CatalogueCommand),
     /// Verify the record of processing
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  wissel audit verify data/records")]
     Audit(AuditCommand),
     /// Make a development authority, and certificates and tokens of parties
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  wissel dev-ca create dev-ca\n  wissel dev-ca party 00000001002220647000 --ca dev-ca --name utrecht"
+    )]
     DevCa(DevCaCommand),
     /// Look at the configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  wissel config show --config wissel.toml")]
     Config(ConfigCommand),
 }
 
@@ -171,164 +188,6 @@ pub(crate) struct CheckArguments {
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print the findings of each message as a line of JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum FilterCommand {
-    /// Evaluate a CloudEvents SQL expression on an event
-    #[command(after_help = "Examples:\n  \
-        wissel filter eval --expression \"gemeente = '0344' AND EXISTS subject\" \
-        --event geboorte.json\n  \
-        wissel filter eval --jsonl cases.jsonl\n\
-        \nPrints {\"value\":…}, with \"error\" beside it when there was one: math, cast,\n\
-        missingAttribute, missingFunction, functionEvaluation or generic. What is no\n\
-        expression gives {\"error\":\"parse\"} alone. A message passes a filter only when the\n\
-        value is true and there is no error.\n\
-        \nA line of --jsonl is {\"expression\":…,\"event\":{…}}. Required attributes that an event\n\
-        lacks are filled in. Text is taken as it is written: a gateway has `time` in UTC.")]
-    Eval(EvalArguments),
-    /// Show how a filter is compiled, and how a subscription with it is found
-    #[command(after_help = "Examples:\n  \
-        wissel filter explain --type nl.brp.geboorte --sql \"gemeente = '0344' AND subject LIKE '9%'\"\n  \
-        wissel filter explain --filter '{\"any\":[{\"exact\":{\"a\":\"1\"}},{\"suffix\":{\"b\":\"2\"}}]}'")]
-    Explain(ExplainArguments),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExplainArguments {
-    /// An event type wanted; may be given several times
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) types: Vec<String>,
-    /// A CloudEvents SQL expression; may be given several times
-    #[arg(long, value_name = "EXPRESSION", required_unless_present_any = ["filters", "types"])]
-    pub(crate) sql: Vec<String>,
-    /// A filter in JSON, such as {"any":[…]}; may be given several times
-    #[arg(long = "filter", value_name = "JSON")]
-    pub(crate) filters: Vec<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvalArguments {
-    /// The expression
-    #[arg(long, value_name = "TEXT", required_unless_present = "jsonl")]
-    pub(crate) expression: Option<String>,
-    /// A file with one CloudEvent in JSON; `-` is standard input [default: one with what is required]
-    #[arg(long, value_name = "FILE", conflicts_with = "jsonl")]
-    pub(crate) event: Option<PathBuf>,
-    /// Evaluate every line of FILE, and answer each with a line of JSON
-    #[arg(long, conflicts_with = "expression")]
-    pub(crate) jsonl: bool,
-    /// The lines; `-` is standard input
-    #[arg(value_name = "FILE", default_value = "-", requires = "jsonl")]
-    pub(crate) lines: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Find out whether any record was changed, taken out or put in
-    #[command(after_help = "Example:\n  wissel audit verify data/records\n\
-        \nKeep the head that it prints elsewhere: records that once had it have no other past.")]
-    Verify {
-        /// The directory of the records
-        #[arg(value_name = "DIR", default_value = "data/records")]
-        directory: PathBuf,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DevCaCommand {
-    /// Make an authority: ca.pem, crl.pem, and for tokens jwks.json
-    #[command(after_help = "Example:\n  wissel dev-ca create dev-ca")]
-    Create {
-        /// Where to put it
-        #[arg(value_name = "DIR")]
-        directory: PathBuf,
-    },
-    /// Make a certificate of a party, with its OIN in Subject.serialNumber
-    #[command(
-        after_help = "Example:\n  wissel dev-ca party 00000001002220647000 --ca dev-ca --name utrecht"
-    )]
-    Party {
-        /// The party
-        oin: Oin,
-        #[command(flatten)]
-        issue: IssueArguments,
-    },
-    /// Make a certificate of a gateway
-    #[command(after_help = "Example:\n  wissel dev-ca server localhost 127.0.0.1 --ca dev-ca")]
-    Server {
-        /// Names and addresses of the gateway
-        #[arg(required = true, value_name = "HOST")]
-        hosts: Vec<String>,
-        #[command(flatten)]
-        issue: IssueArguments,
-    },
-    /// Put a certificate on the revocation list
-    #[command(after_help = "Example:\n  wissel dev-ca revoke dev-ca/utrecht.pem --ca dev-ca")]
-    Revoke {
-        /// The certificate's file
-        #[arg(value_name = "FILE")]
-        certificate: PathBuf,
-        /// The authority's directory
-        #[arg(long = "ca", value_name = "DIR")]
-        directory: PathBuf,
-    },
-    /// Print a bearer token of a party
-    #[command(
-        after_help = "Example:\n  wissel dev-ca token 00000001002220647000 --ca dev-ca > token"
-    )]
-    Token {
-        /// The party
-        oin: Oin,
-        /// The authority's directory
-        #[arg(long = "ca", value_name = "DIR")]
-        directory: PathBuf,
-        /// For whom the token is
-        #[arg(long, default_value = "wissel")]
-        audience: String,
-        /// How long it is valid
-        #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=525_600))]
-        minutes: u64,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct IssueArguments {
-    /// The authority's directory
-    #[arg(long = "ca", value_name = "DIR")]
-    pub(crate) directory: PathBuf,
-    /// The name of the files, without .pem and .key
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-    /// How long the certificate is valid
-    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3_650))]
-    pub(crate) days: u64,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CatalogueCommand {
-    /// Find errors and incoherence in the catalogue's files
-    #[command(after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict")]
-    Check(CatalogueCheckArguments),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CatalogueCheckArguments {
-    /// A TOML file, or a directory of them
-    #[arg(value_name = "PATH", default_value = "catalogue")]
-    pub(crate) path: PathBuf,
-    /// Fail for what does not cohere too: an ended mandate, a type that nobody receives
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// Print each finding, and at the end the counts, as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

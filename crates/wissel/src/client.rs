@@ -20,6 +20,8 @@ pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
         builder = builder.on_behalf_of(principal);
     }
     if let Some(file) = &connection.token_file {
+        // It is read again at each call; that it is there at all is told now.
+        read(file)?;
         builder = builder.token_file(file);
     } else if let Some(caller) = &connection.caller {
         builder = builder.token(format!("dev.{caller}"));

@@ -35,6 +35,13 @@ pub(crate) fn run(command: &DevCaCommand) -> Result<(), Failure> {
             made(directory, &["crl.pem"])
         }
         DevCaCommand::Token { directory, oin, audience, minutes } => {
+            // None is made by the way: no gateway would know its keys.
+            if !directory.join("tokens.key").exists() {
+                return Err(Failure::usage(format!(
+                    "{}: holds no tokens.key; expected the directory of `wissel dev-ca create`",
+                    directory.display()
+                )));
+            }
             let issuer = DevTokenIssuer::open_or_create(directory).map_err(Failure::usage)?;
             let token = issuer.issue(oin, audience, Duration::from_secs(60 * minutes));
             output::line(&token.map_err(Failure::internal)?);

@@ -21,6 +21,7 @@ mod reload;
 mod serve;
 mod subscribe;
 mod subscriptions;
+mod watch;
 
 use clap::Parser as _;
 

@@ -132,6 +132,9 @@ impl Publishing {
             output::note(&format!("{receipts} published, {} not", failures.len()));
         }
         if failures.is_empty() {
+            if receipts == 0 {
+                return Err(Failure::usage("no message in the files; expected at least one"));
+            }
             return Ok(());
         }
         let message = format!("{} messages were not published", failures.len());

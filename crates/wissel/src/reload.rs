@@ -1,13 +1,9 @@
 //! What is read again without a restart: on a change of the files, and on SIGHUP.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wissel_broker::Broker;
 use wissel_catalogue::Catalogue;
@@ -16,18 +12,14 @@ use wissel_identity::ServerTls;
 use crate::config::{Config, Tls};
 use crate::exit::Failure;
 use crate::identity::Callers;
-
-/// How long files are left to be written before they are read.
-const SETTLING: Duration = Duration::from_millis(250);
+use crate::watch::Watch;
 
 /// Reads catalogue and certificates again, and puts in force what has no fault.
 pub(crate) struct Reload {
     broker: Arc<Broker>,
     catalogue: PathBuf,
     tls: Option<Arc<ServerTls>>,
-    changes: mpsc::Receiver<()>,
-    /// Watches as long as it lives.
-    _watcher: RecommendedWatcher,
+    watch: Watch,
 }
 
 impl Reload {
@@ -37,24 +29,10 @@ impl Reload {
         config: &Config,
         callers: Callers,
     ) -> Result<Self, Failure> {
-        // One that waits is enough: everything is read again.
-        let (changed, changes) = mpsc::channel(1);
-        let mut watcher =
-            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                if event.is_ok_and(|event| !event.kind.is_access()) {
-                    let _ = changed.try_send(());
-                }
-            })
-            .map_err(Failure::internal)?;
-        let files = config.tls.iter().flat_map(Tls::paths);
-        let directories: BTreeSet<&Path> =
-            files.chain([&config.catalogue]).map(|path| directory_of(path)).collect();
-        for directory in directories {
-            let watched = watcher.watch(directory, RecursiveMode::Recursive);
-            watched.map_err(|error| Failure::unavailable(format!("watching files: {error}")))?;
-        }
+        let files = config.tls.iter().flat_map(Tls::paths).cloned().collect();
+        let watch = Watch::new(&config.catalogue, files)?;
         let catalogue = config.catalogue.clone();
-        Ok(Self { broker, catalogue, tls: callers.tls, changes, _watcher: watcher })
+        Ok(Self { broker, catalogue, tls: callers.tls, watch })
     }
 
     /// Reads again whenever there is cause, until it is stopped.
@@ -64,10 +42,7 @@ impl Reload {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = hang_up.recv() => tracing::info!("SIGHUP: reading catalogue and certificates again"),
-                Some(()) = self.changes.recv() => {
-                    tokio::time::sleep(SETTLING).await;
-                    while self.changes.try_recv().is_ok() {}
-                }
+                () = self.watch.changed() => tracing::debug!("files have changed, and are read again"),
             }
             self.certificates();
             self.catalogue().await;
@@ -90,12 +65,12 @@ impl Reload {
         let catalogue = match loaded {
             Ok(Ok(catalogue)) => catalogue,
             Ok(Err(errors)) => {
-                let faults = errors.0.len();
+                let faults = errors.faults.len();
                 tracing::error!(
                     faults,
                     "the catalogue's new version is refused; the old one stays"
                 );
-                for error in errors.0 {
+                for error in errors.faults {
                     tracing::error!(%error, "a fault in the catalogue");
                 }
                 return;
@@ -112,10 +87,4 @@ impl Reload {
             tracing::error!(%error, "the catalogue's new version is refused; the old one stays");
         }
     }
-}
-
-/// A file that is replaced is another file: its directory is watched.
-fn directory_of(path: &Path) -> &Path {
-    let directory = if path.is_dir() { Some(path) } else { path.parent() };
-    directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -22,18 +22,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--"]);
     command
-        .args(arguments)
+        .args(with_output_of_all(arguments))
         .env("WISSEL_BIN", wissel)
-        .env("WISSEL_TEST_LOGS", &logs)
-        .stdout(Stdio::piped());
+        .env("WISSEL_TEST_LOGS", &logs);
 
     let mut total = Total::default();
-    let mut search = Search::default();
+    let mut search = Search::with_examples(&root().join("deploy/catalogue/examples"))?;
     let status = timed("test", || {
-        let mut tests = command.spawn().context("cargo test")?;
-        let output = tests.stdout.take().context("cargo test has no output")?;
-        total.pass_on(BufReader::new(output), std::io::stdout(), &mut search)?;
-        tests.wait().context("cargo test")
+        total.of(&mut command, &mut search, std::io::stdout(), std::io::stderr())
     })?;
     println!("tests: {total}");
     ensure!(status.success(), "cargo test failed: {status}");
@@ -42,6 +38,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     // A filter may have left out the tests that start gateways.
     ensure!(files > 0 || !arguments.is_empty(), "no gateway left its log in {}", logs.display());
     search.verdict()
+}
+
+/// The arguments of the tests, and one that has them give what passing tests print as well,
+/// which they keep to themselves otherwise.
+fn with_output_of_all(arguments: &[String]) -> Vec<&str> {
+    const SHOW_OUTPUT: &str = "--show-output";
+    let mut all: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // Each may be given once.
+    if !all.iter().any(|argument| [SHOW_OUTPUT, "--nocapture", "--no-capture"].contains(argument)) {
+        all.push(SHOW_OUTPUT);
+    }
+    all
 }
 
 /// The sum of the `test result:` lines of the many test programs.
@@ -53,24 +61,55 @@ struct Total {
 }
 
 impl Total {
-    /// Passes on each line as it comes, counts, and looks through it.
+    /// Runs tests; passes on what they write as it comes, counts, and looks through it.
+    fn of(
+        &mut self,
+        command: &mut Command,
+        search: &mut Search,
+        out: impl Write,
+        mut err: impl Write + Send,
+    ) -> Result<ExitStatus> {
+        let mut tests = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let output = tests.stdout.take().context("the tests have no output")?;
+        let errors = tests.stderr.take().context("the tests have no output for errors")?;
+        let mut of_errors = search.another();
+        std::thread::scope(|scope| {
+            let errors = scope.spawn(|| {
+                each_line(BufReader::new(errors), |number, line| {
+                    of_errors.line("the errors of the tests", number, line);
+                    err.write_all(line)
+                })
+            });
+            self.pass_on(BufReader::new(output), out, search)?;
+            errors.join().ok().context("the errors of the tests cannot be read")?
+        })?;
+        search.add(of_errors);
+        tests.wait().context("the tests")
+    }
+
+    /// Passes on each line, but for what passing tests print.
     fn pass_on(
         &mut self,
-        mut lines: impl BufRead,
+        lines: impl BufRead,
         mut out: impl Write,
         search: &mut Search,
     ) -> Result<()> {
-        let mut line = Vec::new();
-        let mut number = 0;
-        while lines.read_until(b'\n', &mut line).context("cargo test")? > 0 {
-            out.write_all(&line)?;
-            out.flush()?;
-            self.count(&String::from_utf8_lossy(&line));
-            number += 1;
-            search.line("the output of the tests", number, &line);
-            line.clear();
-        }
-        Ok(())
+        let mut of_passing = false;
+        each_line(lines, |number, line| {
+            search.line("the output of the tests", number, line);
+            match line.trim_ascii_end() {
+                b"successes:" => of_passing = true,
+                b"failures:" => of_passing = false,
+                line if line.starts_with(b"test result: ") => of_passing = false,
+                _ => {}
+            }
+            self.count(&String::from_utf8_lossy(line));
+            if of_passing {
+                return Ok(());
+            }
+            out.write_all(line)?;
+            out.flush()
+        })
     }
 
     /// `test result: ok. 3 passed; 0 failed; 1 ignored; ...`
@@ -90,6 +129,22 @@ impl Total {
     }
 }
 
+/// Gives each line as it comes, with its number and its end.
+fn each_line(
+    mut lines: impl BufRead,
+    mut take: impl FnMut(u64, &[u8]) -> std::io::Result<()>,
+) -> Result<()> {
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if lines.read_until(b'\n', &mut line).context("reading the output of the tests")? == 0 {
+            break;
+        }
+        take(number, &line)?;
+    }
+    Ok(())
+}
+
 impl fmt::Display for Total {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { passed, failed, ignored } = self;
@@ -99,6 +154,8 @@ impl fmt::Display for Total {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -114,5 +171,50 @@ mod tests {
         assert_eq!(passed_on, output.as_bytes());
         assert_eq!(total, Total { passed: 7, failed: 2, ignored: 1 });
         assert_eq!(total.to_string(), "7 passed, 2 failed, 1 skipped");
+    }
+
+    #[test]
+    fn the_output_of_all_is_asked_for_once() {
+        let with = |given: &[&str]| {
+            let given: Vec<String> = given.iter().map(ToString::to_string).collect();
+            with_output_of_all(&given).join(" ")
+        };
+        assert_eq!(with(&[]), "--show-output");
+        assert_eq!(with(&["--skip", "kill"]), "--skip kill --show-output");
+        assert_eq!(with(&["--nocapture"]), "--nocapture");
+    }
+
+    /// The program of one test that passes.
+    fn compiled(directory: &Path, body: &str) -> Command {
+        let (source, program) = (directory.join("planted.rs"), directory.join("planted"));
+        std::fs::write(&source, format!("#[test] fn passes() {{ {body} }}")).unwrap();
+        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        rustc.arg("--test").arg(&source).arg("-o").arg(&program);
+        assert!(rustc.status().unwrap().success());
+        Command::new(program)
+    }
+
+    #[test]
+    fn a_number_that_a_passing_test_writes_is_found_wherever_it_writes_it() {
+        let number = format!("99999{}", "0342");
+        let to_err = "std::io::Write::write_all(&mut std::io::stderr(), text).unwrap();";
+        let to_out = "std::io::Write::write_all(&mut std::io::stdout(), text).unwrap();";
+        for (body, is_found) in [
+            (format!("println!(\"{number}\");"), true),
+            (format!("eprintln!(\"{number}\");"), true),
+            (format!("let text = b\"{number}\\n\"; {to_err}"), true),
+            (format!("let text = b\"{number}\\n\"; {to_out}"), true),
+            ("println!(\"nobody\");".to_owned(), false),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut command = compiled(directory.path(), &body);
+            command.args(with_output_of_all(&[]));
+            let (mut total, mut search) = (Total::default(), Search::default());
+            let mut out = Vec::new();
+            let status = total.of(&mut command, &mut search, &mut out, std::io::sink()).unwrap();
+            assert!(status.success() && total.passed == 1, "{}", String::from_utf8_lossy(&out));
+            assert_eq!(search.verdict().is_err(), is_found, "{body}");
+            assert!(!String::from_utf8_lossy(&out).contains("nobody"));
+        }
     }
 }

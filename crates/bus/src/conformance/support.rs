@@ -23,9 +23,11 @@ pub(super) fn party() -> Oin {
     "00000099000000001000".parse().expect("this OIN is well formed")
 }
 
-/// A name that nobody else uses.
+/// A name that nobody else uses. Of letters: many digits in a row are no name.
 pub(super) fn new_name(label: &str) -> InboxName {
-    let unique = Uuid::now_v7().simple().to_string();
+    let letter = |half: u8| char::from(b'a' + half);
+    let bytes = Uuid::now_v7().into_bytes().into_iter();
+    let unique: String = bytes.flat_map(|byte| [letter(byte >> 4), letter(byte & 15)]).collect();
     InboxName::new(party(), &format!("{label}-{unique}")).expect("labels are short and lower-case")
 }
 

@@ -44,7 +44,7 @@ impl<'a> Checker<'a> {
             (purpose.as_str().into(), legal_basis.as_str().into());
         for event_type in grant.event_type.as_slice() {
             let Some((name, _)) = self.catalogue.types.get_key_value(event_type.as_str()) else {
-                self.fault(place, format!("{of}: no event type {event_type:?}"));
+                self.dangling(place, format!("{of}: no event type {event_type:?}"));
                 continue;
             };
             let name = Arc::clone(name);

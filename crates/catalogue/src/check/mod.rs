@@ -16,6 +16,7 @@ use toml::Spanned;
 use wissel_identifiers::{Oin, SubscriptionName};
 use wissel_schema::FieldSet;
 
+use crate::catalogue::beside;
 use crate::file::{self, File};
 use crate::{Catalogue, CatalogueError, CatalogueErrors, Fields, Party};
 
@@ -42,7 +43,9 @@ pub(crate) fn check(sources: &[Source]) -> Result<Catalogue, CatalogueErrors> {
             Ok(file) => files.push((source, file)),
             Err(error) => {
                 let place = Place { source, start: error.span().map(|span| span.start) };
-                checker.fault(place, error.message().to_owned());
+                let unsaid = "what refers to this file is checked when it can be read";
+                checker.fault(place, format!("{}; {unsaid}", error.message()));
+                checker.unread += 1;
             }
         }
     }
@@ -53,7 +56,9 @@ pub(crate) fn check(sources: &[Source]) -> Result<Catalogue, CatalogueErrors> {
     each(&mut files, |file| &mut file.mandate, |place, one| checker.mandate(place, &one));
     checker.catalogue.index_received();
     each(&mut files, |file| &mut file.subscription, |place, one| checker.subscription(place, one));
-    checker.coherence();
+    if checker.is_complete() {
+        checker.coherence();
+    }
     checker.finish()
 }
 
@@ -81,6 +86,9 @@ struct Checker<'a> {
     /// Of everything that was read.
     contents: DefaultHasher,
     errors: Vec<CatalogueError>,
+    /// How many files cannot be read; the faults of these come first. What is not there may
+    /// then stand in one of them.
+    unread: usize,
 }
 
 impl<'a> Checker<'a> {
@@ -93,20 +101,22 @@ impl<'a> Checker<'a> {
             now: SystemTime::now(),
             contents: DefaultHasher::new(),
             errors: Vec::new(),
+            unread: 0,
         }
     }
 
     fn finish(mut self) -> Result<Catalogue, CatalogueErrors> {
-        let in_order = |all: &mut Vec<CatalogueError>| {
+        let in_order = |all: &mut [CatalogueError]| {
             all.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         };
         self.catalogue.fingerprint = self.contents.finish();
+        in_order(&mut self.catalogue.warnings);
         if self.errors.is_empty() {
-            in_order(&mut self.catalogue.warnings);
             return Ok(self.catalogue);
         }
-        in_order(&mut self.errors);
-        Err(CatalogueErrors(self.errors))
+        // The cause before what comes of it.
+        in_order(&mut self.errors[self.unread..]);
+        Err(CatalogueErrors { faults: self.errors, warnings: self.catalogue.warnings })
     }
 
     fn party(&mut self, place: Place<'a>, party: file::Party) {
@@ -122,8 +132,19 @@ impl<'a> Checker<'a> {
 
     fn known_party(&mut self, place: Place<'a>, oin: Oin, what: &str) {
         if !self.catalogue.parties.contains_key(&oin) {
-            self.fault(place, format!("{what} is no party: {oin}"));
+            self.dangling(place, format!("{what} is no party: {oin}"));
         }
+    }
+
+    /// A fault of something that refers to what is not there, when all that is there is known.
+    fn dangling(&mut self, place: Place<'a>, message: String) {
+        if self.is_complete() {
+            self.fault(place, message);
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.unread == 0
     }
 
     /// A text that must say something.
@@ -165,13 +186,8 @@ impl<'a> Place<'a> {
 
     /// A file that this one names, as it lies beside it.
     fn read(self, name: &str) -> Result<String, String> {
-        use std::path::{Component, Path};
-        let is_below = Path::new(name).components().all(|one| matches!(one, Component::Normal(_)));
-        if !is_below || name.is_empty() {
-            return Err(format!("{name:?}: expected a file beside or below this one"));
-        }
-        let directory = self.source.file.parent().unwrap_or(Path::new(""));
-        let path = directory.join(name);
+        let path = beside(&self.source.file, name)
+            .ok_or_else(|| format!("{name:?}: expected a file beside or below this one"))?;
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 }
