@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wissel_audit::{Actor, Operation, Outcome, Record, RecordLog, SubjectKey};
-use wissel_bus::{Envelope, MessageId};
+use wissel_bus::MessageId;
 use wissel_catalogue::{Catalogue, Grant};
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::{EventView, Value};
 
 use crate::road::minimise::Minimised;
-use crate::{Broker, Caller, Reason, Refusal};
+use crate::{Broker, Caller, Leased, Reason, Refusal};
 
 /// Where records are kept, and how subjects are hashed in them.
 #[derive(Debug, Clone)]
@@ -134,9 +134,10 @@ impl Broker {
         &self,
         caller: Caller,
         inbox: &InboxName,
-        envelope: &Envelope,
-        attempt: u32,
+        leased: &Leased,
+        catalogue: &Catalogue,
     ) -> Option<Record> {
+        let Leased { envelope, attempt, .. } = leased;
         let kept = self.options.records.as_ref()?;
         let record = Record {
             inbox: Some(inbox.clone()),
@@ -145,10 +146,8 @@ impl Broker {
             ..by(caller, Operation::Delivery)
         };
         let Ok(event) = EventView::decode(envelope.event.clone()) else { return Some(record) };
-        let catalogue = self.catalogue.load();
         let rights = catalogue.rights(event.event_type());
         let grant = rights.and_then(|rights| rights.receive_grant(&inbox.owner()));
-        // The grant was there a moment ago: what was delivered is on record in any case.
         let (Some(rights), Some(grant)) = (rights, grant) else { return Some(record) };
         let record = kept.of_message(record, &event, envelope.message_id, grant);
         Some(Record { subject_kind: rights.event_type.subject.identifier(), ..record })

@@ -22,10 +22,9 @@ impl Broker {
     ///
     /// # Errors
     /// When an inbox that it declares cannot be opened; the old catalogue stays in force.
-    pub async fn replace_catalogue(&self, mut catalogue: Catalogue) -> Result<(), Refusal> {
+    pub async fn replace_catalogue(&self, catalogue: Catalogue) -> Result<(), Refusal> {
         let _one_at_a_time = self.control.lock().await;
         let earlier = self.catalogue.load_full();
-        catalogue.succeed(&earlier);
         for declared in catalogue.subscriptions() {
             let added = self.store.add_inbox(declared.inbox.clone()).await;
             added.map_err(|error| Refusal::internal(&error))?;

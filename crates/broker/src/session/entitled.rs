@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use wissel_bus::Envelope;
-use wissel_catalogue::Action;
+use wissel_catalogue::{Action, Catalogue};
 use wissel_message::EventView;
 
 use super::Session;
 use crate::Refusal;
-use crate::road::minimise::minimise_event;
+use crate::road::minimise::{key_of, minimise_event};
 
 /// Why a delivery is not handed out.
 pub(super) enum Withheld {
@@ -26,14 +26,17 @@ impl Withheld {
 impl Session {
     /// The message as the receiver may have it at this moment. What was routed under an
     /// earlier grant is held against the one of now.
-    pub(super) fn entitled(&self, envelope: &Envelope) -> Result<Bytes, Withheld> {
+    pub(super) fn entitled(
+        &self,
+        envelope: &Envelope,
+        catalogue: &Catalogue,
+    ) -> Result<Bytes, Withheld> {
         if let Some(refusal) = &self.refused {
             return Err(Withheld::NotForCaller(refusal.clone()));
         }
         let event = EventView::decode(envelope.event.clone()).map_err(|error| {
             Withheld::dead(format!("the stored message cannot be read: {error}"))
         })?;
-        let catalogue = self.broker.catalogue.load();
         let owner = self.inbox.owner();
         let grant = catalogue
             .grant(&owner, Action::Receive, event.event_type())
@@ -42,10 +45,10 @@ impl Session {
             return Err(Withheld::dead("outside the row limits of the grant of now"));
         }
         self.caller
-            .check_mandate(&catalogue, Action::Receive, event.event_type())
+            .check_mandate(catalogue, Action::Receive, event.event_type())
             .map_err(Withheld::NotForCaller)?;
         match &grant.fields {
-            Some(fields) if envelope.admitted_at < grant.in_force_since => {
+            Some(fields) if envelope.fields != Some(key_of(fields)) => {
                 minimise_event(&event, fields).map_err(|refusal| Withheld::dead(refusal.message))
             }
             _ => Ok(envelope.event.clone()),

@@ -18,6 +18,7 @@ use wissel_audit::Operation;
 use wissel_bus::{
     Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, Settle, Settlement,
 };
+use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
 
 use self::entitled::Withheld;
@@ -201,16 +202,18 @@ impl Session {
             }
             if let Some(recording) = &mut self.recording {
                 // Kept here while it is awaited, so that nothing is lost with this future.
-                let recorded = (&mut recording.records).await;
-                let deliveries = self.recording.take().map(|done| done.deliveries);
-                if let Some(event) = self.recorded(recorded, deliveries.unwrap_or_default()) {
+                let outcome = (&mut recording.records).await;
+                if let Some(done) = self.recording.take()
+                    && let Some(event) = self.recorded(outcome, done)
+                {
                     return event;
                 }
                 continue;
             }
             if !self.arrived.is_empty() {
-                if let Some(deliveries) = self.take_arrivals() {
-                    self.recording = Some(self.record(deliveries));
+                let catalogue = self.broker.catalogue();
+                if let Some(deliveries) = self.take_arrivals(&catalogue) {
+                    self.recording = Some(self.record(deliveries, catalogue));
                 }
                 continue;
             }
@@ -294,7 +297,7 @@ impl Session {
         self.lease
     }
 
-    fn take_arrivals(&mut self) -> Option<Vec<Leased>> {
+    fn take_arrivals(&mut self, catalogue: &Catalogue) -> Option<Vec<Leased>> {
         let mut deliveries = Vec::new();
         let mut bytes = 0;
         let mut taken = 0;
@@ -310,7 +313,7 @@ impl Session {
                 }
                 Arrival::Delivery(delivery) => {
                     bytes += delivery.envelope.event.len();
-                    deliveries.extend(self.lease_out(delivery));
+                    deliveries.extend(self.lease_out(delivery, catalogue));
                 }
             }
             if bytes >= BYTES_AT_ONCE {
@@ -323,9 +326,9 @@ impl Session {
     }
 
     /// Leases a delivery to the receiver, unless its owner's right is gone.
-    fn lease_out(&mut self, delivery: Delivery) -> Option<Leased> {
+    fn lease_out(&mut self, delivery: Delivery, catalogue: &Catalogue) -> Option<Leased> {
         let Delivery { tag, mut envelope, attempt } = delivery;
-        match self.entitled(&envelope) {
+        match self.entitled(&envelope, catalogue) {
             Ok(event) => envelope.event = event,
             Err(Withheld::Dead(reason)) => {
                 self.carry_out(vec![(tag, Settlement::DeadLetter { reason })]);

@@ -60,7 +60,6 @@ impl<'a> Checker<'a> {
                         filters: filters.clone(),
                         fields: fields.clone(),
                         strict,
-                        in_force_since: self.now,
                     },
                 );
             }
