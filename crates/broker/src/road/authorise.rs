@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use wissel_catalogue::{Action, Catalogue, Grant, TypeRights};
-use wissel_identifiers::{Oin, SourceUrn};
+use wissel_identifiers::Oin;
 use wissel_message::{EventView, Limits, Violations};
 
 use super::identify::Identified;
+use super::source::check_source;
 use crate::{Caller, Reason, Refusal};
 
 /// A message that its publisher may publish.
@@ -53,7 +54,8 @@ pub fn find_right<'c>(
         ));
     };
     caller.check_mandate(catalogue, Action::Publish, event_type)?;
-    check_source(event.source(), publisher, catalogue)?;
+    let kvk_number = || catalogue.party(publisher).and_then(|party| party.kvk_number);
+    check_source(event.source(), publisher, kvk_number)?;
     if !grant.covers(event) {
         return Err(Refusal::of_field(
             Reason::NotGranted,
@@ -62,26 +64,6 @@ pub fn find_right<'c>(
         ));
     }
     Ok((rights, grant))
-}
-
-/// Refuses a source that names another organisation than the publisher. One that names
-/// none in a way that is known here is for the rules to judge.
-fn check_source(source: &str, publisher: &Oin, catalogue: &Catalogue) -> Result<(), Refusal> {
-    // Nearly all are spelled so: then there is no need to read them.
-    let named = source.strip_prefix("urn:nld:oin:");
-    if named.is_some_and(|named| named.starts_with(publisher.as_str())) {
-        return Ok(());
-    }
-    let Ok(source) = SourceUrn::parse(source) else { return Ok(()) };
-    let kvk_number = catalogue.party(publisher).and_then(|party| party.kvk_number);
-    if source.organisation().is(publisher, kvk_number.as_ref()) {
-        return Ok(());
-    }
-    Err(Refusal::of_field(
-        Reason::SourceOfAnother,
-        "source",
-        format!("names another organisation than the publisher, expected {publisher}"),
-    ))
 }
 
 fn unknown_type(event: &EventView, limits: &Limits) -> Refusal {
