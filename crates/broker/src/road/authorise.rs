@@ -46,6 +46,8 @@ pub fn find_right<'c>(
     let Some(rights) = catalogue.rights(event_type) else {
         return Err(unknown_type(event, limits));
     };
+    // The mandate first: what the other party may is not for everybody to find out.
+    caller.check_mandate(catalogue, Action::Publish, event_type)?;
     let Some(grant) = rights.publish_grant(publisher) else {
         return Err(Refusal::of_field(
             Reason::NotGranted,
@@ -53,7 +55,6 @@ pub fn find_right<'c>(
             format!("party {publisher} has no grant to publish this event type"),
         ));
     };
-    caller.check_mandate(catalogue, Action::Publish, event_type)?;
     let kvk_number = || catalogue.party(publisher).and_then(|party| party.kvk_number);
     check_source(event.source(), publisher, kvk_number)?;
     if !grant.covers(event) {
