@@ -18,6 +18,7 @@
 mod broker;
 mod caller;
 pub mod entitlement;
+mod masked;
 mod operations;
 mod receipt;
 mod records;
@@ -29,6 +30,7 @@ mod subscriptions;
 
 pub use broker::{Broker, BrokerOptions, StartError};
 pub use caller::Caller;
+pub use masked::masked;
 pub use operations::{Inbox, Status};
 pub use receipt::Receipt;
 pub use records::Records;

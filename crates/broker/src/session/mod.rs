@@ -23,7 +23,7 @@ use wissel_identifiers::InboxName;
 
 use self::entitled::Withheld;
 use self::recording::Recording;
-use crate::{Broker, Caller, Reason, Refusal};
+use crate::{Broker, Caller, Reason, Refusal, masked};
 
 /// How a session behaves.
 #[derive(Debug, Clone)]
@@ -129,6 +129,8 @@ type Settling = futures::future::BoxFuture<'static, ()>;
 const RIGHT_CHECKED_EVERY: Duration = Duration::from_millis(500);
 /// How many arrivals are taken up together.
 const ARRIVALS_AT_ONCE: usize = 256;
+/// The most characters of a receiver's reason that are kept.
+const REASON_MAX: usize = 500;
 /// Deliveries are handed on when they hold this much together, in bytes.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
@@ -383,10 +385,12 @@ impl Session {
         let max_attempts = settings.max_attempts.unwrap_or(self.broker.options.max_attempts);
         match verdict {
             Verdict::Acknowledge => Settlement::Acknowledge,
-            Verdict::Reject { reason } => Settlement::DeadLetter { reason: reason.clone() },
-            Verdict::Retry { reason, .. } if attempt >= max_attempts => Settlement::DeadLetter {
-                reason: format!("given up after {attempt} attempts; the last: {reason}"),
-            },
+            Verdict::Reject { reason } => Settlement::DeadLetter { reason: for_operators(reason) },
+            Verdict::Retry { reason, .. } if attempt >= max_attempts => {
+                let last = for_operators(reason);
+                let reason = format!("given up after {attempt} attempts; the last: {last}");
+                Settlement::DeadLetter { reason }
+            }
             Verdict::Retry { after, .. } => Settlement::Retry { after: *after },
         }
     }
@@ -398,6 +402,12 @@ impl Session {
             self.settling.push(Box::pin(settle_or_release(settler, settlements, inbox)));
         }
     }
+}
+
+/// A receiver's reason as it is kept: what may be the number of a person is not, and the
+/// end of a long one.
+fn for_operators(reason: &str) -> String {
+    masked(reason).chars().take(REASON_MAX).collect()
 }
 
 /// Settles; what the bus could not retry or dead-letter is given back, so that it
