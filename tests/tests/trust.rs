@@ -391,6 +391,10 @@ for = "{RVIG}"
 action = "publish"
 basis = "Mandaatbesluit 2026"
 until = "2999-12-31"
+
+[[subscription]]
+name = "{UTRECHT}.deaths"
+types = ["nl.brp.overlijden"]
 "#,
         wissel_message::Timestamp::new(i64::try_from(end).unwrap(), 0).unwrap()
     );
@@ -416,13 +420,17 @@ until = "2999-12-31"
     let limited = acting_for(UTRECHT).redrive(&name, Redrive::All).await.unwrap_err();
     assert!(reason(&limited).starts_with("NO_MANDATE"), "{limited}");
 
-    let mut inbox = open(&acting_for(UTRECHT), UTRECHT).await.unwrap();
+    let others = open_error(&acting_for(UTRECHT), &format!("{UTRECHT}.inbox")).await;
+    assert!(others.starts_with("NO_MANDATE") && others.contains("of its own"), "{others}");
+
+    let deaths = format!("{UTRECHT}.deaths");
+    let mut inbox = acting_for(UTRECHT).subscribe(deaths.as_str()).open().await.unwrap();
     publish(&acting_for(RVIG), death("1", "0344")).await.unwrap();
     next_json(&mut inbox).await;
     let ended = tokio::time::timeout(Duration::from_secs(20), inbox.next()).await.unwrap();
     let ended = reason(&ended.unwrap_err());
     assert!(ended.starts_with("NO_MANDATE"), "{ended}");
-    let again = open_error(&acting_for(UTRECHT), &format!("{UTRECHT}.inbox")).await;
+    let again = open_error(&acting_for(UTRECHT), &deaths).await;
     assert!(again.starts_with("NO_MANDATE"), "{again}");
 
     // Both are on record, and the record is whole.

@@ -6,8 +6,9 @@ use wissel_catalogue::{Action, Catalogue};
 use wissel_message::EventView;
 
 use super::Session;
-use crate::Refusal;
+use super::opening::INBOX_OF_ITS_OWN;
 use crate::road::minimise::{key_of, minimise_event};
+use crate::{Reason, Refusal};
 
 /// Why a delivery is not handed out.
 pub(super) enum Withheld {
@@ -44,9 +45,14 @@ impl Session {
         if !grant.covers(&event) {
             return Err(Withheld::dead("outside the row limits of the grant of now"));
         }
-        self.caller
-            .check_mandate(catalogue, Action::Receive, event.event_type())
-            .map_err(Withheld::NotForCaller)?;
+        let event_type = event.event_type();
+        self.caller.check_mandate(catalogue, Action::Receive, event_type).map_err(|_| {
+            let description = format!(
+                "its next message, of type {event_type}, is outside the mandate, and waits for \
+                 party {owner}; {INBOX_OF_ITS_OWN}"
+            );
+            Withheld::NotForCaller(Refusal::of_field(Reason::NoMandate, "open.inbox", description))
+        })?;
         match &grant.fields {
             Some(fields) if envelope.fields != Some(key_of(fields)) => {
                 minimise_event(&event, fields).map_err(|refusal| Withheld::dead(refusal.message))

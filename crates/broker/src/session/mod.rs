@@ -1,6 +1,7 @@
 //! One receiver at one inbox: deliveries under leases.
 
 mod entitled;
+mod opening;
 mod recording;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,7 +15,6 @@ use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::time::{DelayQueue, delay_queue};
-use wissel_audit::Operation;
 use wissel_bus::{
     Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, Settle, Settlement,
 };
@@ -133,61 +133,6 @@ const ARRIVALS_AT_ONCE: usize = 256;
 const REASON_MAX: usize = 500;
 /// Deliveries are handed on when they hold this much together, in bytes.
 const BYTES_AT_ONCE: usize = 1 << 20;
-
-impl Broker {
-    /// Opens an inbox for its owner.
-    ///
-    /// # Errors
-    /// [`Reason::UnknownInbox`] when there is no such inbox, or it is not the
-    /// caller's; [`Reason::NotGranted`] for an operator; what the bus says.
-    pub async fn open_session(
-        self: &Arc<Self>,
-        caller: Caller,
-        inbox: &InboxName,
-        options: SessionOptions,
-    ) -> Result<Session, Refusal> {
-        let outcome = self.try_open(caller, inbox, options).await;
-        self.unless_refused(caller, Operation::InboxOpened, inbox, outcome).await
-    }
-
-    async fn try_open(
-        self: &Arc<Self>,
-        caller: Caller,
-        inbox: &InboxName,
-        options: SessionOptions,
-    ) -> Result<Session, Refusal> {
-        let ticket = self.ticket()?;
-        let party = caller.party()?;
-        caller.check_may_receive(&self.catalogue.load())?;
-        caller.check_sees(inbox)?;
-        if !self.inboxes.read().contains_key(inbox) {
-            return Err(Refusal::unknown_inbox(inbox));
-        }
-        let detail = format!("credit {}", options.credit);
-        self.keep_one(caller, Operation::InboxOpened, Some(inbox), detail).await?;
-        let consumer = self.bus.consume(inbox, options.credit.max(1)).await?;
-        tracing::info!(%inbox, %party, credit = options.credit, "inbox opened");
-        Ok(Session {
-            broker: Arc::clone(self),
-            inbox: inbox.clone(),
-            lease: options.lease,
-            consumer,
-            held: HashMap::new(),
-            ends_of_leases: DelayQueue::new(),
-            lost: BTreeSet::new(),
-            settling: FuturesUnordered::new(),
-            arrived: Vec::new(),
-            recording: None,
-            next_id: 1,
-            stopping: self.shutdown_token(),
-            caller,
-            catalogue_version: self.catalogue_version.subscribe(),
-            right_checks: tokio::time::interval(RIGHT_CHECKED_EVERY),
-            refused: None,
-            _ticket: ticket,
-        })
-    }
-}
 
 impl Session {
     /// The next thing that happens. Nothing is lost when the future is dropped
