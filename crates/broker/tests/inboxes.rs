@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wissel_broker::{
     Broker, BrokerOptions, Caller, Reason, Refusal, Session, SessionEnd, SessionEvent,
-    SessionOptions,
+    SessionOptions, Subscription,
 };
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
@@ -129,4 +129,32 @@ async fn a_mandate_for_some_types_opens_an_inbox_that_holds_no_others() {
     let SessionEvent::Ended(SessionEnd::Refused(refusal)) = ended else { panic!("{ended:?}") };
     assert_eq!(refusal.reason, Reason::NoMandate);
     assert!(refusal.message.contains("of type nl.brp.huwelijk"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_subscription_rests_while_one_of_its_name_is_declared() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), "").await;
+    let stored = Subscription {
+        name: format!("{ZWOLLE}.a").parse().unwrap(),
+        inbox: format!("{ZWOLLE}.a").parse().unwrap(),
+        types: vec!["nl.brp.geboorte".to_owned()],
+        filters: Vec::new(),
+        created_at: std::time::SystemTime::now(),
+        declared: false,
+    };
+    broker.create_subscription(party(ZWOLLE), stored.clone()).await.unwrap();
+    assert_eq!(publish(&broker, "1", "nl.brp.geboorte").await, ["a"]);
+    for what in [r#"types = ["nl.brp.huwelijk"]"#, r#"types = ["nl.brp.geboorte"]"#] {
+        broker.replace_catalogue(catalogue(&declared("a", what))).await.unwrap();
+        let of_file = broker.delete_subscription(party(ZWOLLE), &stored.name).await;
+        assert_eq!(of_file.unwrap_err().reason, Reason::InvalidRequest);
+        broker.replace_catalogue(catalogue("")).await.unwrap();
+        assert_eq!(publish(&broker, &format!("2{what}"), "nl.brp.geboorte").await, ["a"]);
+        assert!(publish(&broker, &format!("3{what}"), "nl.brp.huwelijk").await.is_empty());
+    }
+    broker.delete_subscription(party(ZWOLLE), &stored.name).await.unwrap();
+    broker.replace_catalogue(catalogue(&declared("b", ""))).await.unwrap();
+    broker.replace_catalogue(catalogue("")).await.unwrap();
+    assert!(publish(&broker, "4", "nl.brp.geboorte").await.is_empty());
 }
