@@ -82,6 +82,11 @@ impl Callers {
         Ok(Self { authenticator: Arc::new(proofs), tls, tokens })
     }
 
+    /// What bearer tokens are held against.
+    pub(crate) fn verifier(&self) -> Option<Arc<TokenVerifier>> {
+        self.tokens.as_ref().map(|(verifier, _)| Arc::clone(verifier))
+    }
+
     /// Keeps the issuer's keys fresh, until it is stopped.
     pub(crate) fn keep_fresh(&self, stop: CancellationToken) {
         if let Some((verifier, every)) = &self.tokens {
