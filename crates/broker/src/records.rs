@@ -1,5 +1,6 @@
 //! What goes into the record of processing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,10 +80,51 @@ impl Broker {
             inbox: exists.then(|| inbox.clone()),
             ..by(caller, operation)
         };
-        if let Err(error) = self.keep(vec![record]).await {
+        self.keep_refusals(vec![record]).await;
+        outcome
+    }
+
+    /// Keeps the record of those who did not prove who they are: why, and how often. What
+    /// cannot be recorded is in the log.
+    pub async fn keep_unproven(&self, attempts: BTreeMap<String, u64>) {
+        let record = |(reason, count): (String, u64)| Record {
+            outcome: Outcome::Refused(Reason::Unauthenticated.as_str()),
+            detail: Some(format!("attempts {count}: {reason}")),
+            ..Record::new(Operation::Authentication, Actor::Unknown)
+        };
+        let records: Vec<Record> = attempts.into_iter().map(record).collect();
+        self.keep_refusals(records).await;
+    }
+
+    /// Keeps the record of a call that ended because what its caller proved itself with
+    /// did.
+    pub async fn keep_disproved(&self, caller: Caller, call: &str, refusal: &Refusal) {
+        let record = Record {
+            outcome: Outcome::Refused(refusal.reason.as_str()),
+            detail: Some(format!("{call}: {}", refusal.message)),
+            ..by(caller, Operation::Authentication)
+        };
+        tracing::info!(call, %refusal, "what a caller proved itself with has ended");
+        self.keep_refusals(vec![record]).await;
+    }
+
+    /// Keeps records of what was not done: without them it is not done either.
+    pub(crate) async fn keep_refusals(&self, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        if let Err(error) = self.keep(records).await {
             tracing::error!(%error, "a refusal is not on record");
         }
-        outcome
+    }
+
+    /// Messages that are refused together, before any was looked at.
+    pub(crate) fn refusal_of_all(caller: Caller, messages: usize, refusal: &Refusal) -> Record {
+        Record {
+            outcome: Outcome::Refused(refusal.reason.as_str()),
+            detail: Some(format!("messages {messages}")),
+            ..by(caller, Operation::Admission)
+        }
     }
 
     /// A message that is taken.

@@ -15,6 +15,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 use wissel_identity::{Peer, PeerError, ServerTls};
 
+use crate::calls::Calls;
+
 /// A connection that breaks when a token is cancelled, since the server knows no other
 /// way to leave a peer that reads nothing and never closes.
 pub(crate) struct Connection {
@@ -44,15 +46,18 @@ const HANDSHAKES_AT_ONCE: usize = 512;
 pub(crate) fn connections(
     incoming: impl Stream<Item = io::Result<TcpStream>> + Send,
     tls: Option<Arc<ServerTls>>,
+    calls: Arc<Calls>,
     broken: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + Send {
-    let accepted = incoming.map(move |stream| accept(stream, tls.clone(), broken.clone()));
+    let accepted = incoming
+        .map(move |stream| accept(stream, tls.clone(), Arc::clone(&calls), broken.clone()));
     accepted.buffer_unordered(HANDSHAKES_AT_ONCE).filter_map(std::future::ready)
 }
 
 async fn accept(
     stream: io::Result<TcpStream>,
     tls: Option<Arc<ServerTls>>,
+    calls: Arc<Calls>,
     broken: CancellationToken,
 ) -> Option<io::Result<Connection>> {
     let stream = match stream {
@@ -67,13 +72,15 @@ async fn accept(
     let handshake = TlsAcceptor::from(tls.config()).accept(stream).into_fallible();
     let stream = match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
         Ok(Ok(stream)) => stream,
+        // Somebody who looks whether the port is open.
+        Ok(Err((error, _))) if error.kind() == io::ErrorKind::UnexpectedEof => return None,
         Ok(Err((error, stream))) => {
-            tracing::info!(%error, "a TLS handshake failed");
+            calls.unproven.count(&format!("TLS handshake: {error}"));
             let _ = tokio::time::timeout(LAST_WORDS, hang_up(stream)).await;
             return None;
         }
         Err(_) => {
-            tracing::info!("a TLS handshake took too long");
+            calls.unproven.count("TLS handshake: it took too long");
             return None;
         }
     };

@@ -16,6 +16,7 @@ mod publishing;
 mod status;
 mod subscribing;
 mod subscriptions;
+mod unproven;
 
 pub use authenticate::{Authenticate, DevelopmentTokens, Identity, Who};
 pub use gateway::{Gateway, GatewayError, GatewayOptions};
