@@ -16,6 +16,7 @@ use tonic::transport::server::Connected;
 use wissel_identity::{Peer, PeerError, ServerTls};
 
 use crate::calls::Calls;
+use crate::handshakes::Handshakes;
 
 /// A connection that breaks when a token is cancelled, since the server knows no other
 /// way to leave a peer that reads nothing and never closes.
@@ -35,7 +36,7 @@ enum Transport {
 pub(crate) struct ConnectionInfo(pub(crate) Option<Result<Arc<Peer>, PeerError>>);
 
 /// How long a handshake may take.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(3);
 /// How long the other side has to hear why its handshake failed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many handshakes are under way at a time; others wait.
@@ -49,14 +50,17 @@ pub(crate) fn connections(
     calls: Arc<Calls>,
     broken: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + Send {
-    let accepted = incoming
-        .map(move |stream| accept(stream, tls.clone(), Arc::clone(&calls), broken.clone()));
+    let handshakes = Arc::new(Handshakes::default());
+    let accepted = incoming.map(move |stream| {
+        let secured = tls.clone().map(|tls| (tls, Arc::clone(&handshakes)));
+        accept(stream, secured, Arc::clone(&calls), broken.clone())
+    });
     accepted.buffer_unordered(HANDSHAKES_AT_ONCE).filter_map(std::future::ready)
 }
 
 async fn accept(
     stream: io::Result<TcpStream>,
-    tls: Option<Arc<ServerTls>>,
+    secured: Option<(Arc<ServerTls>, Arc<Handshakes>)>,
     calls: Arc<Calls>,
     broken: CancellationToken,
 ) -> Option<io::Result<Connection>> {
@@ -65,9 +69,15 @@ async fn accept(
         Err(error) => return Some(Err(error)),
     };
     let broken = Box::pin(broken.cancelled_owned());
-    let Some(tls) = tls else {
+    let Some((tls, handshakes)) = secured else {
         let (stream, peer) = (Transport::Plain(stream), ConnectionInfo::default());
         return Some(Ok(Connection { stream, peer, broken }));
+    };
+    // Who is gone already has no address.
+    let address = stream.peer_addr().ok()?.ip();
+    let Some(_under_way) = handshakes.begin(address) else {
+        calls.unproven.count("TLS handshake: too many at a time with one address");
+        return None;
     };
     let handshake = TlsAcceptor::from(tls.config()).accept(stream).into_fallible();
     let stream = match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {

@@ -9,6 +9,7 @@ mod calls;
 mod connection;
 mod fields;
 mod gateway;
+mod handshakes;
 mod health;
 mod operations;
 mod proofs;
