@@ -391,6 +391,10 @@ for = "{RVIG}"
 action = "publish"
 basis = "Mandaatbesluit 2026"
 until = "2999-12-31"
+
+[[subscription]]
+name = "{UTRECHT}.deaths"
+types = ["nl.brp.overlijden"]
 "#,
         wissel_message::Timestamp::new(i64::try_from(end).unwrap(), 0).unwrap()
     );
@@ -401,8 +405,9 @@ until = "2999-12-31"
     };
     let supplier = gateway.client(SUPPLIER);
     assert!(publish(&supplier, death("1", "0344")).await.unwrap_err().starts_with("NOT_GRANTED"));
+    // Pensions may not publish it either; what is missing first is a mandate.
     let none = publish(&acting_for(PENSIONS), death("1", "0344")).await.unwrap_err();
-    assert!(none.starts_with("NOT_GRANTED"), "{none}");
+    assert!(none.starts_with("NO_MANDATE"), "{none}");
     let none = open_error(&acting_for(PENSIONS), &format!("{PENSIONS}.inbox")).await;
     assert!(none.starts_with("NO_MANDATE"), "{none}");
     let to_publish_only = open_error(&acting_for(RVIG), &format!("{RVIG}.inbox")).await;
@@ -415,13 +420,17 @@ until = "2999-12-31"
     let limited = acting_for(UTRECHT).redrive(&name, Redrive::All).await.unwrap_err();
     assert!(reason(&limited).starts_with("NO_MANDATE"), "{limited}");
 
-    let mut inbox = open(&acting_for(UTRECHT), UTRECHT).await.unwrap();
+    let others = open_error(&acting_for(UTRECHT), &format!("{UTRECHT}.inbox")).await;
+    assert!(others.starts_with("NO_MANDATE") && others.contains("of its own"), "{others}");
+
+    let deaths = format!("{UTRECHT}.deaths");
+    let mut inbox = acting_for(UTRECHT).subscribe(deaths.as_str()).open().await.unwrap();
     publish(&acting_for(RVIG), death("1", "0344")).await.unwrap();
     next_json(&mut inbox).await;
     let ended = tokio::time::timeout(Duration::from_secs(20), inbox.next()).await.unwrap();
     let ended = reason(&ended.unwrap_err());
     assert!(ended.starts_with("NO_MANDATE"), "{ended}");
-    let again = open_error(&acting_for(UTRECHT), &format!("{UTRECHT}.inbox")).await;
+    let again = open_error(&acting_for(UTRECHT), &deaths).await;
     assert!(again.starts_with("NO_MANDATE"), "{again}");
 
     // Both are on record, and the record is whole.

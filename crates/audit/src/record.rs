@@ -64,6 +64,8 @@ pub enum Operation {
     DeadLettersListed,
     /// Dead letters were put back.
     DeadLettersRedriven,
+    /// Callers were to prove who they are, or no longer could.
+    Authentication,
     /// Another catalogue came into force.
     CatalogueReplaced,
     /// The gateway started.
@@ -90,6 +92,8 @@ pub enum Actor {
     Operator(Option<Oin>),
     /// Wissel itself.
     Wissel,
+    /// Somebody who did not prove who they are.
+    Unknown,
 }
 
 impl Record {
@@ -122,6 +126,7 @@ impl Actor {
             Self::Operator(Some(oin)) => format!("operator {oin}"),
             Self::Operator(None) => "operator".to_owned(),
             Self::Wissel => "wissel".to_owned(),
+            Self::Unknown => "unknown".to_owned(),
         }
     }
 }

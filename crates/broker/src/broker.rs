@@ -205,6 +205,8 @@ impl Broker {
         let ticket = match self.ticket() {
             Ok(ticket) => ticket,
             Err(refusal) => {
+                // One for all, as whoever waits for the bus tries again and again.
+                records.push(Self::refusal_of_all(caller, frames.len(), &refusal));
                 let refused = |_| Step::Done(Err(refusal.clone()));
                 return (None, frames.iter().map(refused).collect(), records);
             }
@@ -311,9 +313,16 @@ impl Broker {
                 Ok(receipt) => return Ok(receipt),
                 Err(admitted) => admitted,
             };
-            let step = self.direct(admitted);
-            match step {
-                Step::Done(outcome) => return outcome,
+            let (frame, caller) = (admitted.event.frame().clone(), admitted.caller);
+            match self.direct(admitted) {
+                Step::Done(outcome) => {
+                    if let Err(refusal) = &outcome {
+                        let catalogue = self.catalogue.load();
+                        let record = self.refusal(&frame, caller, &catalogue, refusal);
+                        self.keep_refusals(record.into_iter().collect()).await;
+                    }
+                    return outcome;
+                }
                 Step::Wait(again) => first = *again,
                 Step::Enqueue(message) => {
                     let mut outcome = self.enqueue(vec![*message], Vec::new()).await;

@@ -19,6 +19,7 @@ mod broker;
 mod caller;
 pub mod entitlement;
 mod follow;
+mod masked;
 mod operations;
 mod receipt;
 mod records;
@@ -30,6 +31,7 @@ mod subscriptions;
 
 pub use broker::{Broker, BrokerOptions, StartError};
 pub use caller::Caller;
+pub use masked::masked;
 pub use operations::{Inbox, Status};
 pub use receipt::Receipt;
 pub use records::Records;

@@ -1,17 +1,18 @@
 //! What goes into the record of processing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use wissel_audit::{Actor, Operation, Outcome, Record, RecordLog, SubjectKey};
-use wissel_bus::{Envelope, MessageId};
+use wissel_bus::MessageId;
 use wissel_catalogue::{Catalogue, Grant};
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::{EventView, Value};
 
 use crate::road::minimise::Minimised;
-use crate::{Broker, Caller, Reason, Refusal};
+use crate::{Broker, Caller, Leased, Reason, Refusal};
 
 /// Where records are kept, and how subjects are hashed in them.
 #[derive(Debug, Clone)]
@@ -79,10 +80,51 @@ impl Broker {
             inbox: exists.then(|| inbox.clone()),
             ..by(caller, operation)
         };
-        if let Err(error) = self.keep(vec![record]).await {
+        self.keep_refusals(vec![record]).await;
+        outcome
+    }
+
+    /// Keeps the record of those who did not prove who they are: why, and how often. What
+    /// cannot be recorded is in the log.
+    pub async fn keep_unproven(&self, attempts: BTreeMap<String, u64>) {
+        let record = |(reason, count): (String, u64)| Record {
+            outcome: Outcome::Refused(Reason::Unauthenticated.as_str()),
+            detail: Some(format!("attempts {count}: {reason}")),
+            ..Record::new(Operation::Authentication, Actor::Unknown)
+        };
+        let records: Vec<Record> = attempts.into_iter().map(record).collect();
+        self.keep_refusals(records).await;
+    }
+
+    /// Keeps the record of a call that ended because what its caller proved itself with
+    /// did.
+    pub async fn keep_disproved(&self, caller: Caller, call: &str, refusal: &Refusal) {
+        let record = Record {
+            outcome: Outcome::Refused(refusal.reason.as_str()),
+            detail: Some(format!("{call}: {}", refusal.message)),
+            ..by(caller, Operation::Authentication)
+        };
+        tracing::info!(call, %refusal, "what a caller proved itself with has ended");
+        self.keep_refusals(vec![record]).await;
+    }
+
+    /// Keeps records of what was not done: without them it is not done either.
+    pub(crate) async fn keep_refusals(&self, records: Vec<Record>) {
+        if records.is_empty() {
+            return;
+        }
+        if let Err(error) = self.keep(records).await {
             tracing::error!(%error, "a refusal is not on record");
         }
-        outcome
+    }
+
+    /// Messages that are refused together, before any was looked at.
+    pub(crate) fn refusal_of_all(caller: Caller, messages: usize, refusal: &Refusal) -> Record {
+        Record {
+            outcome: Outcome::Refused(refusal.reason.as_str()),
+            detail: Some(format!("messages {messages}")),
+            ..by(caller, Operation::Admission)
+        }
     }
 
     /// A message that is taken.
@@ -134,9 +176,10 @@ impl Broker {
         &self,
         caller: Caller,
         inbox: &InboxName,
-        envelope: &Envelope,
-        attempt: u32,
+        leased: &Leased,
+        catalogue: &Catalogue,
     ) -> Option<Record> {
+        let Leased { envelope, attempt, .. } = leased;
         let kept = self.options.records.as_ref()?;
         let record = Record {
             inbox: Some(inbox.clone()),
@@ -145,10 +188,8 @@ impl Broker {
             ..by(caller, Operation::Delivery)
         };
         let Ok(event) = EventView::decode(envelope.event.clone()) else { return Some(record) };
-        let catalogue = self.catalogue.load();
         let rights = catalogue.rights(event.event_type());
         let grant = rights.and_then(|rights| rights.receive_grant(&inbox.owner()));
-        // The grant was there a moment ago: what was delivered is on record in any case.
         let (Some(rights), Some(grant)) = (rights, grant) else { return Some(record) };
         let record = kept.of_message(record, &event, envelope.message_id, grant);
         Some(Record { subject_kind: rights.event_type.subject.identifier(), ..record })

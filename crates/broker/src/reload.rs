@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use wissel_audit::{Actor, Operation, Record};
 use wissel_catalogue::{Catalogue, DeclaredSubscription};
 use wissel_identifiers::{Oin, SubscriptionName};
+use wissel_store::SubscriptionRecord;
 
 use crate::{Broker, Refusal, Subscription, entitlement};
 
@@ -22,10 +23,9 @@ impl Broker {
     ///
     /// # Errors
     /// When an inbox that it declares cannot be opened; the old catalogue stays in force.
-    pub async fn replace_catalogue(&self, mut catalogue: Catalogue) -> Result<(), Refusal> {
+    pub async fn replace_catalogue(&self, catalogue: Catalogue) -> Result<(), Refusal> {
         let _one_at_a_time = self.control.lock().await;
         let earlier = self.catalogue.load_full();
-        catalogue.succeed(&earlier);
         for declared in catalogue.subscriptions() {
             let added = self.store.add_inbox(declared.inbox.clone()).await;
             added.map_err(|error| Refusal::internal(&error))?;
@@ -33,11 +33,13 @@ impl Broker {
                 self.bus.open_inbox(&declared.inbox).await?;
             }
         }
+        let stored = self.store.subscriptions().await;
+        let stored = stored.map_err(|error| Refusal::internal(&error))?;
         let changed = owners_with_other_rights(&earlier, &catalogue);
         let detail = format!("parties with other rights {}", changed.len());
         let record = Record::new(Operation::CatalogueReplaced, Actor::Wissel);
         self.keep(vec![Record { detail: Some(detail), ..record }]).await?;
-        self.exchange_subscriptions(&catalogue, &changed);
+        self.exchange_subscriptions(&catalogue, &changed, stored);
         // The table first: who routes by it with the old catalogue gets what both allow.
         self.catalogue.store(Arc::new(catalogue));
         self.catalogue_version.send_modify(|version| *version += 1);
@@ -45,9 +47,15 @@ impl Broker {
         Ok(())
     }
 
-    /// Takes out what is no longer declared, puts in what is new, and does the others
-    /// anew whose owners have other rights.
-    fn exchange_subscriptions(&self, catalogue: &Catalogue, changed: &BTreeSet<Oin>) {
+    /// Takes out what is no longer declared, unless a stored one of that name rested
+    /// meanwhile; puts in what is new, and does the others anew whose owners have other
+    /// rights.
+    fn exchange_subscriptions(
+        &self,
+        catalogue: &Catalogue,
+        changed: &BTreeSet<Oin>,
+        stored: Vec<SubscriptionRecord>,
+    ) {
         let now = SystemTime::now();
         let declared: Vec<Subscription> =
             catalogue.subscriptions().iter().map(|one| Subscription::declared(one, now)).collect();
@@ -63,8 +71,16 @@ impl Broker {
                 }
                 stays
             });
+            for one in stored.into_iter().map(Subscription::from) {
+                if !subscriptions.contains_key(&one.name) && !names.contains(&one.name) {
+                    tracing::info!(subscription = %one.name, "no longer declared; the stored one is back");
+                    entitlement::put(&one, catalogue, changes);
+                    subscriptions.insert(one.name.clone(), one);
+                }
+            }
             for one in declared {
-                let same = subscriptions.get(&one.name).is_some_and(|old| old.has_content_of(&one));
+                let is_same = |old: &Subscription| old.declared && old.has_content_of(&one);
+                let same = subscriptions.get(&one.name).is_some_and(is_same);
                 if !same {
                     inboxes.entry(one.inbox.clone()).or_default();
                     entitlement::put(&one, catalogue, changes);

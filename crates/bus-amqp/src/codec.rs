@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
-use wissel_bus::{DeadLetter, DeadLetterId, Envelope, InboxName, MessageId};
+use wissel_bus::{DeadLetter, DeadLetterId, Envelope, FieldsKey, InboxName, MessageId};
 
 const CONTENT_TYPE: &str = "application/cloudevents+protobuf";
 const PERSISTENT: u8 = 2;
@@ -13,6 +13,7 @@ const PERSISTENT: u8 = 2;
 const BCC: &str = "BCC";
 const PUBLISHER: &str = "wissel-publisher";
 const ADMITTED_AT: &str = "wissel-admitted-ms";
+const FIELDS: &str = "wissel-fields";
 const ATTEMPT: &str = "wissel-attempt";
 const DEAD_ID: &str = "wissel-dead-id";
 const DIED_AT: &str = "wissel-died-ms";
@@ -66,6 +67,7 @@ pub(crate) fn read(
         message_id: MessageId(message_id.ok_or(Foreign("message_id"))?),
         publisher: publisher.ok_or(Foreign(PUBLISHER))?,
         admitted_at: admitted_at.ok_or(Foreign(ADMITTED_AT))?,
+        fields: integer(headers, FIELDS).map(|key| FieldsKey(key.cast_unsigned())),
         event: Bytes::from(body),
     };
     Ok((envelope, attempt.ok_or(Foreign(ATTEMPT))?))
@@ -102,6 +104,9 @@ fn headers(envelope: &Envelope, attempt: u32) -> FieldTable {
     headers.insert(PUBLISHER.into(), publisher);
     let admitted_at = AMQPValue::LongLongInt(milliseconds(envelope.admitted_at));
     headers.insert(ADMITTED_AT.into(), admitted_at);
+    if let Some(FieldsKey(key)) = envelope.fields {
+        headers.insert(FIELDS.into(), AMQPValue::LongLongInt(key.cast_signed()));
+    }
     headers.insert(ATTEMPT.into(), AMQPValue::LongLongInt(attempt.into()));
     headers
 }

@@ -20,6 +20,7 @@
 //!     message_id: MessageId::now(),
 //!     publisher: "00000004001094920000".parse()?,
 //!     admitted_at: std::time::SystemTime::now(),
+//!     fields: None,
 //!     event: "…".into(),
 //! };
 //! let item = Enqueue { envelope, inboxes: vec![inbox.clone()] };

@@ -35,6 +35,7 @@ fn batch() -> Vec<Enqueue> {
         message_id: MessageId::now(),
         publisher: "00000099000000001000".parse().unwrap(),
         admitted_at: SystemTime::now(),
+        fields: None,
         event: vec![7; MESSAGE_BYTES].into(),
     };
     let item = Enqueue { envelope, inboxes: vec![inbox()] };

@@ -34,6 +34,7 @@ fn envelope(number: u64) -> Envelope {
         message_id: MessageId::now(),
         publisher: "00000099000000001000".parse().unwrap(),
         admitted_at: SystemTime::now(),
+        fields: None,
         event: event.into(),
     }
 }

@@ -80,6 +80,7 @@ fn envelope(number: u64) -> Envelope {
         message_id: MessageId::now(),
         publisher: "00000099000000001000".parse().unwrap(),
         admitted_at: SystemTime::now(),
+        fields: None,
         event: number.to_be_bytes().to_vec().into(),
     }
 }

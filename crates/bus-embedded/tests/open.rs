@@ -15,6 +15,7 @@ fn item() -> Enqueue {
         message_id: MessageId::now(),
         publisher: "00000099000000001000".parse().unwrap(),
         admitted_at: SystemTime::now(),
+        fields: None,
         event: "event".into(),
     };
     let inboxes = vec![inbox()];

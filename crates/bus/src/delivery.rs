@@ -14,6 +14,11 @@ use crate::{BusError, InboxName};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub Uuid);
 
+/// Which fields of its data a message was cut down to. Two are equal when they allow the
+/// same, in any process; what it means is for the broker to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FieldsKey(pub u64);
+
 /// A message as it travels on a bus. Its `Debug` output tells the length of the
 /// event, not the event.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub struct Envelope {
     pub publisher: Oin,
     /// When it was admitted. A bus keeps milliseconds.
     pub admitted_at: SystemTime,
+    /// To which fields `event` was cut down; none: it is as it was published.
+    pub fields: Option<FieldsKey>,
     /// The CloudEvent that the receiver is to get, in the CloudEvents protobuf
     /// format. A bus never looks inside.
     pub event: Bytes,
@@ -151,6 +158,7 @@ impl fmt::Debug for Envelope {
             .field("message_id", &self.message_id)
             .field("publisher", &self.publisher)
             .field("admitted_at", &self.admitted_at)
+            .field("fields", &self.fields)
             .field("event_length", &self.event.len())
             .finish()
     }

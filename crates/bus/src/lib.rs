@@ -32,7 +32,7 @@ use async_trait::async_trait;
 
 pub use delivery::{
     Arrival, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue, Envelope,
-    MessageId, Settle, Settlement,
+    FieldsKey, MessageId, Settle, Settlement,
 };
 pub use error::BusError;
 pub use inbox::{InboxState, Page, Selection};

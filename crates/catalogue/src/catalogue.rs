@@ -119,27 +119,6 @@ impl Catalogue {
         self.fingerprint == other.fingerprint
     }
 
-    /// Takes the place of an earlier catalogue: a grant that is there unchanged stays
-    /// the one that it was, with the time since when it is in force.
-    pub fn succeed(&mut self, earlier: &Self) {
-        for (name, rights) in &mut self.types {
-            let Some(before) = earlier.types.get(name) else { continue };
-            for (new, old) in [
-                (&mut rights.publishers, &before.publishers),
-                (&mut rights.receivers, &before.receivers),
-            ] {
-                for (party, grant) in new {
-                    let same = old.get(party).filter(|old| old.has_content_of(grant));
-                    if let Some(same) = same {
-                        let in_force_since = same.in_force_since;
-                        *grant = Arc::new(Grant { in_force_since, ..Grant::clone(grant) });
-                    }
-                }
-            }
-        }
-        self.index_received();
-    }
-
     pub(crate) fn index_received(&mut self) {
         self.received_by.clear();
         let mut names: Vec<&Arc<str>> = self.types.keys().collect();

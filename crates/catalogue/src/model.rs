@@ -115,8 +115,6 @@ pub struct Grant {
     pub fields: Option<Arc<Fields>>,
     /// Whether the party's messages must do what they should ([`Party::strict`]).
     pub strict: bool,
-    /// Since when it is in force with this content, as far as this process knows.
-    pub in_force_since: SystemTime,
 }
 
 /// The fields that a receiver gets of one event type. Grants that allow the same share
@@ -187,19 +185,6 @@ impl Grant {
     #[must_use]
     pub fn covers(&self, event: &EventView) -> bool {
         self.limits.holds(&EventFacts::new(event))
-    }
-
-    /// Whether another grant allows exactly the same, on the same grounds.
-    #[must_use]
-    pub fn has_content_of(&self, other: &Self) -> bool {
-        let content = |grant: &Self| {
-            (grant.party, Arc::clone(&grant.event_type), grant.action, Arc::clone(&grant.purpose))
-        };
-        let sets = |grant: &Self| grant.fields.as_ref().map(|fields| fields.set.clone());
-        content(self) == content(other)
-            && self.legal_basis == other.legal_basis
-            && self.filters == other.filters
-            && sets(self) == sets(other)
     }
 }
 

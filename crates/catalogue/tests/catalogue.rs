@@ -273,22 +273,3 @@ filters = [{{ exact = {{ gemeente = \"0193\" }} }}]
         assert_eq!(found, 1, "{expected}: {warnings:#?}");
     }
 }
-
-#[test]
-fn field_sets_are_shared_and_grants_keep_their_age() {
-    let text = format!("{GOOD}{SCHEMA}{RECEIVE}fields = [\"/datum\"]\n");
-    let first = Catalogue::from_toml("a.toml", &text).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(5));
-    let mut second = Catalogue::from_toml("a.toml", &text).unwrap();
-    second.succeed(&first);
-    let zwolle = "00000099000000002000".parse().unwrap();
-    let grant = |catalogue: &Catalogue| {
-        let grant = catalogue.grant(&zwolle, Action::Receive, "nl.brp.overlijden").unwrap();
-        (grant.in_force_since, grant.fields.as_ref().map(|fields| fields.set.pointers()))
-    };
-    assert_eq!(grant(&first), grant(&second));
-    let mut wider =
-        Catalogue::from_toml("a.toml", &text.replace("\"/datum\"]", "\"/plaats\"]")).unwrap();
-    wider.succeed(&second);
-    assert!(grant(&wider).0 > grant(&second).0);
-}

@@ -1,3 +1,5 @@
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
@@ -13,7 +15,14 @@ pub struct RetryPolicy {
     retries: bool,
     min_delay: Duration,
     max_delay: Duration,
+    listener: Listener,
 }
+
+/// Who is told of what is tried again.
+#[derive(Clone, Default)]
+struct Listener(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&ClientError) + Send + Sync;
 
 impl RetryPolicy {
     /// Delays from `min_delay` to about `max_delay`; the default is from 100 ms to
@@ -23,7 +32,15 @@ impl RetryPolicy {
         const LEAST: Duration = Duration::from_millis(1);
         const LONGEST: Duration = Duration::from_secs(60 * 60);
         let min_delay = min_delay.clamp(LEAST, LONGEST);
-        Self { retries: true, min_delay, max_delay: max_delay.clamp(min_delay, LONGEST) }
+        let max_delay = max_delay.clamp(min_delay, LONGEST);
+        Self { retries: true, min_delay, max_delay, listener: Listener::default() }
+    }
+
+    /// Tells of each failure after which something may be tried again, when it happens:
+    /// otherwise a gateway that is not there looks as one that takes its time.
+    #[must_use]
+    pub fn on_failure(self, tell: impl Fn(&ClientError) + Send + Sync + 'static) -> Self {
+        Self { listener: Listener(Some(Arc::new(tell))), ..self }
     }
 
     /// Single calls are not repeated. Streams still come back, with the default
@@ -40,7 +57,7 @@ impl RetryPolicy {
             .without_max_times()
             .with_jitter()
             .build();
-        Delays { backoff, max_delay: self.max_delay }
+        Delays { backoff, max_delay: self.max_delay, listener: self.listener.clone() }
     }
 
     /// Repeats what may succeed later until the deadline.
@@ -82,15 +99,37 @@ impl Default for RetryPolicy {
 pub(crate) struct Delays {
     backoff: ExponentialBackoff,
     max_delay: Duration,
+    listener: Listener,
 }
 
 impl Delays {
     /// How long to wait after this failure.
     pub(crate) fn after(&mut self, error: &ClientError) -> Duration {
+        if let Some(tell) = self.listener.0.as_ref().filter(|_| error.is_retryable()) {
+            tell(error);
+        }
         let delay = self.backoff.next().unwrap_or(self.max_delay);
         delay.max(error.retry_after())
     }
 }
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Listener" } else { "None" })
+    }
+}
+
+impl PartialEq for Listener {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Listener {}
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +173,22 @@ mod tests {
             outcome,
             Err(ClientError::DeadlineExceeded { after }) if after == timeout
         ));
+    }
+
+    #[tokio::test]
+    async fn what_is_tried_again_is_told_at_once() {
+        let (sender, told) = std::sync::mpsc::channel();
+        let policy = RetryPolicy::default().on_failure(move |error| {
+            let _ = sender.send(error.to_string());
+        });
+        let failing = async || Err::<(), _>(ClientError::stream_ended());
+        let began = Instant::now();
+        let outcome = policy.repeat(Duration::from_millis(20), failing).await;
+        assert!(outcome.is_err() && began.elapsed() < Duration::from_secs(5));
+        assert!(told.try_recv().unwrap().contains("ended the stream"));
+        let refused = async || Err::<(), _>(ClientError::invalid("a", "b"));
+        let _ = policy.repeat(Duration::from_millis(20), refused).await;
+        assert!(told.try_recv().is_err());
     }
 
     #[tokio::test]

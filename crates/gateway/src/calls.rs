@@ -13,6 +13,7 @@ use wissel_broker::{Broker, Caller, Reason, Refusal};
 use crate::answers::{self, AnswerStream, Answers};
 use crate::authenticate::Identity;
 use crate::status::to_status;
+use crate::unproven::Unproven;
 use crate::{Authenticate, GatewayOptions};
 
 /// What every service needs.
@@ -22,11 +23,13 @@ pub(crate) struct Calls {
     pub(crate) cut_off: CutOff,
     /// Calls under way that outlive their caller.
     pub(crate) tasks: TaskTracker,
+    pub(crate) unproven: Unproven,
     authenticator: Arc<dyn Authenticate>,
 }
 
 /// A call that has begun.
 pub(crate) struct Begun {
+    method: &'static str,
     pub(crate) caller: Caller,
     identity: Identity,
     span: Span,
@@ -46,7 +49,8 @@ impl Calls {
         options: GatewayOptions,
     ) -> Arc<Self> {
         let cut_off = CutOff { stopping: broker.shutdown_token(), now: CancellationToken::new() };
-        Arc::new(Self { broker, options, cut_off, tasks: TaskTracker::new(), authenticator })
+        let (tasks, unproven) = (TaskTracker::new(), Unproven::default());
+        Arc::new(Self { broker, options, cut_off, tasks, unproven, authenticator })
     }
 
     /// Who calls, and the span of the call.
@@ -70,9 +74,12 @@ impl Calls {
         match begun {
             Ok((identity, caller)) => {
                 record(&span, caller);
-                Ok(Begun { caller, identity, span })
+                Ok(Begun { method, caller, identity, span })
             }
-            Err(refusal) => Err(span.in_scope(|| to_status(&refusal))),
+            Err(refusal) => {
+                self.unproven.refused(method, &refusal);
+                Err(span.in_scope(|| to_status(&refusal)))
+            }
         }
     }
 
@@ -108,8 +115,13 @@ impl Calls {
         let (answers, ending, stream) = answers::channel(self.cut_off.clone());
         let work = work(answers);
         let cut_off = self.cut_off.clone();
-        let Begun { identity, span, .. } = begun;
-        let identity_ended = identity.ended();
+        let Begun { method, caller, identity, span } = begun;
+        let broker = Arc::clone(&self.broker);
+        let identity_ended = async move {
+            let refusal = identity.ended().await;
+            broker.keep_disproved(caller, method, &refusal).await;
+            refusal
+        };
         let running = async move {
             let ended = tokio::select! {
                 biased;

@@ -15,6 +15,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 use wissel_identity::{Peer, PeerError, ServerTls};
 
+use crate::calls::Calls;
+use crate::handshakes::Handshakes;
+
 /// A connection that breaks when a token is cancelled, since the server knows no other
 /// way to leave a peer that reads nothing and never closes.
 pub(crate) struct Connection {
@@ -33,7 +36,7 @@ enum Transport {
 pub(crate) struct ConnectionInfo(pub(crate) Option<Result<Arc<Peer>, PeerError>>);
 
 /// How long a handshake may take.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(3);
 /// How long the other side has to hear why its handshake failed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many handshakes are under way at a time; others wait.
@@ -44,15 +47,21 @@ const HANDSHAKES_AT_ONCE: usize = 512;
 pub(crate) fn connections(
     incoming: impl Stream<Item = io::Result<TcpStream>> + Send,
     tls: Option<Arc<ServerTls>>,
+    calls: Arc<Calls>,
     broken: CancellationToken,
 ) -> impl Stream<Item = io::Result<Connection>> + Send {
-    let accepted = incoming.map(move |stream| accept(stream, tls.clone(), broken.clone()));
+    let handshakes = Arc::new(Handshakes::default());
+    let accepted = incoming.map(move |stream| {
+        let secured = tls.clone().map(|tls| (tls, Arc::clone(&handshakes)));
+        accept(stream, secured, Arc::clone(&calls), broken.clone())
+    });
     accepted.buffer_unordered(HANDSHAKES_AT_ONCE).filter_map(std::future::ready)
 }
 
 async fn accept(
     stream: io::Result<TcpStream>,
-    tls: Option<Arc<ServerTls>>,
+    secured: Option<(Arc<ServerTls>, Arc<Handshakes>)>,
+    calls: Arc<Calls>,
     broken: CancellationToken,
 ) -> Option<io::Result<Connection>> {
     let stream = match stream {
@@ -60,20 +69,28 @@ async fn accept(
         Err(error) => return Some(Err(error)),
     };
     let broken = Box::pin(broken.cancelled_owned());
-    let Some(tls) = tls else {
+    let Some((tls, handshakes)) = secured else {
         let (stream, peer) = (Transport::Plain(stream), ConnectionInfo::default());
         return Some(Ok(Connection { stream, peer, broken }));
+    };
+    // Who is gone already has no address.
+    let address = stream.peer_addr().ok()?.ip();
+    let Some(_under_way) = handshakes.begin(address) else {
+        calls.unproven.count("TLS handshake: too many at a time with one address");
+        return None;
     };
     let handshake = TlsAcceptor::from(tls.config()).accept(stream).into_fallible();
     let stream = match tokio::time::timeout(HANDSHAKE_PATIENCE, handshake).await {
         Ok(Ok(stream)) => stream,
+        // Somebody who looks whether the port is open.
+        Ok(Err((error, _))) if error.kind() == io::ErrorKind::UnexpectedEof => return None,
         Ok(Err((error, stream))) => {
-            tracing::info!(%error, "a TLS handshake failed");
+            calls.unproven.count(&format!("TLS handshake: {error}"));
             let _ = tokio::time::timeout(LAST_WORDS, hang_up(stream)).await;
             return None;
         }
         Err(_) => {
-            tracing::info!("a TLS handshake took too long");
+            calls.unproven.count("TLS handshake: it took too long");
             return None;
         }
     };

@@ -93,9 +93,15 @@ impl Gateway {
         health::tell(&reporter, false).await;
         let watching = tokio::spawn(health::report(reporter, Arc::clone(&calls.broker)));
         let _watching = AbortOnDropHandle::new(watching);
+        let no_more_calls = CancellationToken::new();
+        let reporting = AbortOnDropHandle::new(tokio::spawn({
+            let (calls, no_more_calls) = (Arc::clone(&calls), no_more_calls.clone());
+            async move { calls.unproven.report(&calls.broker, no_more_calls).await }
+        }));
 
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let incoming = connection::connections(incoming, tls, connections.clone());
+        let incoming =
+            connection::connections(incoming, tls, Arc::clone(&calls), connections.clone());
         let serving = router(&calls, health_server)?
             .serve_with_incoming_shutdown(incoming, stopping.clone().cancelled_owned());
 
@@ -108,13 +114,17 @@ impl Gateway {
             calls.tasks.wait().await;
             served
         };
-        tokio::select! {
-            served = served_and_finished => served?,
+        let served = tokio::select! {
+            served = served_and_finished => served,
             () = run_out_of_patience(&calls, &stopping, &connections) => {
                 tracing::warn!("calls were still under way when patience ended");
+                Ok(())
             }
-        }
-        Ok(())
+        };
+        no_more_calls.cancel();
+        // What was counted last is on record before the records are closed.
+        let _ = reporting.await;
+        Ok(served?)
     }
 }
 

@@ -9,6 +9,7 @@ mod calls;
 mod connection;
 mod fields;
 mod gateway;
+mod handshakes;
 mod health;
 mod operations;
 mod proofs;
@@ -16,6 +17,7 @@ mod publishing;
 mod status;
 mod subscribing;
 mod subscriptions;
+mod unproven;
 
 pub use authenticate::{Authenticate, DevelopmentTokens, Identity, Who};
 pub use gateway::{Gateway, GatewayError, GatewayOptions};

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
-use wissel_broker::{Inbox, InboxSettings};
+use wissel_broker::{Caller, Inbox, InboxSettings, masked};
 use wissel_bus::{DeadLetter, DeadLetterId, Page, Selection};
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
@@ -72,7 +72,7 @@ impl Operations for OperationsService {
             let asked = Page { after, limit: one_more(size) };
             let mut page = broker.dead_letters(caller, &inbox, asked).await?;
             let next_page_token = cut_page(&mut page, size, |last| last.id.0.clone());
-            let dead_letters = page.into_iter().map(|one| write_dead_letter(&inbox, one));
+            let dead_letters = page.into_iter().map(|one| write_dead_letter(caller, &inbox, one));
             let dead_letters = dead_letters.collect();
             Ok(pb::ListDeadLettersResponse { dead_letters, next_page_token })
         };
@@ -137,12 +137,17 @@ fn write_inbox(inbox: Inbox) -> pb::Inbox {
     }
 }
 
-/// Neither the subject nor the data of the message is shown.
-fn write_dead_letter(inbox: &InboxName, dead_letter: DeadLetter) -> pb::DeadLetter {
+/// Neither the subject nor the data of the message is shown, and to operators no number
+/// that may be a person's, wherever a publisher or receiver put it.
+fn write_dead_letter(caller: Caller, inbox: &InboxName, dead_letter: DeadLetter) -> pb::DeadLetter {
     let DeadLetter { id, envelope, attempts, died_at, reason } = dead_letter;
     let event = EventView::decode(envelope.event).ok();
+    let shown = |text: &str| match caller {
+        Caller::Operator(_) => masked(text),
+        Caller::Party(_) | Caller::Representative { .. } => text.to_owned(),
+    };
     let text = |read: fn(&EventView) -> &str| {
-        event.as_ref().map(|event| read(event).to_owned()).unwrap_or_default()
+        event.as_ref().map(|event| shown(read(event))).unwrap_or_default()
     };
     pb::DeadLetter {
         dead_letter_id: id.0,
@@ -155,6 +160,6 @@ fn write_dead_letter(inbox: &InboxName, dead_letter: DeadLetter) -> pb::DeadLett
         admitted_at: timestamp(envelope.admitted_at),
         died_at: timestamp(died_at),
         attempts,
-        reason,
+        reason: shown(&reason),
     }
 }

@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use tonic::Extensions;
 use tonic::metadata::MetadataMap;
@@ -32,9 +31,7 @@ impl Authenticate for Proofs {
         let token = bearer(metadata);
         match (peer, token, &self.tokens) {
             (_, Some(_), None) => Err(unauthenticated("bearer tokens are not taken here")),
-            (peer, Some(token), Some(tokens)) => {
-                self.by_token(peer.as_deref().map(Peer::oin), token, tokens)
-            }
+            (peer, Some(token), Some(tokens)) => self.by_token(peer, token, tokens),
             (Some(peer), None, _) => Ok(self.by_certificate(peer)),
             (None, None, Some(_)) => Err(unauthenticated(
                 "expected a client certificate with an OIN, or a bearer token in `authorization`",
@@ -55,32 +52,41 @@ impl Proofs {
 
     fn by_certificate(&self, peer: Arc<Peer>) -> Identity {
         let who = self.who(peer.oin());
-        let tls = self.tls.clone();
-        Identity::while_valid(who, move || match &tls {
-            Some(tls) => tls.check_still_valid(&peer).map_err(of_peer),
-            None => Ok(()),
-        })
+        Identity::while_valid(who, self.still_certified(Some(peer)))
     }
 
+    /// By a token, and by a certificate as well when the connection has one: then both must
+    /// hold as long as the call lasts.
     fn by_token(
         &self,
-        certified: Option<Oin>,
+        peer: Option<Arc<Peer>>,
         token: &str,
-        tokens: &TokenVerifier,
+        tokens: &Arc<TokenVerifier>,
     ) -> Result<Identity, Refusal> {
-        let claims = tokens.verify(token).map_err(|fault| of_token(&fault))?;
-        if certified.is_some_and(|oin| oin != claims.party) {
+        let proof = tokens.prove(token).map_err(|fault| of_token(&fault))?;
+        let party = proof.claims().party;
+        if peer.as_ref().is_some_and(|peer| peer.oin() != party) {
             let message = "the token names another party than the client certificate";
             return Err(unauthenticated(message));
         }
-        let expires_at = claims.expires_at;
-        Ok(Identity::while_valid(self.who(claims.party), move || {
-            if SystemTime::now() < expires_at {
-                Ok(())
-            } else {
-                Err(of_token(&TokenFault::Expired))
-            }
+        let tokens = Arc::clone(tokens);
+        let still_certified = self.still_certified(peer);
+        Ok(Identity::while_valid(self.who(party), move || {
+            tokens.check_still_valid(&proof).map_err(|fault| of_token(&fault))?;
+            still_certified()
         }))
+    }
+
+    /// Whether the certificate of a connection, when it has one, still holds.
+    fn still_certified(
+        &self,
+        peer: Option<Arc<Peer>>,
+    ) -> impl Fn() -> Result<(), Refusal> + Send + Sync + 'static {
+        let tls = self.tls.clone();
+        move || match (&tls, &peer) {
+            (Some(tls), Some(peer)) => tls.check_still_valid(peer).map_err(of_peer),
+            _ => Ok(()),
+        }
     }
 
     fn who(&self, oin: Oin) -> Who {

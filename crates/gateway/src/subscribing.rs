@@ -21,7 +21,6 @@ const CREDIT_MAX: u16 = 10_000;
 const LEASE_DEFAULT: Duration = Duration::from_secs(30);
 const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(15 * 60);
 const RETRIES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
-const REASON_MAX: usize = 500;
 /// The most delivery ids of one request: twice the greatest credit.
 const IDS_MAX: usize = 2 * CREDIT_MAX as usize;
 /// How many lost deliveries wait to be told to a receiver that does not read. Then
@@ -140,14 +139,14 @@ fn obey(session: &mut Session, request: pb::SubscribeRequest) -> Result<(), Refu
         }
         Some(Asked::Retry(asked)) => {
             let after = duration("retry.after", asked.after, Duration::ZERO, RETRIES)?;
-            let verdict = Verdict::Retry { after, reason: cut(&asked.reason) };
+            let verdict = Verdict::Retry { after, reason: asked.reason };
             session.settle(&asked.delivery_ids, &verdict);
         }
         Some(Asked::Reject(asked)) => {
             if asked.reason.trim().is_empty() {
                 return Err(invalid("reject.reason", "absent or empty; expected why"));
             }
-            session.settle(&asked.delivery_ids, &Verdict::Reject { reason: cut(&asked.reason) });
+            session.settle(&asked.delivery_ids, &Verdict::Reject { reason: asked.reason });
         }
         Some(Asked::ExtendLease(asked)) => {
             let lease = duration("extend_lease.lease", asked.lease, session.lease(), LEASES)?;
@@ -173,10 +172,6 @@ fn check_count(request: &pb::SubscribeRequest) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(invalid(field, format!("{} ids; expected at most {IDS_MAX}", ids.len())))
-}
-
-fn cut(reason: &str) -> String {
-    reason.chars().take(REASON_MAX).collect()
 }
 
 fn say(said: Said) -> pb::SubscribeResponse {

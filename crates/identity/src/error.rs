@@ -59,6 +59,9 @@ pub enum PeerError {
     /// It was revoked, or its authority is not trusted any more.
     #[error("the client certificate is revoked, or its authority is not trusted any more")]
     Revoked,
+    /// Nothing says that it was not revoked.
+    #[error("the revocation list of the client certificate's authority is over its time")]
+    RevocationListOver,
 }
 
 /// Why a token is not accepted. Holds nothing of the token.

@@ -18,7 +18,11 @@ pub enum KeySource {
 }
 
 /// Keys by which tokens can be checked.
-pub(crate) struct Keys(Vec<Key>);
+pub(crate) struct Keys {
+    keys: Vec<Key>,
+    /// What they were read from.
+    text: Vec<u8>,
+}
 
 struct Key {
     id: Option<String>,
@@ -30,15 +34,21 @@ struct Key {
 const BYTES_MAX: usize = 1 << 20;
 
 impl KeySource {
+    /// Whether nothing has to be fetched to read them.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     pub(crate) async fn read(&self) -> Result<Keys, IdentityError> {
         match self {
             Self::File(path) => {
                 let text = tokio::fs::read(path).await.map_err(IdentityError::of(path))?;
-                Keys::parse(&text).map_err(|fault| IdentityError::content(path, fault))
+                Keys::parse(text).map_err(|fault| IdentityError::content(path, fault))
             }
             Self::Url(url) => {
                 let text = fetch(url).await?;
-                Keys::parse(&text).map_err(IdentityError::Fetch)
+                Keys::parse(text).map_err(IdentityError::Fetch)
             }
         }
     }
@@ -73,11 +83,16 @@ async fn fetch(url: &str) -> Result<Vec<u8>, IdentityError> {
 }
 
 impl Keys {
-    fn parse(text: &[u8]) -> Result<Self, String> {
+    fn parse(text: Vec<u8>) -> Result<Self, String> {
         let expected = "expected a JWK set (RFC 7517) with a key for RS256 or ES256";
-        let set: JwkSet = serde_json::from_slice(text).map_err(|_| expected.to_owned())?;
+        let set: JwkSet = serde_json::from_slice(&text).map_err(|_| expected.to_owned())?;
         let keys: Vec<Key> = set.keys.iter().filter_map(Key::of).collect();
-        if keys.is_empty() { Err(expected.to_owned()) } else { Ok(Self(keys)) }
+        if keys.is_empty() { Err(expected.to_owned()) } else { Ok(Self { keys, text }) }
+    }
+
+    /// Whether others were read from the same.
+    pub(crate) fn are_as(&self, other: &Self) -> bool {
+        self.text == other.text
     }
 
     /// The key of this id for this algorithm; without an id, the only one.
@@ -87,7 +102,7 @@ impl Keys {
         algorithm: Algorithm,
     ) -> Result<&DecodingKey, TokenFault> {
         let named = |key: &&Key| id.is_none_or(|id| key.id.as_deref() == Some(id));
-        let mut named = self.0.iter().filter(named);
+        let mut named = self.keys.iter().filter(named);
         match (named.next(), named.next()) {
             (Some(key), None) if key.algorithm == algorithm => Ok(&key.key),
             (Some(_), None) => Err(TokenFault::Algorithm),

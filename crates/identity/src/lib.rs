@@ -28,4 +28,4 @@ pub use error::{IdentityError, PeerError, TokenFault};
 pub use keys::KeySource;
 pub use peer::Peer;
 pub use tls::{ClientCertificates, ServerTls, TlsFiles};
-pub use token::{TokenClaims, TokenOptions, TokenVerifier};
+pub use token::{TokenClaims, TokenOptions, TokenProof, TokenVerifier};

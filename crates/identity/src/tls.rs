@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
@@ -9,7 +9,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{CertificateError, Error, RootCertStore, ServerConfig};
+use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 
 use crate::{IdentityError, Peer, PeerError};
 
@@ -50,6 +51,8 @@ pub struct ServerTls {
 struct State {
     config: Arc<ServerConfig>,
     verifier: Arc<dyn ClientCertVerifier>,
+    /// When the first of the revocation lists is over.
+    lists_until: Option<SystemTime>,
     /// No two are alike; from 1.
     generation: u64,
     /// What the files held.
@@ -64,13 +67,30 @@ impl ServerTls {
     pub fn load(files: TlsFiles, clients: ClientCertificates) -> Result<Self, IdentityError> {
         let contents = read_all(&files)?;
         let state = ArcSwap::from_pointee(State::new(&files, contents, clients, 1)?);
-        Ok(Self { files, clients, state, generations: AtomicU64::new(1) })
+        let tls = Self { files, clients, state, generations: AtomicU64::new(1) };
+        tls.warn_of_old_lists();
+        Ok(tls)
     }
 
     /// The configuration of this moment, for the next handshake.
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.state.load().config)
+    }
+
+    /// Warns when a revocation list is over, or will be within a day.
+    pub fn warn_of_old_lists(&self) {
+        let soon = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+        if let Some(until) = self.state.load().lists_until
+            && until < soon
+        {
+            let seconds_left =
+                until.duration_since(SystemTime::now()).unwrap_or_default().as_secs();
+            tracing::warn!(
+                seconds_left,
+                "a revocation list is over, or within a day: then its authority's clients are refused"
+            );
+        }
     }
 
     /// Reads the files again. Says whether something changed.
@@ -85,26 +105,41 @@ impl ServerTls {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         let state = State::new(&self.files, contents, self.clients, generation)?;
         self.state.store(Arc::new(state));
+        self.warn_of_old_lists();
         Ok(true)
     }
 
     /// Holds the peer of an open connection against what is in force now. Cheap when
-    /// nothing was exchanged since the last time.
+    /// nothing was exchanged since the last time, and no revocation list is over.
     ///
     /// # Errors
-    /// When its certificate has expired, was revoked, or is not trusted any more.
+    /// When its certificate has expired, was revoked, or is not trusted any more; when the
+    /// revocation list that would say so is over.
     pub fn check_still_valid(&self, peer: &Peer) -> Result<(), PeerError> {
-        if SystemTime::now() > peer.not_after() {
+        self.check_at(peer, SystemTime::now())
+    }
+
+    fn check_at(&self, peer: &Peer, now: SystemTime) -> Result<(), PeerError> {
+        if now > peer.not_after() {
             return Err(PeerError::Expired);
         }
         let state = self.state.load();
-        if peer.verified_with.load(Ordering::Relaxed) == state.generation {
+        let a_list_is_over = state.lists_until.is_some_and(|until| until < now);
+        if !a_list_is_over && peer.verified_with.load(Ordering::Relaxed) == state.generation {
             return Ok(());
         }
         let (certificate, intermediates) = peer.chain.split_first().ok_or(PeerError::Unreadable)?;
-        let verified =
-            state.verifier.verify_client_cert(certificate, intermediates, UnixTime::now());
-        verified.map_err(|_| PeerError::Revoked)?;
+        let since_1970 = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = UnixTime::since_unix_epoch(since_1970);
+        let verified = state.verifier.verify_client_cert(certificate, intermediates, now);
+        verified.map_err(|error| match error {
+            // The list of its authority, and not that of another.
+            Error::InvalidCertificate(
+                CertificateError::ExpiredRevocationList
+                | CertificateError::ExpiredRevocationListContext { .. },
+            ) => PeerError::RevocationListOver,
+            _ => PeerError::Revoked,
+        })?;
         peer.verified_with.store(state.generation, Ordering::Relaxed);
         Ok(())
     }
@@ -128,9 +163,9 @@ impl State {
                 roots.add(authority)?;
             }
         }
-        let mut lists = Vec::new();
+        let (mut lists, mut lists_until) = (Vec::new(), None);
         for path in &files.revocation_lists {
-            lists.extend(revocation_lists(path, next())?);
+            lists.extend(revocation_lists(path, next(), &mut lists_until)?);
         }
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = if roots.is_empty() {
@@ -154,7 +189,7 @@ impl State {
         // Who comes back is looked at again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { config: Arc::new(config), verifier, generation, contents })
+        Ok(Self { config: Arc::new(config), verifier, lists_until, generation, contents })
     }
 }
 
@@ -172,11 +207,12 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     if all.is_empty() { Err(wrong()) } else { Ok(all) }
 }
 
+/// The lists of a file. Moves `first_over` to when the first of them is over.
 fn revocation_lists(
     path: &Path,
     content: &[u8],
+    first_over: &mut Option<SystemTime>,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, IdentityError> {
-    use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
     let of_pem = CertificateRevocationListDer::pem_slice_iter(content);
     let mut lists: Vec<_> = of_pem.filter_map(Result::ok).collect();
     if lists.is_empty() {
@@ -186,16 +222,45 @@ fn revocation_lists(
         let (_, parsed) = CertificateRevocationList::from_der(list).map_err(|_| {
             IdentityError::content(path, "expected a revocation list in PEM or DER")
         })?;
-        let Some(next_update) = parsed.next_update() else { continue };
-        let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
-        let day = 24 * 60 * 60;
-        if next_update.timestamp() < now + day {
-            let (file, until) = (path.display(), next_update.to_string());
-            tracing::warn!(
-                %file, %until,
-                "a revocation list is over, or within a day: then its authority's clients are refused"
-            );
+        if let Some(next_update) = parsed.next_update() {
+            let seconds = u64::try_from(next_update.timestamp()).unwrap_or_default();
+            let until = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            *first_over = Some(first_over.map_or(until, |first| first.min(until)));
         }
     }
     Ok(lists)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DevAuthority, Validity};
+
+    #[test]
+    fn a_list_that_is_over_ends_what_is_open() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let authority = DevAuthority::create(directory.path()).unwrap();
+        let valid = Validity { lasts: 7_300 * day, ..Validity::default() };
+        authority.issue_server(&["localhost".to_owned()], "gateway", valid).unwrap();
+        let oin = "00000001002220647000".parse().unwrap();
+        let party = authority.issue_party(&oin, "utrecht", valid).unwrap();
+        let files = TlsFiles {
+            certificate: path("gateway.pem"),
+            key: path("gateway.key"),
+            client_authorities: vec![path("ca.pem")],
+            revocation_lists: vec![path("crl.pem")],
+        };
+        let tls = ServerTls::load(files, ClientCertificates::Required).unwrap();
+        let chain: Vec<_> =
+            CertificateDer::pem_file_iter(party).unwrap().map(Result::unwrap).collect();
+        let peer = Peer::from_chain(&chain).unwrap();
+        let now = SystemTime::now();
+        assert_eq!(tls.check_at(&peer, now), Ok(()));
+        assert_eq!(tls.check_at(&peer, now + 3_649 * day), Ok(()));
+        let later = now + 3_651 * day;
+        assert_eq!(tls.check_at(&peer, later), Err(PeerError::RevocationListOver));
+        assert_eq!(tls.check_at(&peer, later + 7_300 * day), Err(PeerError::Expired));
+    }
 }

@@ -1,4 +1,6 @@
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -36,10 +38,19 @@ pub struct TokenClaims {
     pub expires_at: SystemTime,
 }
 
+/// A token that was checked, to be held against the issuer's keys again.
+pub struct TokenProof {
+    token: String,
+    claims: TokenClaims,
+    verified_with: AtomicU64,
+}
+
 /// Checks bearer tokens: JWTs (RFC 7519) signed with RS256 or ES256.
 pub struct TokenVerifier {
     options: TokenOptions,
     keys: ArcSwap<Keys>,
+    /// Counts the key sets that were in force, from 1.
+    generation: AtomicU64,
     /// Told when a token names a key that is not known.
     unknown_key: Notify,
 }
@@ -56,7 +67,7 @@ impl TokenVerifier {
     /// When there are none to be had.
     pub async fn start(options: TokenOptions) -> Result<Self, IdentityError> {
         let keys = ArcSwap::from_pointee(options.keys.read().await?);
-        Ok(Self { options, keys, unknown_key: Notify::new() })
+        Ok(Self { options, keys, generation: AtomicU64::new(1), unknown_key: Notify::new() })
     }
 
     /// Checks a token. Nothing is awaited and nothing fetched.
@@ -97,13 +108,51 @@ impl TokenVerifier {
         Ok(claims)
     }
 
-    /// Reads or fetches the keys again.
+    /// Checks a token that is to be held against the keys to come as well.
+    ///
+    /// # Errors
+    /// As [`TokenVerifier::verify`].
+    pub fn prove(&self, token: &str) -> Result<TokenProof, TokenFault> {
+        // First, so that keys that come meanwhile are asked again.
+        let verified_with = AtomicU64::new(self.generation.load(Ordering::Acquire));
+        let claims = self.verify(token)?;
+        Ok(TokenProof { token: token.to_owned(), claims, verified_with })
+    }
+
+    /// Whether a token that was taken would still be. Cheap when the keys are the same.
+    ///
+    /// # Errors
+    /// When it has expired, or its key is gone.
+    pub fn check_still_valid(&self, proof: &TokenProof) -> Result<(), TokenFault> {
+        if proof.claims.expires_at <= SystemTime::now() {
+            return Err(TokenFault::Expired);
+        }
+        let generation = self.generation.load(Ordering::Acquire);
+        if proof.verified_with.load(Ordering::Relaxed) != generation {
+            self.verify(&proof.token)?;
+            proof.verified_with.store(generation, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Reads or fetches the keys again. Says whether they are others.
     ///
     /// # Errors
     /// When there are none to be had; those in force stay.
-    pub async fn refresh(&self) -> Result<(), IdentityError> {
-        self.keys.store(Arc::new(self.options.keys.read().await?));
-        Ok(())
+    pub async fn refresh(&self) -> Result<bool, IdentityError> {
+        let keys = self.options.keys.read().await?;
+        if keys.are_as(&self.keys.load()) {
+            return Ok(false);
+        }
+        self.keys.store(Arc::new(keys));
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(true)
+    }
+
+    /// Where the keys come from.
+    #[must_use]
+    pub fn key_source(&self) -> &KeySource {
+        &self.options.keys
     }
 
     /// Refreshes the keys now and then, and soon after a token named one that is not
@@ -135,6 +184,21 @@ impl TokenVerifier {
             party: party.ok_or(wrong)?,
             expires_at: SystemTime::UNIX_EPOCH + expires + self.options.leeway,
         })
+    }
+}
+
+impl TokenProof {
+    /// What the token says.
+    #[must_use]
+    pub fn claims(&self) -> &TokenClaims {
+        &self.claims
+    }
+}
+
+impl fmt::Debug for TokenProof {
+    /// The token is not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenProof").field("claims", &self.claims).finish_non_exhaustive()
     }
 }
 

@@ -183,6 +183,28 @@ async fn keys_are_exchanged_and_broken_ones_are_not_taken() {
     assert!(verifier.verify(&renewed.issue(&party, "wissel", HOUR).unwrap()).is_ok());
 }
 
+#[tokio::test]
+async fn a_token_goes_with_its_key() {
+    let (directory, issuer, verifier) = world().await;
+    let token = issuer.issue(&PARTY.parse().unwrap(), "wissel", HOUR).unwrap();
+    let proof = verifier.prove(&token).unwrap();
+    assert!(!format!("{proof:?}").contains(&token));
+    assert!(!verifier.refresh().await.unwrap());
+    assert_eq!(verifier.check_still_valid(&proof), Ok(()));
+
+    let second = tempfile::tempdir().unwrap();
+    DevTokenIssuer::open_or_create(second.path()).unwrap();
+    let jwks = directory.path().join("jwks.json");
+    let before = std::fs::read(&jwks).unwrap();
+    std::fs::copy(second.path().join("jwks.json"), &jwks).unwrap();
+    assert!(verifier.refresh().await.unwrap());
+    assert!(verifier.check_still_valid(&proof).is_err());
+    std::fs::write(&jwks, before).unwrap();
+    assert!(verifier.refresh().await.unwrap());
+    assert_eq!(verifier.check_still_valid(&proof), Ok(()));
+    assert!(verifier.prove("x").is_err());
+}
+
 /// Serves each answer to one request.
 async fn serve(answers: Vec<String>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

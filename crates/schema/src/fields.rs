@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::JsonFault;
 use crate::minimise::minimise;
 
@@ -12,6 +14,7 @@ use crate::minimise::minimise;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct FieldSet {
     pub(crate) root: Node,
+    key: u64,
 }
 
 /// What is allowed at one place.
@@ -69,7 +72,14 @@ impl FieldSet {
             }
             *node = Node::All;
         }
-        Ok(Self { root })
+        Ok(Self { key: key_of(&root), root })
+    }
+
+    /// Stands for the set wherever it is too long: equal sets have the same key, in every
+    /// process and version, and others have another.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        self.key
     }
 
     /// Keeps these fields of an object and drops the others. What is kept stays as it
@@ -111,6 +121,20 @@ fn allows(node: &Node, tokens: &[String]) -> bool {
                 .any(|node| allows(node, rest))
         }
     }
+}
+
+/// The first bytes of a hash over the pointers.
+fn key_of(root: &Node) -> u64 {
+    let mut pointers = Vec::new();
+    collect(root, &mut String::new(), &mut pointers);
+    // A change of what minimising does with the same pointers makes this another name.
+    let mut hash = Sha256::new().chain_update("wissel fields 1");
+    for pointer in pointers {
+        hash.update((pointer.len() as u64).to_be_bytes());
+        hash.update(pointer);
+    }
+    let hash = hash.finalize();
+    hash.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
 }
 
 fn collect(node: &Node, so_far: &mut String, pointers: &mut Vec<String>) {
@@ -155,6 +179,7 @@ mod tests {
         let one = FieldSet::new(["/adres", "/adres/postcode", "/naam"]).unwrap();
         let two = FieldSet::new(["/naam", "/adres/postcode", "/adres"]).unwrap();
         assert_eq!(one, two);
+        assert_eq!(one.key(), two.key());
         assert_eq!(one.pointers(), ["/adres", "/naam"]);
         assert_eq!(FieldSet::new([""]).unwrap().pointers(), [""]);
     }
@@ -170,6 +195,16 @@ mod tests {
         {
             assert!(!set.allows(not), "{not}");
         }
+    }
+
+    #[test]
+    fn another_set_has_another_key_and_a_key_is_forever() {
+        let key = |pointers: &[&str]| FieldSet::new(pointers.iter().copied()).unwrap().key();
+        let all = [&[][..], &[""], &["/"], &["/a"], &["/a/b"], &["/a", "/b"], &["/a/b", "/b"]];
+        let keys: std::collections::BTreeSet<u64> = all.iter().map(|one| key(one)).collect();
+        assert_eq!(keys.len(), all.len());
+        // It stands in messages that are stored.
+        assert_eq!(key(&["/geboortedatum"]), 5_674_951_096_887_597_518);
     }
 
     #[test]

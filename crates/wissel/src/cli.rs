@@ -156,6 +156,9 @@ pub(crate) struct Connection {
     /// A file with the token to call with; WISSEL_TOKEN may hold the token itself
     #[arg(long, value_name = "FILE", env = "WISSEL_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Give up on a gateway that does not answer after so long [default: 30, to publish 60]
+    #[arg(long, value_name = "SECONDS", env = "WISSEL_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) timeout: Option<u64>,
 }
 
 #[derive(Debug, Args)]

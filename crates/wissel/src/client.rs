@@ -1,15 +1,31 @@
 //! How the client commands reach the gateway.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use wissel_client::Client;
+use wissel_client::{Client, RetryPolicy};
 
 use crate::cli::Connection;
 use crate::exit::Failure;
+use crate::output;
+
+/// How long making one connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client for this connection. Nothing is sent yet.
 pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
-    let mut builder = Client::builder(&connection.server);
+    let server = connection.server.clone();
+    let told = AtomicBool::new(false);
+    let retry = RetryPolicy::default().on_failure(move |error| {
+        if !told.swap(true, Ordering::Relaxed) {
+            output::note(&format!("{server} does not answer yet; trying again: {error}"));
+        }
+    });
+    let mut builder = Client::builder(&connection.server).retry(retry);
+    if let Some(timeout) = connection.timeout() {
+        builder = builder.call_timeout(timeout).connect_timeout(timeout.min(CONNECT_TIMEOUT));
+    }
     if let Some(file) = &connection.authorities {
         builder = builder.authorities(read(file)?);
     }
@@ -34,6 +50,13 @@ pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
         ));
     }
     Ok(builder.connect()?)
+}
+
+impl Connection {
+    /// How long a gateway that does not answer is tried, when that is said.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.timeout.map(Duration::from_secs)
+    }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {

@@ -23,6 +23,13 @@ pub(crate) struct Callers {
 impl Callers {
     /// Believes whoever says who they are: loudly, and on loopback only.
     pub(crate) fn insecure(config: &Config) -> Result<Self, Failure> {
+        let sections = [("[tls]", config.tls.is_some()), ("[tokens]", config.tokens.is_some())];
+        if let Some((section, _)) = sections.iter().find(|(_, is_set)| *is_set) {
+            return Err(Failure::usage(format!(
+                "{section} is configured, and --insecure-dev would ignore it: callers would be \
+                 believed without proof, in plain text; expected one or the other"
+            )));
+        }
         if !config.listen.ip().is_loopback() {
             return Err(Failure::usage(format!(
                 "listen: development tokens are believed without proof, so the gateway listens on \
@@ -80,6 +87,11 @@ impl Callers {
             operators: config.operators.iter().copied().collect(),
         };
         Ok(Self { authenticator: Arc::new(proofs), tls, tokens })
+    }
+
+    /// What bearer tokens are held against.
+    pub(crate) fn verifier(&self) -> Option<Arc<TokenVerifier>> {
+        self.tokens.as_ref().map(|(verifier, _)| Arc::clone(verifier))
     }
 
     /// Keeps the issuer's keys fresh, until it is stopped.

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use wissel_client::{ClientError, Publisher, Receipt, Warning};
+use wissel_client::{ClientError, Publisher, PublisherOptions, Receipt, Warning};
 use wissel_message::Event;
 
 use crate::cli::PublishArguments;
@@ -22,7 +22,11 @@ type Outcome = (String, Result<Receipt, ClientError>);
 type UnderWay = FuturesUnordered<futures::future::BoxFuture<'static, Outcome>>;
 
 pub(crate) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
-    let publisher = client::connect(&arguments.connection)?.publisher();
+    let mut options = PublisherOptions::default();
+    if let Some(timeout) = arguments.connection.timeout() {
+        options = options.give_up_after(timeout);
+    }
+    let publisher = client::connect(&arguments.connection)?.publisher_with(options);
     let mut publishing = Publishing {
         publisher,
         under_way: FuturesUnordered::new(),

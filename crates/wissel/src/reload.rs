@@ -2,23 +2,28 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use wissel_broker::Broker;
 use wissel_catalogue::Catalogue;
-use wissel_identity::ServerTls;
+use wissel_identity::{ServerTls, TokenVerifier};
 
 use crate::config::{Config, Tls};
 use crate::exit::Failure;
 use crate::identity::Callers;
 use crate::watch::Watch;
 
-/// Reads catalogue and certificates again, and puts in force what has no fault.
+/// How often a revocation list that is nearly over is warned of.
+const WARNED_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Reads catalogue, certificates and keys again, and puts in force what has no fault.
 pub(crate) struct Reload {
     broker: Arc<Broker>,
     catalogue: PathBuf,
     tls: Option<Arc<ServerTls>>,
+    tokens: Option<Arc<TokenVerifier>>,
     watch: Watch,
 }
 
@@ -29,22 +34,40 @@ impl Reload {
         config: &Config,
         callers: Callers,
     ) -> Result<Self, Failure> {
-        let files = config.tls.iter().flat_map(Tls::paths).cloned().collect();
-        let watch = Watch::new(&config.catalogue, files)?;
+        let files = config.tls.iter().flat_map(Tls::paths);
+        let keys = config.tokens.iter().filter_map(|tokens| tokens.jwks_file.as_ref());
+        let watch = Watch::new(&config.catalogue, files.chain(keys).cloned().collect())?;
         let catalogue = config.catalogue.clone();
-        Ok(Self { broker, catalogue, tls: callers.tls, watch })
+        let (tokens, tls) = (callers.verifier(), callers.tls);
+        Ok(Self { broker, catalogue, tls, tokens, watch })
     }
 
     /// Reads again whenever there is cause, until it is stopped.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Failure> {
         let mut hang_up = signal(SignalKind::hangup()).map_err(Failure::internal)?;
+        let mut warnings = tokio::time::interval(WARNED_EVERY);
+        // The first is at once, and was given when the lists were read.
+        warnings.tick().await;
         loop {
-            tokio::select! {
+            let asked = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                _ = hang_up.recv() => tracing::info!("SIGHUP: reading catalogue and certificates again"),
-                () = self.watch.changed() => tracing::debug!("files have changed, and are read again"),
-            }
+                _ = warnings.tick() => {
+                    if let Some(tls) = &self.tls {
+                        tls.warn_of_old_lists();
+                    }
+                    continue;
+                }
+                _ = hang_up.recv() => {
+                    tracing::info!("SIGHUP: reading catalogue, certificates and keys again");
+                    true
+                }
+                () = self.watch.changed() => {
+                    tracing::debug!("files have changed, and are read again");
+                    false
+                }
+            };
             self.certificates();
+            self.keys(asked).await;
             self.catalogue().await;
         }
     }
@@ -56,6 +79,20 @@ impl Reload {
                 tracing::error!(%error, "new certificates are refused; the old ones stay");
             }
             Some(Ok(false)) | None => {}
+        }
+    }
+
+    /// Reads the keys of the issuer of tokens. Those at a URL are fetched when a person asks
+    /// for it, and not for every file that changes.
+    async fn keys(&self, asked: bool) {
+        let Some(tokens) = &self.tokens else { return };
+        if !asked && !tokens.key_source().is_file() {
+            return;
+        }
+        match tokens.refresh().await {
+            Ok(true) => tracing::info!("keys of the issuer of tokens read again"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "new keys are refused; the old ones stay"),
         }
     }
 

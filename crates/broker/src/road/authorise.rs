@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use wissel_catalogue::{Action, Catalogue, Grant, TypeRights};
-use wissel_identifiers::{Oin, SourceUrn};
+use wissel_identifiers::Oin;
 use wissel_message::{EventView, Limits, Violations};
 
 use super::identify::Identified;
+use super::source::check_source;
 use crate::{Caller, Reason, Refusal};
 
 /// A message that its publisher may publish.
@@ -45,6 +46,8 @@ pub fn find_right<'c>(
     let Some(rights) = catalogue.rights(event_type) else {
         return Err(unknown_type(event, limits));
     };
+    // The mandate first: what the other party may is not for everybody to find out.
+    caller.check_mandate(catalogue, Action::Publish, event_type)?;
     let Some(grant) = rights.publish_grant(publisher) else {
         return Err(Refusal::of_field(
             Reason::NotGranted,
@@ -52,8 +55,8 @@ pub fn find_right<'c>(
             format!("party {publisher} has no grant to publish this event type"),
         ));
     };
-    caller.check_mandate(catalogue, Action::Publish, event_type)?;
-    check_source(event.source(), publisher, catalogue)?;
+    let kvk_number = || catalogue.party(publisher).and_then(|party| party.kvk_number);
+    check_source(event.source(), publisher, kvk_number)?;
     if !grant.covers(event) {
         return Err(Refusal::of_field(
             Reason::NotGranted,
@@ -62,26 +65,6 @@ pub fn find_right<'c>(
         ));
     }
     Ok((rights, grant))
-}
-
-/// Refuses a source that names another organisation than the publisher. One that names
-/// none in a way that is known here is for the rules to judge.
-fn check_source(source: &str, publisher: &Oin, catalogue: &Catalogue) -> Result<(), Refusal> {
-    // Nearly all are spelled so: then there is no need to read them.
-    let named = source.strip_prefix("urn:nld:oin:");
-    if named.is_some_and(|named| named.starts_with(publisher.as_str())) {
-        return Ok(());
-    }
-    let Ok(source) = SourceUrn::parse(source) else { return Ok(()) };
-    let kvk_number = catalogue.party(publisher).and_then(|party| party.kvk_number);
-    if source.organisation().is(publisher, kvk_number.as_ref()) {
-        return Ok(());
-    }
-    Err(Refusal::of_field(
-        Reason::SourceOfAnother,
-        "source",
-        format!("names another organisation than the publisher, expected {publisher}"),
-    ))
 }
 
 fn unknown_type(event: &EventView, limits: &Limits) -> Refusal {

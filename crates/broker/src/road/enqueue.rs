@@ -29,6 +29,7 @@ pub async fn enqueue(
                 message_id: admitted.message_id,
                 publisher: admitted.publisher,
                 admitted_at: admitted.admitted_at,
+                fields: copy.fields,
                 event: copy.event,
             };
             items.push(Enqueue { envelope, inboxes: copy.inboxes });

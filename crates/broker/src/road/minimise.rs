@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wissel_bus::FieldsKey;
 use wissel_catalogue::Fields;
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
@@ -31,6 +32,8 @@ impl Minimised {
 /// One form of the message, and the inboxes that get it.
 #[derive(Debug)]
 pub struct Copy {
+    /// To which fields it was cut down.
+    pub(super) fields: Option<FieldsKey>,
     pub(super) event: Bytes,
     pub(super) inboxes: Vec<InboxName>,
 }
@@ -52,11 +55,11 @@ pub fn minimise(routed: Routed) -> Result<Minimised, Refusal> {
     }
     let mut copies = Vec::with_capacity(forms.len());
     for (fields, inboxes) in forms {
-        let event = match fields {
+        let event = match &fields {
             None => admitted.event.frame().clone(),
-            Some(fields) => minimise_event(&admitted.event, &fields)?,
+            Some(fields) => minimise_event(&admitted.event, fields)?,
         };
-        copies.push(Copy { event, inboxes });
+        copies.push(Copy { fields: fields.map(|fields| key_of(&fields)), event, inboxes });
     }
     Ok(Minimised { admitted, claim, copies })
 }
@@ -68,6 +71,13 @@ fn is_same(one: Option<&Arc<Fields>>, other: Option<&Arc<Fields>>) -> bool {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         _ => false,
     }
+}
+
+/// By which a copy says what it was cut down to, so that a delivery can tell whether that
+/// is what the receiver may have by then. Times cannot: clocks go back, and a message that
+/// is under way while the catalogue changes is of both.
+pub(crate) fn key_of(fields: &Fields) -> FieldsKey {
+    FieldsKey(fields.set.key())
 }
 
 /// The message with the fields of its data that are allowed.

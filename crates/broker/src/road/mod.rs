@@ -21,4 +21,5 @@ pub mod enqueue;
 pub mod identify;
 pub mod minimise;
 pub mod route;
+mod source;
 pub mod validate;

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use wissel_bus::Envelope;
-use wissel_catalogue::Action;
+use wissel_catalogue::{Action, Catalogue};
 use wissel_message::EventView;
 
 use super::Session;
-use crate::Refusal;
-use crate::road::minimise::minimise_event;
+use super::opening::INBOX_OF_ITS_OWN;
+use crate::road::minimise::{key_of, minimise_event};
+use crate::{Reason, Refusal};
 
 /// Why a delivery is not handed out.
 pub(super) enum Withheld {
@@ -26,14 +27,17 @@ impl Withheld {
 impl Session {
     /// The message as the receiver may have it at this moment. What was routed under an
     /// earlier grant is held against the one of now.
-    pub(super) fn entitled(&self, envelope: &Envelope) -> Result<Bytes, Withheld> {
+    pub(super) fn entitled(
+        &self,
+        envelope: &Envelope,
+        catalogue: &Catalogue,
+    ) -> Result<Bytes, Withheld> {
         if let Some(refusal) = &self.refused {
             return Err(Withheld::NotForCaller(refusal.clone()));
         }
         let event = EventView::decode(envelope.event.clone()).map_err(|error| {
             Withheld::dead(format!("the stored message cannot be read: {error}"))
         })?;
-        let catalogue = self.broker.catalogue.load();
         let owner = self.inbox.owner();
         let grant = catalogue
             .grant(&owner, Action::Receive, event.event_type())
@@ -41,11 +45,16 @@ impl Session {
         if !grant.covers(&event) {
             return Err(Withheld::dead("outside the row limits of the grant of now"));
         }
-        self.caller
-            .check_mandate(&catalogue, Action::Receive, event.event_type())
-            .map_err(Withheld::NotForCaller)?;
+        let event_type = event.event_type();
+        self.caller.check_mandate(catalogue, Action::Receive, event_type).map_err(|_| {
+            let description = format!(
+                "its next message, of type {event_type}, is outside the mandate, and waits for \
+                 party {owner}; {INBOX_OF_ITS_OWN}"
+            );
+            Withheld::NotForCaller(Refusal::of_field(Reason::NoMandate, "open.inbox", description))
+        })?;
         match &grant.fields {
-            Some(fields) if envelope.admitted_at < grant.in_force_since => {
+            Some(fields) if envelope.fields != Some(key_of(fields)) => {
                 minimise_event(&event, fields).map_err(|refusal| Withheld::dead(refusal.message))
             }
             _ => Ok(envelope.event.clone()),

@@ -1,6 +1,7 @@
 //! One receiver at one inbox: deliveries under leases.
 
 mod entitled;
+mod opening;
 mod recording;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,15 +15,15 @@ use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::time::{DelayQueue, delay_queue};
-use wissel_audit::Operation;
 use wissel_bus::{
     Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, Settle, Settlement,
 };
+use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
 
 use self::entitled::Withheld;
 use self::recording::Recording;
-use crate::{Broker, Caller, Reason, Refusal};
+use crate::{Broker, Caller, Reason, Refusal, masked};
 
 /// How a session behaves.
 #[derive(Debug, Clone)]
@@ -128,63 +129,10 @@ type Settling = futures::future::BoxFuture<'static, ()>;
 const RIGHT_CHECKED_EVERY: Duration = Duration::from_millis(500);
 /// How many arrivals are taken up together.
 const ARRIVALS_AT_ONCE: usize = 256;
+/// The most characters of a receiver's reason that are kept.
+const REASON_MAX: usize = 500;
 /// Deliveries are handed on when they hold this much together, in bytes.
 const BYTES_AT_ONCE: usize = 1 << 20;
-
-impl Broker {
-    /// Opens an inbox for its owner.
-    ///
-    /// # Errors
-    /// [`Reason::UnknownInbox`] when there is no such inbox, or it is not the
-    /// caller's; [`Reason::NotGranted`] for an operator; what the bus says.
-    pub async fn open_session(
-        self: &Arc<Self>,
-        caller: Caller,
-        inbox: &InboxName,
-        options: SessionOptions,
-    ) -> Result<Session, Refusal> {
-        let outcome = self.try_open(caller, inbox, options).await;
-        self.unless_refused(caller, Operation::InboxOpened, inbox, outcome).await
-    }
-
-    async fn try_open(
-        self: &Arc<Self>,
-        caller: Caller,
-        inbox: &InboxName,
-        options: SessionOptions,
-    ) -> Result<Session, Refusal> {
-        let ticket = self.ticket()?;
-        let party = caller.party()?;
-        caller.check_may_receive(&self.catalogue.load())?;
-        caller.check_sees(inbox)?;
-        if !self.inboxes.read().contains_key(inbox) {
-            return Err(Refusal::unknown_inbox(inbox));
-        }
-        let detail = format!("credit {}", options.credit);
-        self.keep_one(caller, Operation::InboxOpened, Some(inbox), detail).await?;
-        let consumer = self.bus.consume(inbox, options.credit.max(1)).await?;
-        tracing::info!(%inbox, %party, credit = options.credit, "inbox opened");
-        Ok(Session {
-            broker: Arc::clone(self),
-            inbox: inbox.clone(),
-            lease: options.lease,
-            consumer,
-            held: HashMap::new(),
-            ends_of_leases: DelayQueue::new(),
-            lost: BTreeSet::new(),
-            settling: FuturesUnordered::new(),
-            arrived: Vec::new(),
-            recording: None,
-            next_id: 1,
-            stopping: self.shutdown_token(),
-            caller,
-            catalogue_version: self.catalogue_version.subscribe(),
-            right_checks: tokio::time::interval(RIGHT_CHECKED_EVERY),
-            refused: None,
-            _ticket: ticket,
-        })
-    }
-}
 
 impl Session {
     /// The next thing that happens. Nothing is lost when the future is dropped
@@ -201,16 +149,18 @@ impl Session {
             }
             if let Some(recording) = &mut self.recording {
                 // Kept here while it is awaited, so that nothing is lost with this future.
-                let recorded = (&mut recording.records).await;
-                let deliveries = self.recording.take().map(|done| done.deliveries);
-                if let Some(event) = self.recorded(recorded, deliveries.unwrap_or_default()) {
+                let outcome = (&mut recording.records).await;
+                if let Some(done) = self.recording.take()
+                    && let Some(event) = self.recorded(outcome, done)
+                {
                     return event;
                 }
                 continue;
             }
             if !self.arrived.is_empty() {
-                if let Some(deliveries) = self.take_arrivals() {
-                    self.recording = Some(self.record(deliveries));
+                let catalogue = self.broker.catalogue();
+                if let Some(deliveries) = self.take_arrivals(&catalogue) {
+                    self.recording = Some(self.record(deliveries, catalogue));
                 }
                 continue;
             }
@@ -294,7 +244,7 @@ impl Session {
         self.lease
     }
 
-    fn take_arrivals(&mut self) -> Option<Vec<Leased>> {
+    fn take_arrivals(&mut self, catalogue: &Catalogue) -> Option<Vec<Leased>> {
         let mut deliveries = Vec::new();
         let mut bytes = 0;
         let mut taken = 0;
@@ -310,7 +260,7 @@ impl Session {
                 }
                 Arrival::Delivery(delivery) => {
                     bytes += delivery.envelope.event.len();
-                    deliveries.extend(self.lease_out(delivery));
+                    deliveries.extend(self.lease_out(delivery, catalogue));
                 }
             }
             if bytes >= BYTES_AT_ONCE {
@@ -323,9 +273,9 @@ impl Session {
     }
 
     /// Leases a delivery to the receiver, unless its owner's right is gone.
-    fn lease_out(&mut self, delivery: Delivery) -> Option<Leased> {
+    fn lease_out(&mut self, delivery: Delivery, catalogue: &Catalogue) -> Option<Leased> {
         let Delivery { tag, mut envelope, attempt } = delivery;
-        match self.entitled(&envelope) {
+        match self.entitled(&envelope, catalogue) {
             Ok(event) => envelope.event = event,
             Err(Withheld::Dead(reason)) => {
                 self.carry_out(vec![(tag, Settlement::DeadLetter { reason })]);
@@ -380,10 +330,12 @@ impl Session {
         let max_attempts = settings.max_attempts.unwrap_or(self.broker.options.max_attempts);
         match verdict {
             Verdict::Acknowledge => Settlement::Acknowledge,
-            Verdict::Reject { reason } => Settlement::DeadLetter { reason: reason.clone() },
-            Verdict::Retry { reason, .. } if attempt >= max_attempts => Settlement::DeadLetter {
-                reason: format!("given up after {attempt} attempts; the last: {reason}"),
-            },
+            Verdict::Reject { reason } => Settlement::DeadLetter { reason: for_operators(reason) },
+            Verdict::Retry { reason, .. } if attempt >= max_attempts => {
+                let last = for_operators(reason);
+                let reason = format!("given up after {attempt} attempts; the last: {last}");
+                Settlement::DeadLetter { reason }
+            }
             Verdict::Retry { after, .. } => Settlement::Retry { after: *after },
         }
     }
@@ -395,6 +347,12 @@ impl Session {
             self.settling.push(Box::pin(settle_or_release(settler, settlements, inbox)));
         }
     }
+}
+
+/// A receiver's reason as it is kept: what may be the number of a person is not, and the
+/// end of a long one.
+fn for_operators(reason: &str) -> String {
+    masked(reason).chars().take(REASON_MAX).collect()
 }
 
 /// Settles; what the bus could not retry or dead-letter is given back, so that it

@@ -3,49 +3,63 @@
 use std::sync::Arc;
 
 use wissel_bus::Settlement;
+use wissel_catalogue::Catalogue;
 
 use super::{Leased, Session, SessionEvent};
 use crate::Refusal;
 
 /// Deliveries, and the keeping of their records.
 pub(super) struct Recording {
-    pub(super) deliveries: Vec<Leased>,
+    /// What the receiver's right to them was held against.
+    catalogue: Arc<Catalogue>,
+    deliveries: Vec<Leased>,
     pub(super) records: futures::future::BoxFuture<'static, Result<(), Refusal>>,
 }
 
 impl Session {
-    pub(super) fn record(&self, deliveries: Vec<Leased>) -> Recording {
+    pub(super) fn record(&self, deliveries: Vec<Leased>, catalogue: Arc<Catalogue>) -> Recording {
         let records = deliveries.iter().filter_map(|leased| {
-            self.broker.delivery(self.caller, &self.inbox, &leased.envelope, leased.attempt)
+            self.broker.delivery(self.caller, &self.inbox, leased, &catalogue)
         });
         let records = records.collect();
         let broker = Arc::clone(&self.broker);
-        Recording { deliveries, records: Box::pin(async move { broker.keep(records).await }) }
+        Recording {
+            catalogue,
+            deliveries,
+            records: Box::pin(async move { broker.keep(records).await }),
+        }
     }
 
-    /// What is on record is handed out; what is not is given back, and ends the session.
+    /// What is on record is handed out. What is not is given back, and ends the session; so
+    /// is what was found right by a catalogue that is no longer in force, to be looked at
+    /// again.
     pub(super) fn recorded(
         &mut self,
-        recorded: Result<(), Refusal>,
-        deliveries: Vec<Leased>,
+        outcome: Result<(), Refusal>,
+        recording: Recording,
     ) -> Option<SessionEvent> {
+        let Recording { catalogue, deliveries, .. } = recording;
         // The bus may have taken some back meanwhile.
         let held: Vec<Leased> =
             deliveries.into_iter().filter(|one| self.held.contains_key(&one.id)).collect();
-        match recorded {
-            Ok(()) if held.is_empty() => None,
-            Ok(()) => Some(SessionEvent::Deliveries(held)),
-            Err(refusal) => {
-                let released = held.iter().filter_map(|one| {
-                    let held = self.held.remove(&one.id)?;
-                    self.ends_of_leases.remove(&held.end_of_lease);
-                    Some((held.tag, Settlement::Release))
-                });
-                let released = released.collect();
-                self.carry_out(released);
-                self.refused = Some(refusal);
-                None
-            }
+        if let Err(refusal) = outcome {
+            self.refused = Some(refusal);
+            self.give_back(&held);
+        } else if !Arc::ptr_eq(&catalogue, &self.broker.catalogue()) {
+            self.give_back(&held);
+        } else if !held.is_empty() {
+            return Some(SessionEvent::Deliveries(held));
         }
+        None
+    }
+
+    fn give_back(&mut self, deliveries: &[Leased]) {
+        let released = deliveries.iter().filter_map(|one| {
+            let held = self.held.remove(&one.id)?;
+            self.ends_of_leases.remove(&held.end_of_lease);
+            Some((held.tag, Settlement::Release))
+        });
+        let released = released.collect();
+        self.carry_out(released);
     }
 }

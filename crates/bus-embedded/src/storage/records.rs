@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use fjall::UserValue;
 use uuid::Uuid;
-use wissel_bus::{DeadLetterId, Envelope, MessageId};
+use wissel_bus::{DeadLetterId, Envelope, FieldsKey, MessageId};
 use wissel_identifiers::Oin;
 
 use crate::EmbeddedBusError;
@@ -33,6 +33,9 @@ const SLOT_LENGTH: usize = 21;
 const SHARED: u8 = 1;
 const REQUEUED: u8 = 2;
 const BODY_HEADER: usize = 8 + Oin::LENGTH + 16;
+/// In the moment of a message's value, where no moment needs it: a key of fields follows
+/// the header.
+const CUT_DOWN: u64 = 1 << 63;
 
 /// Names a dead letter on disk: inbox, when it died, and a number that is higher
 /// than those of the letters that died before.
@@ -184,10 +187,15 @@ pub(crate) fn decode_dead(value: &[u8]) -> Result<(Slot, String), EmbeddedBusErr
 
 /// A message as one value, made once and then shared by write buffer and consumers.
 pub(crate) fn encode_body(envelope: &Envelope) -> UserValue {
-    let mut body = Vec::with_capacity(BODY_HEADER + envelope.event.len());
-    body.extend_from_slice(&to_ms(envelope.admitted_at).to_be_bytes());
+    let mut body = Vec::with_capacity(BODY_HEADER + 8 + envelope.event.len());
+    let cut_down = if envelope.fields.is_some() { CUT_DOWN } else { 0 };
+    let admitted_ms = to_ms(envelope.admitted_at) & !CUT_DOWN;
+    body.extend_from_slice(&(admitted_ms | cut_down).to_be_bytes());
     body.extend_from_slice(envelope.publisher.as_str().as_bytes());
     body.extend_from_slice(envelope.message_id.0.as_bytes());
+    if let Some(FieldsKey(key)) = envelope.fields {
+        body.extend_from_slice(&key.to_be_bytes());
+    }
     body.extend_from_slice(&envelope.event);
     UserValue::from(body)
 }
@@ -198,9 +206,16 @@ pub(crate) fn decode_body(body: UserValue) -> Result<Envelope, EmbeddedBusError>
     let malformed = || damaged("messages", EXPECTED);
     let (admitted_ms, rest) = body.split_first_chunk::<8>().ok_or_else(malformed)?;
     let (publisher, rest) = rest.split_first_chunk::<{ Oin::LENGTH }>().ok_or_else(malformed)?;
-    let (message_id, _) = rest.split_first_chunk::<16>().ok_or_else(malformed)?;
+    let (message_id, rest) = rest.split_first_chunk::<16>().ok_or_else(malformed)?;
     let message_id = MessageId(Uuid::from_bytes(*message_id));
-    let admitted_at = from_ms(u64::from_be_bytes(*admitted_ms));
+    let admitted_ms = u64::from_be_bytes(*admitted_ms);
+    let admitted_at = from_ms(admitted_ms & !CUT_DOWN);
+    let (fields, header) = if admitted_ms & CUT_DOWN == 0 {
+        (None, BODY_HEADER)
+    } else {
+        let (key, _) = rest.split_first_chunk::<8>().ok_or_else(malformed)?;
+        (Some(FieldsKey(u64::from_be_bytes(*key))), BODY_HEADER + 8)
+    };
     let publisher = std::str::from_utf8(publisher)
         .ok()
         .and_then(|text| text.parse().ok())
@@ -209,7 +224,8 @@ pub(crate) fn decode_body(body: UserValue) -> Result<Envelope, EmbeddedBusError>
         message_id,
         publisher,
         admitted_at,
-        event: Bytes::from_owner(body).slice(BODY_HEADER..),
+        fields,
+        event: Bytes::from_owner(body).slice(header..),
     })
 }
 
@@ -245,9 +261,12 @@ mod tests {
             message_id: MessageId::now(),
             publisher: "00000099000000001000".parse().unwrap(),
             admitted_at: from_ms(1_700_000_000_123),
+            fields: None,
             event: Bytes::from_static(b"event"),
         };
         assert_eq!(decode_body(encode_body(&envelope)).unwrap(), envelope);
+        let cut_down = Envelope { fields: Some(FieldsKey(u64::MAX)), ..envelope };
+        assert_eq!(decode_body(encode_body(&cut_down)).unwrap(), cut_down);
     }
 
     #[test]

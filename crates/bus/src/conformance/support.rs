@@ -55,6 +55,7 @@ pub(super) fn message(event: impl Into<Bytes>) -> Envelope {
         message_id: MessageId::now(),
         publisher: party(),
         admitted_at: SystemTime::UNIX_EPOCH + whole,
+        fields: None,
         event: event.into(),
     }
 }

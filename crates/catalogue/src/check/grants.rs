@@ -65,7 +65,6 @@ impl<'a> Checker<'a> {
                         limits: limits.clone(),
                         fields: fields.clone(),
                         strict,
-                        in_force_since: self.now,
                     },
                 );
             }
