@@ -1,5 +1,8 @@
-//! What the benches share: rounds that alternate with a peer, medians, a report.
+//! What the benches share: rounds that alternate with a peer, medians, a report; the
+//! workloads of routing.
 #![allow(clippy::print_stdout, reason = "benches report on standard output")]
+
+pub mod routing;
 
 mod rounds;
 mod work;

@@ -64,6 +64,30 @@ impl Report {
         }
     }
 
+    /// A figure, and those of several peers. Ours is divided by each of theirs.
+    pub fn beside(&mut self, what: &str, unit: &str, rounds: &[f64], peers: &[(String, &[f64])]) {
+        self.figure(what, unit, rounds);
+        let ours = median(rounds);
+        for (peer, theirs) in peers {
+            let theirs = median(theirs);
+            let ratio = ours / theirs;
+            self.rows.push(json!({
+                "what": what, "unit": unit, "peer": peer, "peers": theirs, "ratio": ratio,
+            }));
+            if !self.json {
+                println!("    {peer:<50} {:>12} {unit}   ratio {ratio:.3}", number(theirs));
+            }
+        }
+    }
+
+    /// Something that must be said of the figures.
+    pub fn note(&mut self, text: &str) {
+        self.rows.push(json!({ "note": text }));
+        if !self.json {
+            println!("  {text}");
+        }
+    }
+
     /// Ends the report.
     pub fn finish(self) {
         if self.json {

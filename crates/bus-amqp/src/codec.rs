@@ -133,3 +133,23 @@ fn integer(headers: &FieldTable, name: &str) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_comes_back_with_what_it_was_cut_down_to() {
+        for fields in [None, Some(FieldsKey(0)), Some(FieldsKey(u64::MAX))] {
+            let envelope = Envelope {
+                message_id: MessageId::now(),
+                publisher: "00000099000000001000".parse().unwrap(),
+                admitted_at: from_milliseconds(1_700_000_000_123),
+                fields,
+                event: Bytes::from_static(b"event"),
+            };
+            let read = read(&properties(&envelope, 3), b"event".to_vec()).unwrap();
+            assert_eq!(read, (envelope, 3));
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitStatus, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::personal::Search;
 use crate::timed;
@@ -32,12 +32,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         total.of(&mut command, &mut search, std::io::stdout(), std::io::stderr())
     })?;
     println!("tests: {total}");
-    ensure!(status.success(), "cargo test failed: {status}");
-    ensure!(total.passed > 0, "no test ran");
     let files = search.directory(&logs)?;
+    let verdict = search.verdict();
+    if !status.success() {
+        if let Err(found) = &verdict {
+            println!("personal numbers: {found}");
+        }
+        bail!("cargo test failed: {status}");
+    }
+    ensure!(total.passed > 0, "no test ran");
     // A filter may have left out the tests that start gateways.
     ensure!(files > 0 || !arguments.is_empty(), "no gateway left its log in {}", logs.display());
-    search.verdict()
+    verdict
 }
 
 /// The arguments of the tests, and one that has them give what passing tests print as well,

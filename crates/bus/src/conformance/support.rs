@@ -9,7 +9,7 @@ use wissel_identifiers::Oin;
 
 use crate::{
     Arrival, Bus, BusError, Consumer, DeadLetter, Delivery, DeliveryTag, Enqueue, Envelope,
-    InboxName, InboxState, MessageId, Page, Settlement,
+    FieldsKey, InboxName, InboxState, MessageId, Page, Settlement,
 };
 
 /// What must come has come by then.
@@ -55,7 +55,7 @@ pub(super) fn message(event: impl Into<Bytes>) -> Envelope {
         message_id: MessageId::now(),
         publisher: party(),
         admitted_at: SystemTime::UNIX_EPOCH + whole,
-        fields: None,
+        fields: Some(FieldsKey(u64::MAX)),
         event: event.into(),
     }
 }
