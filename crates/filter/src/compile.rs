@@ -4,6 +4,9 @@
 //! so; the rest stays an expression. Either way the condition holds exactly when the
 //! expression is true without an error.
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 use crate::Operand;
 use crate::condition::{Condition, Test};
 use crate::functions::Function;
@@ -167,8 +170,38 @@ fn comparison(first: &Node, rest: &[(Comparison, Node)], wanted: bool) -> Option
         {
             Some(Condition(Test::Equal(operand.clone(), value.clone())))
         }
+        (Node::Call(function, arguments), Node::Literal(Literal::String(value))) => {
+            let (operand, test) = end_of(*function, arguments, value)?;
+            Some(test_of(operand, test, equal))
+        }
         _ => None,
     }
+}
+
+/// What `LEFT(operand, count) = 'value'` says, or `RIGHT`: these give the whole text when
+/// it is shorter.
+fn end_of<'n>(
+    function: Function,
+    arguments: &'n [Node],
+    value: &Arc<str>,
+) -> Option<(&'n Operand, Test)> {
+    let [Node::Read(operand), Node::Literal(Literal::Integer(count))] = arguments else {
+        return None;
+    };
+    let affix = match function {
+        Function::Left => Test::Prefix,
+        Function::Right => Test::Suffix,
+        _ => return None,
+    };
+    let count = usize::try_from(*count).ok()?;
+    let whole = operand.clone();
+    let test = match value.chars().count().cmp(&count) {
+        Ordering::Equal if count == 0 => Test::Present(whole),
+        Ordering::Equal => affix(whole, value.clone()),
+        Ordering::Less => Test::Equal(whole, value.clone()),
+        Ordering::Greater => Test::Never,
+    };
+    Some((operand, test))
 }
 
 fn like(operand: &Operand, shape: &Shape<'_>) -> Option<Test> {

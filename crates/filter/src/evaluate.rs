@@ -8,111 +8,17 @@
 //! `LEFT('abc', -2)` is `'abc'`, `1 / 0` is `0`.
 
 use std::borrow::Cow;
-use std::fmt;
 
+use smallvec::SmallVec;
 use wissel_message::show_attribute_name;
 
 use crate::cast::Item;
+use crate::evaluation::{ErrorKind, Evaluation, EvaluationError, Output};
 use crate::functions::Function;
 use crate::like::{Pattern, Steps};
 use crate::limits::{EVALUATION_BYTES_MAX, EVALUATION_STEPS_MAX, STRING_BYTES_MAX};
 use crate::sql::{Arithmetic, Comparison, Literal, Logic, Node, Type};
 use crate::{Facts, Operand};
-
-/// What the evaluation of an expression gives: always a value, and the errors met.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Evaluation {
-    /// The value. With an error it is the zero value of the expression's type, or what
-    /// the definition of a function gives.
-    pub value: Output,
-    /// The errors, in the order in which they were met.
-    pub errors: Vec<EvaluationError>,
-}
-
-/// A value of CESQL.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Output {
-    /// A Boolean.
-    Boolean(bool),
-    /// An Integer.
-    Integer(i32),
-    /// A String.
-    String(String),
-}
-
-/// An error of an evaluation.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {message}", .kind.name())]
-pub struct EvaluationError {
-    /// What kind of error it is.
-    pub kind: ErrorKind,
-    /// What went wrong. No value of the message is in it.
-    pub message: Cow<'static, str>,
-}
-
-/// The kinds of error of CESQL (section 3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The text is no expression.
-    Parse,
-    /// A division by zero, or a result that does not fit in 32 bits.
-    Math,
-    /// A value that cannot be cast.
-    Cast,
-    /// An attribute, or a value in `data`, that the message does not have.
-    MissingAttribute,
-    /// A function that there is not, or not with so many arguments.
-    MissingFunction,
-    /// An argument that a function does not take.
-    FunctionEvaluation,
-    /// Anything else: a limit of Wissel.
-    Generic,
-}
-
-impl ErrorKind {
-    /// The name, as the conformance kit of CESQL spells it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Parse => "parse",
-            Self::Math => "math",
-            Self::Cast => "cast",
-            Self::MissingAttribute => "missingAttribute",
-            Self::MissingFunction => "missingFunction",
-            Self::FunctionEvaluation => "functionEvaluation",
-            Self::Generic => "generic",
-        }
-    }
-}
-
-impl Evaluation {
-    /// Whether a message with this evaluation passes a filter: the value is true, and
-    /// there is no error.
-    #[must_use]
-    pub fn passes(&self) -> bool {
-        self.value == Output::Boolean(true) && self.errors.is_empty()
-    }
-}
-
-impl fmt::Debug for Evaluation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Evaluation")
-            .field("value", &self.value)
-            .field("errors", &self.errors)
-            .finish()
-    }
-}
-
-impl fmt::Debug for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Boolean(truth) => truth.fmt(f),
-            Self::Integer(integer) => integer.fmt(f),
-            Self::String(text) => text.fmt(f),
-        }
-    }
-}
 
 /// Evaluates to the end, and keeps every error.
 pub(crate) fn evaluate<F: Facts + ?Sized>(node: &Node, facts: &F) -> Evaluation {
@@ -158,6 +64,9 @@ struct Outcome<'a> {
     value: Item<'a>,
     failed: bool,
 }
+
+/// What a function is called with; nearly all take no more than three.
+pub(crate) type Arguments<'a> = SmallVec<[Item<'a>; 3]>;
 
 /// The strings made so far.
 pub(crate) struct Made {
@@ -368,7 +277,7 @@ impl<'a, F: Facts + ?Sized> Evaluator<'a, F> {
     }
 
     fn call(&mut self, function: Function, arguments: &'a [Node]) -> Outcome<'a> {
-        let mut items = Vec::with_capacity(arguments.len());
+        let mut items = Arguments::new();
         let mut failed = false;
         for (place, argument) in arguments.iter().enumerate() {
             if failed && !self.complete {

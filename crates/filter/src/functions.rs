@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::cast::Item;
-use crate::evaluate::{ErrorKind, Made};
+use crate::evaluate::{Arguments, Made};
+use crate::evaluation::ErrorKind;
 use crate::sql::Type;
 
 /// A built-in function.
@@ -90,7 +91,7 @@ impl Function {
     }
 
     /// Calls the function. The arguments have the types of its parameters.
-    pub(crate) fn call<'a>(self, mut arguments: Vec<Item<'a>>, made: &mut Made) -> Returned<'a> {
+    pub(crate) fn call<'a>(self, mut arguments: Arguments<'a>, made: &mut Made) -> Returned<'a> {
         match self {
             Self::Concat => return concat("", &arguments, made),
             Self::ConcatWs => {

@@ -43,6 +43,10 @@ pub(crate) struct Changing<T> {
     subscriptions: HashTable<Arc<Entry<T>>>,
     predicates: Predicates,
     targets: Targets<T>,
+    /// Those filings of which there is one.
+    anywhere: Arc<Filing>,
+    of_type: Arc<Filing>,
+    set: Arc<Filing>,
     /// Shapes in use, and how many places are of each.
     shapes: HashMap<Shape, (Arc<Filing>, usize)>,
     pub(crate) sets: Sets,
@@ -50,7 +54,7 @@ pub(crate) struct Changing<T> {
 
 /// A number for each target in use.
 struct Targets<T> {
-    numbers: HashMap<T, (u32, usize)>,
+    numbers: HashMap<T, (u32, u32)>,
     free: Vec<u32>,
 }
 
@@ -61,6 +65,9 @@ impl<T> Changing<T> {
             subscriptions: HashTable::new(),
             predicates: Predicates::default(),
             targets: Targets { numbers: HashMap::new(), free: Vec::new() },
+            anywhere: Arc::new(Filing::Anywhere),
+            of_type: Arc::new(Filing::Type),
+            set: Arc::new(Filing::Set),
             shapes: HashMap::new(),
             sets: Sets::default(),
         }
@@ -189,7 +196,7 @@ impl<T: Clone + Eq + Hash> Changes<'_, T> {
     fn set_place(&mut self, name: Key) -> SmallVec<[Place; 1]> {
         let number = self.changing.sets.number(name);
         let key = Key::of_number(number as usize);
-        SmallVec::from_iter([Place { key, filing: Arc::new(Filing::Set) }])
+        SmallVec::from_iter([Place { key, filing: Arc::clone(&self.changing.set) }])
     }
 
     fn places(&mut self, chosen: &Chosen) -> SmallVec<[Place; 1]> {
@@ -210,6 +217,10 @@ impl<T: Clone + Eq + Hash> Changes<'_, T> {
                 let (operand, text) = (operand.clone(), Arc::clone(text));
                 Arc::new(Filing::Affix(AffixFiling { scope, operand, affix: *affix, text }))
             }
+            Spot::Values(values) if values.is_empty() => Arc::clone(match scope {
+                None => &self.changing.anywhere,
+                Some(_) => &self.changing.of_type,
+            }),
             Spot::Values(values) => {
                 let operands = values.iter().map(|(operand, _)| operand.clone()).collect();
                 let shape = Shape { scope, operands };

@@ -31,6 +31,10 @@ pub(crate) struct Place {
 
 /// How entries are filed; shared by all that are filed alike.
 pub(crate) enum Filing {
+    /// Under no event type, and nothing else.
+    Anywhere,
+    /// Under an event type, by its key, and nothing else.
+    Type,
     /// Under the values of these together.
     Equal(Shape),
     /// Under the beginning of a text, or its end.
@@ -42,8 +46,7 @@ pub(crate) enum Filing {
 /// Messages of one event type, by its key, or all.
 pub(crate) type Scope = Option<Key>;
 
-/// Which values a key stands for: that of the type, when the scope is one, and these. Of
-/// none but the type, it is the scope's own bucket.
+/// Which values a key stands for: that of the type, when the scope is one, and these.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     pub(crate) scope: Scope,

@@ -38,7 +38,7 @@ const KINDS_MAX: usize = 64;
 struct Scoped<T> {
     /// Filed under the type and nothing else.
     bucket: Option<Bucket<T>>,
-    /// In use; without the one that has no operands.
+    /// In use.
     shapes: SmallVec<[Arc<Filing>; 1]>,
     affixes: SmallVec<[(Operand, Arc<Tree<T>>); 1]>,
 }
@@ -254,10 +254,9 @@ impl<T> Table<T> {
         change: impl FnOnce(Option<Bucket<T>>) -> Option<Bucket<T>>,
     ) {
         match &*place.filing {
-            Filing::Equal(shape) if shape.operands.is_empty() => {
-                self.alter_scope(shape.scope, |scoped| {
-                    scoped.bucket = change(scoped.bucket.take());
-                });
+            Filing::Anywhere => self.alter_scope(None, |scoped| scoped.alter_bucket(change)),
+            Filing::Type => {
+                self.alter_scope(Some(place.key), |scoped| scoped.alter_bucket(change));
             }
             Filing::Equal(_) => self.equal.alter(place.key, change),
             Filing::Set => self.sets.alter(place.key, change),
@@ -269,18 +268,14 @@ impl<T> Table<T> {
 
     /// From now on, entries may be filed by this shape.
     pub(crate) fn begin_shape(&mut self, filing: &Arc<Filing>) {
-        if let Filing::Equal(shape) = &**filing
-            && !shape.operands.is_empty()
-        {
+        if let Filing::Equal(shape) = &**filing {
             self.alter_scope(shape.scope, |scoped| scoped.shapes.push(Arc::clone(filing)));
         }
     }
 
     /// None is filed by this shape any more.
     pub(crate) fn end_shape(&mut self, filing: &Arc<Filing>) {
-        if let Filing::Equal(shape) = &**filing
-            && !shape.operands.is_empty()
-        {
+        if let Filing::Equal(shape) = &**filing {
             self.alter_scope(shape.scope, |scoped| {
                 scoped.shapes.retain(|one| !Arc::ptr_eq(one, filing));
             });
@@ -303,6 +298,10 @@ impl<T> Table<T> {
 impl<T> Scoped<T> {
     fn is_empty(&self) -> bool {
         self.bucket.is_none() && self.shapes.is_empty() && self.affixes.is_empty()
+    }
+
+    fn alter_bucket(&mut self, change: impl FnOnce(Option<Bucket<T>>) -> Option<Bucket<T>>) {
+        self.bucket = change(self.bucket.take());
     }
 
     /// Whether there is, or may be, a shape of these.

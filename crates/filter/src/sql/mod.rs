@@ -17,7 +17,8 @@ pub(crate) use print::print;
 pub(crate) use tree::Binary;
 pub(crate) use tree::{Arithmetic, Comparison, Literal, Logic, Node, Type};
 
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::evaluate;
+use crate::evaluation::Evaluation;
 use crate::{Facts, Operand};
 
 /// An expression in the CloudEvents SQL Expression Language (CESQL) 1.0.0.

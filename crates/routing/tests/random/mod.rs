@@ -103,6 +103,11 @@ fn expression(random: &mut SmallRng, depth: u32) -> String {
                 one(random, &["1%", "%2", "%", "1_3", "nl.%", "%r%", "1", "%brp.%e", "0_"]);
             format!("{} {not}LIKE '{pattern}'", operand(random))
         }
+        5 if random.random_bool(0.5) => {
+            let (function, count) = (one(random, &["LEFT", "RIGHT"]), random.random_range(-1..4));
+            let equal = one(random, &["=", "!="]);
+            format!("{function}({}, {count}) {equal} '{}'", operand(random), one(random, &VALUES))
+        }
         5 => format!("EXISTS {}", one(random, &NAMES)),
         6 => one(random, &["TRUE", "FALSE", "spoed", "NOT spoed"]).to_owned(),
         7 => format!("HAS_DATA('{}')", one(random, &POINTERS)),
