@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use wissel_filter::{Condition, Filter, FilterError, Necessary, Operand};
 use wissel_identifiers::SubscriptionName;
 
-use crate::entry::{AffixFiling, Entry, Filing, Place, Scope, Shape};
+use crate::entry::{AffixFiling, Entry, Filing, Place, Scope, Shape, name_of};
 use crate::key::{Key, Keys, SubjectMark};
 use crate::plan::{Spot, Way};
 use crate::predicates::{Predicate, Predicates};
@@ -230,7 +230,11 @@ impl<T: Clone + Eq + Hash> Changes<'_, T> {
                         Arc::clone(&known.get().0)
                     }
                     MapEntry::Vacant(new) => {
-                        let filing = Arc::new(Filing::Equal(new.key().clone()));
+                        let shape = new.key().clone();
+                        let operands = shape.operands.iter();
+                        let keys =
+                            operands.map(|one| self.changing.keys.of_place(name_of(one))).collect();
+                        let filing = Arc::new(Filing::Equal(shape, keys));
                         new.insert((Arc::clone(&filing), 1));
                         self.table.begin_shape(&filing);
                         filing
@@ -242,7 +246,7 @@ impl<T: Clone + Eq + Hash> Changes<'_, T> {
 
     /// A place of this filing is not used any more.
     fn release(&mut self, filing: &Arc<Filing>) {
-        let Filing::Equal(shape) = &**filing else { return };
+        let Filing::Equal(shape, _) = &**filing else { return };
         let MapEntry::Occupied(mut known) = self.changing.shapes.entry(shape.clone()) else {
             return;
         };

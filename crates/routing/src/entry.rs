@@ -3,7 +3,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use wissel_filter::Operand;
 
-use crate::key::Key;
+use crate::key::{Key, PlaceKeys};
 use crate::predicates::Predicate;
 
 /// One alternative of a subscription, as it is held against a message. There may be
@@ -35,8 +35,8 @@ pub(crate) enum Filing {
     Anywhere,
     /// Under an event type, by its key, and nothing else.
     Type,
-    /// Under the values of these together.
-    Equal(Shape),
+    /// Under the values of these together; and what makes the keys of each.
+    Equal(Shape, SmallVec<[PlaceKeys; 2]>),
     /// Under the beginning of a text, or its end.
     Affix(AffixFiling),
     /// Under a set of subjects.

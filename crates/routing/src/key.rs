@@ -1,7 +1,7 @@
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
+use siphasher::sip128::SipHasher13;
 
 /// What stands for a value, or for several values together: 128 bits that nobody outside
 /// can steer, as they depend on a secret of this process. Two keys of different values
@@ -14,6 +14,10 @@ pub(crate) struct Key([u64; 2]);
 /// not have the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubjectMark(pub(crate) Key);
+
+/// Makes the keys of texts that are found in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PlaceKeys((u64, u64));
 
 /// Makes keys, with a secret.
 #[derive(Clone)]
@@ -33,16 +37,31 @@ impl Keys {
         Self { secret: (random(), random()) }
     }
 
-    /// The key of a text that was found in a place: an attribute, a field of `data`.
-    pub(crate) fn of(&self, place: &str, text: &str) -> Key {
-        let mut hasher = SipHasher13::new_with_keys(self.secret.0, self.secret.1);
-        hasher.write(place.as_bytes());
-        // Neither the name of an attribute nor a JSON Pointer in UTF-8 holds this byte.
-        hasher.write_u8(0xff);
-        hasher.write(text.as_bytes());
-        let hash = hasher.finish128();
-        Key([hash.h1, hash.h2])
+    /// Makes the keys of texts that are found in one place: an attribute, a field of
+    /// `data`. Each place has a secret of its own.
+    pub(crate) fn of_place(&self, place: &str) -> PlaceKeys {
+        PlaceKeys(hash(self.secret, place))
     }
+
+    /// The key of a text that is found in a place.
+    pub(crate) fn of(&self, place: &str, text: &str) -> Key {
+        self.of_place(place).of(text)
+    }
+}
+
+impl PlaceKeys {
+    /// The key of a text.
+    #[inline]
+    pub(crate) fn of(self, text: &str) -> Key {
+        let (first, second) = hash(self.0, text);
+        Key([first, second])
+    }
+}
+
+#[inline]
+fn hash(secret: (u64, u64), text: &str) -> (u64, u64) {
+    let hash = SipHasher13::new_with_keys(secret.0, secret.1).hash(text.as_bytes());
+    (hash.h1, hash.h2)
 }
 
 /// Any large odd number: multiplication by it loses nothing.
@@ -64,6 +83,14 @@ impl Key {
     #[inline]
     pub(crate) fn and(self, next: Self) -> Self {
         Self::of_bits(self.bits().wrapping_mul(SPREAD).wrapping_add(next.bits()))
+    }
+
+    /// Six bits of it, by their number from 0 to 19: the way through a tree.
+    #[inline]
+    pub(crate) fn six_bits(self, number: u32) -> usize {
+        let (word, number) =
+            if number < 10 { (self.0[0], number) } else { (self.0[1], number - 10) };
+        (word << (6 * number) >> 58) as usize
     }
 
     #[inline]

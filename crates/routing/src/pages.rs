@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use crate::key::Key;
 
-const BITS: u32 = 6;
-const WAYS: usize = 1 << BITS;
+/// As many as six bits tell apart.
+const WAYS: usize = 64;
 /// The most items of a page, but where keys are alike in all bits that are looked at.
 const PAGE: usize = 16;
 
@@ -107,13 +107,12 @@ impl<V: Clone> Pages<V> {
 /// The way that a key takes at this depth.
 #[inline]
 fn way(key: Key, depth: u32) -> usize {
-    let turned = key.bits().rotate_left(BITS * (depth + 1));
-    (turned as usize) & (WAYS - 1)
+    key.six_bits(depth)
 }
 
-/// Whether the bits of a key at this depth are all used up.
+/// Whether the bits of a key are used up above this depth.
 fn is_deepest(depth: u32) -> bool {
-    BITS * (depth + 1) > u128::BITS
+    depth >= 20
 }
 
 impl<V> Node<V> {

@@ -8,8 +8,8 @@ use wissel_message::EventView;
 
 use crate::affixes::Affixes;
 use crate::bucket::{Bucket, Visitor};
-use crate::entry::{Affix, AffixFiling, Entry, Filing, Place, Scope, Shape, name_of};
-use crate::key::{Key, Keys};
+use crate::entry::{Affix, AffixFiling, Entry, Filing, Place, Scope, name_of};
+use crate::key::{Key, Keys, PlaceKeys};
 use crate::pages::Pages;
 use crate::plan::Spot;
 use crate::predicates::Predicate;
@@ -18,7 +18,9 @@ use crate::sets::Members;
 
 /// An immutable routing table. A changed copy shares what did not change.
 pub struct Table<T> {
-    pub(crate) keys: Keys,
+    keys: Keys,
+    types: PlaceKeys,
+    subjects: PlaceKeys,
     /// Filed under no event type.
     anywhere: Scoped<T>,
     by_type: Pages<Arc<Scoped<T>>>,
@@ -49,6 +51,8 @@ type Tree<T> = Affixes<Bucket<T>>;
 impl<T> Table<T> {
     pub(crate) fn new(keys: Keys) -> Self {
         Self {
+            types: keys.of_place("type"),
+            subjects: keys.of_place("subject"),
             keys,
             anywhere: Scoped::default(),
             by_type: Pages::default(),
@@ -72,7 +76,7 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn type_key(&self, event_type: &str) -> Key {
-        self.keys.of("type", event_type)
+        self.types.of(event_type)
     }
 
     /// The scopes of event types; none for every type.
@@ -128,13 +132,7 @@ impl<T: Clone> Table<T> {
     pub fn route(&self, event: &EventView, targets: &mut Vec<T>) {
         Scratch::with(|scratch| {
             let facts = EventFacts::new(event);
-            let mut search = Search {
-                facts: &facts,
-                keys: &self.keys,
-                known: SmallVec::new(),
-                scratch,
-                targets,
-            };
+            let mut search = Search { facts: &facts, known: SmallVec::new(), scratch, targets };
             self.search(event.event_type(), &mut search);
         });
     }
@@ -160,8 +158,8 @@ impl<T: Clone> Table<T> {
             bucket.visit(search);
         }
         for filing in &scoped.shapes {
-            if let Filing::Equal(shape) = &**filing
-                && let Some(key) = search.key_of(scope, shape)
+            if let Filing::Equal(shape, keys) = &**filing
+                && let Some(key) = search.key_of(scope, &shape.operands, keys)
                 && let Some(bucket) = self.equal.get(key)
             {
                 bucket.visit(search);
@@ -175,7 +173,7 @@ impl<T: Clone> Table<T> {
     }
 
     fn search_sets<'a>(&'a self, search: &mut Search<'a, '_, T>) {
-        let Some(subject) = search.key(&self.members.operand) else { return };
+        let Some(subject) = search.key(&self.members.operand, self.subjects) else { return };
         for set in self.members.sets_of(subject) {
             if let Some(bucket) = self.sets.get(Key::of_number(*set as usize)) {
                 bucket.visit(search);
@@ -187,7 +185,6 @@ impl<T: Clone> Table<T> {
 /// One message on its way through the table.
 struct Search<'a, 's, T> {
     facts: &'s EventFacts<'s>,
-    keys: &'a Keys,
     /// The keys of values that were looked up.
     known: SmallVec<[(&'a Operand, Option<Key>); 8]>,
     scratch: &'s mut Scratch,
@@ -201,19 +198,19 @@ impl<'a, 's, T> Search<'a, 's, T> {
     }
 
     /// The key of the value of an operand; none when the message has no such value.
-    fn key(&mut self, operand: &'a Operand) -> Option<Key> {
+    fn key(&mut self, operand: &'a Operand, keys: PlaceKeys) -> Option<Key> {
         if let Some((_, known)) = self.known.iter().find(|(other, _)| *other == operand) {
             return *known;
         }
-        let key = self.text(operand).map(|text| self.keys.of(name_of(operand), &text));
+        let key = self.text(operand).map(|text| keys.of(&text));
         self.known.push((operand, key));
         key
     }
 
-    fn key_of(&mut self, scope: Scope, shape: &'a Shape) -> Option<Key> {
+    fn key_of(&mut self, scope: Scope, operands: &'a [Operand], keys: &[PlaceKeys]) -> Option<Key> {
         let mut key = scope;
-        for operand in &shape.operands {
-            let next = self.key(operand)?;
+        for (operand, keys) in operands.iter().zip(keys) {
+            let next = self.key(operand, *keys)?;
             key = Some(key.map_or(next, |key| key.and(next)));
         }
         key
@@ -258,7 +255,7 @@ impl<T> Table<T> {
             Filing::Type => {
                 self.alter_scope(Some(place.key), |scoped| scoped.alter_bucket(change));
             }
-            Filing::Equal(_) => self.equal.alter(place.key, change),
+            Filing::Equal(..) => self.equal.alter(place.key, change),
             Filing::Set => self.sets.alter(place.key, change),
             Filing::Affix(filing) => {
                 self.alter_scope(filing.scope, |scoped| scoped.alter_affixes(filing, change));
@@ -268,14 +265,14 @@ impl<T> Table<T> {
 
     /// From now on, entries may be filed by this shape.
     pub(crate) fn begin_shape(&mut self, filing: &Arc<Filing>) {
-        if let Filing::Equal(shape) = &**filing {
+        if let Filing::Equal(shape, _) = &**filing {
             self.alter_scope(shape.scope, |scoped| scoped.shapes.push(Arc::clone(filing)));
         }
     }
 
     /// None is filed by this shape any more.
     pub(crate) fn end_shape(&mut self, filing: &Arc<Filing>) {
-        if let Filing::Equal(shape) = &**filing {
+        if let Filing::Equal(shape, _) = &**filing {
             self.alter_scope(shape.scope, |scoped| {
                 scoped.shapes.retain(|one| !Arc::ptr_eq(one, filing));
             });
@@ -307,7 +304,7 @@ impl<T> Scoped<T> {
     /// Whether there is, or may be, a shape of these.
     fn has_room_for(&self, values: &[(Operand, Arc<str>)]) -> bool {
         let is_of = |filing: &Filing| match filing {
-            Filing::Equal(shape) => shape.operands.iter().eq(values.iter().map(|(one, _)| one)),
+            Filing::Equal(shape, _) => shape.operands.iter().eq(values.iter().map(|(one, _)| one)),
             _ => false,
         };
         self.shapes.len() < KINDS_MAX || self.shapes.iter().any(|filing| is_of(filing))
@@ -360,6 +357,8 @@ impl<T> Clone for Table<T> {
     fn clone(&self) -> Self {
         Self {
             keys: self.keys.clone(),
+            types: self.types,
+            subjects: self.subjects,
             anywhere: self.anywhere.clone(),
             by_type: self.by_type.clone(),
             equal: self.equal.clone(),
