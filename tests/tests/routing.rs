@@ -177,6 +177,12 @@ async fn a_party_follows_subjects_that_change_all_day() {
     gateway.start_again().await;
     let (rvig, pensions) = (gateway.client(RVIG), gateway.client(PENSIONS));
     assert_eq!(publish(&rvig, moved("4", "0344", "{}")).await, ["klanten"]);
+    // Nor is it lost when a declared subscription of its name comes and goes.
+    gateway.write_catalogue(&format!("{CATALOGUE}\n[[subscription]]\nname = \"{}\"", follows.name));
+    gateway.logs("catalogue replaced").await;
+    gateway.write_catalogue(CATALOGUE);
+    gateway.logs("the stored one is back").await;
+    assert_eq!(publish(&rvig, moved("4b", "0344", "{}")).await, ["klanten"]);
     for file in ["control.sqlite", "control.sqlite-wal"] {
         let kept = std::fs::read(gateway.data_directory().join(file)).unwrap_or_default();
         let found = kept.windows(SUBJECT.len()).any(|bytes| bytes == SUBJECT.as_bytes());
@@ -190,6 +196,11 @@ async fn a_party_follows_subjects_that_change_all_day() {
     let reason = |error: ClientError| error.refusal().unwrap().reason.clone();
     let of_another = gateway.client(UTRECHT).follow_subjects(&follows.name, one(), vec![]).await;
     assert_eq!(reason(of_another.unwrap_err()), "UNKNOWN_SUBSCRIPTION");
+    let operator = gateway.client(OPERATOR);
+    let of_operator = operator.follow_subjects(&follows.name, one(), vec![]).await;
+    assert_eq!(reason(of_operator.unwrap_err()), "NOT_GRANTED");
+    let tried = operator.create_subscription(&follows).await.unwrap_err();
+    assert_eq!(reason(tried), "SUBSCRIPTION_EXISTS", "whether it is the same is not told");
     let plain = Subscription::new(format!("{PENSIONS}.alles").parse().unwrap());
     pensions.create_subscription(&plain).await.unwrap();
     let refused = pensions.follow_subjects(&plain.name, one(), vec![]).await.unwrap_err();

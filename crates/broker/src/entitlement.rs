@@ -51,7 +51,16 @@ pub fn put(subscription: &Subscription, catalogue: &Catalogue, changes: &mut Cha
     }
     let pointers: Vec<String> =
         subscription.filters.iter().flat_map(Filter::data_pointers).collect();
-    groups.retain(|group| group.fields.is_none_or(|fields| allows(fields, &pointers)));
+    groups.retain(|group| {
+        let allowed = group.fields.is_none_or(|fields| allows(fields, &pointers));
+        if !allowed {
+            tracing::warn!(
+                subscription = %subscription.name, types = ?group.types,
+                "a filter looks into fields that no grant gives; these types are left out"
+            );
+        }
+        allowed
+    });
     let with_filters = |group| {
         let Group { limits, .. } = group;
         let filters: Vec<&Filter> = subscription.filters.iter().chain(limits).collect();
@@ -66,7 +75,7 @@ pub fn put(subscription: &Subscription, catalogue: &Catalogue, changes: &mut Cha
     });
     if let Err(error) = changes.put(&subscription.name, alternatives) {
         // It was checked when it was made, and perhaps by another version.
-        changes.remove(&subscription.name);
+        changes.rest(&subscription.name);
         tracing::error!(subscription = %subscription.name, %error, "a subscription matches nothing: its filter cannot be used");
     }
 }

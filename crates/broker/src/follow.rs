@@ -21,6 +21,7 @@ impl Broker {
     /// is kept.
     ///
     /// # Errors
+    /// [`Reason::NotGranted`] for an operator;
     /// [`Reason::UnknownSubscription`] when there is none, or it is not the caller's;
     /// [`Reason::InvalidRequest`] when it does not follow subjects, or would follow too
     /// many, or a subject is none.
@@ -34,6 +35,14 @@ impl Broker {
         check(add, remove)?;
         let _ticket = self.ticket()?;
         let _one_at_a_time = self.control.lock().await;
+        if let Caller::Operator(_) = caller {
+            // What was followed already would tell whom the party follows.
+            return Err(Refusal::of_field(
+                Reason::NotGranted,
+                "name",
+                "whom a subscription follows is known to its owner; call as that party",
+            ));
+        }
         let subscription = self.subscription(caller, name)?;
         check_mandate(caller, &subscription, &self.catalogue.load())?;
         if !subscription.follows {

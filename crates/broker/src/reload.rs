@@ -67,7 +67,8 @@ impl Broker {
             subscriptions.retain(|name, one| {
                 let stays = !one.declared || names.contains(name);
                 if !stays {
-                    changes.remove(name);
+                    // A stored one of that name may follow subjects.
+                    changes.rest(name);
                 }
                 stays
             });

@@ -91,9 +91,9 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Looks at the canonical text of an attribute, without making a string of it where
-/// that can be.
-pub(crate) fn with_canonical<R>(value: &Value<'_>, look: impl FnOnce(&str) -> R) -> R {
+/// Looks at the canonical text of an attribute, without making a string of it where that
+/// can be: of all but bytes and timestamps.
+pub fn with_canonical<R>(value: &Value<'_>, look: impl FnOnce(&str) -> R) -> R {
     match *value {
         Value::Boolean(truth) => look(boolean_text(truth)),
         Value::Integer(integer) => look(IntegerText::new(integer).as_str()),

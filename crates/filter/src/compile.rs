@@ -2,7 +2,8 @@
 //!
 //! What can be said by tests of single operands, without a trace of CESQL left, is said
 //! so; the rest stays an expression. Either way the condition holds exactly when the
-//! expression is true without an error.
+//! expression is true without an error, but for the limits of an evaluation, which each
+//! part has for itself.
 
 use std::cmp::Ordering;
 use std::sync::Arc;

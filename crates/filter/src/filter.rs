@@ -55,6 +55,16 @@ impl Filter {
         self.check_inside(String::new(), 1, &mut Counted::default())
     }
 
+    /// Whether the filters of one subscription can be used together: the limits of size
+    /// are those of one filter.
+    ///
+    /// # Errors
+    /// As [`Filter::check`], for the first one at fault.
+    pub fn check_together(filters: &[Self]) -> Result<(), FilterError> {
+        let mut counted = Counted::default();
+        filters.iter().try_for_each(|filter| filter.check_inside(String::new(), 1, &mut counted))
+    }
+
     /// Makes the form that messages are held against.
     ///
     /// # Errors
@@ -66,6 +76,8 @@ impl Filter {
 
     /// Whether a message meets the filter, by going through it as it is written. It is
     /// for a look at one message: [`Filter::compile`] what is to be held against many.
+    /// Only what is over a limit of an evaluation can be told otherwise by the two: see
+    /// [`crate::limits`].
     #[must_use]
     pub fn matches(&self, event: &EventView) -> bool {
         let compare = |values: &BTreeMap<String, String>, holds: fn(&str, &str) -> bool| {

@@ -56,6 +56,7 @@ mod operand;
 mod sql;
 mod words;
 
+pub use cast::with_canonical;
 pub use condition::Condition;
 pub use data::DataFacts;
 pub use error::{FilterError, FilterFault};

@@ -1,5 +1,9 @@
 //! What a filter may cost. Who writes a filter is not trusted: every limit is checked
 //! before anything is built on it, and an error names it.
+//!
+//! The limits of an evaluation are met anew in each part that a filter is compiled to:
+//! what is constant is made once, and tests with `AND` between them are evaluated apart.
+//! So an expression that runs into one as it is written may be within it once compiled.
 
 /// The most bytes of one expression, and of all the expressions of a filter together.
 pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;

@@ -388,3 +388,23 @@ fn a_long_chain_is_taken_in_a_small_stack() {
     };
     std::thread::Builder::new().stack_size(1 << 20).spawn(work).unwrap().join().unwrap();
 }
+
+#[test]
+fn each_part_of_what_is_compiled_has_limits_of_its_own() {
+    let long = "x".repeat(60_000);
+    let event = Event::builder("1", "/s", "t").extension("a", long).build().unwrap();
+    let event = EventView::decode(event.encode()).unwrap();
+    let chain = |terms| vec!["LENGTH(UPPER(a)) = 60000"; terms].join(" AND ");
+    let constant = format!("{}'{}'{}", "UPPER(".repeat(60), "x".repeat(8_000), ")".repeat(60));
+    for (sql, as_written, compiled) in [
+        (chain(4), true, true),
+        (chain(5), false, true),
+        (format!("LENGTH({constant}) = 8000"), false, true),
+        ("LENGTH(CONCAT(a, a)) > 0".to_owned(), false, false),
+    ] {
+        let filter = Filter::Sql(sql);
+        assert_eq!(filter.matches(&event), as_written, "{filter:?}");
+        let condition = filter.compile().unwrap();
+        assert_eq!(condition.holds(&EventFacts::new(&event)), compiled, "{condition:?}");
+    }
+}

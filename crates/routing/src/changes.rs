@@ -112,6 +112,13 @@ impl<T: Clone + Eq + Hash> Changes<'_, T> {
         Ok(())
     }
 
+    /// Takes a subscription out of force, and keeps the subjects that it follows for when
+    /// it is put again. Says whether it was in force.
+    pub fn rest(&mut self, name: &SubscriptionName) -> bool {
+        let name = self.changing.name_key(name);
+        self.take_out(name)
+    }
+
     /// Takes a subscription out of force, with the subjects that it follows. Says whether
     /// it was in force.
     pub fn remove(&mut self, name: &SubscriptionName) -> bool {

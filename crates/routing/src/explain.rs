@@ -20,8 +20,9 @@ pub enum Filed {
         places: Vec<String>,
         /// What is left to check for what is found there.
         left: Vec<Condition>,
-        /// Whether the event type is left to check as well.
-        type_left: bool,
+        /// The event types of which one is left to check as well; none when the places say
+        /// them, or every type is wanted.
+        types_left: Vec<String>,
     },
 }
 
@@ -57,8 +58,10 @@ fn filed<T>(table: &Table<T>, question: Question<()>) -> Filed {
     };
     let spots = chosen.way.spots.iter();
     let places = spots.flat_map(|spot| of_types.iter().map(move |of| describe(*of, spot)));
-    let type_left = !types.is_empty() && !chosen.says_type;
-    Filed::Under { places: places.collect(), left: conditions, type_left }
+    let places = places.collect();
+    let types_left =
+        if chosen.says_type { Vec::new() } else { types.iter().map(ToString::to_string).collect() };
+    Filed::Under { places, left: conditions, types_left }
 }
 
 fn describe(event_type: Option<&str>, spot: &Spot) -> String {

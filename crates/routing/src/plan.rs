@@ -44,8 +44,17 @@ enum Rank {
 
 /// The most places that one entry is filed in.
 const SPOTS_MAX: usize = 10_000;
+/// The most kinds of look-up that messages are to do for the sake of one subscription.
+const KINDS_OF_A_WAY: usize = 4;
+/// The most ways by one condition that are weighed.
+const SINGLES_MAX: usize = 32;
+/// How many of them are weighed two by two.
+const PAIRED: usize = 6;
 /// The most combinations of two sets of values.
 const PAIRS_MAX: usize = 64;
+
+/// What tells look-ups apart.
+type Kind<'a> = (Option<Affix>, SmallVec<[&'a Operand; 2]>);
 
 impl Way {
     /// By the event type alone.
@@ -64,21 +73,38 @@ impl Way {
         })
     }
 
-    /// Every way to file what asks for all of these: first by one condition, the most
-    /// telling first, then by two.
+    /// Ways to file what asks for all of these: first by one condition, the most telling
+    /// first, then by two. However much is asked, they are few.
     pub(crate) fn all(conditions: &[Condition]) -> Vec<Self> {
         let conditions = conditions.iter().enumerate();
         let mut ways: Vec<Self> = conditions
             .filter_map(|(number, condition)| Self::of(number, &condition.necessary()))
-            .filter(|way| way.spots.len() <= SPOTS_MAX)
+            .filter(|way| way.spots.len() <= SPOTS_MAX && way.kinds() <= KINDS_OF_A_WAY)
             .collect();
         ways.sort_by_key(|way| way.rank);
+        ways.truncate(SINGLES_MAX);
+        let best = &ways[..ways.len().min(PAIRED)];
         let mut pairs = Vec::new();
-        for (number, one) in ways.iter().enumerate() {
-            pairs.extend(ways[number + 1..].iter().filter_map(|other| one.and(other)));
+        for (number, one) in best.iter().enumerate() {
+            pairs.extend(best[number + 1..].iter().filter_map(|other| one.and(other)));
         }
         ways.append(&mut pairs);
         ways
+    }
+
+    /// How many kinds of look-up it needs: nobody may bring many.
+    fn kinds(&self) -> usize {
+        let mut kinds: SmallVec<[Kind<'_>; KINDS_OF_A_WAY]> = SmallVec::new();
+        for spot in &self.spots {
+            let kind = match spot {
+                Spot::Values(values) => (None, values.iter().map(|(operand, _)| operand).collect()),
+                Spot::Affix(operand, affix, _) => (Some(*affix), smallvec![operand]),
+            };
+            if kinds.len() <= KINDS_OF_A_WAY && !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        kinds.len()
     }
 
     fn of(number: usize, necessary: &Necessary) -> Option<Self> {

@@ -1,9 +1,8 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use wissel_filter::{EventFacts, Facts as _, Operand};
+use wissel_filter::{EventFacts, Facts as _, Operand, with_canonical};
 use wissel_message::EventView;
 
 use crate::affixes::Affixes;
@@ -32,9 +31,11 @@ pub struct Table<T> {
     pub(crate) len: usize,
 }
 
-/// The most kinds of look-up for messages of one type. Each message of the type is looked
-/// up by each of them, so nobody may bring as many as they like.
-const KINDS_MAX: usize = 64;
+/// The kinds of look-up for messages of one type from which on no more are begun, but by
+/// subject. Each message of the type is looked up by each of them.
+const KINDS_OF_A_TYPE: usize = 32;
+/// The same for messages of whatever type.
+const KINDS_ANYWHERE: usize = 8;
 
 /// What concerns messages of one event type.
 struct Scoped<T> {
@@ -102,17 +103,28 @@ impl<T> Table<T> {
 
     fn load_of(&self, scope: Scope, spot: &Spot) -> usize {
         let Some(scoped) = self.scoped(scope) else { return 0 };
+        let kinds = if scope.is_some() { KINDS_OF_A_TYPE } else { KINDS_ANYWHERE };
+        let has_room = scoped.kinds() < kinds;
         let bucket = match spot {
             Spot::Values(values) if values.is_empty() => scoped.bucket.as_ref(),
-            Spot::Values(values) if scoped.has_room_for(values) => {
+            Spot::Values(values)
+                if has_room || self.is_by_subject(values) || scoped.has_shape_of(values) =>
+            {
                 self.equal.get(self.key_of(scope, spot))
             }
-            Spot::Affix(operand, affix, text) if scoped.has_room_for_affix(operand, *affix) => {
-                scoped.affixes(operand, *affix).and_then(|tree| tree.get(text))
-            }
-            _ => return usize::MAX,
+            Spot::Affix(operand, affix, text) => match scoped.affixes(operand, *affix) {
+                Some(tree) => tree.get(text),
+                None if has_room => None,
+                None => return usize::MAX,
+            },
+            Spot::Values(_) => return usize::MAX,
         };
         bucket.map_or(0, Bucket::len)
+    }
+
+    /// What parties follow must be found fast whatever others ask for.
+    fn is_by_subject(&self, values: &[(Operand, Arc<str>)]) -> bool {
+        values.iter().all(|(operand, _)| *operand == self.members.operand)
     }
 
     fn scoped(&self, scope: Scope) -> Option<&Scoped<T>> {
@@ -128,7 +140,8 @@ impl<T> Table<T> {
 impl<T: Clone> Table<T> {
     /// Appends the target of every subscription that matches to `targets`, each once.
     /// What `targets` held before stays, and is not looked at. Takes no lock, and no
-    /// memory but what `targets` grows by.
+    /// memory but what `targets` grows by; unless conditions look into `data`, or make
+    /// strings.
     pub fn route(&self, event: &EventView, targets: &mut Vec<T>) {
         Scratch::with(|scratch| {
             let facts = EventFacts::new(event);
@@ -166,8 +179,11 @@ impl<T: Clone> Table<T> {
             }
         }
         for (operand, tree) in &scoped.affixes {
-            if let Some(text) = search.text(operand) {
-                tree.walk(&text, |_, bucket| bucket.visit(search));
+            let facts = search.facts;
+            if let Some(value) = facts.value(operand) {
+                with_canonical(&value, |text| {
+                    tree.walk(text, |_, bucket| bucket.visit(search));
+                });
             }
         }
     }
@@ -186,23 +202,19 @@ impl<T: Clone> Table<T> {
 struct Search<'a, 's, T> {
     facts: &'s EventFacts<'s>,
     /// The keys of values that were looked up.
-    known: SmallVec<[(&'a Operand, Option<Key>); 8]>,
+    known: SmallVec<[(&'a Operand, Option<Key>); 16]>,
     scratch: &'s mut Scratch,
     targets: &'s mut Vec<T>,
 }
 
-impl<'a, 's, T> Search<'a, 's, T> {
-    fn text(&self, operand: &Operand) -> Option<Cow<'s, str>> {
-        let facts: &'s EventFacts<'s> = self.facts;
-        facts.value(operand).map(|value| value.canonical())
-    }
-
+impl<'a, T> Search<'a, '_, T> {
     /// The key of the value of an operand; none when the message has no such value.
     fn key(&mut self, operand: &'a Operand, keys: PlaceKeys) -> Option<Key> {
         if let Some((_, known)) = self.known.iter().find(|(other, _)| *other == operand) {
             return *known;
         }
-        let key = self.text(operand).map(|text| keys.of(&text));
+        let value = self.facts.value(operand);
+        let key = value.map(|value| with_canonical(&value, |text| keys.of(text)));
         self.known.push((operand, key));
         key
     }
@@ -301,17 +313,16 @@ impl<T> Scoped<T> {
         self.bucket = change(self.bucket.take());
     }
 
-    /// Whether there is, or may be, a shape of these.
-    fn has_room_for(&self, values: &[(Operand, Arc<str>)]) -> bool {
-        let is_of = |filing: &Filing| match filing {
-            Filing::Equal(shape, _) => shape.operands.iter().eq(values.iter().map(|(one, _)| one)),
-            _ => false,
-        };
-        self.shapes.len() < KINDS_MAX || self.shapes.iter().any(|filing| is_of(filing))
+    fn kinds(&self) -> usize {
+        self.shapes.len() + self.affixes.len()
     }
 
-    fn has_room_for_affix(&self, operand: &Operand, affix: Affix) -> bool {
-        self.affixes.len() < KINDS_MAX || self.affixes(operand, affix).is_some()
+    fn has_shape_of(&self, values: &[(Operand, Arc<str>)]) -> bool {
+        let operands = || values.iter().map(|(operand, _)| operand);
+        self.shapes.iter().any(|filing| match &**filing {
+            Filing::Equal(shape, _) => shape.operands.iter().eq(operands()),
+            _ => false,
+        })
     }
 
     fn affixes(&self, operand: &Operand, affix: Affix) -> Option<&Tree<T>> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use wissel_filter::Filter;
 use wissel_identifiers::SubscriptionName;
 use wissel_message::{Event, EventView};
-use wissel_routing::{Alternative, Router};
+use wissel_routing::{Alternative, Filed, Router};
 
 fn name(number: u32) -> SubscriptionName {
     format!("00000001002220647000.s{number}").parse().unwrap()
@@ -60,6 +60,53 @@ fn nobody_makes_messages_slow_by_asking_for_many_attributes() {
         assert!(router.remove(&name(number)));
     }
     assert_eq!(route(&router, &event), [0_u32; 0]);
+}
+
+#[test]
+fn nobody_makes_changes_or_messages_slow_by_asking_for_much() {
+    // Counted in places and not in time: a busy machine is no failure.
+    let router: Router<u32> = Router::default();
+    let types: Vec<String> = (0..20).map(|number| format!("t{number}")).collect();
+    let wide: Vec<Filter> = (0..1_000).map(|number| exact(&format!("b{number}"), "1")).collect();
+    let any = Filter::Any(wide.clone());
+    let filed = router.explain(&types, std::slice::from_ref(&any)).unwrap();
+    let Filed::Under { places, .. } = filed else { panic!("it can match") };
+    let expected: Vec<String> = types.iter().map(|one| format!("type = {one}")).collect();
+    assert_eq!(places.len(), expected.len(), "a thousand kinds of look-up are none");
+    assert!(places.iter().all(|place| expected.contains(place)), "{places:?}");
+    // A thousand conditions at once: a few of them are weighed, and few in pairs.
+    router.insert(&name(1), &types, &wide, 1).unwrap();
+    router.insert(&name(2), &types, &[any], 2).unwrap();
+    assert_eq!(route(&router, &event("t3", &[("b7", "1")])), [2]);
+    let all: Vec<(String, &str)> = (0..200).map(|number| (format!("b{number}"), "1")).collect();
+    let all: Vec<(&str, &str)> = all.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    router.insert(&name(3), &types, &wide[..200], 3).unwrap();
+    assert_eq!(route(&router, &event("t3", &all)), [2, 3]);
+}
+
+#[test]
+fn subjects_are_found_fast_whatever_others_ask_for() {
+    let router: Router<u32> = Router::default();
+    for number in 0..100 {
+        let filter = exact(&format!("a{number}"), "x");
+        router.insert(&name(number), &["t".to_owned()], &[filter], number).unwrap();
+    }
+    let filed = router.explain(&["t".to_owned()], &[exact("subject", "1")]).unwrap();
+    let Filed::Under { places, left, .. } = filed else { panic!("it can match") };
+    assert_eq!((places, left.len()), (vec!["type = t and subject = 1".to_owned()], 0));
+}
+
+#[test]
+fn what_rests_keeps_whom_it_follows() {
+    let router: Router<u32> = Router::default();
+    let follows = Alternative { types: &["t"], filters: &[], followed: true, target: 1 };
+    router.change(|changes| changes.put(&name(1), [follows])).unwrap();
+    router.change(|changes| changes.follow(&name(1), router.subject_mark("1")));
+    assert!(router.change(|changes| changes.rest(&name(1))));
+    let event = event("t", &[("subject", "1")]);
+    assert_eq!(route(&router, &event), [0_u32; 0]);
+    router.change(|changes| changes.put(&name(1), [follows])).unwrap();
+    assert_eq!(route(&router, &event), [1]);
 }
 
 #[test]

@@ -67,7 +67,10 @@ pub(crate) enum Command {
         generate | wissel check --json-lines -")]
     Check(CheckArguments),
     /// Try out filters
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  wissel filter eval --expression \"gemeente = '0344'\" --event geboorte.json"
+    )]
     Filter(FilterCommand),
     /// Look at the catalogue
     #[command(

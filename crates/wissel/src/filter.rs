@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use wissel_filter::{DataFacts, Evaluation, Expression, Facts, Operand, Output};
+use wissel_filter::{DataFacts, Evaluation, Expression, Facts, Operand, Output, ParseError};
 use wissel_message::{Event, EventView, Value};
 
 use crate::cli::{EvalArguments, FilterCommand};
@@ -22,6 +22,14 @@ pub(crate) async fn run(command: FilterCommand) -> Result<(), Failure> {
         FilterCommand::Eval(arguments) => one(&arguments).await,
         FilterCommand::Explain(arguments) => explain::run(&arguments),
     }
+}
+
+/// Reads an expression; what is none is shown with a mark where it goes wrong.
+pub(crate) fn expression(text: &str) -> Result<Expression, Failure> {
+    let failure = |error: ParseError| {
+        Failure::usage(format!("this is no expression:\n{}", error.render(text)))
+    };
+    Expression::parse(text).map_err(failure)
 }
 
 /// What is printed of an evaluation.
@@ -47,12 +55,11 @@ async fn one(arguments: &EvalArguments) -> Result<(), Failure> {
                 .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?
         }
     };
-    let expression = match Expression::parse(text) {
+    let expression = match expression(text) {
         Ok(expression) => expression,
-        Err(error) => {
+        Err(failure) => {
             output::json(&Answer { error: Some("parse"), ..Answer::default() })?;
-            let rendered = error.render(text);
-            return Err(Failure::usage(format!("this is no expression:\n{rendered}")));
+            return Err(failure);
         }
     };
     let evaluation = expression.evaluate(&attributes);

@@ -79,6 +79,7 @@ async fn subjects(file: Option<&Path>) -> Result<Vec<String>, Failure> {
         }
     };
     read.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+    let text = text.trim_start_matches('\u{feff}');
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     Ok(lines.map(str::to_owned).collect())
 }
@@ -90,14 +91,26 @@ async fn create(arguments: CreateArguments) -> Result<(), Failure> {
     subscription.types = arguments.types;
     subscription.follows_subjects = arguments.follows_subjects;
     let mut add = |values: Vec<(String, String)>, filter: fn(BTreeMap<_, _>) -> Filter| {
-        if !values.is_empty() {
-            subscription.filters.push(filter(values.into_iter().collect()));
+        let mut by_name = BTreeMap::new();
+        for (name, value) in values {
+            if by_name.insert(name.clone(), value).is_some() {
+                let message =
+                    format!("{name} is given two values; for either, use --filter or --sql");
+                return Err(Failure::usage(message));
+            }
         }
+        if !by_name.is_empty() {
+            subscription.filters.push(filter(by_name));
+        }
+        Ok(())
     };
-    add(arguments.exact, Filter::Exact);
-    add(arguments.prefix, Filter::Prefix);
-    add(arguments.suffix, Filter::Suffix);
-    subscription.filters.extend(arguments.sql.into_iter().map(Filter::Sql));
+    add(arguments.exact, Filter::Exact)?;
+    add(arguments.prefix, Filter::Prefix)?;
+    add(arguments.suffix, Filter::Suffix)?;
+    for text in arguments.sql {
+        crate::filter::expression(&text)?;
+        subscription.filters.push(Filter::Sql(text));
+    }
     for text in &arguments.filters {
         subscription.filters.push(written(text)?);
     }

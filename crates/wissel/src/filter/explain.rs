@@ -1,7 +1,7 @@
 //! `wissel filter explain`.
 
 use serde_json::json;
-use wissel_filter::{Condition, Expression, Filter};
+use wissel_filter::{Condition, Filter};
 use wissel_routing::{Filed, Router};
 
 use crate::cli::ExplainArguments;
@@ -11,10 +11,7 @@ use crate::output;
 pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
     let mut filters = Vec::new();
     for text in &arguments.sql {
-        if let Err(error) = Expression::parse(text) {
-            let rendered = error.render(text);
-            return Err(Failure::usage(format!("this is no expression:\n{rendered}")));
-        }
+        super::expression(text)?;
         filters.push(Filter::Sql(text.clone()));
     }
     for text in &arguments.filters {
@@ -33,16 +30,16 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
     output::line("Compiled:");
     indented(&condition.explain());
     match filed {
-        Filed::Under { places, left, type_left } => {
+        Filed::Under { places, left, types_left } => {
             output::line("Found under:");
             list(&places);
-            if left.is_empty() && !type_left {
+            if left.is_empty() && types_left.is_empty() {
                 output::line("Nothing is left to check for what is found there.");
                 return Ok(());
             }
             output::line("Left to check for what is found there:");
-            if type_left {
-                indented(&format!("type is one of {}", arguments.types.join(", ")));
+            if !types_left.is_empty() {
+                indented(&format!("type is one of {}", types_left.join(", ")));
             }
             left.iter().for_each(|condition| indented(&condition.explain()));
         }
@@ -60,18 +57,19 @@ fn list(places: &[String]) {
 }
 
 fn print_json(condition: &Condition, filed: &Filed) -> Result<(), Failure> {
-    let (places, left, type_left) = match filed {
-        Filed::Under { places, left, type_left } => {
-            (places.clone(), left.iter().map(Condition::explain).collect(), *type_left)
+    let (places, left, types_left) = match filed {
+        Filed::Under { places, left, types_left } => {
+            (places.as_slice(), left.as_slice(), types_left.as_slice())
         }
-        _ => (Vec::new(), Vec::new(), false),
+        _ => Default::default(),
     };
+    let left: Vec<String> = left.iter().map(Condition::explain).collect();
     output::json(&json!({
         "compiled": condition.explain(),
         "matches_nothing": *filed == Filed::Nowhere,
         "found_under": places,
         "left_to_check": left,
-        "type_left_to_check": type_left,
+        "types_left_to_check": types_left,
     }))
 }
 

@@ -1,0 +1,1 @@
+a = 'x' OR a = 'y' OR (a LIKE 'z%' AND b = 'it\'s')

@@ -1,0 +1,1 @@
+HAS_DATA('/adres/gemeente') AND DATA('/b/a') <> '+07'

@@ -1,0 +1,1 @@
+gemeente = '0344' AND teller > 10

@@ -1,0 +1,1 @@
+EXISTS spoed XOR EXISTS id

@@ -1,0 +1,1 @@
+LEFT(a, 3) = 'abc' AND RIGHT(a, 2) != 'bc' AND LENGTH(CONCAT(a, b)) >= 5

@@ -1,0 +1,1 @@
+type LIKE 'nl.brp.%' AND NOT (subject LIKE '%a_\%_z%')

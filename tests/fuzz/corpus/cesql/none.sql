@@ -1,0 +1,1 @@
+NIETS(1, 'a') OR true

@@ -1,0 +1,1 @@
+a IN ('y', "x", 'TRUE') OR b NOT IN (7, -1)

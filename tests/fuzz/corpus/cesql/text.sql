@@ -1,0 +1,1 @@
+UPPER(TRIM(a)) = CONCAT_WS('-', LEFT(b, 2), RIGHT(b, 1), SUBSTRING(a, -2, 1))

@@ -1,0 +1,3 @@
+
+1/s1.0"nl.t*%
+datacontenttypeapplication/json:{"a":[1,"x"]}
