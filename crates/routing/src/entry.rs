@@ -8,14 +8,17 @@ use crate::predicates::Predicate;
 
 /// One alternative of a subscription, as it is held against a message. There may be
 /// millions, most of them filed in one place and with nothing left to check there.
+///
+/// In this order in memory: what a match reads comes first, together.
+#[repr(C)]
 pub(crate) struct Entry<T> {
-    /// The key of the subscription's name.
-    pub(crate) name: Key,
-    pub(crate) target: T,
     /// Equal targets have the same number, others another one.
     pub(crate) target_number: u32,
     /// What must hold besides what the place says.
     pub(crate) left: Box<[Arc<Predicate>]>,
+    pub(crate) target: T,
+    /// The key of the subscription's name.
+    pub(crate) name: Key,
     /// Where it is filed: what it matches is found in one of these at least.
     pub(crate) places: SmallVec<[Place; 1]>,
     /// The next alternative of the same subscription.

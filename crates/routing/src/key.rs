@@ -93,6 +93,20 @@ impl Key {
         (word << (6 * number) >> 58) as usize
     }
 
+    /// By what items are ordered in a page: all of it, beginning with the bits that lead to
+    /// no page but in trees deeper than there is memory for.
+    #[inline]
+    pub(crate) fn in_page(self) -> (u64, u64) {
+        (self.0[1], self.0[0])
+    }
+
+    /// Where it is likely to be among so many, in that order.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "less than the number of items")]
+    pub(crate) fn guess(self, count: usize) -> usize {
+        ((u128::from(self.0[1]) * count as u128) >> 64) as usize
+    }
+
     #[inline]
     pub(crate) fn bits(self) -> u128 {
         u128::from(self.0[0]) << 64 | u128::from(self.0[1])

@@ -71,10 +71,7 @@ impl<V> Pages<V> {
         loop {
             match node {
                 Node::Branch(branch) => node = &branch.0[way(key, depth)],
-                Node::Page(items) => {
-                    let found = items.iter().find(|(other, _)| *other == key);
-                    return found.map(|(_, value)| value);
-                }
+                Node::Page(items) => return find(items, key).ok().map(|place| &items[place].1),
             }
             depth += 1;
         }
@@ -164,12 +161,15 @@ fn alter<V: Clone>(
         }
         Node::Page(items) => {
             let before = items.len();
-            let place = items.iter().position(|(other, _)| *other == key);
-            let old = place.map(|place| items[place].1.clone());
-            let others = items.iter().enumerate().filter(|(other, _)| Some(*other) != place);
-            let others = others.map(|(_, item)| item.clone());
-            let changed: Vec<(Key, V)> =
-                others.chain(change(old).map(|value| (key, value))).collect();
+            let (place, old) = match find(items, key) {
+                Ok(place) => (place, Some(items[place].1.clone())),
+                Err(place) => (place, None),
+            };
+            let rest = place + usize::from(old.is_some());
+            let new = change(old).map(|value| (key, value));
+            let items =
+                items[..place].iter().cloned().chain(new).chain(items[rest..].iter().cloned());
+            let changed: Vec<(Key, V)> = items.collect();
             let after = changed.len();
             let block = block_of(ways, at);
             fill(&mut ways[block], depth, changed);
@@ -178,6 +178,25 @@ fn alter<V: Clone>(
             }
             len + after - before
         }
+    }
+}
+
+/// Where an item is in a page, or is to be. Items are in the order of bits that lead to no
+/// page, so that they are spread evenly: where to look is a guess that is nearly right,
+/// and one or two lines of memory are read instead of eight.
+#[inline]
+fn find<V>(items: &[(Key, V)], key: Key) -> Result<usize, usize> {
+    let wanted = key.in_page();
+    let mut place = key.guess(items.len());
+    while place > 0 && items[place - 1].0.in_page() >= wanted {
+        place -= 1;
+    }
+    while place < items.len() && items[place].0.in_page() < wanted {
+        place += 1;
+    }
+    match items.get(place) {
+        Some((found, _)) if *found == key => Ok(place),
+        _ => Err(place),
     }
 }
 
@@ -232,7 +251,9 @@ fn merge<V: Clone>(ways: &mut [Node<V>], at: usize) {
         if other.len() != block.len() || one.len() + two.len() > PAGE / 2 {
             return;
         }
-        let page: Arc<[(Key, V)]> = one.iter().chain(two.iter()).cloned().collect();
+        let mut items: Vec<(Key, V)> = one.iter().chain(two.iter()).cloned().collect();
+        items.sort_unstable_by_key(|(key, _)| key.in_page());
+        let page: Arc<[(Key, V)]> = items.into();
         let both = block.start.min(other.start)..block.end.max(other.end);
         ways[both].fill_with(|| Node::Page(Arc::clone(&page)));
     }
