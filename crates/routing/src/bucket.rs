@@ -1,7 +1,5 @@
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use crate::entry::Entry;
 use crate::key::Key;
 use crate::pages::Pages;
@@ -13,9 +11,18 @@ pub(crate) enum Bucket<T> {
     /// As nearly every subject has.
     One(Arc<Entry<T>>),
     /// Two to [`FEW`]; made anew at each change.
-    Few(Arc<[Arc<Entry<T>>]>),
+    Few(Arc<[Slot<T>]>),
     /// More.
     Many(Arc<Many<T>>),
+}
+
+/// An entry, with what most matches need of it at hand: they read no other memory then.
+pub(crate) struct Slot<T> {
+    target_number: u32,
+    /// Whether nothing is left to check.
+    is_free: bool,
+    target: T,
+    entry: Arc<Entry<T>>,
 }
 
 /// Entries by the first thing that is left to check, so that it is checked once for all
@@ -38,6 +45,8 @@ pub(crate) trait Visitor<'a, T> {
     fn holds(&mut self, predicate: &Predicate) -> bool;
     /// Takes an entry of which all but these conditions hold.
     fn visit(&mut self, entry: &'a Entry<T>, left: &[Arc<Predicate>]);
+    /// Takes the target of an entry of which all conditions hold.
+    fn found(&mut self, target_number: u32, target: &'a T);
 }
 
 const FEW: usize = 16;
@@ -46,7 +55,7 @@ impl<T> Clone for Bucket<T> {
     fn clone(&self) -> Self {
         match self {
             Self::One(entry) => Self::One(Arc::clone(entry)),
-            Self::Few(entries) => Self::Few(Arc::clone(entries)),
+            Self::Few(slots) => Self::Few(Arc::clone(slots)),
             Self::Many(many) => Self::Many(Arc::clone(many)),
         }
     }
@@ -64,22 +73,20 @@ impl<T> Clone for Gate<T> {
     }
 }
 
-impl<T> Bucket<T> {
+impl<T: Clone> Bucket<T> {
     /// The bucket, which may be none yet, with one entry more.
     pub(crate) fn with(bucket: Option<Self>, new: &Arc<Entry<T>>) -> Self {
         match bucket {
             None => Self::One(Arc::clone(new)),
-            Some(Self::One(first)) => Self::Few([&first, new].map(Arc::clone).into()),
-            Some(Self::Few(entries)) => {
-                let all = entries.iter().chain([new]);
-                if entries.len() < FEW {
-                    let all: SmallVec<[Arc<Entry<T>>; FEW]> = all.map(Arc::clone).collect();
-                    Self::Few(all.into_iter().collect())
-                } else {
-                    let mut many = Many::default();
-                    all.for_each(|entry| many.insert(entry));
-                    Self::Many(Arc::new(many))
-                }
+            Some(Self::One(first)) => Self::Few([&first, new].map(Slot::of).into()),
+            Some(Self::Few(slots)) if slots.len() < FEW => {
+                Self::Few(slots.iter().cloned().chain([Slot::of(new)]).collect())
+            }
+            Some(Self::Few(slots)) => {
+                let mut many = Many::default();
+                slots.iter().for_each(|slot| many.insert(&slot.entry));
+                many.insert(new);
+                Self::Many(Arc::new(many))
             }
             Some(Self::Many(mut many)) => {
                 Arc::make_mut(&mut many).insert(new);
@@ -92,13 +99,13 @@ impl<T> Bucket<T> {
     pub(crate) fn without(self, gone: &Arc<Entry<T>>) -> Option<Self> {
         match self {
             Self::One(entry) => (!Arc::ptr_eq(&entry, gone)).then_some(Self::One(entry)),
-            Self::Few(entries) => {
-                let rest = entries.iter().filter(|entry| !Arc::ptr_eq(entry, gone));
-                let rest: SmallVec<[Arc<Entry<T>>; FEW]> = rest.map(Arc::clone).collect();
-                match rest.as_slice() {
+            Self::Few(slots) => {
+                let rest = slots.iter().filter(|slot| !Arc::ptr_eq(&slot.entry, gone)).cloned();
+                let rest: Arc<[Slot<T>]> = rest.collect();
+                match &*rest {
                     [] => None,
-                    [one] => Some(Self::One(Arc::clone(one))),
-                    several => Some(Self::Few(several.into())),
+                    [one] => Some(Self::One(Arc::clone(&one.entry))),
+                    _ => Some(Self::Few(rest)),
                 }
             }
             Self::Many(mut many) => {
@@ -112,7 +119,7 @@ impl<T> Bucket<T> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::One(_) => 1,
-            Self::Few(entries) => entries.len(),
+            Self::Few(slots) => slots.len(),
             Self::Many(many) => many.len,
         }
     }
@@ -120,8 +127,14 @@ impl<T> Bucket<T> {
     pub(crate) fn visit<'a>(&'a self, visitor: &mut impl Visitor<'a, T>) {
         match self {
             Self::One(entry) => visitor.visit(entry, &entry.left),
-            Self::Few(entries) => {
-                entries.iter().for_each(|entry| visitor.visit(entry, &entry.left));
+            Self::Few(slots) => {
+                for slot in slots.iter() {
+                    if slot.is_free {
+                        visitor.found(slot.target_number, &slot.target);
+                    } else {
+                        visitor.visit(&slot.entry, &slot.entry.left);
+                    }
+                }
             }
             Self::Many(many) => {
                 many.free.for_each(&mut |entry| visitor.visit(entry, &[]));
@@ -134,6 +147,23 @@ impl<T> Bucket<T> {
                 });
             }
         }
+    }
+}
+
+impl<T: Clone> Slot<T> {
+    fn of(entry: &Arc<Entry<T>>) -> Self {
+        Self {
+            target_number: entry.target_number,
+            is_free: entry.left.is_empty(),
+            target: entry.target.clone(),
+            entry: Arc::clone(entry),
+        }
+    }
+}
+
+impl<T: Clone> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Self { target: self.target.clone(), entry: Arc::clone(&self.entry), ..*self }
     }
 }
 

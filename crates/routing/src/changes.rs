@@ -332,7 +332,7 @@ pub(crate) struct Chosen {
 
 /// Chooses where to file what asks for all of the conditions: the most telling of what is
 /// not crowded; else by two together; else where there are fewest.
-pub(crate) fn choose<T>(
+pub(crate) fn choose<T: Clone>(
     table: &Table<T>,
     conditions: &[Condition],
     types: Option<&[Scope]>,

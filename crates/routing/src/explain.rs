@@ -41,7 +41,7 @@ impl<T: Clone + Eq + Hash> Router<T> {
     }
 }
 
-fn filed<T>(table: &Table<T>, question: Question<()>) -> Filed {
+fn filed<T: Clone>(table: &Table<T>, question: Question<()>) -> Filed {
     let Question { types, mut conditions, .. } = question;
     let scopes = table.scopes(types.as_deref());
     let chosen = choose(table, &conditions, scopes.as_deref());

@@ -49,7 +49,7 @@ struct Scoped<T> {
 /// Entries by beginnings, or by ends.
 type Tree<T> = Affixes<Bucket<T>>;
 
-impl<T> Table<T> {
+impl<T: Clone> Table<T> {
     pub(crate) fn new(keys: Keys) -> Self {
         Self {
             types: keys.of_place("type"),
@@ -240,15 +240,21 @@ impl<'a, T: Clone> Visitor<'a, T> for Search<'a, '_, T> {
             return;
         }
         if left.iter().all(|predicate| self.holds(predicate)) {
-            self.scratch.set_found(entry.target_number);
-            self.targets.push(entry.target.clone());
+            self.found(entry.target_number, &entry.target);
+        }
+    }
+
+    fn found(&mut self, target_number: u32, target: &'a T) {
+        if !self.scratch.is_found(target_number) {
+            self.scratch.set_found(target_number);
+            self.targets.push(target.clone());
         }
     }
 }
 
 // === What changes ===
 
-impl<T> Table<T> {
+impl<T: Clone> Table<T> {
     pub(crate) fn file(&mut self, place: &Place, entry: &Arc<Entry<T>>) {
         self.alter(place, |bucket| Some(Bucket::with(bucket, entry)));
     }
@@ -304,7 +310,7 @@ impl<T> Table<T> {
     }
 }
 
-impl<T> Scoped<T> {
+impl<T: Clone> Scoped<T> {
     fn is_empty(&self) -> bool {
         self.bucket.is_none() && self.shapes.is_empty() && self.affixes.is_empty()
     }
