@@ -20,6 +20,7 @@ use wissel_broker::road::deduplicate::{Known, Window, deduplicate};
 use wissel_broker::road::{authorise, decode, identify, minimise, route, validate};
 use wissel_broker::{Caller, Subscription};
 use wissel_catalogue::Catalogue;
+use wissel_filter::Filter;
 use wissel_identifiers::Oin;
 use wissel_message::{Event, EventView, Limits};
 use wissel_proto::io::cloudevents::v1::CloudEvent;
@@ -35,7 +36,7 @@ const NATIONAL: [u32; 2] = [1, 2];
 /// How many parties a message finds.
 const FAN_OUT: u32 = 3;
 
-const STAGES: [&str; 9] = [
+const STAGES: [&str; 10] = [
     "decode",
     "identify, authorise",
     "validate (rules, profile, subject, schema)",
@@ -44,14 +45,15 @@ const STAGES: [&str; 9] = [
     "minimise (one of two forms)",
     "authorise: the right alone",
     "route: with row limits and rights alone",
-    "route: to as many, without row limits",
+    "route: the same conditions without grants",
+    "route: to as many, without any condition",
 ];
 
 fn main() -> Result<()> {
     let arguments = Arguments::read();
     let mut report = Report::new("trust", &arguments);
     let catalogue = Catalogue::from_toml("bench", &catalogue()?)?;
-    let [by_grants, without_limits] = tables(&catalogue)?;
+    let tables = tables(&catalogue)?;
     let (mut prost, mut json) = (Vec::new(), Vec::new());
     let mut stages: Vec<Vec<f64>> = vec![Vec::new(); STAGES.len()];
     let mut trust = Vec::new();
@@ -71,8 +73,7 @@ fn main() -> Result<()> {
             let read = |data: Bytes| Ok(serde_json::from_slice::<serde_json::Value>(&data)?);
             of_json += timed(data, read)?.1;
             let grants_first = number.is_multiple_of(2);
-            let stages =
-                walk(group, &catalogue, &by_grants, &without_limits, &window, grants_first)?;
+            let stages = walk(group, &catalogue, &tables, &window, grants_first)?;
             for (all, one) in took.iter_mut().zip(stages) {
                 *all += one;
             }
@@ -102,8 +103,7 @@ fn main() -> Result<()> {
 fn walk(
     frames: Vec<Bytes>,
     catalogue: &Catalogue,
-    by_grants: &Table<Target>,
-    without_limits: &Table<Target>,
+    [by_grants, by_themselves, unlimited]: &[Arc<Table<Target>>; 3],
     window: &Arc<Window>,
     grants_first: bool,
 ) -> Result<[f64; STAGES.len()]> {
@@ -126,11 +126,12 @@ fn walk(
     // In turn, as what goes first finds the messages cold.
     let (by_right, bare) = if grants_first {
         let by_right = through(by_grants)?;
-        (by_right, through(without_limits)?)
+        (by_right, through(by_themselves)?)
     } else {
-        let bare = through(without_limits)?;
+        let bare = through(by_themselves)?;
         (through(by_grants)?, bare)
     };
+    let all = through(unlimited)?;
     let (received, decoding) = timed(frames, |frame| Ok(decode::decode(frame, &limits)?))?;
     let (authorised, authorising) = timed(received, |received| {
         Ok(authorise::authorise(identify::identify(received, caller)?, catalogue, &limits)?)
@@ -153,6 +154,7 @@ fn walk(
         right.1,
         by_right.1,
         bare.1,
+        all.1,
     ])
 }
 
@@ -232,10 +234,10 @@ toelichting = {{ type = "string", maxLength = 2000 }}"#,
     Ok(text)
 }
 
-/// A subscription of each party to all that it may have; and one of as many parties as a
-/// message finds in the first, to the same types without any limit of rows.
-fn tables(catalogue: &Catalogue) -> Result<[Arc<Table<Target>>; 2]> {
-    let (by_grants, without_limits) = (Router::default(), Router::default());
+/// A subscription of each party to all that it may have: by its grants; with the same
+/// conditions as its own filters; and, of as many parties as a message finds, without any.
+fn tables(catalogue: &Catalogue) -> Result<[Arc<Table<Target>>; 3]> {
+    let [by_grants, by_themselves, unlimited] = [(); 3].map(|()| Router::default());
     for party in 1..PARTIES {
         let name = format!("{}.all", oin(party)?);
         let subscription = Subscription {
@@ -248,12 +250,18 @@ fn tables(catalogue: &Catalogue) -> Result<[Arc<Table<Target>>; 2]> {
             declared: false,
         };
         by_grants.change(|changes| entitlement::put(&subscription, catalogue, changes));
+        let exact = [("gemeente".to_owned(), format!("{party:04}"))];
+        let filters = match NATIONAL.contains(&party) {
+            true => Vec::new(),
+            false => vec![Filter::Exact(exact.into())],
+        };
+        let types: Vec<String> =
+            (0..TYPES).map(|number| format!("nl.bench.type{number}")).collect();
+        let target = Target { inbox: name.parse()?, fields: None };
+        by_themselves.insert(&name.parse()?, &types, &filters, target.clone())?;
         if party <= FAN_OUT {
-            let types: Vec<String> =
-                (0..TYPES).map(|number| format!("nl.bench.type{number}")).collect();
-            let target = Target { inbox: name.parse()?, fields: None };
-            without_limits.insert(&name.parse()?, &types, &[], target)?;
+            unlimited.insert(&name.parse()?, &types, &[], target)?;
         }
     }
-    Ok([by_grants.snapshot(), without_limits.snapshot()])
+    Ok([by_grants, by_themselves, unlimited].map(|router| router.snapshot()))
 }
