@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 use smallvec::SmallVec;
-use wissel_filter::{Condition, Filter, FilterError, Necessary, Operand};
+use wissel_filter::{Condition, Filter, FilterError, Operand};
 use wissel_identifiers::SubscriptionName;
 
+use crate::choice::{Chosen, choose};
 use crate::entry::{AffixFiling, Entry, Filing, Place, Scope, Shape, name_of};
 use crate::key::{Key, Keys, SubjectMark};
-use crate::plan::{Spot, Way};
+use crate::plan::Spot;
 use crate::predicates::{Predicate, Predicates};
+use crate::question::Question;
 use crate::sets::Sets;
 use crate::table::Table;
 
@@ -172,11 +174,7 @@ impl<T: Clone + Eq + Hash> Changes<'_, T> {
             (self.set_place(name), false)
         } else {
             let chosen = choose(&self.table, &conditions, scopes.as_deref());
-            let mut number = 0;
-            conditions.retain(|_| {
-                number += 1;
-                !chosen.way.said.contains(&(number - 1))
-            });
+            conditions = chosen.left(conditions);
             (self.places(&chosen), chosen.says_type)
         };
         if let Some(types) = types
@@ -262,117 +260,6 @@ impl<T: Clone + Eq + Hash> Changes<'_, T> {
             known.remove();
             self.table.end_shape(filing);
         }
-    }
-}
-
-/// What an alternative of a subscription asks, taken apart.
-pub(crate) struct Question<T> {
-    /// The event types wanted; every type when it is none.
-    pub(crate) types: Option<Vec<Arc<str>>>,
-    /// All must hold.
-    pub(crate) conditions: Vec<Condition>,
-    followed: bool,
-    target: T,
-}
-
-impl<T> Question<T> {
-    /// None when nothing can match.
-    pub(crate) fn of(alternative: Alternative<'_, T>) -> Result<Option<Self>, FilterError> {
-        let Alternative { types, filters, followed, target } = alternative;
-        let mut types: Option<Vec<Arc<str>>> = if types.is_empty() {
-            None
-        } else {
-            Some(types.iter().map(|&one| one.into()).collect())
-        };
-        let mut conditions = Vec::new();
-        for filter in filters {
-            for condition in filter.compile()?.into_conjuncts() {
-                match wanted_types(&condition) {
-                    Some(wanted) => types = Some(intersection(types, wanted)),
-                    None => conditions.push(condition),
-                }
-            }
-        }
-        if let Some(types) = &mut types {
-            types.sort_unstable();
-            types.dedup();
-        }
-        let nothing = types.as_ref().is_some_and(Vec::is_empty);
-        let nothing = nothing || conditions.iter().any(Condition::is_never);
-        Ok((!nothing).then_some(Self { types, conditions, followed, target }))
-    }
-}
-
-/// The event types of a condition that says nothing but which it must be one of.
-fn wanted_types(condition: &Condition) -> Option<Vec<Arc<str>>> {
-    match condition.necessary() {
-        Necessary::OneOf { operand: Operand::Attribute(name), values, exact: true }
-            if &*name == "type" =>
-        {
-            Some(values)
-        }
-        _ => None,
-    }
-}
-
-fn intersection(types: Option<Vec<Arc<str>>>, wanted: Vec<Arc<str>>) -> Vec<Arc<str>> {
-    match types {
-        None => wanted,
-        Some(types) => types.into_iter().filter(|one| wanted.contains(one)).collect(),
-    }
-}
-
-/// The way that was chosen.
-pub(crate) struct Chosen {
-    pub(crate) way: Way,
-    pub(crate) scopes: Vec<Scope>,
-    /// Whether the scopes are those of the types wanted.
-    pub(crate) says_type: bool,
-}
-
-/// Chooses where to file what asks for all of the conditions: the most telling of what is
-/// not crowded; else by two together; else where there are fewest.
-pub(crate) fn choose<T: Clone>(
-    table: &Table<T>,
-    conditions: &[Condition],
-    types: Option<&[Scope]>,
-) -> Chosen {
-    /// From here on a place is worth avoiding.
-    const CROWDED: usize = 8;
-    let in_scopes = |way: Way| {
-        let (scopes, says_type) = scopes_for(&way, types);
-        Chosen { way, scopes, says_type }
-    };
-    let mut best: Option<(usize, Chosen)> = None;
-    for way in Way::all(conditions) {
-        let chosen = in_scopes(way);
-        if chosen.way.reads_data() && !chosen.says_type {
-            // Every message of whatever type would have to be read.
-            continue;
-        }
-        let load = table.load(&chosen.scopes, &chosen.way.spots);
-        if load < CROWDED {
-            return chosen;
-        }
-        if best.as_ref().is_none_or(|(least, _)| load < *least) {
-            best = Some((load, chosen));
-        }
-    }
-    match best {
-        Some((load, chosen)) if load < usize::MAX => chosen,
-        _ => in_scopes(Way::by_type()),
-    }
-}
-
-fn scopes_for(way: &Way, types: Option<&[Scope]>) -> (Vec<Scope>, bool) {
-    /// The most places for the sake of filing by type as well.
-    const PLACES: usize = 16;
-    let Some(types) = types else { return (vec![None], false) };
-    let by_type_alone = matches!(way.spots.as_slice(), [Spot::Values(values)] if values.is_empty());
-    if by_type_alone || types.len() * way.spots.len() <= PLACES || types.len() == 1 {
-        (types.to_vec(), true)
-    } else {
-        (vec![None], false)
     }
 }
 

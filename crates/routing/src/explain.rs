@@ -3,9 +3,11 @@ use std::hash::Hash;
 
 use wissel_filter::{Condition, Filter, FilterError, Operand};
 
-use crate::changes::{Alternative, Question, choose};
+use crate::changes::Alternative;
+use crate::choice::choose;
 use crate::entry::Affix;
 use crate::plan::Spot;
+use crate::question::Question;
 use crate::{Router, Table};
 
 /// How a subscription would be filed in a table, for its owner to read: values are shown.
@@ -42,14 +44,9 @@ impl<T: Clone + Eq + Hash> Router<T> {
 }
 
 fn filed<T: Clone>(table: &Table<T>, question: Question<()>) -> Filed {
-    let Question { types, mut conditions, .. } = question;
+    let Question { types, conditions, .. } = question;
     let scopes = table.scopes(types.as_deref());
     let chosen = choose(table, &conditions, scopes.as_deref());
-    let mut number = 0;
-    conditions.retain(|_| {
-        number += 1;
-        !chosen.way.said.contains(&(number - 1))
-    });
     let types = types.unwrap_or_default();
     let of_types: Vec<Option<&str>> = if chosen.says_type {
         types.iter().map(|event_type| Some(&**event_type)).collect()
@@ -61,7 +58,7 @@ fn filed<T: Clone>(table: &Table<T>, question: Question<()>) -> Filed {
     let places = places.collect();
     let types_left =
         if chosen.says_type { Vec::new() } else { types.iter().map(ToString::to_string).collect() };
-    Filed::Under { places, left: conditions, types_left }
+    Filed::Under { places, left: chosen.left(conditions), types_left }
 }
 
 fn describe(event_type: Option<&str>, spot: &Spot) -> String {

@@ -18,12 +18,14 @@
 mod affixes;
 mod bucket;
 mod changes;
+mod choice;
 mod entry;
 mod explain;
 mod key;
 mod pages;
 mod plan;
 mod predicates;
+mod question;
 mod router;
 mod scratch;
 mod sets;

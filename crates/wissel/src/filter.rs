@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use wissel_filter::{DataFacts, Evaluation, Expression, Facts, Operand, Output, ParseError};
+use wissel_filter::{
+    DataFacts, ErrorKind, Evaluation, Expression, Facts, Operand, Output, ParseError,
+};
 use wissel_message::{Event, EventView, Value};
 
 use crate::cli::{EvalArguments, FilterCommand};
@@ -58,7 +60,7 @@ async fn one(arguments: &EvalArguments) -> Result<(), Failure> {
     let expression = match expression(text) {
         Ok(expression) => expression,
         Err(failure) => {
-            output::json(&Answer { error: Some("parse"), ..Answer::default() })?;
+            output::json(&Answer { error: Some(ErrorKind::Parse.name()), ..Answer::default() })?;
             return Err(failure);
         }
     };
@@ -102,7 +104,7 @@ struct Line {
 
 fn answer_line(line: &[u8]) -> Answer {
     let wrong = |message: String| Answer {
-        error: Some("generic"),
+        error: Some(ErrorKind::Generic.name()),
         message: Some(message),
         ..Answer::default()
     };
@@ -123,7 +125,7 @@ fn answer_line(line: &[u8]) -> Answer {
     };
     match Expression::parse(&line.expression) {
         Ok(expression) => answer(expression.evaluate(&event)),
-        Err(_) => Answer { error: Some("parse"), ..Answer::default() },
+        Err(_) => Answer { error: Some(ErrorKind::Parse.name()), ..Answer::default() },
     }
 }
 
