@@ -43,7 +43,7 @@ impl Settler {
         let moved = match &settlement {
             Settlement::Acknowledge => Ok(()),
             Settlement::Release => return self.release(tag, &held).await,
-            Settlement::Retry { after } => self.retry(&held, *after).await,
+            Settlement::Retry { after, .. } => self.retry(&held, *after).await,
             Settlement::DeadLetter { reason } => {
                 let HeldDelivery { envelope, attempt, .. } = &held;
                 let now = SystemTime::now();

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use fjall::UserValue;
@@ -10,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
-    Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue, Envelope, Health, InboxState, Page,
-    Selection,
+    ArchivePage, Archived, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue, Envelope,
+    Health, InboxState, Level, Page, Selection,
 };
 use wissel_identifiers::InboxName;
 
@@ -20,10 +21,10 @@ use crate::feeder;
 use crate::inbox::{ConsumerState, Inbox};
 use crate::settler::Settler;
 use crate::shared::Shared;
-use crate::storage::records::{decode_body, encode_body, from_ms};
+use crate::storage::records::{decode_body, encode_body, from_ms, to_ms};
 use crate::storage::{Census, Storage};
 use crate::upkeep::{self, Removals};
-use crate::writer::{Command, Incoming, Writer};
+use crate::writer::{Command, Fate, Incoming, Writer};
 
 /// Where and how an [`EmbeddedBus`] keeps its messages.
 #[derive(Debug, Clone)]
@@ -168,13 +169,15 @@ impl EmbeddedBus {
         for (position, item) in items.into_iter().enumerate() {
             let found = self.find_each(item.inboxes);
             answers.push(found.map(|inboxes| {
-                if !inboxes.is_empty() {
+                let archive_until_ms = item.archive_until.map(to_ms);
+                if !inboxes.is_empty() || archive_until_ms.is_some() {
                     let body = encode_body(&item.envelope);
                     incoming.push(Incoming {
                         position,
                         envelope: as_stored(item.envelope, &body),
                         body,
                         inboxes,
+                        archive_until_ms,
                     });
                 }
             }));
@@ -191,6 +194,18 @@ impl EmbeddedBus {
             }
         }
         Ok(inboxes)
+    }
+
+    async fn end_dead_letters(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+        fate: Fate,
+    ) -> Result<u64, BusError> {
+        let inbox = self.inbox(inbox)?;
+        self.shared.check()?;
+        let selection = selection.clone();
+        self.ask(1, |reply| Command::EndDeadLetters { inbox, selection, fate, reply }).await?
     }
 
     /// Ends the consumer when its deliveries are no longer received.
@@ -259,6 +274,10 @@ impl Bus for EmbeddedBus {
         answered.unwrap_or_else(|error| vec![Err(error); asked])
     }
 
+    fn level(&self, inbox: &InboxName) -> Option<Level> {
+        self.shared.find(inbox)?.level()
+    }
+
     async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
         let inbox = self.inbox(inbox)?;
         let credit = usize::from(credit.max(1));
@@ -301,11 +320,27 @@ impl Bus for EmbeddedBus {
         self.read(move |storage| storage.dead_letters(number, &page)).await
     }
 
-    async fn redrive(&self, inbox: &InboxName, selection: &Selection) -> Result<u64, BusError> {
-        let inbox = self.inbox(inbox)?;
-        self.shared.check()?;
-        let selection = selection.clone();
-        self.ask(1, |reply| Command::Redrive { inbox, selection, reply }).await?
+    async fn redrive(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+        to: &InboxName,
+    ) -> Result<u64, BusError> {
+        let to = self.inbox(to)?;
+        self.end_dead_letters(inbox, selection, Fate::Redriven(to)).await
+    }
+
+    async fn purge_dead_letters(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+    ) -> Result<u64, BusError> {
+        self.end_dead_letters(inbox, selection, Fate::Purged).await
+    }
+
+    async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError> {
+        self.shared.check_open()?;
+        self.read(move |storage| storage.archived(&page, to_ms(SystemTime::now()))).await
     }
 
     async fn close(&self) {

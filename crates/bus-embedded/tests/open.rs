@@ -16,10 +16,11 @@ fn item() -> Enqueue {
         publisher: "00000099000000001000".parse().unwrap(),
         admitted_at: SystemTime::now(),
         fields: None,
+        replayed: false,
         event: "event".into(),
     };
     let inboxes = vec![inbox()];
-    Enqueue { envelope, inboxes }
+    Enqueue::new(envelope, inboxes)
 }
 
 #[tokio::test(flavor = "multi_thread")]

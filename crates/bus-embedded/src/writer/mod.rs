@@ -1,6 +1,7 @@
 //! The one thread that writes. Everything that reaches it while it writes is
 //! written together next, with one fdatasync; what comes alone waits for nothing.
 
+mod archive;
 mod delays;
 mod jobs;
 mod pending;
@@ -19,7 +20,9 @@ use crate::inbox::{Inbox, Settled};
 use crate::shared::Shared;
 use crate::storage::{Census, Storage};
 use crate::upkeep::Removals;
+use archive::ArchiveEnds;
 use delays::Delays;
+pub(crate) use jobs::Fate;
 use jobs::Job;
 use pending::Pending;
 
@@ -47,9 +50,10 @@ pub(crate) enum Command {
         name: InboxName,
         reply: oneshot::Sender<Result<(), BusError>>,
     },
-    Redrive {
+    EndDeadLetters {
         inbox: Arc<Inbox>,
         selection: Selection,
+        fate: Fate,
         reply: oneshot::Sender<Result<u64, BusError>>,
     },
 }
@@ -62,8 +66,10 @@ pub(crate) struct Incoming {
     pub(crate) body: UserValue,
     /// As it is handed out; its event is a part of the body.
     pub(crate) envelope: Envelope,
-    /// At least one, each once.
+    /// Each once; none only when it is for the archive.
     pub(crate) inboxes: Vec<Arc<Inbox>>,
+    /// Until when it is kept in the archive.
+    pub(crate) archive_until_ms: Option<u64>,
 }
 
 /// Acknowledgements are durable after this time at the latest, also when nothing
@@ -89,6 +95,7 @@ pub(crate) struct Writer {
     places: Places,
     next_inbox: u32,
     delays: Delays,
+    archive_ends: ArchiveEnds,
     jobs: VecDeque<Job>,
     /// Since when something is written and not synced.
     unsynced_since: Option<Instant>,
@@ -111,6 +118,7 @@ impl Writer {
             places: Places(census.next_place),
             next_inbox: census.next_inbox,
             delays: Delays::starting(census.next_due_ms),
+            archive_ends: ArchiveEnds::starting(census.archive_ends_ms),
             jobs: census.removed.iter().map(|&n| Job::purge(n)).collect(),
             unsynced_since: None,
             removals,
@@ -131,6 +139,7 @@ impl Writer {
                 break;
             }
             self.work_on_job();
+            self.trim_archive();
             self.sync_if_late();
             self.look_at_removals();
         }
@@ -148,7 +157,8 @@ impl Writer {
             return None;
         }
         let sync_at = self.unsynced_since.map(|since| since + SYNC_WITHIN);
-        [sync_at, self.delays.next_due()].into_iter().flatten().min()
+        let due = [sync_at, self.delays.next_due(), self.archive_ends.next_trim()];
+        due.into_iter().flatten().min()
     }
 
     /// Writes enqueues and settlements together; gives back what has to be done
@@ -159,6 +169,8 @@ impl Writer {
         for command in commands {
             match command {
                 Command::Enqueue { items, answers, reply } => {
+                    let ends = items.iter().filter_map(|item| item.archive_until_ms);
+                    self.archive_ends.expect(ends);
                     pending.enqueue(&self.storage, &mut self.places, items, answers, reply);
                 }
                 Command::Settle { inbox, consumer, settled, reply } => {
@@ -216,8 +228,8 @@ impl Writer {
             Command::RemoveInbox { name, reply } => {
                 let _ = reply.send(self.remove_inbox(&name));
             }
-            Command::Redrive { inbox, selection, reply } => {
-                match Job::redrive(&self.storage, inbox, &selection, reply) {
+            Command::EndDeadLetters { inbox, selection, fate, reply } => {
+                match Job::dead_letters(&self.storage, inbox, &selection, fate, reply) {
                     Ok(job) => self.jobs.push_back(job),
                     Err(error) => self.shared.fail(&error),
                 }

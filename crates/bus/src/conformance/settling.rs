@@ -77,7 +77,7 @@ pub async fn settling_twice_is_not_held(fixture: &dyn Fixture) {
     for settlement in [
         Settlement::Acknowledge,
         Settlement::Release,
-        Settlement::Retry { after: std::time::Duration::ZERO },
+        super::support::retry(std::time::Duration::ZERO),
         Settlement::DeadLetter { reason: "too late".to_owned() },
     ] {
         let answer = reader.settle(second, settlement).await;
