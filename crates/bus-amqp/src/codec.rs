@@ -5,16 +5,25 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
-use wissel_bus::{DeadLetter, DeadLetterId, Envelope, FieldsKey, InboxName, MessageId};
+use wissel_bus::{Attempt, DeadLetter, DeadLetterId, Envelope, FieldsKey, MessageId};
+
+use crate::gathering::Target;
+use crate::pack::{self, PackId};
 
 const CONTENT_TYPE: &str = "application/cloudevents+protobuf";
 const PERSISTENT: u8 = 2;
+/// A reason is kept up to here: all headers of a message travel in one frame.
+const REASON_BYTES_MAX: usize = 3 << 10;
 
 const BCC: &str = "BCC";
 const PUBLISHER: &str = "wissel-publisher";
 const ADMITTED_AT: &str = "wissel-admitted-ms";
 const FIELDS: &str = "wissel-fields";
+const REPLAYED: &str = "wissel-replayed";
+const ARCHIVE_UNTIL: &str = "wissel-archive-until-ms";
 const ATTEMPT: &str = "wissel-attempt";
+/// The attempts that came to nothing: `number milliseconds reason` each.
+const HISTORY: &str = "wissel-history";
 const DEAD_ID: &str = "wissel-dead-id";
 const DIED_AT: &str = "wissel-died-ms";
 const REASON: &str = "wissel-reason";
@@ -23,55 +32,90 @@ const REASON: &str = "wissel-reason";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Foreign(pub(crate) &'static str);
 
-/// The properties of a message to these inboxes, at this attempt.
-pub(crate) fn properties(envelope: &Envelope, attempt: u32) -> BasicProperties {
-    with_headers(envelope, headers(envelope, attempt))
+/// A message, and until when the archive has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) envelope: Envelope,
+    pub(crate) archive_until: Option<SystemTime>,
 }
 
-pub(crate) fn properties_to(envelope: &Envelope, inboxes: &[InboxName]) -> BasicProperties {
-    let mut headers = headers(envelope, 1);
-    let inboxes = inboxes.iter().map(|inbox| AMQPValue::LongString(inbox.as_str().into()));
-    let inboxes: Vec<AMQPValue> = inboxes.collect();
-    headers.insert(BCC.into(), AMQPValue::FieldArray(FieldArray::from(inboxes)));
-    with_headers(envelope, headers)
+/// A message in an inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Queued {
+    pub(crate) envelope: Envelope,
+    pub(crate) attempt: u32,
+    pub(crate) history: Vec<Attempt>,
+}
+
+/// What an AMQP message holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Parcel {
+    Single(Queued),
+    Pack(PackId, Vec<Kept>),
+}
+
+/// The properties of a message that goes to these targets for the first time.
+pub(crate) fn properties_to(kept: &Kept, targets: &[Target]) -> BasicProperties {
+    let mut headers = headers(&kept.envelope, 1);
+    if let Some(until) = kept.archive_until {
+        headers.insert(ARCHIVE_UNTIL.into(), AMQPValue::LongLongInt(milliseconds(until)));
+    }
+    copy_to(&mut headers, targets);
+    with_headers(&kept.envelope, headers)
+}
+
+/// The properties of a pack that goes to these targets.
+pub(crate) fn pack_properties(id: PackId, targets: &[Target]) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    copy_to(&mut headers, targets);
+    BasicProperties::default()
+        .with_content_type(pack::CONTENT_TYPE.into())
+        .with_delivery_mode(PERSISTENT)
+        .with_message_id(id.to_string().into())
+        .with_headers(headers)
+}
+
+/// The properties of a message that is put back, for its inbox alone.
+pub(crate) fn again_properties(queued: &Queued) -> BasicProperties {
+    with_headers(&queued.envelope, headers_with_history(queued))
 }
 
 /// The properties of a dead letter.
 pub(crate) fn dead_properties(
-    envelope: &Envelope,
-    attempts: u32,
+    queued: &Queued,
     reason: &str,
     died_at: SystemTime,
 ) -> BasicProperties {
-    let mut headers = headers(envelope, attempts);
+    let mut headers = headers_with_history(queued);
     let died_at = milliseconds(died_at);
     // Sorts by time, and is the same for nobody else.
     let id = format!("{died_at:016x}-{}", MessageId::now());
     headers.insert(DEAD_ID.into(), AMQPValue::LongString(id.into()));
     headers.insert(DIED_AT.into(), AMQPValue::LongLongInt(died_at));
-    headers.insert(REASON.into(), AMQPValue::LongString(reason.into()));
-    with_headers(envelope, headers)
+    headers.insert(REASON.into(), AMQPValue::LongString(shortened(reason).into()));
+    with_headers(&queued.envelope, headers)
 }
 
-/// The envelope in an AMQP message, and its attempt.
-pub(crate) fn read(
-    properties: &BasicProperties,
-    body: Vec<u8>,
-) -> Result<(Envelope, u32), Foreign> {
-    let headers = properties.headers().as_ref().ok_or(Foreign("no headers"))?;
-    let message_id = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
-    let publisher = text(headers, PUBLISHER).and_then(|publisher| publisher.parse().ok());
-    let admitted_at = integer(headers, ADMITTED_AT).map(from_milliseconds);
-    let attempt = integer(headers, ATTEMPT).and_then(|attempt| u32::try_from(attempt).ok());
-    let envelope = Envelope {
-        message_id: MessageId(message_id.ok_or(Foreign("message_id"))?),
-        publisher: publisher.ok_or(Foreign(PUBLISHER))?,
-        admitted_at: admitted_at.ok_or(Foreign(ADMITTED_AT))?,
-        fields: integer(headers, FIELDS).map(|key| FieldsKey(key.cast_unsigned())),
-        replayed: false,
-        event: Bytes::from(body),
-    };
-    Ok((envelope, attempt.ok_or(Foreign(ATTEMPT))?))
+/// What is in an AMQP message of an inbox.
+pub(crate) fn read(properties: &BasicProperties, body: Vec<u8>) -> Result<Parcel, Foreign> {
+    let content_type = properties.content_type().as_ref();
+    if content_type.is_some_and(|content_type| content_type.as_str() == pack::CONTENT_TYPE) {
+        let (id, members) = pack::read(body.into())?;
+        return Ok(Parcel::Pack(id, members));
+    }
+    Ok(Parcel::Single(read_single(properties, body)?))
+}
+
+/// What is in an AMQP message of the archive.
+pub(crate) fn read_kept(properties: &BasicProperties, body: Vec<u8>) -> Result<Vec<Kept>, Foreign> {
+    match read(properties, body)? {
+        Parcel::Pack(_, members) => Ok(members),
+        Parcel::Single(Queued { envelope, .. }) => {
+            let headers = properties.headers().as_ref().ok_or(Foreign("no headers"))?;
+            let archive_until = integer(headers, ARCHIVE_UNTIL).map(from_milliseconds);
+            Ok(vec![Kept { envelope, archive_until }])
+        }
+    }
 }
 
 /// The dead letter in an AMQP message.
@@ -79,7 +123,7 @@ pub(crate) fn read_dead(
     properties: &BasicProperties,
     body: Vec<u8>,
 ) -> Result<DeadLetter, Foreign> {
-    let (envelope, attempts) = read(properties, body)?;
+    let Queued { envelope, attempt, history } = read_single(properties, body)?;
     let headers = properties.headers().as_ref().ok_or(Foreign("no headers"))?;
     // One that RabbitMQ itself dead-lettered has none of our headers.
     let died_at = integer(headers, DIED_AT).map_or(envelope.admitted_at, from_milliseconds);
@@ -89,10 +133,10 @@ pub(crate) fn read_dead(
     Ok(DeadLetter {
         id: DeadLetterId(id),
         envelope,
-        attempts,
+        attempts: attempt,
         died_at,
         reason,
-        history: Vec::new(),
+        history,
     })
 }
 
@@ -102,8 +146,43 @@ pub(crate) fn milliseconds(moment: SystemTime) -> i64 {
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn from_milliseconds(milliseconds: i64) -> SystemTime {
+pub(crate) fn from_milliseconds(milliseconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default())
+}
+
+fn read_single(properties: &BasicProperties, body: Vec<u8>) -> Result<Queued, Foreign> {
+    let headers = properties.headers().as_ref().ok_or(Foreign("no headers"))?;
+    let message_id = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
+    let publisher = text(headers, PUBLISHER).and_then(|publisher| publisher.parse().ok());
+    let admitted_at = integer(headers, ADMITTED_AT).map(from_milliseconds);
+    let attempt = integer(headers, ATTEMPT).and_then(|attempt| u32::try_from(attempt).ok());
+    let replayed = matches!(headers.inner().get(REPLAYED), Some(AMQPValue::Boolean(true)));
+    let envelope = Envelope {
+        message_id: MessageId(message_id.ok_or(Foreign("message_id"))?),
+        publisher: publisher.ok_or(Foreign(PUBLISHER))?,
+        admitted_at: admitted_at.ok_or(Foreign(ADMITTED_AT))?,
+        fields: integer(headers, FIELDS).map(|key| FieldsKey(key.cast_unsigned())),
+        replayed,
+        event: Bytes::from(body),
+    };
+    let attempt = attempt.ok_or(Foreign(ATTEMPT))?;
+    Ok(Queued { envelope, attempt, history: read_history(headers)? })
+}
+
+fn read_history(headers: &FieldTable) -> Result<Vec<Attempt>, Foreign> {
+    let Some(AMQPValue::FieldArray(attempts)) = headers.inner().get(HISTORY) else {
+        return Ok(Vec::new());
+    };
+    let read = |attempt: &AMQPValue| {
+        let AMQPValue::LongString(text) = attempt else { return None };
+        let text = text.to_string();
+        let mut parts = text.splitn(3, ' ');
+        let number = parts.next()?.parse().ok()?;
+        let at = from_milliseconds(parts.next()?.parse().ok()?);
+        Some(Attempt { number, at, reason: parts.next()?.to_owned() })
+    };
+    let attempts = attempts.as_slice().iter().map(read).collect::<Option<Vec<_>>>();
+    attempts.ok_or(Foreign(HISTORY))
 }
 
 fn headers(envelope: &Envelope, attempt: u32) -> FieldTable {
@@ -115,8 +194,35 @@ fn headers(envelope: &Envelope, attempt: u32) -> FieldTable {
     if let Some(FieldsKey(key)) = envelope.fields {
         headers.insert(FIELDS.into(), AMQPValue::LongLongInt(key.cast_signed()));
     }
+    if envelope.replayed {
+        headers.insert(REPLAYED.into(), AMQPValue::Boolean(true));
+    }
     headers.insert(ATTEMPT.into(), AMQPValue::LongLongInt(attempt.into()));
     headers
+}
+
+fn headers_with_history(queued: &Queued) -> FieldTable {
+    let mut headers = headers(&queued.envelope, queued.attempt);
+    if !queued.history.is_empty() {
+        let write = |attempt: &Attempt| {
+            let Attempt { number, at, reason } = attempt;
+            let text = format!("{number} {} {}", milliseconds(*at), shortened(reason));
+            AMQPValue::LongString(text.into())
+        };
+        let attempts: Vec<AMQPValue> = queued.history.iter().map(write).collect();
+        headers.insert(HISTORY.into(), AMQPValue::FieldArray(FieldArray::from(attempts)));
+    }
+    headers
+}
+
+/// The broker delivers by these keys too, and takes the header off. One target needs
+/// none: it is the routing key.
+fn copy_to(headers: &mut FieldTable, targets: &[Target]) {
+    if targets.len() > 1 {
+        let key = |target: &Target| AMQPValue::LongString(target.routing_key().into());
+        let keys: Vec<AMQPValue> = targets.iter().map(key).collect();
+        headers.insert(BCC.into(), AMQPValue::FieldArray(FieldArray::from(keys)));
+    }
 }
 
 fn with_headers(envelope: &Envelope, headers: FieldTable) -> BasicProperties {
@@ -125,6 +231,10 @@ fn with_headers(envelope: &Envelope, headers: FieldTable) -> BasicProperties {
         .with_delivery_mode(PERSISTENT)
         .with_message_id(envelope.message_id.to_string().into())
         .with_headers(headers)
+}
+
+fn shortened(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }
 
 fn text(headers: &FieldTable, name: &str) -> Option<String> {
@@ -142,23 +252,68 @@ fn integer(headers: &FieldTable, name: &str) -> Option<i64> {
     }
 }
 
+// === impl Queued ===
+
+impl Queued {
+    /// As it comes again after this attempt came to nothing.
+    pub(crate) fn after_failure(&self, at: SystemTime, reason: &str) -> Self {
+        let Self { envelope, attempt, history } = self;
+        let failed = Attempt { number: *attempt, at, reason: reason.to_owned() };
+        let dropped = (history.len() + 1).saturating_sub(Attempt::KEPT);
+        let history = history.iter().skip(dropped).cloned().chain([failed]).collect();
+        Self { envelope: envelope.clone(), attempt: attempt.saturating_add(1), history }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_envelope_comes_back_with_what_it_was_cut_down_to() {
-        for fields in [None, Some(FieldsKey(0)), Some(FieldsKey(u64::MAX))] {
-            let envelope = Envelope {
-                message_id: MessageId::now(),
-                publisher: "00000099000000001000".parse().unwrap(),
-                admitted_at: from_milliseconds(1_700_000_000_123),
-                fields,
-                replayed: false,
-                event: Bytes::from_static(b"event"),
-            };
-            let read = read(&properties(&envelope, 3), b"event".to_vec()).unwrap();
-            assert_eq!(read, (envelope, 3));
+    fn envelope(fields: Option<FieldsKey>, replayed: bool) -> Envelope {
+        Envelope {
+            message_id: MessageId::now(),
+            publisher: "00000099000000001000".parse().unwrap(),
+            admitted_at: from_milliseconds(1_700_000_000_123),
+            fields,
+            replayed,
+            event: Bytes::from_static(b"event"),
         }
+    }
+
+    #[test]
+    fn a_message_comes_back_as_it_was() {
+        for (fields, replayed) in
+            [(None, false), (Some(FieldsKey(0)), true), (Some(FieldsKey(u64::MAX)), false)]
+        {
+            let queued =
+                Queued { envelope: envelope(fields, replayed), attempt: 1, history: Vec::new() };
+            let at = from_milliseconds(1_700_000_001_000);
+            let queued = queued.after_failure(at, "één reden").after_failure(at, "");
+            let read = read(&again_properties(&queued), b"event".to_vec()).unwrap();
+            assert_eq!(read, Parcel::Single(queued));
+        }
+    }
+
+    #[test]
+    fn of_long_histories_and_reasons_the_end_is_dropped() {
+        let mut queued = Queued { envelope: envelope(None, false), attempt: 1, history: vec![] };
+        for _ in 0..100 {
+            queued = queued.after_failure(SystemTime::UNIX_EPOCH, &"é".repeat(10_000));
+        }
+        assert_eq!(queued.history.len(), Attempt::KEPT);
+        assert_eq!(queued.history[0].number, 81);
+        let properties = dead_properties(&queued, &"é".repeat(10_000), SystemTime::UNIX_EPOCH);
+        let letter = read_dead(&properties, Vec::new()).unwrap();
+        assert_eq!(letter.reason.len(), REASON_BYTES_MAX);
+        let bytes: usize = letter.history.iter().map(|attempt| attempt.reason.len()).sum();
+        assert!(bytes < 100_000, "the headers do not fit in a frame: {bytes}");
+    }
+
+    #[test]
+    fn the_end_in_the_archive_is_kept() {
+        let archive_until = Some(from_milliseconds(1_800_000_000_000));
+        let kept = Kept { envelope: envelope(None, false), archive_until };
+        let properties = properties_to(&kept, &[Target::Archive]);
+        assert_eq!(read_kept(&properties, b"event".to_vec()), Ok(vec![kept]));
     }
 }

@@ -1,39 +1,35 @@
 //! Consuming an inbox, over as many connections as it takes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures::StreamExt as _;
-use lapin::Acker;
 use lapin::message::Delivery as AmqpDelivery;
-use lapin::options::{BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
-use lapin::types::FieldTable;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+};
+use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer as AmqpConsumer};
-use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wissel_bus::{Arrival, Delivery, DeliveryTag, Envelope, InboxName};
+use wissel_bus::{Arrival, InboxName};
 
+use crate::codec::{self, Kept, Parcel, Queued};
+use crate::held::{Held, Load};
 use crate::inspect::Knowledge;
 use crate::link::Link;
-use crate::{codec, topology};
+use crate::topology;
 
-/// What one consumer holds.
-#[derive(Default)]
-pub(crate) struct Held {
-    deliveries: Mutex<HashMap<DeliveryTag, HeldDelivery>>,
-    next_tag: AtomicU64,
-}
-
-/// A delivery that is not settled.
-pub(crate) struct HeldDelivery {
-    pub(crate) envelope: Envelope,
-    pub(crate) attempt: u32,
-    pub(crate) acker: Acker,
-}
+/// How many AMQP messages a consumer has at first, if its credit is not less. Each may
+/// be a pack, so the broker is asked for few. When they turn out to be few messages,
+/// and the consumer has credit for more, it asks for [`GROWTH`] times as many.
+const WINDOW_LEAST: u16 = 8;
+const GROWTH: u16 = 4;
+/// A consumer with more messages waiting than these, and than its credit, asks for few
+/// AMQP messages again.
+const WAITING_MAX: usize = 512;
 
 /// Hands what is in an inbox to a consumer, until that goes away.
 pub(crate) struct Consuming {
@@ -42,6 +38,8 @@ pub(crate) struct Consuming {
     pub(crate) credit: u16,
     pub(crate) held: Arc<Held>,
     pub(crate) knowledge: Arc<Knowledge>,
+    /// Whose packs are of this bus.
+    pub(crate) instance: u64,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
     /// Cancelled when the inbox is removed, or the bus closed.
     pub(crate) ending: CancellationToken,
@@ -55,6 +53,13 @@ enum End {
     Broken,
 }
 
+/// One AMQP consumer, and how many AMQP messages it may have.
+struct Window {
+    consumer: AmqpConsumer,
+    tag: ShortString,
+    size: u16,
+}
+
 impl Consuming {
     pub(crate) async fn run(self) {
         const PAUSE: Duration = Duration::from_millis(200);
@@ -66,20 +71,20 @@ impl Consuming {
                 opened = self.link.channel(Instant::now() + FOREVER) => opened,
             };
             let Ok((channel, _)) = opened else { return };
-            let mut consumer = match self.consume(&channel).await {
-                Ok(consumer) => consumer,
+            let window = match self.open(&channel, self.least()).await {
+                Ok(window) => window,
                 Err(error) => {
                     tracing::warn!(inbox = %self.inbox, %error, "an inbox cannot be consumed");
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
-            let end = self.hand_over(&mut consumer).await;
+            let end = self.hand_over(&channel, window).await;
             if matches!(end, End::Over) {
                 self.leave(&channel).await;
                 return;
             }
-            if self.give_back() && self.arrivals.send(Arrival::Interrupted).await.is_err() {
+            if self.held.give_back() && self.arrivals.send(Arrival::Interrupted).await.is_err() {
                 return;
             }
             tokio::time::sleep(PAUSE).await;
@@ -93,93 +98,123 @@ impl Consuming {
     async fn leave(&self, channel: &Channel) {
         const GRACE: Duration = Duration::from_millis(300);
         tokio::time::sleep(GRACE).await;
-        self.give_back();
+        self.held.give_back();
         let _ = channel.close(200, "done".into()).await;
     }
 
-    /// Forgets what is held; closing the channel gives it back. Says whether
-    /// anything was held.
-    fn give_back(&self) -> bool {
-        let oldest = self.held.oldest();
-        self.held.clear();
-        self.knowledge.given_back(oldest);
-        oldest.is_some()
+    fn least(&self) -> u16 {
+        self.credit.min(WINDOW_LEAST)
     }
 
-    async fn consume(&self, channel: &Channel) -> lapin::Result<AmqpConsumer> {
-        channel.basic_qos(self.credit, BasicQosOptions::default()).await?;
+    async fn open(&self, channel: &Channel, size: u16) -> lapin::Result<Window> {
+        let generation = self.held.begin_generation();
+        // The broker gives back in the order of the tags.
+        let tag: ShortString = format!("wissel-{generation:020}").into();
+        channel.basic_qos(size, BasicQosOptions::default()).await?;
         let queue = topology::inbox_queue(&self.inbox);
         let options = BasicConsumeOptions::default();
-        channel.basic_consume(queue, "".into(), options, FieldTable::default()).await
+        let consumer =
+            channel.basic_consume(queue, tag.clone(), options, FieldTable::default()).await?;
+        Ok(Window { consumer, tag, size })
     }
 
-    async fn hand_over(&self, consumer: &mut AmqpConsumer) -> End {
+    async fn hand_over(&self, channel: &Channel, mut window: Window) -> End {
         loop {
+            if self.hand_out().is_err() {
+                return End::Over;
+            }
+            if let Some(size) = self.other_size(window.size) {
+                window = match self.replace(channel, window, size).await {
+                    Ok(window) => window,
+                    Err(_) => return End::Broken,
+                };
+                continue;
+            }
             let next = tokio::select! {
                 () = self.ending.cancelled() => return End::Over,
                 () = self.arrivals.closed() => return End::Over,
-                next = consumer.next() => next,
+                () = self.held.changed.notified() => continue,
+                // After an interruption the receiver may have to read on first.
+                room = self.arrivals.reserve(), if self.held.can_hand_out() => {
+                    let Ok(room) = room else { return End::Over };
+                    if let Some(delivery) = self.held.hand_out() {
+                        room.send(Arrival::Delivery(delivery));
+                    }
+                    continue;
+                }
+                next = window.consumer.next() => next,
             };
             let Some(Ok(delivery)) = next else {
                 return End::Broken;
             };
-            let Some(arrival) = self.take(delivery).await else {
-                continue;
-            };
-            if self.arrivals.send(arrival).await.is_err() {
-                return End::Over;
-            }
+            self.take(delivery).await;
         }
     }
 
-    async fn take(&self, delivery: AmqpDelivery) -> Option<Arrival> {
+    /// Hands out what there is credit for; an error when nobody receives any more.
+    fn hand_out(&self) -> Result<(), ()> {
+        loop {
+            let room = match self.arrivals.try_reserve() {
+                Ok(room) => room,
+                Err(TrySendError::Full(())) => return Ok(()),
+                Err(TrySendError::Closed(())) => return Err(()),
+            };
+            let Some(delivery) = self.held.hand_out() else { return Ok(()) };
+            room.send(Arrival::Delivery(delivery));
+        }
+    }
+
+    /// How many AMQP messages to ask for instead, if so.
+    fn other_size(&self, size: u16) -> Option<u16> {
+        let Load { waiting, messages, parcels } = self.held.load();
+        let credit = usize::from(self.credit);
+        if parcels >= usize::from(size) && messages < credit && size < self.credit {
+            return Some(size.saturating_mul(GROWTH).min(self.credit));
+        }
+        let too_many = waiting > WAITING_MAX.max(credit) && size > self.least();
+        too_many.then_some(self.least())
+    }
+
+    /// Another AMQP consumer in place of this one, which keeps what it has.
+    async fn replace(
+        &self,
+        channel: &Channel,
+        window: Window,
+        size: u16,
+    ) -> lapin::Result<Window> {
+        let Window { mut consumer, tag, .. } = window;
+        channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
+        while let Some(delivery) = consumer.next().await {
+            self.take(delivery?).await;
+        }
+        self.open(channel, size).await
+    }
+
+    async fn take(&self, delivery: AmqpDelivery) {
         let AmqpDelivery { properties, data, acker, .. } = delivery;
         match codec::read(&properties, data) {
-            Ok((envelope, attempt)) => {
-                let held = HeldDelivery { envelope: envelope.clone(), attempt, acker };
-                let tag = self.held.add(held);
-                Some(Arrival::Delivery(Delivery { tag, envelope, attempt }))
+            Ok(Parcel::Single(queued)) => {
+                self.knowledge.gauge.came(queued.envelope.event.len() as u64);
+                self.held.add_single(queued, acker);
+            }
+            Ok(Parcel::Pack(pack, members)) => {
+                let own = pack.instance == self.instance;
+                let settled = self.knowledge.came(pack, members.len(), own);
+                let first_time = |Kept { envelope, .. }| {
+                    self.knowledge.gauge.came(envelope.event.len() as u64);
+                    Queued { envelope, attempt: 1, history: Vec::new() }
+                };
+                let members = members.into_iter().map(first_time).collect();
+                if let Some(acker) = self.held.add_pack(pack, settled, members, acker) {
+                    let _ = acker.ack(BasicAckOptions::default()).await;
+                }
             }
             Err(foreign) => {
                 // Not of our making: the queue's dead-lettering takes it aside.
                 tracing::error!(inbox = %self.inbox, fault = foreign.0, "a foreign AMQP message");
                 let options = BasicNackOptions { requeue: false, multiple: false };
                 let _ = acker.nack(options).await;
-                None
             }
         }
-    }
-}
-
-// === impl Held ===
-
-impl Held {
-    pub(crate) fn take(&self, tag: DeliveryTag) -> Option<HeldDelivery> {
-        self.deliveries.lock().remove(&tag)
-    }
-
-    /// After it could not be settled.
-    pub(crate) fn put_back(&self, tag: DeliveryTag, delivery: HeldDelivery) {
-        if delivery.acker.usable() {
-            self.deliveries.lock().insert(tag, delivery);
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.deliveries.lock().len()
-    }
-
-    pub(crate) fn oldest(&self) -> Option<SystemTime> {
-        self.deliveries.lock().values().map(|held| held.envelope.admitted_at).min()
-    }
-
-    fn add(&self, delivery: HeldDelivery) -> DeliveryTag {
-        let tag = DeliveryTag(self.next_tag.fetch_add(1, Ordering::Relaxed));
-        self.deliveries.lock().insert(tag, delivery);
-        tag
-    }
-
-    fn clear(&self) {
-        self.deliveries.lock().clear();
     }
 }

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::time::Duration;
 
-/// How the bus reaches RabbitMQ.
+use crate::pack::MEMBERS_MAX;
+
+/// How the bus reaches RabbitMQ, and uses it.
 #[derive(Clone)]
 pub struct AmqpOptions {
     /// `amqp://user:password@host:5672/vhost`.
@@ -14,6 +16,21 @@ pub struct AmqpOptions {
     /// How many bytes of events may be published and not yet confirmed. Then
     /// publishers wait.
     pub unconfirmed_bytes_max: u32,
+    /// How messages travel together.
+    pub packing: Packing,
+    /// How long the archive keeps a message at most. Read when the archive is made;
+    /// later it is for RabbitMQ's operator to change, by a policy.
+    pub archive_retention: Duration,
+}
+
+/// How many messages for the same inboxes travel as one AMQP message, when they
+/// come faster than RabbitMQ confirms them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packing {
+    /// The most messages of a pack, up to 4,096. 1: messages travel by themselves.
+    pub messages_max: usize,
+    /// The most bytes of events of a pack. A message of more travels by itself.
+    pub bytes_max: usize,
 }
 
 /// Why a bus cannot be made.
@@ -26,17 +43,50 @@ pub enum AmqpError {
         /// What is wrong.
         reason: String,
     },
+    /// The packing cannot be.
+    #[error("packing of {messages_max} messages; expected 1 to {MEMBERS_MAX}")]
+    Packing {
+        /// The most messages of a pack that were asked for.
+        messages_max: usize,
+    },
 }
 
 impl AmqpOptions {
-    /// Waits 30 s, and has 4,096 messages or 64 MiB unconfirmed at most.
+    /// Waits 30 s, has 4,096 messages or 64 MiB unconfirmed at most, packs, and keeps
+    /// the archive for a week.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
             patience: Duration::from_secs(30),
             unconfirmed_max: 4_096,
             unconfirmed_bytes_max: 64 << 20,
+            packing: Packing::default(),
+            archive_retention: Duration::from_secs(7 * 24 * 60 * 60),
         }
+    }
+}
+
+impl Packing {
+    /// Every message travels by itself.
+    pub const OFF: Self = Self { messages_max: 1, bytes_max: 0 };
+
+    pub(crate) fn is_on(self) -> bool {
+        self.messages_max > 1
+    }
+
+    pub(crate) fn check(self) -> Result<(), AmqpError> {
+        let Self { messages_max, .. } = self;
+        if (1..=MEMBERS_MAX).contains(&messages_max) {
+            return Ok(());
+        }
+        Err(AmqpError::Packing { messages_max })
+    }
+}
+
+impl Default for Packing {
+    /// Up to 256 messages, or 256 KiB of events.
+    fn default() -> Self {
+        Self { messages_max: 256, bytes_max: 256 << 10 }
     }
 }
 
@@ -47,6 +97,8 @@ impl fmt::Debug for AmqpOptions {
             .field("patience", &self.patience)
             .field("unconfirmed_max", &self.unconfirmed_max)
             .field("unconfirmed_bytes_max", &self.unconfirmed_bytes_max)
+            .field("packing", &self.packing)
+            .field("archive_retention", &self.archive_retention)
             .finish_non_exhaustive()
     }
 }

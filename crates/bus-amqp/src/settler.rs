@@ -8,18 +8,19 @@ use futures::stream::{self, StreamExt as _};
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use wissel_bus::{BusError, DeliveryTag, InboxName, Settle, Settlement};
 
-use crate::consumer::{Held, HeldDelivery};
-use crate::inspect::Delayed;
+use crate::held::{Held, HeldDelivery};
+use crate::inspect::Knowledge;
 use crate::publisher::Publisher;
 use crate::{codec, topology};
 
 /// Settles what one consumer holds. A retry or a dead letter is published and
-/// confirmed before the delivery is acknowledged: a crash between doubles it.
+/// confirmed before the delivery is acknowledged: a crash between doubles it. A pack
+/// is acknowledged with its last member.
 pub(crate) struct Settler {
     pub(crate) inbox: InboxName,
     pub(crate) held: Arc<Held>,
     pub(crate) publisher: Arc<Publisher>,
-    pub(crate) delayed: Arc<Delayed>,
+    pub(crate) knowledge: Arc<Knowledge>,
 }
 
 /// How many settlements are under way together.
@@ -42,43 +43,56 @@ impl Settler {
         let held = self.held.take(tag).ok_or(BusError::NotHeld(tag))?;
         let moved = match &settlement {
             Settlement::Acknowledge => Ok(()),
-            Settlement::Release => return self.release(tag, &held).await,
-            Settlement::Retry { after, .. } => self.retry(&held, *after).await,
+            Settlement::Release => return self.release(tag, held).await,
+            Settlement::Retry { after, reason } => self.retry(&held, *after, reason).await,
             Settlement::DeadLetter { reason } => {
-                let HeldDelivery { envelope, attempt, .. } = &held;
-                let now = SystemTime::now();
-                let properties = codec::dead_properties(envelope, *attempt, reason, now);
-                self.publisher.bury(&self.inbox, envelope, properties).await
+                let properties = codec::dead_properties(&held.queued, reason, SystemTime::now());
+                self.publisher.bury(&self.inbox, &held.queued.envelope, properties).await
             }
         };
         if let Err(error) = moved {
             self.held.put_back(tag, held);
             return Err(error);
         }
-        match held.acker.ack(BasicAckOptions::default()).await {
-            Ok(true) => Ok(()),
-            // The connection broke: it comes again.
-            Ok(false) | Err(_) => Err(BusError::NotHeld(tag)),
+        // Where the connection broke, it comes again.
+        match self.held.settled(&held) {
+            Ok(None) => Ok(()),
+            Ok(Some(acker)) => match acker.ack(BasicAckOptions::default()).await {
+                Ok(true) => Ok(()),
+                Ok(false) | Err(_) => Err(BusError::NotHeld(tag)),
+            },
+            Err(_) => Err(BusError::NotHeld(tag)),
         }
     }
 
-    async fn release(&self, tag: DeliveryTag, held: &HeldDelivery) -> Result<(), BusError> {
+    /// A member of a pack waits here, at its place; a message by itself in its queue.
+    async fn release(&self, tag: DeliveryTag, held: HeldDelivery) -> Result<(), BusError> {
+        if held.parcel.is_pack() {
+            return if self.held.released(held) { Ok(()) } else { Err(BusError::NotHeld(tag)) };
+        }
+        let Ok(Some(acker)) = self.held.settled(&held) else {
+            return Err(BusError::NotHeld(tag));
+        };
         let options = BasicNackOptions { requeue: true, multiple: false };
-        match held.acker.nack(options).await {
+        match acker.nack(options).await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(BusError::NotHeld(tag)),
         }
     }
 
-    async fn retry(&self, held: &HeldDelivery, after: Duration) -> Result<(), BusError> {
-        let HeldDelivery { envelope, attempt, .. } = held;
-        let next = attempt.saturating_add(1);
+    async fn retry(
+        &self,
+        held: &HeldDelivery,
+        after: Duration,
+        reason: &str,
+    ) -> Result<(), BusError> {
+        let again = held.queued.after_failure(SystemTime::now(), reason);
         if after.is_zero() {
-            return self.publisher.put_back(&self.inbox, envelope, next).await;
+            return self.publisher.put_back(&self.inbox, &again).await;
         }
         let delay = topology::round_up(after);
-        self.publisher.put_aside(&self.inbox, envelope, next, delay).await?;
-        self.delayed.add(delay, envelope.admitted_at);
+        self.publisher.put_aside(&self.inbox, &again, delay).await?;
+        self.knowledge.delayed.add(delay, again.envelope.admitted_at);
         Ok(())
     }
 }

@@ -1,0 +1,283 @@
+//! What one consumer has: AMQP messages from the broker, and of their messages those
+//! that wait here and those that were handed out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use lapin::Acker;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use wissel_bus::{Delivery, DeliveryTag};
+
+use crate::codec::Queued;
+use crate::inspect::Knowledge;
+use crate::marks::Settled;
+use crate::pack::PackId;
+
+/// What one consumer has.
+pub(crate) struct Held {
+    knowledge: Arc<Knowledge>,
+    credit: usize,
+    state: Mutex<State>,
+    /// Something changed of what the consumer waits for.
+    pub(crate) changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    handed_out: HashMap<DeliveryTag, HeldDelivery>,
+    /// How many are being settled: no longer handed out, and not free yet.
+    settling: usize,
+    /// What was not handed out, in its order.
+    waiting: BTreeMap<u64, HeldDelivery>,
+    /// AMQP messages that are not settled.
+    parcels: HashMap<u64, Arc<HeldParcel>>,
+    /// Which AMQP consumer of this one's channel it is, and how many parcels of it are
+    /// not settled.
+    generation: u64,
+    of_this_generation: usize,
+    next_tag: u64,
+    next_order: u64,
+}
+
+/// An AMQP message that is not settled.
+pub(crate) struct HeldParcel {
+    number: u64,
+    generation: u64,
+    pack: Option<PackId>,
+    acker: Acker,
+    progress: Mutex<Progress>,
+}
+
+struct Progress {
+    settled: Settled,
+    given_back: bool,
+}
+
+/// A delivery that is not settled.
+pub(crate) struct HeldDelivery {
+    pub(crate) queued: Queued,
+    pub(crate) parcel: Arc<HeldParcel>,
+    /// Which member of a pack.
+    member: usize,
+    order: u64,
+}
+
+/// What a consumer has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// Messages that wait to be handed out.
+    pub(crate) waiting: usize,
+    /// Messages in all.
+    pub(crate) messages: usize,
+    /// AMQP messages of the latest AMQP consumer.
+    pub(crate) parcels: usize,
+}
+
+impl Held {
+    pub(crate) fn new(knowledge: Arc<Knowledge>, credit: u16) -> Self {
+        let credit = usize::from(credit);
+        Self { knowledge, credit, state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// An AMQP message with one message.
+    pub(crate) fn add_single(&self, queued: Queued, acker: Acker) {
+        let mut state = self.state.lock();
+        let parcel = state.new_parcel(None, acker, Settled::none_of(1));
+        state.wait(queued, parcel, 0);
+    }
+
+    /// A pack. Its members that are settled already do not come again. Gives back the
+    /// acker when that is so of all.
+    pub(crate) fn add_pack(
+        &self,
+        pack: PackId,
+        settled: Settled,
+        members: Vec<Queued>,
+        acker: Acker,
+    ) -> Option<Acker> {
+        if settled.all() {
+            return Some(acker);
+        }
+        let mut state = self.state.lock();
+        let parcel = state.new_parcel(Some(pack), acker, settled.clone());
+        for (member, queued) in members.into_iter().enumerate() {
+            if !settled.is_settled(member) {
+                state.wait(queued, Arc::clone(&parcel), member);
+            }
+        }
+        None
+    }
+
+    /// The next to hand out, if there is one and credit for it.
+    pub(crate) fn hand_out(&self) -> Option<Delivery> {
+        let mut state = self.state.lock();
+        if state.handed_out.len() + state.settling >= self.credit {
+            return None;
+        }
+        let (_, held) = state.waiting.pop_first()?;
+        let tag = DeliveryTag(state.next_tag);
+        state.next_tag += 1;
+        let Queued { envelope, attempt, .. } = &held.queued;
+        let delivery = Delivery { tag, envelope: envelope.clone(), attempt: *attempt };
+        state.handed_out.insert(tag, held);
+        Some(delivery)
+    }
+
+    /// Whether [`Held::hand_out`] would give something.
+    pub(crate) fn can_hand_out(&self) -> bool {
+        let state = self.state.lock();
+        !state.waiting.is_empty() && state.handed_out.len() + state.settling < self.credit
+    }
+
+    /// A new AMQP consumer takes over.
+    pub(crate) fn begin_generation(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.generation += 1;
+        state.of_this_generation = 0;
+        state.generation
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        let state = self.state.lock();
+        let waiting = state.waiting.len();
+        let messages = waiting + state.handed_out.len() + state.settling;
+        Load { waiting, messages, parcels: state.of_this_generation }
+    }
+
+    /// How many wait, and how many are handed out.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.waiting.len() as u64, state.handed_out.len() as u64)
+    }
+
+    /// The oldest of what waits or is handed out.
+    pub(crate) fn oldest(&self) -> Option<SystemTime> {
+        let state = self.state.lock();
+        let all = state.handed_out.values().chain(state.waiting.values());
+        all.map(|held| held.queued.envelope.admitted_at).min()
+    }
+
+    /// Takes out what is to be settled; [`Held::settled`], [`Held::put_back`] or
+    /// [`Held::released`] must follow.
+    pub(crate) fn take(&self, tag: DeliveryTag) -> Option<HeldDelivery> {
+        let mut state = self.state.lock();
+        let held = state.handed_out.remove(&tag)?;
+        state.settling += 1;
+        Some(held)
+    }
+
+    /// After it could not be settled.
+    pub(crate) fn put_back(&self, tag: DeliveryTag, held: HeldDelivery) {
+        let mut state = self.state.lock();
+        state.settling -= 1;
+        if held.parcel.usable() {
+            state.handed_out.insert(tag, held);
+        }
+    }
+
+    /// Hands out a member of a pack again, at its place. Says whether it could: not
+    /// when everything was given back.
+    pub(crate) fn released(&self, held: HeldDelivery) -> bool {
+        let mut state = self.state.lock();
+        state.settling -= 1;
+        let usable = held.parcel.usable();
+        if usable {
+            state.waiting.insert(held.order, held);
+            self.changed.notify_one();
+        }
+        usable
+    }
+
+    /// It is settled. Gives the acker of the AMQP message when that was its last
+    /// member; none when others are left; an error when it was given back meanwhile.
+    pub(crate) fn settled(&self, held: &HeldDelivery) -> Result<Option<Acker>, GivenBack> {
+        let HeldDelivery { parcel, member, .. } = held;
+        let mut state = self.state.lock();
+        state.settling -= 1;
+        let mut progress = parcel.progress.lock();
+        progress.settled.settle(*member);
+        if progress.given_back || !parcel.acker.usable() {
+            if let Some(pack) = parcel.pack {
+                self.knowledge.settled_late(pack, *member);
+            }
+            return Err(GivenBack);
+        }
+        let last = progress.settled.all();
+        if last && state.parcels.remove(&parcel.number).is_some() {
+            let of_this = parcel.generation == state.generation;
+            state.of_this_generation -= usize::from(of_this);
+        }
+        if last || !state.waiting.is_empty() {
+            self.changed.notify_one();
+        }
+        Ok(last.then(|| parcel.acker.clone()))
+    }
+
+    /// Forgets everything: the broker takes it back. What was settled of packs is
+    /// remembered. Says whether anything was handed out.
+    pub(crate) fn give_back(&self) -> bool {
+        let oldest = self.oldest();
+        let mut state = self.state.lock();
+        for parcel in std::mem::take(&mut state.parcels).into_values() {
+            let mut progress = parcel.progress.lock();
+            progress.given_back = true;
+            if let Some(pack) = parcel.pack {
+                self.knowledge.goes_back(pack, &progress.settled);
+            }
+        }
+        state.waiting.clear();
+        state.of_this_generation = 0;
+        let anything = !state.handed_out.is_empty();
+        state.handed_out.clear();
+        drop(state);
+        self.knowledge.given_back(oldest);
+        anything
+    }
+}
+
+/// The broker took it back: it comes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GivenBack;
+
+// === impl State ===
+
+impl State {
+    fn new_parcel(
+        &mut self,
+        pack: Option<PackId>,
+        acker: Acker,
+        settled: Settled,
+    ) -> Arc<HeldParcel> {
+        let progress = Mutex::new(Progress { settled, given_back: false });
+        let number = self.next_order;
+        let generation = self.generation;
+        let parcel = Arc::new(HeldParcel { number, generation, pack, acker, progress });
+        self.parcels.insert(number, Arc::clone(&parcel));
+        self.of_this_generation += 1;
+        parcel
+    }
+
+    fn wait(&mut self, queued: Queued, parcel: Arc<HeldParcel>, member: usize) {
+        let order = self.next_order;
+        self.next_order += 1;
+        self.waiting.insert(order, HeldDelivery { queued, parcel, member, order });
+    }
+}
+
+// === impl HeldParcel ===
+
+impl HeldParcel {
+    pub(crate) fn is_pack(&self) -> bool {
+        self.pack.is_some()
+    }
+
+    pub(crate) fn acker(&self) -> &Acker {
+        &self.acker
+    }
+
+    fn usable(&self) -> bool {
+        !self.progress.lock().given_back && self.acker.usable()
+    }
+}

@@ -1,0 +1,174 @@
+//! What this process knows of packs in one inbox that the broker does not.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::pack::PackId;
+
+/// How many packs that were given back are remembered for each inbox. Of older ones,
+/// members that were settled come again.
+const REMEMBERED_MAX: usize = 4_096;
+
+/// Which members of a pack are settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settled {
+    bits: Box<[u64]>,
+    members: usize,
+    count: usize,
+}
+
+/// Packs of one inbox.
+#[derive(Default)]
+pub(crate) struct Marks {
+    /// The packs that were given back, half settled or met for the first time.
+    given_back: HashMap<PackId, Settled>,
+    /// Their order, oldest first. May name what is no longer remembered.
+    order: VecDeque<PackId>,
+    /// How many more messages than AMQP messages wait in the queue, of the packs that
+    /// this process put there or met. Too low for a moment, when a delivery overtakes
+    /// the confirm of its publish.
+    surplus: i64,
+}
+
+impl Marks {
+    /// A pack was put in the queue.
+    pub(crate) fn published(&mut self, members: usize) {
+        self.surplus += surplus_of(members);
+    }
+
+    /// A pack came out of the queue: which of its members are settled already. `own`:
+    /// this bus packed it.
+    pub(crate) fn came(&mut self, pack: PackId, members: usize, own: bool) -> Settled {
+        match self.given_back.remove(&pack) {
+            Some(settled) if settled.members == members => {
+                self.surplus -= surplus_of(members - settled.count);
+                settled
+            }
+            _ => {
+                if own {
+                    self.surplus -= surplus_of(members);
+                }
+                Settled::none_of(members)
+            }
+        }
+    }
+
+    /// A pack goes back into the queue.
+    pub(crate) fn goes_back(&mut self, pack: PackId, settled: &Settled) {
+        self.surplus += surplus_of(settled.members - settled.count);
+        if self.given_back.insert(pack, settled.clone()).is_none() {
+            self.order.push_back(pack);
+        }
+        while self.given_back.len() > REMEMBERED_MAX || self.order.len() > 2 * REMEMBERED_MAX {
+            let Some(oldest) = self.order.pop_front() else { return };
+            self.given_back.remove(&oldest);
+        }
+    }
+
+    /// A member was settled after its pack went back.
+    pub(crate) fn settled_late(&mut self, pack: PackId, member: usize) {
+        if let Some(settled) = self.given_back.get_mut(&pack)
+            && settled.settle(member)
+            && settled.count < settled.members
+        {
+            self.surplus -= 1;
+        }
+    }
+
+    /// How many messages `ready` AMQP messages are, of packs of so many at most.
+    pub(crate) fn messages(&self, ready: u64, members_max: usize) -> u64 {
+        let most = ready.saturating_mul((members_max.max(1) - 1) as u64);
+        ready + u64::try_from(self.surplus).unwrap_or(0).min(most)
+    }
+
+    /// The queue is empty, and this process holds nothing of it.
+    pub(crate) fn nothing_is_left(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn surplus_of(messages: usize) -> i64 {
+    i64::try_from(messages.max(1)).unwrap_or(i64::MAX) - 1
+}
+
+// === impl Settled ===
+
+impl Settled {
+    pub(crate) fn none_of(members: usize) -> Self {
+        Self { bits: vec![0; members.div_ceil(64)].into(), members, count: 0 }
+    }
+
+    /// Says whether it was not settled before.
+    pub(crate) fn settle(&mut self, member: usize) -> bool {
+        let new = member < self.members && !self.is_settled(member);
+        if new {
+            self.bits[member / 64] |= 1 << (member % 64);
+            self.count += 1;
+        }
+        new
+    }
+
+    pub(crate) fn is_settled(&self, member: usize) -> bool {
+        self.bits[member / 64] & (1 << (member % 64)) != 0
+    }
+
+    pub(crate) fn all(&self) -> bool {
+        self.count == self.members
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pack(number: u64) -> PackId {
+        PackId { instance: 7, number }
+    }
+
+    #[test]
+    fn what_was_settled_is_remembered_and_counted() {
+        let mut marks = Marks::default();
+        marks.published(100);
+        marks.published(10);
+        assert_eq!(marks.messages(3, 256), 111, "a single one and two packs");
+        let mut settled = marks.came(pack(1), 100, true);
+        assert_eq!(marks.messages(2, 256), 11);
+        for member in [0, 63, 64, 99] {
+            assert!(settled.settle(member));
+            assert!(!settled.settle(member));
+        }
+        marks.goes_back(pack(1), &settled);
+        assert_eq!(marks.messages(3, 256), 1 + 10 + 96);
+        marks.settled_late(pack(1), 5);
+        marks.settled_late(pack(1), 5);
+        assert_eq!(marks.messages(3, 256), 1 + 10 + 95);
+        let again = marks.came(pack(1), 100, true);
+        let expected = [0, 5, 63, 64, 99];
+        assert!((0..100).all(|member| again.is_settled(member) == expected.contains(&member)));
+        assert_eq!(marks.messages(2, 256), 11);
+        assert!(!again.all());
+    }
+
+    #[test]
+    fn a_pack_of_another_process_counts_when_it_was_met() {
+        let mut marks = Marks::default();
+        let settled = marks.came(pack(1), 50, false);
+        assert_eq!(marks.messages(0, 256), 0);
+        marks.goes_back(pack(1), &settled);
+        assert_eq!(marks.messages(1, 256), 50);
+        marks.came(pack(1), 50, false);
+        assert_eq!(marks.messages(0, 256), 0);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut marks = Marks::default();
+        for number in 0..3 * REMEMBERED_MAX as u64 {
+            marks.goes_back(pack(number), &Settled::none_of(2));
+            if number % 2 == 0 {
+                marks.came(pack(number), 2, true);
+            }
+        }
+        assert!(marks.given_back.len() <= REMEMBERED_MAX);
+        assert!(marks.order.len() <= 2 * REMEMBERED_MAX);
+    }
+}
