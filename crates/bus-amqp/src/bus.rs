@@ -1,10 +1,8 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lapin::Channel;
-use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,30 +12,25 @@ use wissel_bus::{
     InboxName, InboxState, Level, Page, Selection,
 };
 
-use crate::consumer::{Consuming, Held};
-use crate::inspect::Knowledge;
+use crate::consumer::Consuming;
+use crate::held::Held;
+use crate::inspect::{Inbox, Inboxes};
 use crate::link::Link;
 use crate::options::{AmqpError, AmqpOptions};
 use crate::publisher::Publisher;
 use crate::settler::Settler;
-use crate::{dead_letters, topology};
+use crate::{archive, dead_letters, level, topology};
 
 /// A bus on RabbitMQ. The crate's page says how.
 pub struct AmqpBus {
     link: Link,
-    options: AmqpOptions,
+    patience: Duration,
     publisher: Arc<Publisher>,
-    inboxes: Mutex<HashMap<InboxName, Inbox>>,
+    /// Of this bus; tells its packs from those of others.
+    instance: u64,
+    inboxes: Arc<Inboxes>,
     closing: CancellationToken,
     tasks: TaskTracker,
-}
-
-/// An open inbox.
-#[derive(Clone)]
-struct Inbox {
-    knowledge: Arc<Knowledge>,
-    /// Cancelled when the inbox is removed.
-    ending: CancellationToken,
 }
 
 impl AmqpBus {
@@ -45,26 +38,34 @@ impl AmqpBus {
     /// within a tokio runtime.
     ///
     /// # Errors
-    /// When the URL is none.
+    /// When the URL is none, or the packing cannot be.
     pub fn connect(options: AmqpOptions) -> Result<Self, AmqpError> {
         let uri = options.url.parse().map_err(|reason: String| AmqpError::Url { reason })?;
+        options.packing.check()?;
         let closing = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let link = Link::new(uri, closing.clone());
+        let link = Link::new(uri, options.archive_retention, closing.clone());
         tasks.spawn(link.clone().keep());
-        let publisher = Arc::new(Publisher::new(link.clone(), &options));
-        Ok(Self { link, options, publisher, inboxes: Mutex::default(), closing, tasks })
+        let inboxes: Arc<Inboxes> = Arc::default();
+        let (publisher, sender) = Publisher::new(link.clone(), &options, Arc::clone(&inboxes));
+        let publisher = Arc::new(publisher);
+        let instance = sender.instance();
+        tasks.spawn(sender.run());
+        let counting = level::keep_counting(link.clone(), Arc::clone(&inboxes), closing.clone());
+        tasks.spawn(counting);
+        let patience = options.patience;
+        Ok(Self { link, patience, publisher, instance, inboxes, closing, tasks })
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.options.patience
+        Instant::now() + self.patience
     }
 
     fn inbox(&self, name: &InboxName) -> Result<Inbox, BusError> {
         if self.closing.is_cancelled() {
             return Err(BusError::Closed);
         }
-        let found = self.inboxes.lock().get(name).cloned();
+        let found = self.inboxes.read().get(name).cloned();
         found.ok_or_else(|| BusError::UnknownInbox(name.clone()))
     }
 
@@ -110,7 +111,7 @@ impl Bus for AmqpBus {
             }
             return Err(error);
         }
-        self.inboxes.lock().entry(inbox.clone()).or_insert_with(|| Inbox {
+        self.inboxes.write().entry(inbox.clone()).or_insert_with(|| Inbox {
             knowledge: Arc::default(),
             ending: self.closing.child_token(),
         });
@@ -122,7 +123,7 @@ impl Bus for AmqpBus {
             return Err(BusError::Closed);
         }
         self.link.forget(inbox);
-        if let Some(removed) = self.inboxes.lock().remove(inbox) {
+        if let Some(removed) = self.inboxes.write().remove(inbox) {
             removed.ending.cancel();
         }
         let channel = self.channel().await?;
@@ -143,7 +144,7 @@ impl Bus for AmqpBus {
         let Inbox { knowledge, ending } = self.inbox(inbox)?;
         // One more for the word of an interruption.
         let (sender, arrivals) = mpsc::channel(usize::from(credit.max(1)) + 1);
-        let held = Arc::new(Held::default());
+        let held = Arc::new(Held::new(Arc::clone(&knowledge), credit.max(1)));
         knowledge.add_consumer(&held);
         let consuming = Consuming {
             link: self.link.clone(),
@@ -151,6 +152,7 @@ impl Bus for AmqpBus {
             credit: credit.max(1),
             held: Arc::clone(&held),
             knowledge: Arc::clone(&knowledge),
+            instance: self.instance,
             arrivals: sender,
             ending,
         };
@@ -159,7 +161,7 @@ impl Bus for AmqpBus {
             inbox: inbox.clone(),
             held,
             publisher: Arc::clone(&self.publisher),
-            delayed: Arc::clone(&knowledge.delayed),
+            knowledge,
         };
         Ok(Consumer { arrivals, settler: Arc::new(settler) })
     }
@@ -207,17 +209,30 @@ impl Bus for AmqpBus {
     async fn purge_dead_letters(
         &self,
         inbox: &InboxName,
-        _selection: &Selection,
+        selection: &Selection,
     ) -> Result<u64, BusError> {
-        Err(BusError::UnknownInbox(inbox.clone()))
+        let knowledge = self.inbox(inbox)?.knowledge;
+        let _one_at_a_time = knowledge.browsing.lock().await;
+        let channel = self.channel().await?;
+        let purged = dead_letters::purge(&channel, inbox, selection).await;
+        close(channel).await;
+        let (purged, left) = purged?;
+        self.settle_down(inbox, left).await?;
+        Ok(purged)
     }
 
-    async fn archived(&self, _page: ArchivePage) -> Result<Vec<Archived>, BusError> {
-        Err(BusError::Closed)
+    async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError> {
+        if self.closing.is_cancelled() {
+            return Err(BusError::Closed);
+        }
+        let channel = self.channel().await?;
+        let archived = archive::read(&channel, page).await;
+        close(channel).await;
+        archived
     }
 
-    fn level(&self, _inbox: &InboxName) -> Option<Level> {
-        None
+    fn level(&self, inbox: &InboxName) -> Option<Level> {
+        self.inboxes.read().get(inbox)?.knowledge.gauge.level()
     }
 
     async fn close(&self) {
@@ -226,7 +241,7 @@ impl Bus for AmqpBus {
             return;
         }
         // What is published is confirmed first, as far as the broker is there.
-        let _ = tokio::time::timeout(PATIENCE, self.publisher.drain(&self.options)).await;
+        let _ = tokio::time::timeout(PATIENCE, self.publisher.drain()).await;
         self.closing.cancel();
         self.tasks.close();
         let _ = tokio::time::timeout(PATIENCE, self.tasks.wait()).await;

@@ -1,4 +1,4 @@
-//! Looking through dead letters, and putting them back.
+//! Looking through dead letters, putting them back, and removing them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -10,8 +10,9 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions};
 use lapin::types::FieldTable;
 use wissel_bus::{BusError, DeadLetter, DeadLetterId, InboxName, Page, Selection};
 
+use crate::codec::{self, Queued};
 use crate::publisher::Publisher;
-use crate::{codec, topology};
+use crate::topology;
 
 /// Waits, for a bounded time, until what was looked at and left is back in the
 /// queue: the broker puts it back some time after the channel has closed.
@@ -56,8 +57,8 @@ pub(crate) async fn list(
     Ok((found.into_values().collect(), count))
 }
 
-/// Puts back those selected; each is published and confirmed before it is taken
-/// from the dead letters. Says how many, and how many are left.
+/// Puts back those selected, into the inbox `to`; each is published and confirmed
+/// before it is taken from the dead letters. Says how many, and how many are left.
 pub(crate) async fn redrive(
     channel: &Channel,
     inbox: &InboxName,
@@ -65,13 +66,39 @@ pub(crate) async fn redrive(
     to: &InboxName,
     publisher: &Publisher,
 ) -> Result<(u64, u64), BusError> {
+    take_out(channel, inbox, selection, |letter| async move {
+        let again = Queued { envelope: letter.envelope, attempt: 1, history: Vec::new() };
+        publisher.put_back(to, &again).await
+    })
+    .await
+}
+
+/// Removes those selected. Says how many, and how many are left.
+pub(crate) async fn purge(
+    channel: &Channel,
+    inbox: &InboxName,
+    selection: &Selection,
+) -> Result<(u64, u64), BusError> {
+    take_out(channel, inbox, selection, |_| std::future::ready(Ok(()))).await
+}
+
+/// Does `first` with each dead letter selected, and takes it out when that was done.
+async fn take_out<F>(
+    channel: &Channel,
+    inbox: &InboxName,
+    selection: &Selection,
+    first: impl Fn(DeadLetter) -> F,
+) -> Result<(u64, u64), BusError>
+where
+    F: Future<Output = Result<(), BusError>>,
+{
     let wanted: Option<HashSet<&DeadLetterId>> = match selection {
         Selection::All => None,
         Selection::These(ids) => Some(ids.iter().collect()),
     };
     let mut reading = Reading::begin(channel, inbox).await?;
     let count = reading.left;
-    let mut redriven = 0;
+    let mut taken = 0;
     while let Some(delivery) = reading.next().await? {
         let Delivery { properties, data, acker, .. } = delivery;
         let Ok(dead_letter) = codec::read_dead(&properties, data) else {
@@ -80,11 +107,11 @@ pub(crate) async fn redrive(
         if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&dead_letter.id)) {
             continue;
         }
-        publisher.put_back(to, &dead_letter.envelope, 1).await?;
+        first(dead_letter).await?;
         acker.ack(BasicAckOptions::default()).await.map_err(|error| broken(&error))?;
-        redriven += 1;
+        taken += 1;
     }
-    Ok((redriven, count - redriven))
+    Ok((taken, count - taken))
 }
 
 impl Reading {

@@ -273,10 +273,6 @@ impl HeldParcel {
         self.pack.is_some()
     }
 
-    pub(crate) fn acker(&self) -> &Acker {
-        &self.acker
-    }
-
     fn usable(&self) -> bool {
         !self.progress.lock().given_back && self.acker.usable()
     }

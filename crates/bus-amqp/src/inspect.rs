@@ -1,23 +1,41 @@
 //! How an inbox fares.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use lapin::Channel;
 use lapin::options::{BasicGetOptions, BasicNackOptions};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use wissel_bus::{BusError, InboxName, InboxState};
 
-use crate::consumer::Held;
-use crate::{codec, topology};
+use crate::codec::{self, Parcel};
+use crate::held::Held;
+use crate::level::Gauge;
+use crate::marks::{Marks, Settled};
+use crate::pack::{MEMBERS_MAX, PackId};
+use crate::topology;
+
+/// The open inboxes.
+pub(crate) type Inboxes = RwLock<HashMap<InboxName, Inbox>>;
+
+/// An open inbox.
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    pub(crate) knowledge: Arc<Knowledge>,
+    /// Cancelled when the inbox is removed.
+    pub(crate) ending: CancellationToken,
+}
 
 /// What this process knows of an inbox by itself.
 #[derive(Default)]
 pub(crate) struct Knowledge {
-    pub(crate) delayed: Arc<Delayed>,
+    pub(crate) delayed: Delayed,
+    pub(crate) gauge: Gauge,
+    marks: Mutex<Marks>,
     consumers: Mutex<Vec<Weak<Held>>>,
     /// The oldest message, by how many were ready when it was looked at: looking
     /// takes it out of the queue for a moment.
@@ -25,7 +43,7 @@ pub(crate) struct Knowledge {
     /// The oldest message that was given back and may still wait. Looking at the
     /// head among messages that came back would change their order.
     given_back: Mutex<Option<SystemTime>>,
-    /// One browse or redrive at a time.
+    /// One browse, redrive or purge at a time.
     pub(crate) browsing: tokio::sync::Mutex<()>,
 }
 
@@ -34,6 +52,16 @@ pub(crate) struct Knowledge {
 #[derive(Default)]
 pub(crate) struct Delayed(Mutex<BinaryHeap<Reverse<(Instant, SystemTime)>>>);
 
+/// What waits and what is handed out, without what is a retry.
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    /// AMQP messages in the queue.
+    ready: u64,
+    waiting: u64,
+    in_flight: u64,
+    consumers: u32,
+}
+
 impl Knowledge {
     pub(crate) fn add_consumer(&self, held: &Arc<Held>) {
         let mut consumers = self.consumers.lock();
@@ -41,9 +69,34 @@ impl Knowledge {
         consumers.push(Arc::downgrade(held));
     }
 
+    /// An AMQP message with so many messages is in the queue.
+    pub(crate) fn published(&self, messages: usize, bytes: usize) {
+        self.gauge.published(messages as u64, bytes as u64);
+        self.marks.lock().published(messages);
+    }
+
+    /// A pack came: which of its members are settled already.
+    pub(crate) fn came(&self, pack: PackId, members: usize, own: bool) -> Settled {
+        self.marks.lock().came(pack, members, own)
+    }
+
+    pub(crate) fn goes_back(&self, pack: PackId, settled: &Settled) {
+        self.marks.lock().goes_back(pack, settled);
+    }
+
+    pub(crate) fn settled_late(&self, pack: PackId, member: usize) {
+        self.marks.lock().settled_late(pack, member);
+    }
+
     pub(crate) fn given_back(&self, oldest: Option<SystemTime>) {
         let mut given_back = self.given_back.lock();
         *given_back = [*given_back, oldest].into_iter().flatten().min();
+    }
+
+    /// Messages that wait, in flight, or are delayed, now.
+    pub(crate) async fn count(&self, channel: &Channel, inbox: &InboxName) -> lapin::Result<u64> {
+        let Counts { waiting, in_flight, .. } = self.counts(channel, inbox).await?;
+        Ok(waiting + in_flight + self.delayed.count().0)
     }
 
     pub(crate) async fn inspect(
@@ -52,26 +105,45 @@ impl Knowledge {
         inbox: &InboxName,
     ) -> Result<InboxState, BusError> {
         let unknown = |_| BusError::UnknownInbox(inbox.clone());
-        let (ready, consumers) =
-            topology::count(channel, topology::inbox_queue(inbox)).await.map_err(unknown)?;
+        let counts = self.counts(channel, inbox).await.map_err(unknown)?;
         let (dead_letters, _) =
             topology::count(channel, topology::dead_queue(inbox)).await.map_err(unknown)?;
 
-        let held: Vec<Arc<Held>> = self.consumers.lock().iter().filter_map(Weak::upgrade).collect();
-        let in_flight = held.iter().map(|held| held.len() as u64).sum();
         let (delayed, oldest_delayed) = self.delayed.count();
-        let oldest_held = held.iter().filter_map(|held| held.oldest()).min();
-        if ready == 0 || oldest_held.is_some() {
+        let oldest_held = self.held().iter().filter_map(|held| held.oldest()).min();
+        if counts.ready == 0 || oldest_held.is_some() {
             *self.given_back.lock() = None;
         }
         let given_back = *self.given_back.lock();
         let oldest_ready = match (oldest_held, given_back) {
-            (None, None) if ready > 0 => self.head(channel, inbox, ready).await,
+            (None, None) if counts.ready > 0 => self.head(channel, inbox, counts.ready).await,
             _ => given_back,
         };
         let oldest = [oldest_held, oldest_ready, oldest_delayed].into_iter().flatten().min();
-        let depth = ready + delayed;
+        let Counts { waiting, in_flight, consumers, .. } = counts;
+        let depth = waiting + delayed;
         Ok(InboxState { depth, delayed, in_flight, consumers, oldest, dead_letters })
+    }
+
+    async fn counts(&self, channel: &Channel, inbox: &InboxName) -> lapin::Result<Counts> {
+        let queue = topology::inbox_queue(inbox);
+        let (ready, consumers) = topology::count(channel, queue).await?;
+        let held = self.held();
+        let (mut waiting, mut in_flight) = (0, 0);
+        for (waits, handed_out) in held.iter().map(|held| held.counts()) {
+            waiting += waits;
+            in_flight += handed_out;
+        }
+        let mut marks = self.marks.lock();
+        if ready == 0 && held.is_empty() {
+            marks.nothing_is_left();
+        }
+        waiting += marks.messages(ready, MEMBERS_MAX);
+        Ok(Counts { ready, waiting, in_flight, consumers })
+    }
+
+    fn held(&self) -> Vec<Arc<Held>> {
+        self.consumers.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
     /// When the first ready message was admitted.
@@ -83,10 +155,17 @@ impl Knowledge {
         }
         let queue = topology::inbox_queue(inbox);
         let got = channel.basic_get(queue, BasicGetOptions::default()).await.ok()??;
-        let oldest = codec::read(&got.delivery.properties, Vec::new()).ok();
-        let oldest = oldest.map(|(envelope, _)| envelope.admitted_at);
+        let delivery = got.delivery;
+        let oldest = match codec::read(&delivery.properties, delivery.data) {
+            Ok(Parcel::Single(queued)) => Some(queued.envelope.admitted_at),
+            // What is settled of it is not older by much.
+            Ok(Parcel::Pack(_, members)) => {
+                members.first().map(|first| first.envelope.admitted_at)
+            }
+            Err(_) => None,
+        };
         let back = BasicNackOptions { requeue: true, multiple: false };
-        let _ = got.delivery.acker.nack(back).await;
+        let _ = delivery.acker.nack(back).await;
         *self.head.lock() = oldest.map(|oldest| (ready, oldest));
         oldest
     }

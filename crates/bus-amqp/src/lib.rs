@@ -17,16 +17,25 @@
 //! A queue that somebody deletes by hand while others remain is noticed when the
 //! connection is made again, or the inbox is opened again, not before.
 
+mod archive;
 mod bus;
+mod call;
 mod codec;
+mod confirm;
 mod consumer;
 mod dead_letters;
+mod gathering;
+mod held;
 mod inspect;
+mod level;
 mod link;
+mod marks;
 mod options;
+mod pack;
 mod publisher;
+mod sender;
 mod settler;
 mod topology;
 
 pub use bus::AmqpBus;
-pub use options::{AmqpError, AmqpOptions};
+pub use options::{AmqpError, AmqpOptions, Packing};

@@ -35,6 +35,8 @@ struct Shared {
     blocked: watch::Sender<Option<String>>,
     /// Declared again whenever a connection is made.
     inboxes: RwLock<HashSet<InboxName>>,
+    /// How long the archive keeps what it gets.
+    archive_retention: Duration,
     closing: CancellationToken,
 }
 
@@ -56,12 +58,17 @@ pub(crate) struct Up {
 }
 
 impl Link {
-    pub(crate) fn new(uri: AMQPUri, closing: CancellationToken) -> Self {
+    pub(crate) fn new(
+        uri: AMQPUri,
+        archive_retention: Duration,
+        closing: CancellationToken,
+    ) -> Self {
         let shared = Shared {
             uri,
             state: watch::Sender::new(State::Down("not connected yet".to_owned())),
             blocked: watch::Sender::new(None),
             inboxes: RwLock::default(),
+            archive_retention,
             closing,
         };
         Self { shared: Arc::new(shared) }
@@ -124,6 +131,15 @@ impl Link {
         }
     }
 
+    /// Waits until the bus is closed.
+    pub(crate) async fn closed(&self) {
+        self.shared.closing.cancelled().await;
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.shared.blocked.borrow().is_some()
+    }
+
     /// Waits while the broker takes no publishes.
     pub(crate) async fn unblocked(&self, deadline: Instant) -> Result<(), BusError> {
         if self.shared.blocked.borrow().is_none() {
@@ -181,6 +197,22 @@ impl Link {
         }
     }
 
+    /// Declares inboxes that somebody deleted.
+    pub(crate) async fn declare_again(
+        &self,
+        inboxes: &[InboxName],
+        deadline: Instant,
+    ) -> Result<(), BusError> {
+        let (channel, _) = self.channel(deadline).await?;
+        for inbox in inboxes.iter().filter(|inbox| self.knows(inbox)) {
+            if topology::declare_inbox(&channel, inbox).await.is_err() {
+                return Err(self.unavailable());
+            }
+        }
+        let _ = channel.close(200, "declared".into()).await;
+        Ok(())
+    }
+
     /// Closes the connections.
     pub(crate) async fn close(&self) {
         let last = self.shared.state.send_replace(State::Down("closed".to_owned()));
@@ -203,6 +235,7 @@ impl Link {
             topology::declare_inbox(&declare, inbox).await?;
         }
         declare.close(200, "declared".into()).await?;
+        topology::declare_archive(&publishing, self.shared.archive_retention).await?;
         let (publishing, consuming) = (Arc::new(publishing), Arc::new(consuming));
         Ok(Up { epoch, publish, publishing, consuming })
     }

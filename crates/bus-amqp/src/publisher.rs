@@ -1,107 +1,142 @@
-//! Publishing, until it is confirmed.
+//! Publishing, until it is confirmed: what was enqueued through the [`Sender`], which
+//! packs it, and what is settled or redriven by itself.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream;
-use lapin::options::BasicPublishOptions;
+use lapin::BasicProperties;
 use lapin::types::ShortString;
-use lapin::{BasicProperties, Confirmation};
-use tokio::sync::{Mutex, Semaphore};
+use parking_lot::Mutex as SyncMutex;
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio::time::Instant;
 use wissel_bus::{BusError, Enqueue, Envelope, InboxName};
 
-use crate::codec;
-use crate::link::{Link, Up};
+use crate::call::{Call, Member};
+use crate::codec::{self, Kept, Queued};
+use crate::confirm::{Outgoing, Returns, Tried};
+use crate::gathering::{Gathering, PARTED_MAX, Target};
+use crate::inspect::Inboxes;
+use crate::link::Link;
 use crate::options::AmqpOptions;
-use crate::topology::{self, EXCHANGE, NEUTRAL_KEY};
+use crate::sender::Sender;
+use crate::topology::{self, EXCHANGE};
 
-/// Publishes with confirms. Waiting for a place is what slows publishers down.
+/// Publishes with confirms. Waiting for room is what slows publishers down.
 pub(crate) struct Publisher {
     link: Link,
     patience: Duration,
-    messages: Semaphore,
-    bytes: Semaphore,
-    bytes_max: u32,
+    shared: Arc<Shared>,
+    /// Of the room, what a message takes at least: so the room for bytes bounds the
+    /// number of messages as well, and callers wait in one row, in their order.
+    weight_least: usize,
+    /// All the room.
+    weight_all: usize,
     /// On which connection each retry queue was last declared.
     retries_declared: Mutex<HashMap<Duration, u64>>,
 }
 
-/// One AMQP message to publish.
-struct Outgoing<'a> {
-    exchange: ShortString,
-    routing_key: ShortString,
-    properties: BasicProperties,
-    body: &'a [u8],
-}
-
-/// What came of one try.
-enum Tried {
-    Confirmed,
-    /// No queue took it.
-    Unroutable,
-    /// The broker said no; it may say yes later.
-    Nacked,
-    /// The connection broke: it may have arrived, or not.
-    Broken,
+/// What callers and the sender share.
+pub(crate) struct Shared {
+    pub(crate) gathering: SyncMutex<Gathering<Member>>,
+    /// Something was gathered.
+    pub(crate) gathered: Notify,
+    pub(crate) returns: Returns,
+    pub(crate) inboxes: Arc<Inboxes>,
+    room: Arc<Semaphore>,
 }
 
 impl Publisher {
-    pub(crate) fn new(link: Link, options: &AmqpOptions) -> Self {
-        let bytes_max = options.unconfirmed_bytes_max.max(1);
-        Self {
-            link,
+    /// The publisher, and the sender that must run.
+    pub(crate) fn new(
+        link: Link,
+        options: &AmqpOptions,
+        inboxes: Arc<Inboxes>,
+    ) -> (Self, Sender) {
+        let weight_all = options.unconfirmed_bytes_max.max(1) as usize;
+        let shared = Arc::new(Shared {
+            gathering: SyncMutex::new(Gathering::new(options.packing)),
+            gathered: Notify::new(),
+            returns: Returns::default(),
+            inboxes,
+            room: Arc::new(Semaphore::new(weight_all)),
+        });
+        let publisher = Self {
+            link: link.clone(),
             patience: options.patience,
-            messages: Semaphore::new(options.unconfirmed_max.max(1)),
-            bytes: Semaphore::new(bytes_max as usize),
-            bytes_max,
+            shared: Arc::clone(&shared),
+            weight_least: (weight_all / options.unconfirmed_max.max(1)).max(1),
+            weight_all,
             retries_declared: Mutex::default(),
-        }
+        };
+        (publisher, Sender::new(link, shared))
     }
 
     /// Publishes each, pipelined; one answer each, in order.
     pub(crate) async fn enqueue(&self, items: Vec<Enqueue>) -> Vec<Result<(), BusError>> {
-        const PIPELINED: usize = 4_096;
-        let deadline = Instant::now() + self.patience;
-        let publishing = stream::iter(items).map(|item| self.enqueue_one(item, deadline));
-        // Without a forced pause in between, messages are sent in their order.
-        tokio::task::unconstrained(publishing.buffered(PIPELINED).collect()).await
+        // Without a forced pause, calls come to their place in their order.
+        tokio::task::unconstrained(self.enqueue_in_order(items)).await
+    }
+
+    async fn enqueue_in_order(&self, items: Vec<Enqueue>) -> Vec<Result<(), BusError>> {
+        let deadline = self.deadline();
+        let weights: Vec<Result<usize, BusError>> =
+            items.iter().map(|item| self.weight(item)).collect();
+        let weight: usize = weights.iter().flatten().sum();
+        // A call larger than all the room takes all the room.
+        let weight = weight.min(self.weight_all);
+        if let Err(error) = self.take_room(weight, deadline).await {
+            return items.iter().map(|_| Err(error.clone())).collect();
+        }
+        let call = Arc::new(Call::new(Arc::clone(&self.shared.room), weight));
+        call.add(weights.iter().cloned());
+        self.gather(&call, items, |item| matches!(weights[item], Ok(1..)));
+        match tokio::time::timeout_at(deadline, call.answers()).await {
+            Ok(answers) => answers,
+            Err(_) => {
+                let answers = call.give_up(&self.not_in_time());
+                let mut gathering = self.shared.gathering.lock();
+                gathering.retain(|member| !member.call.is_given_up());
+                answers
+            }
+        }
     }
 
     /// Puts a message at the end of one inbox.
     pub(crate) async fn put_back(
         &self,
         inbox: &InboxName,
-        envelope: &Envelope,
-        attempt: u32,
+        queued: &Queued,
     ) -> Result<(), BusError> {
-        let outgoing = Outgoing {
+        let outgoing = || Outgoing {
             exchange: EXCHANGE.into(),
             routing_key: inbox.as_str().into(),
-            properties: codec::properties(envelope, attempt),
-            body: &envelope.event,
+            properties: codec::again_properties(queued),
+            body: queued.envelope.event.clone(),
         };
-        self.publish(&outgoing, std::slice::from_ref(inbox), self.deadline()).await
+        self.publish(outgoing, &queued.envelope, Some(inbox), self.deadline()).await?;
+        if let Some(inbox) = self.shared.inboxes.read().get(inbox) {
+            inbox.knowledge.published(1, queued.envelope.event.len());
+        }
+        Ok(())
     }
 
     /// Puts a message where it waits before it returns to its inbox.
     pub(crate) async fn put_aside(
         &self,
         inbox: &InboxName,
-        envelope: &Envelope,
-        attempt: u32,
+        queued: &Queued,
         delay: Duration,
     ) -> Result<(), BusError> {
         let deadline = self.deadline();
         self.declare_retry(delay, deadline).await?;
-        let outgoing = Outgoing {
+        let outgoing = || Outgoing {
             exchange: topology::retry_name(delay),
             routing_key: inbox.as_str().into(),
-            properties: codec::properties(envelope, attempt),
-            body: &envelope.event,
+            properties: codec::again_properties(queued),
+            body: queued.envelope.event.clone(),
         };
-        self.publish(&outgoing, &[], deadline).await
+        self.publish(outgoing, &queued.envelope, None, deadline).await
     }
 
     /// Puts a message among the dead letters of an inbox.
@@ -111,138 +146,120 @@ impl Publisher {
         envelope: &Envelope,
         properties: BasicProperties,
     ) -> Result<(), BusError> {
-        let outgoing = Outgoing {
+        let outgoing = || Outgoing {
             exchange: ShortString::default(),
             routing_key: topology::dead_queue(inbox),
-            properties,
-            body: &envelope.event,
+            properties: properties.clone(),
+            body: envelope.event.clone(),
         };
-        self.publish(&outgoing, std::slice::from_ref(inbox), self.deadline()).await
+        self.publish(outgoing, envelope, Some(inbox), self.deadline()).await
+    }
+
+    /// Waits until nothing is unconfirmed, and lets nothing begin.
+    pub(crate) async fn drain(&self) {
+        let all = u32::try_from(self.weight_all).unwrap_or(u32::MAX);
+        let _ = self.shared.room.acquire_many(all).await;
+        self.shared.room.close();
     }
 
     fn deadline(&self) -> Instant {
         Instant::now() + self.patience
     }
 
-    async fn enqueue_one(&self, item: Enqueue, deadline: Instant) -> Result<(), BusError> {
-        let Enqueue { envelope, inboxes } = item;
-        if inboxes.is_empty() {
-            return Ok(());
-        }
-        if let Some(unknown) = inboxes.iter().find(|inbox| !self.link.knows(inbox)) {
-            return Err(BusError::UnknownInbox(unknown.clone()));
-        }
-        let outgoing = Outgoing {
-            exchange: EXCHANGE.into(),
-            routing_key: NEUTRAL_KEY.into(),
-            properties: codec::properties_to(&envelope, &inboxes),
-            body: &envelope.event,
-        };
-        self.publish(&outgoing, &inboxes, deadline).await
+    fn not_in_time(&self) -> BusError {
+        let (ready, detail) = self.link.health();
+        let reason = if ready { "RabbitMQ did not confirm in time".to_owned() } else { detail };
+        BusError::Unavailable { reason }
     }
 
-    /// Publishes, again on a new connection when one breaks, until it is confirmed.
-    /// Should no queue take it, the inboxes are declared again, once.
-    async fn publish(
+    /// What an item takes of the room, 0 if it goes nowhere. A message that is parted is
+    /// sent several times.
+    fn weight(&self, item: &Enqueue) -> Result<usize, BusError> {
+        if let Some(unknown) = item.inboxes.iter().find(|inbox| !self.link.knows(inbox)) {
+            return Err(BusError::UnknownInbox(unknown.clone()));
+        }
+        let parts = item.inboxes.len() + usize::from(item.archive_until.is_some());
+        let parts = if parts > PARTED_MAX { 1 } else { parts };
+        Ok((item.envelope.event.len() * parts).max(self.weight_least * parts.min(1)))
+    }
+
+    fn gather(&self, call: &Arc<Call>, items: Vec<Enqueue>, goes: impl Fn(usize) -> bool) {
+        let mut gathering = self.shared.gathering.lock();
+        for (item, enqueue) in items.into_iter().enumerate() {
+            if !goes(item) {
+                continue;
+            }
+            let Enqueue { envelope, inboxes, archive_until } = enqueue;
+            let bytes = envelope.event.len();
+            let targets = targets_of(inboxes, archive_until.is_some());
+            let kept = Kept { envelope, archive_until };
+            let member = Member { call: Arc::clone(call), item, kept };
+            let parts = gathering.add(&targets, bytes, &member);
+            if parts != 1 {
+                call.travels_in(item, parts);
+            }
+        }
+        drop(gathering);
+        self.shared.gathered.notify_one();
+    }
+
+    /// Waits for so much room.
+    async fn take_room(&self, weight: usize, deadline: Instant) -> Result<(), BusError> {
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let acquiring = self.shared.room.acquire_many(weight);
+        match tokio::time::timeout_at(deadline, acquiring).await {
+            Ok(Ok(permit)) => {
+                permit.forget();
+                Ok(())
+            }
+            Ok(Err(_)) => Err(BusError::Closed),
+            Err(_) => Err(self.link.unavailable()),
+        }
+    }
+
+    /// Publishes by itself, again on a new connection when one breaks, until it is
+    /// confirmed. Should no queue take it, the inbox is declared again, once.
+    async fn publish<B: AsRef<[u8]>>(
         &self,
-        outgoing: &Outgoing<'_>,
-        inboxes: &[InboxName],
+        outgoing: impl Fn() -> Outgoing<B>,
+        envelope: &Envelope,
+        inbox: Option<&InboxName>,
         deadline: Instant,
     ) -> Result<(), BusError> {
         const NACK_PAUSE: Duration = Duration::from_millis(200);
-        let _place = self.place(outgoing.body.len(), deadline).await?;
+        let weight = envelope.event.len().clamp(self.weight_least, self.weight_all);
+        self.take_room(weight, deadline).await?;
+        let _room = Room { room: &self.shared.room, weight };
         let mut epoch = 0;
         let mut declared_again = false;
         loop {
             let up = self.link.up_after(epoch, deadline).await?;
-            match self.try_once(&up, outgoing, deadline).await? {
-                Tried::Confirmed => return Ok(()),
-                Tried::Broken => epoch = up.epoch,
-                Tried::Nacked => tokio::time::sleep(NACK_PAUSE).await,
-                Tried::Unroutable => match inboxes.first() {
-                    Some(_) if !declared_again => {
-                        declared_again = true;
-                        self.declare_again(inboxes, deadline).await?;
-                    }
-                    Some(inbox) => return Err(BusError::UnknownInbox(inbox.clone())),
-                    None => {
-                        self.retries_declared.lock().await.clear();
-                        let reason = "a queue for retries was deleted; try again".to_owned();
-                        return Err(BusError::Unavailable { reason });
-                    }
-                },
+            self.link.unblocked(deadline).await?;
+            let publishing = self.shared.returns.publish(&up.publish, outgoing());
+            let Ok(tried) = tokio::time::timeout_at(deadline, publishing).await else {
+                return Err(self.not_in_time());
+            };
+            match (tried, inbox) {
+                (Tried::Confirmed, _) => return Ok(()),
+                (Tried::Broken, _) => epoch = up.epoch,
+                (Tried::Nacked, _) => tokio::time::sleep(NACK_PAUSE).await,
+                (Tried::Unroutable, Some(inbox)) if !declared_again => {
+                    declared_again = true;
+                    self.link.declare_again(std::slice::from_ref(inbox), deadline).await?;
+                }
+                (Tried::Unroutable, Some(inbox)) => {
+                    return Err(BusError::UnknownInbox(inbox.clone()));
+                }
+                (Tried::Unroutable, None) => {
+                    self.retries_declared.lock().await.clear();
+                    let reason = "a queue for retries was deleted; try again".to_owned();
+                    return Err(BusError::Unavailable { reason });
+                }
             }
             if Instant::now() >= deadline {
                 return Err(self.link.unavailable());
             }
         }
-    }
-
-    async fn try_once(
-        &self,
-        up: &Up,
-        outgoing: &Outgoing<'_>,
-        deadline: Instant,
-    ) -> Result<Tried, BusError> {
-        self.link.unblocked(deadline).await?;
-        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let Outgoing { exchange, routing_key, properties, body } = outgoing;
-        let sent = up.publish.basic_publish(
-            exchange.clone(),
-            routing_key.clone(),
-            options,
-            body,
-            properties.clone(),
-        );
-        let Ok(confirm) = sent.await else {
-            return Ok(Tried::Broken);
-        };
-        let Ok(confirmed) = tokio::time::timeout_at(deadline, confirm).await else {
-            let reason = "RabbitMQ did not confirm in time".to_owned();
-            return Err(BusError::Unavailable { reason });
-        };
-        Ok(match confirmed {
-            Ok(Confirmation::Ack(None)) => Tried::Confirmed,
-            Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))) => Tried::Unroutable,
-            Ok(Confirmation::Nack(None) | Confirmation::NotRequested) => Tried::Nacked,
-            Err(_) => Tried::Broken,
-        })
-    }
-
-    /// Waits for a place among the unconfirmed; gives it back when dropped.
-    async fn place(&self, bytes: usize, deadline: Instant) -> Result<Place<'_>, BusError> {
-        // A single message larger than all the room takes all the room.
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.bytes_max);
-        let waiting =
-            async { (self.messages.acquire().await, self.bytes.acquire_many(bytes).await) };
-        match tokio::time::timeout_at(deadline, waiting).await {
-            Ok((Ok(message), Ok(bytes))) => Ok(Place { _message: message, _bytes: bytes }),
-            Ok(_) => Err(BusError::Closed),
-            Err(_) => Err(self.link.unavailable()),
-        }
-    }
-
-    /// Waits until nothing is unconfirmed, and lets nothing begin.
-    pub(crate) async fn drain(&self, options: &AmqpOptions) {
-        let all = u32::try_from(options.unconfirmed_max.max(1)).unwrap_or(u32::MAX);
-        let _ = self.messages.acquire_many(all).await;
-        self.messages.close();
-        self.bytes.close();
-    }
-
-    async fn declare_again(
-        &self,
-        inboxes: &[InboxName],
-        deadline: Instant,
-    ) -> Result<(), BusError> {
-        let (channel, _) = self.link.channel(deadline).await?;
-        for inbox in inboxes.iter().filter(|inbox| self.link.knows(inbox)) {
-            if topology::declare_inbox(&channel, inbox).await.is_err() {
-                return Err(self.link.unavailable());
-            }
-        }
-        let _ = channel.close(200, "declared".into()).await;
-        Ok(())
     }
 
     /// Declares a retry queue on each connection anew, and once in a while.
@@ -262,8 +279,19 @@ impl Publisher {
     }
 }
 
-/// A place among the unconfirmed; dropping it gives it back.
-struct Place<'a> {
-    _message: tokio::sync::SemaphorePermit<'a>,
-    _bytes: tokio::sync::SemaphorePermit<'a>,
+fn targets_of(inboxes: Vec<InboxName>, archived: bool) -> Vec<Target> {
+    let inboxes = inboxes.into_iter().map(Target::Inbox);
+    inboxes.chain(archived.then_some(Target::Archive)).collect()
+}
+
+/// Room that was taken; dropping it gives it back.
+struct Room<'a> {
+    room: &'a Semaphore,
+    weight: usize,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.room.add_permits(self.weight);
+    }
 }

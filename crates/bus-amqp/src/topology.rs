@@ -6,13 +6,15 @@ use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, ExchangeKind};
+use lapin::{Channel, Connection, ExchangeKind};
 use wissel_bus::InboxName;
 
 /// Where every message is published.
 pub(crate) const EXCHANGE: &str = "wissel.inboxes";
 /// The routing key of a publish: no queue is bound by it, `BCC` has the inboxes.
 pub(crate) const NEUTRAL_KEY: &str = "";
+/// The stream that is the archive, and the key by which it is bound. No inbox has this name.
+pub(crate) const ARCHIVE: &str = "wissel.archive";
 /// RabbitMQ drops or dead-letters a delivery that comes back too often, after 20
 /// times by default since version 4. Wissel counts attempts itself.
 const DELIVERY_LIMIT: i32 = 1_000_000_000;
@@ -70,6 +72,36 @@ pub(crate) async fn declare_retry(channel: &Channel, delay: Duration) -> lapin::
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(milliseconds));
     queue(channel, name.clone(), arguments).await?;
     bind(channel, name.clone(), name, ShortString::default()).await
+}
+
+/// The archive: a stream, which forgets in whole segments what is older than `retention`.
+/// A stream that is there already stays as it is.
+pub(crate) async fn declare_archive(
+    connection: &Connection,
+    retention: Duration,
+) -> lapin::Result<()> {
+    /// Small enough that what is over its time goes soon, large enough to be few.
+    const SEGMENT_BYTES: i64 = 100_000_000;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), text("stream"));
+    arguments.insert("x-max-age".into(), text(&format!("{}s", retention.as_secs().max(1))));
+    arguments
+        .insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongLongInt(SEGMENT_BYTES));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let channel = connection.create_channel().await?;
+    let passive = QueueDeclareOptions { passive: true, ..options };
+    let channel = match channel.queue_declare(ARCHIVE.into(), passive, FieldTable::default()).await
+    {
+        Ok(_) => channel,
+        // Which closed the channel.
+        Err(_) => {
+            let channel = connection.create_channel().await?;
+            channel.queue_declare(ARCHIVE.into(), options, arguments).await?;
+            channel
+        }
+    };
+    bind(&channel, ARCHIVE.into(), EXCHANGE.into(), ARCHIVE.into()).await?;
+    channel.close(200, "declared".into()).await
 }
 
 pub(crate) async fn delete_inbox(channel: &Channel, inbox: &InboxName) -> lapin::Result<()> {
