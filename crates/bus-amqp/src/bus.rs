@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lapin::Channel;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +20,9 @@ use crate::options::{AmqpError, AmqpOptions};
 use crate::publisher::Publisher;
 use crate::settler::Settler;
 use crate::{archive, dead_letters, level, topology};
+
+/// How long a new consumer is waited for.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A bus on RabbitMQ. The crate's page says how.
 pub struct AmqpBus {
@@ -42,18 +45,18 @@ impl AmqpBus {
     pub fn connect(options: AmqpOptions) -> Result<Self, AmqpError> {
         let uri = options.url.parse().map_err(|reason: String| AmqpError::Url { reason })?;
         options.packing.check()?;
+        let patience = options.patience;
         let closing = CancellationToken::new();
         let tasks = TaskTracker::new();
         let link = Link::new(uri, options.archive_retention, closing.clone());
         tasks.spawn(link.clone().keep());
         let inboxes: Arc<Inboxes> = Arc::default();
-        let (publisher, sender) = Publisher::new(link.clone(), &options, Arc::clone(&inboxes));
+        let (publisher, sender) = Publisher::new(link.clone(), options, Arc::clone(&inboxes));
         let publisher = Arc::new(publisher);
         let instance = sender.instance();
         tasks.spawn(sender.run());
         let counting = level::keep_counting(link.clone(), Arc::clone(&inboxes), closing.clone());
         tasks.spawn(counting);
-        let patience = options.patience;
         Ok(Self { link, patience, publisher, instance, inboxes, closing, tasks })
     }
 
@@ -154,9 +157,14 @@ impl Bus for AmqpBus {
             knowledge: Arc::clone(&knowledge),
             instance: self.instance,
             arrivals: sender,
+            consuming: watch::Sender::new(false),
             ending,
         };
+        let mut begun = consuming.consuming.subscribe();
         self.tasks.spawn(consuming.run());
+        // So that it gets its share from now on, unless the broker is not there.
+        let begun = begun.wait_for(|begun| *begun);
+        let _ = tokio::time::timeout(BEGIN_PATIENCE, begun).await;
         let settler = Settler {
             inbox: inbox.clone(),
             held,

@@ -130,14 +130,7 @@ pub(crate) fn read_dead(
     let id = text(headers, DEAD_ID)
         .unwrap_or_else(|| format!("{:016x}-{}", milliseconds(died_at), envelope.message_id));
     let reason = text(headers, REASON).unwrap_or_else(|| "given up on by RabbitMQ".to_owned());
-    Ok(DeadLetter {
-        id: DeadLetterId(id),
-        envelope,
-        attempts: attempt,
-        died_at,
-        reason,
-        history,
-    })
+    Ok(DeadLetter { id: DeadLetterId(id), envelope, attempts: attempt, died_at, reason, history })
 }
 
 /// Milliseconds are kept.

@@ -10,8 +10,8 @@ use lapin::options::{
 };
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer as AmqpConsumer};
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wissel_bus::{Arrival, InboxName};
@@ -20,7 +20,7 @@ use crate::codec::{self, Kept, Parcel, Queued};
 use crate::held::{Held, Load};
 use crate::inspect::Knowledge;
 use crate::link::Link;
-use crate::topology;
+use crate::{remembrance, topology};
 
 /// How many AMQP messages a consumer has at first, if its credit is not less. Each may
 /// be a pack, so the broker is asked for few. When they turn out to be few messages,
@@ -41,6 +41,8 @@ pub(crate) struct Consuming {
     /// Whose packs are of this bus.
     pub(crate) instance: u64,
     pub(crate) arrivals: mpsc::Sender<Arrival>,
+    /// Whether it has consumed.
+    pub(crate) consuming: watch::Sender<bool>,
     /// Cancelled when the inbox is removed, or the bus closed.
     pub(crate) ending: CancellationToken,
 }
@@ -71,7 +73,7 @@ impl Consuming {
                 opened = self.link.channel(Instant::now() + FOREVER) => opened,
             };
             let Ok((channel, _)) = opened else { return };
-            let window = match self.open(&channel, self.least()).await {
+            let mut window = match self.open(&channel, self.least()).await {
                 Ok(window) => window,
                 Err(error) => {
                     tracing::warn!(inbox = %self.inbox, %error, "an inbox cannot be consumed");
@@ -79,12 +81,15 @@ impl Consuming {
                     continue;
                 }
             };
-            let end = self.hand_over(&channel, window).await;
+            self.consuming.send_replace(true);
+            let end = self.hand_over(&channel, &mut window).await;
             if matches!(end, End::Over) {
                 self.leave(&channel).await;
                 return;
             }
-            if self.held.give_back() && self.arrivals.send(Arrival::Interrupted).await.is_err() {
+            let given_back = self.held.give_back();
+            if given_back.was_handed_out && self.arrivals.send(Arrival::Interrupted).await.is_err()
+            {
                 return;
             }
             tokio::time::sleep(PAUSE).await;
@@ -98,7 +103,10 @@ impl Consuming {
     async fn leave(&self, channel: &Channel) {
         const GRACE: Duration = Duration::from_millis(300);
         tokio::time::sleep(GRACE).await;
-        self.held.give_back();
+        let half_settled = self.held.give_back().half_settled;
+        if let Err(error) = remembrance::leave(channel, &self.inbox, &half_settled).await {
+            tracing::warn!(inbox = %self.inbox, %error, "what was settled of packs comes again");
+        }
         let _ = channel.close(200, "done".into()).await;
     }
 
@@ -118,16 +126,16 @@ impl Consuming {
         Ok(Window { consumer, tag, size })
     }
 
-    async fn hand_over(&self, channel: &Channel, mut window: Window) -> End {
+    /// The window stays: dropped, its AMQP consumer would be cancelled.
+    async fn hand_over(&self, channel: &Channel, window: &mut Window) -> End {
         loop {
             if self.hand_out().is_err() {
                 return End::Over;
             }
             if let Some(size) = self.other_size(window.size) {
-                window = match self.replace(channel, window, size).await {
-                    Ok(window) => window,
-                    Err(_) => return End::Broken,
-                };
+                if self.replace(channel, window, size).await.is_err() {
+                    return End::Broken;
+                }
                 continue;
             }
             let next = tokio::select! {
@@ -179,19 +187,32 @@ impl Consuming {
     async fn replace(
         &self,
         channel: &Channel,
-        window: Window,
+        window: &mut Window,
         size: u16,
-    ) -> lapin::Result<Window> {
-        let Window { mut consumer, tag, .. } = window;
-        channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
-        while let Some(delivery) = consumer.next().await {
+    ) -> lapin::Result<()> {
+        channel.basic_cancel(window.tag.clone(), BasicCancelOptions::default()).await?;
+        while let Some(delivery) = window.consumer.next().await {
             self.take(delivery?).await;
         }
-        self.open(channel, size).await
+        *window = self.open(channel, size).await?;
+        Ok(())
+    }
+
+    /// What others, or this process before, left to be known of packs.
+    async fn learn(&self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let reading = async {
+            let (channel, _) = self.link.channel(Instant::now() + PATIENCE).await.ok()?;
+            remembrance::read(&channel, &self.inbox).await.ok()
+        };
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        for (pack, settled) in read.ok().flatten().unwrap_or_default() {
+            self.knowledge.learn(pack, settled);
+        }
     }
 
     async fn take(&self, delivery: AmqpDelivery) {
-        let AmqpDelivery { properties, data, acker, .. } = delivery;
+        let AmqpDelivery { properties, data, acker, redelivered, .. } = delivery;
         match codec::read(&properties, data) {
             Ok(Parcel::Single(queued)) => {
                 self.knowledge.gauge.came(queued.envelope.event.len() as u64);
@@ -199,13 +220,16 @@ impl Consuming {
             }
             Ok(Parcel::Pack(pack, members)) => {
                 let own = pack.instance == self.instance;
+                if redelivered && !self.knowledge.knows(pack) {
+                    self.learn().await;
+                }
                 let settled = self.knowledge.came(pack, members.len(), own);
                 let first_time = |Kept { envelope, .. }| {
                     self.knowledge.gauge.came(envelope.event.len() as u64);
                     Queued { envelope, attempt: 1, history: Vec::new() }
                 };
                 let members = members.into_iter().map(first_time).collect();
-                if let Some(acker) = self.held.add_pack(pack, settled, members, acker) {
+                if let Some(acker) = self.held.add_pack(pack, &settled, members, acker) {
                     let _ = acker.ack(BasicAckOptions::default()).await;
                 }
             }

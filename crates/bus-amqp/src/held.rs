@@ -1,7 +1,7 @@
 //! What one consumer has: AMQP messages from the broker, and of their messages those
 //! that wait here and those that were handed out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -75,6 +75,16 @@ pub(crate) struct Load {
     pub(crate) parcels: usize,
 }
 
+/// How much a consumer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) waiting: u64,
+    pub(crate) handed_out: u64,
+    /// AMQP consumers that were replaced, and that the broker counts as long as
+    /// something of theirs is not settled.
+    pub(crate) replaced: u32,
+}
+
 impl Held {
     pub(crate) fn new(knowledge: Arc<Knowledge>, credit: u16) -> Self {
         let credit = usize::from(credit);
@@ -93,7 +103,7 @@ impl Held {
     pub(crate) fn add_pack(
         &self,
         pack: PackId,
-        settled: Settled,
+        settled: &Settled,
         members: Vec<Queued>,
         acker: Acker,
     ) -> Option<Acker> {
@@ -146,10 +156,15 @@ impl Held {
         Load { waiting, messages, parcels: state.of_this_generation }
     }
 
-    /// How many wait, and how many are handed out.
-    pub(crate) fn counts(&self) -> (u64, u64) {
+    pub(crate) fn counts(&self) -> Counts {
         let state = self.state.lock();
-        (state.waiting.len() as u64, state.handed_out.len() as u64)
+        let generations = state.parcels.values().map(|parcel| parcel.generation);
+        let earlier: BTreeSet<u64> = generations.filter(|one| *one != state.generation).collect();
+        Counts {
+            waiting: state.waiting.len() as u64,
+            handed_out: state.handed_out.len() as u64,
+            replaced: u32::try_from(earlier.len()).unwrap_or(u32::MAX),
+        }
     }
 
     /// The oldest of what waits or is handed out.
@@ -192,7 +207,7 @@ impl Held {
 
     /// It is settled. Gives the acker of the AMQP message when that was its last
     /// member; none when others are left; an error when it was given back meanwhile.
-    pub(crate) fn settled(&self, held: &HeldDelivery) -> Result<Option<Acker>, GivenBack> {
+    pub(crate) fn settled(&self, held: &HeldDelivery) -> Result<Option<Acker>, ComesAgain> {
         let HeldDelivery { parcel, member, .. } = held;
         let mut state = self.state.lock();
         state.settling -= 1;
@@ -202,7 +217,7 @@ impl Held {
             if let Some(pack) = parcel.pack {
                 self.knowledge.settled_late(pack, *member);
             }
-            return Err(GivenBack);
+            return Err(ComesAgain);
         }
         let last = progress.settled.all();
         if last && state.parcels.remove(&parcel.number).is_some() {
@@ -216,30 +231,41 @@ impl Held {
     }
 
     /// Forgets everything: the broker takes it back. What was settled of packs is
-    /// remembered. Says whether anything was handed out.
-    pub(crate) fn give_back(&self) -> bool {
+    /// remembered.
+    pub(crate) fn give_back(&self) -> GivenBack {
         let oldest = self.oldest();
         let mut state = self.state.lock();
+        let mut half_settled = Vec::new();
         for parcel in std::mem::take(&mut state.parcels).into_values() {
             let mut progress = parcel.progress.lock();
             progress.given_back = true;
-            if let Some(pack) = parcel.pack {
-                self.knowledge.goes_back(pack, &progress.settled);
+            let Some(pack) = parcel.pack else { continue };
+            self.knowledge.goes_back(pack, &progress.settled);
+            if !progress.settled.is_none() {
+                half_settled.push((pack, progress.settled.clone()));
             }
         }
         state.waiting.clear();
         state.of_this_generation = 0;
-        let anything = !state.handed_out.is_empty();
+        let was_handed_out = !state.handed_out.is_empty();
         state.handed_out.clear();
         drop(state);
         self.knowledge.given_back(oldest);
-        anything
+        GivenBack { was_handed_out, half_settled }
     }
+}
+
+/// What a consumer gave back.
+pub(crate) struct GivenBack {
+    /// Whether anything had been handed out.
+    pub(crate) was_handed_out: bool,
+    /// What was settled of packs of which something was.
+    pub(crate) half_settled: Vec<(PackId, Settled)>,
 }
 
 /// The broker took it back: it comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct GivenBack;
+pub(crate) struct ComesAgain;
 
 // === impl State ===
 

@@ -80,6 +80,15 @@ impl Knowledge {
         self.marks.lock().came(pack, members, own)
     }
 
+    /// Whether it is remembered what was settled of this pack.
+    pub(crate) fn knows(&self, pack: PackId) -> bool {
+        self.marks.lock().knows(pack)
+    }
+
+    pub(crate) fn learn(&self, pack: PackId, settled: Settled) {
+        self.marks.lock().learn(pack, settled);
+    }
+
     pub(crate) fn goes_back(&self, pack: PackId, settled: &Settled) {
         self.marks.lock().goes_back(pack, settled);
     }
@@ -127,12 +136,13 @@ impl Knowledge {
 
     async fn counts(&self, channel: &Channel, inbox: &InboxName) -> lapin::Result<Counts> {
         let queue = topology::inbox_queue(inbox);
-        let (ready, consumers) = topology::count(channel, queue).await?;
+        let (ready, mut consumers) = topology::count(channel, queue).await?;
         let held = self.held();
         let (mut waiting, mut in_flight) = (0, 0);
-        for (waits, handed_out) in held.iter().map(|held| held.counts()) {
-            waiting += waits;
-            in_flight += handed_out;
+        for counts in held.iter().map(|held| held.counts()) {
+            waiting += counts.waiting;
+            in_flight += counts.handed_out;
+            consumers = consumers.saturating_sub(counts.replaced);
         }
         let mut marks = self.marks.lock();
         if ready == 0 && held.is_empty() {
@@ -159,9 +169,7 @@ impl Knowledge {
         let oldest = match codec::read(&delivery.properties, delivery.data) {
             Ok(Parcel::Single(queued)) => Some(queued.envelope.admitted_at),
             // What is settled of it is not older by much.
-            Ok(Parcel::Pack(_, members)) => {
-                members.first().map(|first| first.envelope.admitted_at)
-            }
+            Ok(Parcel::Pack(_, members)) => members.first().map(|first| first.envelope.admitted_at),
             Err(_) => None,
         };
         let back = BasicNackOptions { requeue: true, multiple: false };

@@ -33,6 +33,7 @@ mod marks;
 mod options;
 mod pack;
 mod publisher;
+mod remembrance;
 mod sender;
 mod settler;
 mod topology;

@@ -16,11 +16,18 @@ pub(crate) struct Settled {
     count: usize,
 }
 
+/// A pack that was given back.
+struct Remembered {
+    settled: Settled,
+    /// Whether its messages are in the surplus.
+    counted: bool,
+}
+
 /// Packs of one inbox.
 #[derive(Default)]
 pub(crate) struct Marks {
     /// The packs that were given back, half settled or met for the first time.
-    given_back: HashMap<PackId, Settled>,
+    given_back: HashMap<PackId, Remembered>,
     /// Their order, oldest first. May name what is no longer remembered.
     order: VecDeque<PackId>,
     /// How many more messages than AMQP messages wait in the queue, of the packs that
@@ -38,24 +45,40 @@ impl Marks {
     /// A pack came out of the queue: which of its members are settled already. `own`:
     /// this bus packed it.
     pub(crate) fn came(&mut self, pack: PackId, members: usize, own: bool) -> Settled {
-        match self.given_back.remove(&pack) {
-            Some(settled) if settled.members == members => {
+        let known = self.given_back.remove(&pack);
+        match known.filter(|known| known.settled.members == members) {
+            Some(Remembered { settled, counted: true }) => {
                 self.surplus -= surplus_of(members - settled.count);
                 settled
             }
-            _ => {
+            known => {
                 if own {
                     self.surplus -= surplus_of(members);
                 }
-                Settled::none_of(members)
+                known.map_or_else(|| Settled::none_of(members), |known| known.settled)
             }
+        }
+    }
+
+    pub(crate) fn knows(&self, pack: PackId) -> bool {
+        self.given_back.contains_key(&pack)
+    }
+
+    /// What another process, or this one before, knew of a pack that it gave back.
+    pub(crate) fn learn(&mut self, pack: PackId, settled: Settled) {
+        if !self.knows(pack) {
+            self.remember(pack, Remembered { settled, counted: false });
         }
     }
 
     /// A pack goes back into the queue.
     pub(crate) fn goes_back(&mut self, pack: PackId, settled: &Settled) {
         self.surplus += surplus_of(settled.members - settled.count);
-        if self.given_back.insert(pack, settled.clone()).is_none() {
+        self.remember(pack, Remembered { settled: settled.clone(), counted: true });
+    }
+
+    fn remember(&mut self, pack: PackId, remembered: Remembered) {
+        if self.given_back.insert(pack, remembered).is_none() {
             self.order.push_back(pack);
         }
         while self.given_back.len() > REMEMBERED_MAX || self.order.len() > 2 * REMEMBERED_MAX {
@@ -66,9 +89,10 @@ impl Marks {
 
     /// A member was settled after its pack went back.
     pub(crate) fn settled_late(&mut self, pack: PackId, member: usize) {
-        if let Some(settled) = self.given_back.get_mut(&pack)
+        if let Some(Remembered { settled, counted }) = self.given_back.get_mut(&pack)
             && settled.settle(member)
             && settled.count < settled.members
+            && *counted
         {
             self.surplus -= 1;
         }
@@ -111,8 +135,32 @@ impl Settled {
         self.bits[member / 64] & (1 << (member % 64)) != 0
     }
 
+    pub(crate) fn is_none(&self) -> bool {
+        self.count == 0
+    }
+
     pub(crate) fn all(&self) -> bool {
         self.count == self.members
+    }
+
+    pub(crate) fn members(&self) -> usize {
+        self.members
+    }
+
+    /// A bit for each member, in words.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.bits
+    }
+
+    /// From as many words as so many members take.
+    pub(crate) fn of_words(members: usize, words: &[u64]) -> Self {
+        let mut settled = Self::none_of(members);
+        for member in 0..members {
+            if words[member / 64] & (1 << (member % 64)) != 0 {
+                settled.settle(member);
+            }
+        }
+        settled
     }
 }
 

@@ -48,14 +48,11 @@ pub(crate) struct Shared {
 
 impl Publisher {
     /// The publisher, and the sender that must run.
-    pub(crate) fn new(
-        link: Link,
-        options: &AmqpOptions,
-        inboxes: Arc<Inboxes>,
-    ) -> (Self, Sender) {
-        let weight_all = options.unconfirmed_bytes_max.max(1) as usize;
+    pub(crate) fn new(link: Link, options: AmqpOptions, inboxes: Arc<Inboxes>) -> (Self, Sender) {
+        let AmqpOptions { patience, unconfirmed_max, unconfirmed_bytes_max, packing, .. } = options;
+        let weight_all = unconfirmed_bytes_max.max(1) as usize;
         let shared = Arc::new(Shared {
-            gathering: SyncMutex::new(Gathering::new(options.packing)),
+            gathering: SyncMutex::new(Gathering::new(packing)),
             gathered: Notify::new(),
             returns: Returns::default(),
             inboxes,
@@ -63,9 +60,9 @@ impl Publisher {
         });
         let publisher = Self {
             link: link.clone(),
-            patience: options.patience,
+            patience,
             shared: Arc::clone(&shared),
-            weight_least: (weight_all / options.unconfirmed_max.max(1)).max(1),
+            weight_least: (weight_all / unconfirmed_max.max(1)).max(1),
             weight_all,
             retries_declared: Mutex::default(),
         };

@@ -29,6 +29,10 @@ pub(crate) fn dead_queue(inbox: &InboxName) -> ShortString {
     format!("wissel.dead.{inbox}").into()
 }
 
+pub(crate) fn marks_queue(inbox: &InboxName) -> ShortString {
+    format!("wissel.marks.{inbox}").into()
+}
+
 /// The exchange, and the queue, of retries with this delay.
 pub(crate) fn retry_name(delay: Duration) -> ShortString {
     format!("wissel.retry.{}", delay.as_millis()).into()
@@ -74,6 +78,18 @@ pub(crate) async fn declare_retry(channel: &Channel, delay: Duration) -> lapin::
     bind(channel, name.clone(), name, ShortString::default()).await
 }
 
+/// What was settled of packs that were given back. It goes when nobody asked for it for
+/// a week, as does what is in it.
+pub(crate) async fn declare_marks(channel: &Channel, inbox: &InboxName) -> lapin::Result<()> {
+    const WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+    const MESSAGES_MAX: i64 = 1_000;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-expires".into(), AMQPValue::LongLongInt(WEEK_MS));
+    arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(WEEK_MS));
+    arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(MESSAGES_MAX));
+    queue(channel, marks_queue(inbox), arguments).await
+}
+
 /// The archive: a stream, which forgets in whole segments what is older than `retention`.
 /// A stream that is there already stays as it is.
 pub(crate) async fn declare_archive(
@@ -107,6 +123,7 @@ pub(crate) async fn declare_archive(
 pub(crate) async fn delete_inbox(channel: &Channel, inbox: &InboxName) -> lapin::Result<()> {
     channel.queue_delete(inbox_queue(inbox), QueueDeleteOptions::default()).await?;
     channel.queue_delete(dead_queue(inbox), QueueDeleteOptions::default()).await?;
+    channel.queue_delete(marks_queue(inbox), QueueDeleteOptions::default()).await?;
     Ok(())
 }
 

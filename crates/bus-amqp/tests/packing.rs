@@ -1,0 +1,419 @@
+//! What is special when messages travel together.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+use wissel_bus::{
+    Arrival, Bus, BusError, Consumer, Delivery, Enqueue, Envelope, InboxName, MessageId, Page,
+    Settlement,
+};
+use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
+use wissel_testkit::RabbitMq;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const QUIET: Duration = Duration::from_millis(400);
+
+async fn shared_url() -> String {
+    wissel_testkit::shared_rabbitmq_url().await.unwrap()
+}
+
+async fn connect(options: AmqpOptions) -> AmqpBus {
+    let bus = AmqpBus::connect(options).unwrap();
+    while !bus.health().ready {
+        sleep(Duration::from_millis(10)).await;
+    }
+    bus
+}
+
+async fn bus() -> AmqpBus {
+    connect(AmqpOptions::new(shared_url().await)).await
+}
+
+async fn new_inbox(bus: &AmqpBus, label: &str) -> InboxName {
+    let letters = Uuid::now_v7().simple().to_string().replace(|c: char| c.is_ascii_digit(), "x");
+    let unique = format!("{:x}", Uuid::now_v7().as_u64_pair().1 & 0xff_ffff);
+    let name = format!("00000099000000001000.{label}-{letters}-{unique}");
+    let inbox: InboxName = name.parse().unwrap();
+    bus.open_inbox(&inbox).await.unwrap();
+    inbox
+}
+
+fn message(number: usize) -> Envelope {
+    Envelope {
+        message_id: MessageId::now(),
+        publisher: "00000099000000001000".parse().unwrap(),
+        admitted_at: std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000),
+        fields: None,
+        replayed: false,
+        event: Bytes::from(number.to_string()),
+    }
+}
+
+fn number_of(envelope: &Envelope) -> usize {
+    std::str::from_utf8(&envelope.event).unwrap().parse().unwrap()
+}
+
+/// Messages with these numbers in one call, which come as packs.
+async fn put(bus: &AmqpBus, inbox: &InboxName, numbers: std::ops::Range<usize>) {
+    let items = numbers.map(|number| Enqueue::new(message(number), vec![inbox.clone()]));
+    for answer in bus.enqueue(items.collect()).await {
+        answer.unwrap();
+    }
+}
+
+struct Reader(Consumer);
+
+impl Reader {
+    async fn of(bus: &AmqpBus, inbox: &InboxName, credit: u16) -> Self {
+        Self(bus.consume(inbox, credit).await.unwrap())
+    }
+
+    async fn next(&mut self) -> Delivery {
+        loop {
+            match timeout(PATIENCE, self.0.arrivals.recv()).await.unwrap().unwrap() {
+                Arrival::Delivery(delivery) => return delivery,
+                Arrival::Interrupted => {}
+            }
+        }
+    }
+
+    async fn take(&mut self, count: usize) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        while deliveries.len() < count {
+            deliveries.push(self.next().await);
+        }
+        deliveries
+    }
+
+    async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BusError> {
+        self.0.settler.settle(vec![(delivery.tag, settlement)]).await.remove(0)
+    }
+
+    async fn acknowledge(&self, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            self.settle(delivery, Settlement::Acknowledge).await.unwrap();
+        }
+    }
+
+    async fn expect_nothing(&mut self) {
+        if let Ok(Some(arrival)) = timeout(QUIET, self.0.arrivals.recv()).await {
+            panic!("nothing was to come, but there was {arrival:?}");
+        }
+    }
+}
+
+fn numbers(deliveries: &[Delivery]) -> Vec<usize> {
+    deliveries.iter().map(|delivery| number_of(&delivery.envelope)).collect()
+}
+
+async fn raw_channel(url: &str) -> (Connection, Channel) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+/// How many AMQP messages there are.
+async fn amqp_messages(channel: &Channel, queue: &str) -> u32 {
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let queue = channel.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap();
+    queue.message_count()
+}
+
+/// What comes together travels together, what comes alone travels alone, and what is
+/// switched off does not happen.
+#[tokio::test(flavor = "multi_thread")]
+async fn few_amqp_messages_carry_many() {
+    let url = shared_url().await;
+    let off = AmqpOptions { packing: Packing::OFF, ..AmqpOptions::new(&url) };
+    for (options, packed) in [(AmqpOptions::new(&url), true), (off, false)] {
+        let bus = connect(options).await;
+        let inbox = new_inbox(&bus, "few").await;
+        let (_connection, channel) = raw_channel(&url).await;
+        let queue = format!("wissel.inbox.{inbox}");
+        put(&bus, &inbox, 0..1).await;
+        put(&bus, &inbox, 1..1_001).await;
+        let deadline = Instant::now() + PATIENCE;
+        let enough = |count: u32| if packed { count >= 5 } else { count == 1_001 };
+        while !enough(amqp_messages(&channel, &queue).await) {
+            assert!(Instant::now() < deadline, "too few AMQP messages");
+            sleep(Duration::from_millis(20)).await;
+        }
+        let count = amqp_messages(&channel, &queue).await;
+        assert!(!packed || count < 20, "1,001 messages travelled as {count}");
+        assert_eq!(bus.inspect(&inbox).await.unwrap().depth, 1_001, "depth counts messages");
+
+        let options = BasicConsumeOptions::default();
+        let consumed =
+            channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+        let first = consumed.await.unwrap().next().await.unwrap().unwrap();
+        let content_type = first.properties.content_type().as_ref().unwrap().as_str();
+        assert_eq!(content_type, "application/cloudevents+protobuf", "the first was alone");
+        assert_eq!(first.data, b"0");
+        channel.close(200, "done".into()).await.unwrap();
+        bus.remove_inbox(&inbox).await.unwrap();
+        bus.close().await;
+    }
+}
+
+/// A retry, a dead letter and a release of members repeat nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_are_settled_one_by_one() {
+    let bus = bus().await;
+    let inbox = new_inbox(&bus, "one-by-one").await;
+    put(&bus, &inbox, 0..50).await;
+    let mut reader = Reader::of(&bus, &inbox, 50).await;
+    let held = reader.take(50).await;
+
+    let after = Duration::from_millis(300);
+    let retry = Settlement::Retry { after, reason: "not now".to_owned() };
+    reader.settle(&held[7], retry).await.unwrap();
+    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
+    reader.settle(&held[8], dead).await.unwrap();
+    reader.settle(&held[9], Settlement::Release).await.unwrap();
+    let released = reader.next().await;
+    assert_eq!((number_of(&released.envelope), released.attempt), (9, 1));
+    let again = reader.next().await;
+    assert_eq!((number_of(&again.envelope), again.attempt), (7, 2));
+    let gone = reader.settle(&held[7], Settlement::Acknowledge).await;
+    assert_eq!(gone, Err(BusError::NotHeld(held[7].tag)));
+
+    reader.acknowledge(&[released, again]).await;
+    reader.acknowledge(&held[..7]).await;
+    reader.acknowledge(&held[10..]).await;
+    reader.expect_nothing().await;
+    drop(reader);
+    let mut reader = Reader::of(&bus, &inbox, 50).await;
+    reader.expect_nothing().await;
+    let letters = bus.dead_letters(&inbox, Page { after: None, limit: 10 }).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(number_of(&letters[0].envelope), 8);
+    bus.remove_inbox(&inbox).await.unwrap();
+    bus.close().await;
+}
+
+/// A released member comes before those behind it that wait for credit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_released_member_keeps_its_place() {
+    let bus = bus().await;
+    let inbox = new_inbox(&bus, "place").await;
+    put(&bus, &inbox, 0..30).await;
+    let mut reader = Reader::of(&bus, &inbox, 3).await;
+    let held = reader.take(3).await;
+    reader.settle(&held[1], Settlement::Release).await.unwrap();
+    reader.settle(&held[0], Settlement::Release).await.unwrap();
+    reader.acknowledge(&held[2..]).await;
+    let mut came = Vec::new();
+    for _ in 0..29 {
+        let delivery = reader.next().await;
+        came.push(number_of(&delivery.envelope));
+        reader.acknowledge(&[delivery]).await;
+    }
+    // The first credit that was given back went to the member that was there then.
+    assert_eq!(came[..2].iter().copied().collect::<BTreeSet<_>>(), BTreeSet::from([0, 1]));
+    assert_eq!(came[2..], (3..30).collect::<Vec<_>>());
+    bus.remove_inbox(&inbox).await.unwrap();
+    bus.close().await;
+}
+
+/// What was settled of a pack does not come again: not to the next consumer, and not
+/// after the bus was closed and opened in an orderly way.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_pack_comes_again_by_half() {
+    let mut bus = bus().await;
+    let inbox = new_inbox(&bus, "half").await;
+    put(&bus, &inbox, 0..100).await;
+    put(&bus, &inbox, 100..150).await;
+    let mut left: BTreeSet<usize> = (0..150).collect();
+    for round in 0..6 {
+        let mut reader = Reader::of(&bus, &inbox, 200).await;
+        let held = reader.take(left.len()).await;
+        assert_eq!(numbers(&held), left.iter().copied().collect::<Vec<_>>(), "round {round}");
+        for delivery in held.iter().skip(round % 2).step_by(2).take(15) {
+            reader.acknowledge(std::slice::from_ref(delivery)).await;
+            left.remove(&number_of(&delivery.envelope));
+        }
+        if round % 3 == 2 {
+            // Whoever holds deliveries when a bus closes gives them back.
+            bus.close().await;
+            drop(reader);
+            bus = connect(AmqpOptions::new(shared_url().await)).await;
+            bus.open_inbox(&inbox).await.unwrap();
+        } else {
+            drop(reader);
+            let deadline = Instant::now() + PATIENCE;
+            while bus.inspect(&inbox).await.unwrap().depth != left.len() as u64 {
+                assert!(Instant::now() < deadline, "what was given back is counted wrongly");
+                sleep(Duration::from_millis(30)).await;
+            }
+        }
+    }
+    let mut reader = Reader::of(&bus, &inbox, 200).await;
+    let held = reader.take(left.len()).await;
+    reader.acknowledge(&held).await;
+    reader.expect_nothing().await;
+    bus.remove_inbox(&inbox).await.unwrap();
+    bus.close().await;
+}
+
+/// However small the credit, no more is handed out, and everything comes in order.
+#[tokio::test(flavor = "multi_thread")]
+async fn credit_counts_messages_and_not_packs() {
+    let bus = bus().await;
+    let inbox = new_inbox(&bus, "credit").await;
+    put(&bus, &inbox, 0..2_000).await;
+    for (credit, count) in [(1, 3), (7, 300), (300, 1_697)] {
+        let mut reader = Reader::of(&bus, &inbox, credit).await;
+        let mut held = Vec::new();
+        for _ in 0..count {
+            if held.len() == usize::from(credit) {
+                assert!(reader.0.arrivals.try_recv().is_err(), "more than the credit");
+                let state = bus.inspect(&inbox).await.unwrap();
+                assert_eq!(state.in_flight, u64::from(credit));
+                reader.acknowledge(&held.split_off(0)).await;
+            }
+            held.push(reader.next().await);
+        }
+        assert!(held.is_sorted_by_key(|delivery| number_of(&delivery.envelope)));
+        reader.acknowledge(&held).await;
+    }
+    let mut reader = Reader::of(&bus, &inbox, 300).await;
+    reader.expect_nothing().await;
+    bus.remove_inbox(&inbox).await.unwrap();
+    bus.close().await;
+}
+
+/// Many callers to overlapping inboxes: each inbox gets the messages of each caller in
+/// their order, and all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn order_holds_across_mixed_inboxes() {
+    const CALLERS: usize = 4;
+    const EACH: usize = 2_000;
+    let bus = bus().await;
+    let mut inboxes = Vec::new();
+    for label in ["mixed-a", "mixed-b", "mixed-c"] {
+        inboxes.push(new_inbox(&bus, label).await);
+    }
+    let goes_to = |number: usize, inbox: usize| match number % 5 {
+        0 => inbox == 0 || inbox == 2,
+        1 => inbox == 1 || inbox == 2,
+        2 => inbox == 2,
+        3 => true,
+        _ => inbox == 0,
+    };
+    let call = |caller: usize| {
+        let (bus, inboxes) = (&bus, &inboxes);
+        async move {
+            for chunk in (0..EACH).collect::<Vec<_>>().chunks(1 + 37 * caller) {
+                let item = |number: &usize| {
+                    let to = (0..3).filter(|inbox| goes_to(*number, *inbox));
+                    let to = to.map(|inbox| inboxes[inbox].clone()).collect();
+                    Enqueue::new(message(caller * 1_000_000 + number), to)
+                };
+                for answer in bus.enqueue(chunk.iter().map(item).collect()).await {
+                    answer.unwrap();
+                }
+            }
+        }
+    };
+    futures::future::join_all((0..CALLERS).map(call)).await;
+    for (index, inbox) in inboxes.iter().enumerate() {
+        let expected: Vec<usize> = (0..EACH).filter(|number| goes_to(*number, index)).collect();
+        let mut came = vec![Vec::new(); CALLERS];
+        let mut reader = Reader::of(&bus, inbox, 500).await;
+        for _ in 0..CALLERS * expected.len() {
+            let delivery = reader.next().await;
+            let number = number_of(&delivery.envelope);
+            came[number / 1_000_000].push(number % 1_000_000);
+            reader.acknowledge(&[delivery]).await;
+        }
+        assert!(came.iter().all(|came| *came == expected), "an order or a message was lost");
+        reader.expect_nothing().await;
+        bus.remove_inbox(inbox).await.unwrap();
+    }
+    bus.close().await;
+}
+
+/// A pack that is none goes where foreign messages go, and stops nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_pack_is_taken_aside() {
+    let url = shared_url().await;
+    let bus = bus().await;
+    let inbox = new_inbox(&bus, "damaged").await;
+    let (_connection, channel) = raw_channel(&url).await;
+    for body in [&b""[..], b"\x01", b"\x02garbage", &[1; 200], &[255; 5_000]] {
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type("application/vnd.wissel.pack.v1".into());
+        let options = BasicPublishOptions::default();
+        let key = inbox.as_str().into();
+        let sent = channel.basic_publish("wissel.inboxes".into(), key, options, body, properties);
+        sent.await.unwrap();
+    }
+    put(&bus, &inbox, 0..20).await;
+    let mut reader = Reader::of(&bus, &inbox, 5).await;
+    for expected in 0..20 {
+        let delivery = reader.next().await;
+        assert_eq!(number_of(&delivery.envelope), expected);
+        reader.acknowledge(&[delivery]).await;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while bus.inspect(&inbox).await.unwrap().dead_letters != 5 {
+        assert!(Instant::now() < deadline, "damaged packs are not among the dead");
+        sleep(Duration::from_millis(50)).await;
+    }
+    bus.remove_inbox(&inbox).await.unwrap();
+    bus.close().await;
+}
+
+/// The broker is killed while packs are half settled and others are published: nothing
+/// that was confirmed is lost, and what was settled comes again at most once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_broker_loses_nothing_of_packs() {
+    const COUNT: usize = 3_000;
+    let mut rabbitmq = RabbitMq::start().await.unwrap();
+    let bus = connect(AmqpOptions::new(rabbitmq.url())).await;
+    let inbox = new_inbox(&bus, "killed").await;
+    let publishing = async {
+        for first in (0..COUNT).step_by(100) {
+            put(&bus, &inbox, first..first + 100).await;
+        }
+    };
+    let killing = async {
+        for _ in 0..2 {
+            sleep(Duration::from_millis(700)).await;
+            rabbitmq.kill().await.unwrap();
+            rabbitmq.start_again().await.unwrap();
+        }
+    };
+    let receiving = async {
+        let mut reader = Reader::of(&bus, &inbox, 300).await;
+        let (mut seen, mut repeated) = (BTreeSet::new(), 0);
+        while seen.len() < COUNT {
+            let batch = reader.take(1).await;
+            // Some are settled and some are not when the broker goes down.
+            sleep(Duration::from_micros(500)).await;
+            for delivery in batch {
+                if reader.settle(&delivery, Settlement::Acknowledge).await.is_ok()
+                    && !seen.insert(number_of(&delivery.envelope))
+                {
+                    repeated += 1;
+                }
+            }
+        }
+        repeated
+    };
+    let ((), (), repeated) =
+        timeout(Duration::from_secs(120), async { tokio::join!(publishing, killing, receiving) })
+            .await
+            .expect("something was lost");
+    // Packs that were under way, or acknowledged, when the broker went down.
+    assert!(repeated <= 2 * (4 + 8) * 256, "{repeated} came again");
+    bus.close().await;
+}
