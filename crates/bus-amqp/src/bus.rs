@@ -42,6 +42,7 @@ impl AmqpBus {
     ///
     /// # Errors
     /// When the URL is none, or the packing cannot be.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever connects is done with them")]
     pub fn connect(options: AmqpOptions) -> Result<Self, AmqpError> {
         let uri = options.url.parse().map_err(|reason: String| AmqpError::Url { reason })?;
         options.packing.check()?;
@@ -51,7 +52,7 @@ impl AmqpBus {
         let link = Link::new(uri, options.archive_retention, closing.clone());
         tasks.spawn(link.clone().keep());
         let inboxes: Arc<Inboxes> = Arc::default();
-        let (publisher, sender) = Publisher::new(link.clone(), options, Arc::clone(&inboxes));
+        let (publisher, sender) = Publisher::new(link.clone(), &options, Arc::clone(&inboxes));
         let publisher = Arc::new(publisher);
         let instance = sender.instance();
         tasks.spawn(sender.run());

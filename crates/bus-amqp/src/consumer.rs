@@ -87,9 +87,7 @@ impl Consuming {
                 self.leave(&channel).await;
                 return;
             }
-            let given_back = self.held.give_back();
-            if given_back.was_handed_out && self.arrivals.send(Arrival::Interrupted).await.is_err()
-            {
+            if self.held.give_back() && self.arrivals.send(Arrival::Interrupted).await.is_err() {
                 return;
             }
             tokio::time::sleep(PAUSE).await;
@@ -103,10 +101,11 @@ impl Consuming {
     async fn leave(&self, channel: &Channel) {
         const GRACE: Duration = Duration::from_millis(300);
         tokio::time::sleep(GRACE).await;
-        let half_settled = self.held.give_back().half_settled;
+        let half_settled = self.held.half_settled();
         if let Err(error) = remembrance::leave(channel, &self.inbox, &half_settled).await {
             tracing::warn!(inbox = %self.inbox, %error, "what was settled of packs comes again");
         }
+        self.held.give_back();
         let _ = channel.close(200, "done".into()).await;
     }
 

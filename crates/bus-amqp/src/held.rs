@@ -205,67 +205,79 @@ impl Held {
         usable
     }
 
-    /// It is settled. Gives the acker of the AMQP message when that was its last
-    /// member; none when others are left; an error when it was given back meanwhile.
-    pub(crate) fn settled(&self, held: &HeldDelivery) -> Result<Option<Acker>, ComesAgain> {
+    /// It is settled.
+    pub(crate) fn settled(&self, held: &HeldDelivery) -> AfterSettling {
         let HeldDelivery { parcel, member, .. } = held;
         let mut state = self.state.lock();
         state.settling -= 1;
-        let mut progress = parcel.progress.lock();
-        progress.settled.settle(*member);
-        if progress.given_back || !parcel.acker.usable() {
-            if let Some(pack) = parcel.pack {
-                self.knowledge.settled_late(pack, *member);
-            }
-            return Err(ComesAgain);
-        }
-        let last = progress.settled.all();
-        if last && state.parcels.remove(&parcel.number).is_some() {
-            let of_this = parcel.generation == state.generation;
-            state.of_this_generation -= usize::from(of_this);
-        }
-        if last || !state.waiting.is_empty() {
+        if !state.waiting.is_empty() {
             self.changed.notify_one();
         }
-        Ok(last.then(|| parcel.acker.clone()))
+        let mut progress = parcel.progress.lock();
+        progress.settled.settle(*member);
+        match parcel.pack {
+            Some(pack) if progress.given_back => {
+                let known = self.knowledge.settled_late(pack, *member);
+                if known { AfterSettling::Nothing } else { AfterSettling::ComesAgain }
+            }
+            None if progress.given_back => AfterSettling::ComesAgain,
+            _ if progress.settled.all() => AfterSettling::Acknowledge(parcel.acker.clone()),
+            // Should the connection break, what is settled of a pack is remembered.
+            _ => AfterSettling::Nothing,
+        }
+    }
+
+    /// The broker has taken the acknowledgement of its AMQP message.
+    pub(crate) fn acknowledged(&self, held: &HeldDelivery) {
+        let mut state = self.state.lock();
+        if state.parcels.remove(&held.parcel.number).is_some() {
+            let of_this = held.parcel.generation == state.generation;
+            state.of_this_generation -= usize::from(of_this);
+        }
+        self.changed.notify_one();
+    }
+
+    /// What is settled of packs of which something is.
+    pub(crate) fn half_settled(&self) -> Vec<(PackId, Settled)> {
+        let state = self.state.lock();
+        let half_settled = |parcel: &Arc<HeldParcel>| {
+            let progress = parcel.progress.lock();
+            let pack = parcel.pack.filter(|_| !progress.settled.is_none())?;
+            Some((pack, progress.settled.clone()))
+        };
+        state.parcels.values().filter_map(half_settled).collect()
     }
 
     /// Forgets everything: the broker takes it back. What was settled of packs is
-    /// remembered.
-    pub(crate) fn give_back(&self) -> GivenBack {
-        let oldest = self.oldest();
+    /// remembered. Says whether anything had been handed out.
+    pub(crate) fn give_back(&self) -> bool {
+        self.knowledge.given_back(self.oldest());
         let mut state = self.state.lock();
-        let mut half_settled = Vec::new();
         for parcel in std::mem::take(&mut state.parcels).into_values() {
             let mut progress = parcel.progress.lock();
             progress.given_back = true;
-            let Some(pack) = parcel.pack else { continue };
-            self.knowledge.goes_back(pack, &progress.settled);
-            if !progress.settled.is_none() {
-                half_settled.push((pack, progress.settled.clone()));
+            if let Some(pack) = parcel.pack {
+                self.knowledge.goes_back(pack, &progress.settled);
             }
         }
         state.waiting.clear();
         state.of_this_generation = 0;
         let was_handed_out = !state.handed_out.is_empty();
         state.handed_out.clear();
-        drop(state);
-        self.knowledge.given_back(oldest);
-        GivenBack { was_handed_out, half_settled }
+        was_handed_out
     }
 }
 
-/// What a consumer gave back.
-pub(crate) struct GivenBack {
-    /// Whether anything had been handed out.
-    pub(crate) was_handed_out: bool,
-    /// What was settled of packs of which something was.
-    pub(crate) half_settled: Vec<(PackId, Settled)>,
+/// What is to be done when a delivery is settled.
+#[derive(Debug)]
+pub(crate) enum AfterSettling {
+    /// Others of its AMQP message are left.
+    Nothing,
+    /// It was the last of its AMQP message; [`Held::acknowledged`] is to follow.
+    Acknowledge(Acker),
+    /// The broker took it back, and it comes again.
+    ComesAgain,
 }
-
-/// The broker took it back: it comes again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ComesAgain;
 
 // === impl State ===
 

@@ -42,7 +42,7 @@ pub(crate) struct Knowledge {
     head: Mutex<Option<(u64, SystemTime)>>,
     /// The oldest message that was given back and may still wait. Looking at the
     /// head among messages that came back would change their order.
-    given_back: Mutex<Option<SystemTime>>,
+    given_back: Mutex<Option<(SystemTime, Instant)>>,
     /// One browse, redrive or purge at a time.
     pub(crate) browsing: tokio::sync::Mutex<()>,
 }
@@ -93,13 +93,15 @@ impl Knowledge {
         self.marks.lock().goes_back(pack, settled);
     }
 
-    pub(crate) fn settled_late(&self, pack: PackId, member: usize) {
-        self.marks.lock().settled_late(pack, member);
+    pub(crate) fn settled_late(&self, pack: PackId, member: usize) -> bool {
+        self.marks.lock().settled_late(pack, member)
     }
 
     pub(crate) fn given_back(&self, oldest: Option<SystemTime>) {
+        let Some(oldest) = oldest else { return };
         let mut given_back = self.given_back.lock();
-        *given_back = [*given_back, oldest].into_iter().flatten().min();
+        let oldest = given_back.map_or(oldest, |(earlier, _)| earlier.min(oldest));
+        *given_back = Some((oldest, Instant::now()));
     }
 
     /// Messages that wait, in flight, or are delayed, now.
@@ -120,10 +122,7 @@ impl Knowledge {
 
         let (delayed, oldest_delayed) = self.delayed.count();
         let oldest_held = self.held().iter().filter_map(|held| held.oldest()).min();
-        if counts.ready == 0 || oldest_held.is_some() {
-            *self.given_back.lock() = None;
-        }
-        let given_back = *self.given_back.lock();
+        let given_back = self.may_be_back(counts.ready == 0 || oldest_held.is_some());
         let oldest_ready = match (oldest_held, given_back) {
             (None, None) if counts.ready > 0 => self.head(channel, inbox, counts.ready).await,
             _ => given_back,
@@ -132,6 +131,15 @@ impl Knowledge {
         let Counts { waiting, in_flight, consumers, .. } = counts;
         let depth = waiting + delayed;
         Ok(InboxState { depth, delayed, in_flight, consumers, oldest, dead_letters })
+    }
+
+    /// The oldest message that was given back and may still wait.
+    fn may_be_back(&self, nothing_waits: bool) -> Option<SystemTime> {
+        /// The broker puts back what it gets back, but not at once.
+        const BACK_WITHIN: Duration = Duration::from_secs(1);
+        let mut given_back = self.given_back.lock();
+        given_back.take_if(|(_, since)| nothing_waits && since.elapsed() > BACK_WITHIN);
+        given_back.map(|(oldest, _)| oldest)
     }
 
     async fn counts(&self, channel: &Channel, inbox: &InboxName) -> lapin::Result<Counts> {

@@ -64,10 +64,15 @@ impl Marks {
         self.given_back.contains_key(&pack)
     }
 
-    /// What another process, or this one before, knew of a pack that it gave back.
+    /// What another process, or this one before, knew of a pack that it gave back. Of
+    /// several reports of a pack the latest says most.
     pub(crate) fn learn(&mut self, pack: PackId, settled: Settled) {
-        if !self.knows(pack) {
-            self.remember(pack, Remembered { settled, counted: false });
+        match self.given_back.get_mut(&pack) {
+            Some(known) if known.settled.members == settled.members => {
+                known.settled.merge(&settled);
+            }
+            Some(_) => {}
+            None => self.remember(pack, Remembered { settled, counted: false }),
         }
     }
 
@@ -87,15 +92,16 @@ impl Marks {
         }
     }
 
-    /// A member was settled after its pack went back.
-    pub(crate) fn settled_late(&mut self, pack: PackId, member: usize) {
-        if let Some(Remembered { settled, counted }) = self.given_back.get_mut(&pack)
-            && settled.settle(member)
-            && settled.count < settled.members
-            && *counted
-        {
+    /// A member was settled after its pack went back. Says whether that is remembered.
+    pub(crate) fn settled_late(&mut self, pack: PackId, member: usize) -> bool {
+        let Some(Remembered { settled, counted }) = self.given_back.get_mut(&pack) else {
+            return false;
+        };
+        let new = settled.settle(member);
+        if new && *counted && settled.count < settled.members {
             self.surplus -= 1;
         }
+        true
     }
 
     /// How many messages `ready` AMQP messages are, of packs of so many at most.
@@ -129,6 +135,13 @@ impl Settled {
             self.count += 1;
         }
         new
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (word, more) in self.bits.iter_mut().zip(&other.bits) {
+            *word |= more;
+        }
+        self.count = self.bits.iter().map(|word| word.count_ones() as usize).sum();
     }
 
     pub(crate) fn is_settled(&self, member: usize) -> bool {
@@ -186,8 +199,9 @@ mod tests {
         }
         marks.goes_back(pack(1), &settled);
         assert_eq!(marks.messages(3, 256), 1 + 10 + 96);
-        marks.settled_late(pack(1), 5);
-        marks.settled_late(pack(1), 5);
+        assert!(marks.settled_late(pack(1), 5));
+        assert!(marks.settled_late(pack(1), 5));
+        assert!(!marks.settled_late(pack(2), 5), "pack 2 did not go back");
         assert_eq!(marks.messages(3, 256), 1 + 10 + 95);
         let again = marks.came(pack(1), 100, true);
         let expected = [0, 5, 63, 64, 99];
@@ -205,6 +219,15 @@ mod tests {
         assert_eq!(marks.messages(1, 256), 50);
         marks.came(pack(1), 50, false);
         assert_eq!(marks.messages(0, 256), 0);
+    }
+
+    #[test]
+    fn reports_of_a_pack_add_up() {
+        let mut marks = Marks::default();
+        for words in [[0b1], [0b1011], [0b1]] {
+            marks.learn(pack(1), Settled::of_words(10, &words));
+        }
+        assert_eq!(marks.came(pack(1), 10, false), Settled::of_words(10, &[0b1011]));
     }
 
     #[test]

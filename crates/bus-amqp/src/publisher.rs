@@ -48,8 +48,9 @@ pub(crate) struct Shared {
 
 impl Publisher {
     /// The publisher, and the sender that must run.
-    pub(crate) fn new(link: Link, options: AmqpOptions, inboxes: Arc<Inboxes>) -> (Self, Sender) {
-        let AmqpOptions { patience, unconfirmed_max, unconfirmed_bytes_max, packing, .. } = options;
+    pub(crate) fn new(link: Link, options: &AmqpOptions, inboxes: Arc<Inboxes>) -> (Self, Sender) {
+        let &AmqpOptions { patience, unconfirmed_max, unconfirmed_bytes_max, packing, .. } =
+            options;
         let weight_all = unconfirmed_bytes_max.max(1) as usize;
         let shared = Arc::new(Shared {
             gathering: SyncMutex::new(Gathering::new(packing)),

@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt as _};
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use wissel_bus::{BusError, DeliveryTag, InboxName, Settle, Settlement};
 
-use crate::held::{Held, HeldDelivery};
+use crate::held::{AfterSettling, Held, HeldDelivery};
 use crate::inspect::Knowledge;
 use crate::publisher::Publisher;
 use crate::{codec, topology};
@@ -54,14 +54,22 @@ impl Settler {
             self.held.put_back(tag, held);
             return Err(error);
         }
-        // Where the connection broke, it comes again.
-        match self.held.settled(&held) {
-            Ok(None) => Ok(()),
-            Ok(Some(acker)) => match acker.ack(BasicAckOptions::default()).await {
-                Ok(true) => Ok(()),
-                Ok(false) | Err(_) => Err(BusError::NotHeld(tag)),
-            },
-            Err(_) => Err(BusError::NotHeld(tag)),
+        let AfterSettling::Acknowledge(acker) = self.settled(tag, &held)? else {
+            return Ok(());
+        };
+        match acker.ack(BasicAckOptions::default()).await {
+            Ok(true) => self.held.acknowledged(&held),
+            // The connection broke. That a whole pack is settled is remembered.
+            Ok(false) | Err(_) if held.parcel.is_pack() => {}
+            Ok(false) | Err(_) => return Err(BusError::NotHeld(tag)),
+        }
+        Ok(())
+    }
+
+    fn settled(&self, tag: DeliveryTag, held: &HeldDelivery) -> Result<AfterSettling, BusError> {
+        match self.held.settled(held) {
+            AfterSettling::ComesAgain => Err(BusError::NotHeld(tag)),
+            after => Ok(after),
         }
     }
 
@@ -70,12 +78,15 @@ impl Settler {
         if held.parcel.is_pack() {
             return if self.held.released(held) { Ok(()) } else { Err(BusError::NotHeld(tag)) };
         }
-        let Ok(Some(acker)) = self.held.settled(&held) else {
+        let AfterSettling::Acknowledge(acker) = self.settled(tag, &held)? else {
             return Err(BusError::NotHeld(tag));
         };
         let options = BasicNackOptions { requeue: true, multiple: false };
         match acker.nack(options).await {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.held.acknowledged(&held);
+                Ok(())
+            }
             Ok(false) | Err(_) => Err(BusError::NotHeld(tag)),
         }
     }
