@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
-    ArchivePage, Archived, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue, Health,
-    InboxName, InboxState, Level, Page, Selection,
+    ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue,
+    Health, InboxName, InboxState, Level, Page, Selection,
 };
 
 use crate::consumer::{Consuming, Held};
@@ -214,6 +214,10 @@ impl Bus for AmqpBus {
 
     async fn archived(&self, _page: ArchivePage) -> Result<Vec<Archived>, BusError> {
         Err(BusError::Closed)
+    }
+
+    async fn bury(&self, burials: Vec<Burial>) -> Vec<Result<(), BusError>> {
+        burials.into_iter().map(|_| Err(BusError::Closed)).collect()
     }
 
     fn level(&self, _inbox: &InboxName) -> Option<Level> {

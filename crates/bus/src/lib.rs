@@ -33,8 +33,8 @@ use async_trait::async_trait;
 
 pub use archive::{ArchivePage, ArchivePosition, Archived};
 pub use delivery::{
-    Arrival, Attempt, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue, Envelope,
-    FieldsKey, MessageId, Settle, Settlement,
+    Arrival, Attempt, Burial, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue,
+    Envelope, FieldsKey, MessageId, Settle, Settlement,
 };
 pub use error::BusError;
 pub use inbox::{InboxState, Level, Page, Selection};
@@ -67,6 +67,10 @@ pub trait Bus: Send + Sync + 'static {
     /// Calls run side by side; items of one call, and of calls made one after
     /// the other without awaiting, keep their order.
     async fn enqueue(&self, items: Vec<Enqueue>) -> Vec<Result<(), BusError>>;
+
+    /// Puts messages among the dead letters of an inbox at once, with no attempt made; one
+    /// answer each, in order, given when it is durable.
+    async fn bury(&self, burials: Vec<Burial>) -> Vec<Result<(), BusError>>;
 
     /// Starts to consume an inbox, with at most `credit` deliveries unsettled at a
     /// time (1 to 65,535). Dropping the [`Consumer`] gives back what it holds.

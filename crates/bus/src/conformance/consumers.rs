@@ -24,7 +24,7 @@ pub async fn credit_is_never_exceeded(fixture: &dyn Fixture) {
 
     reader.acknowledge(&held[..2]).await;
     let later = retry(Duration::from_secs(60));
-    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
+    let dead = Settlement::dead_letter("op");
     let answers = reader.settle_all(vec![(held[2].tag, later), (held[3].tag, dead)]).await;
     assert_eq!(answers, [Ok(()), Ok(())]);
     let more = reader.take(4).await;
@@ -121,7 +121,7 @@ pub async fn inspect_counts(fixture: &dyn Fixture) {
     expect_state(&*bus, &inbox, expected.clone()).await;
 
     let later = retry(Duration::from_secs(60));
-    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
+    let dead = Settlement::dead_letter("op");
     let answers = reader
         .settle_all(vec![
             (held[0].tag, Settlement::Acknowledge),
