@@ -164,6 +164,10 @@ impl Bus for AmqpBus {
         Ok(Consumer { arrivals, settler: Arc::new(settler) })
     }
 
+    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+        self.consume(inbox, credit).await
+    }
+
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError> {
         let knowledge = self.inbox(inbox)?.knowledge;
         let channel = self.channel().await?;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use fjall::UserValue;
@@ -49,6 +49,9 @@ pub struct EmbeddedBus {
     tasks: TaskTracker,
     next_consumer: AtomicU64,
 }
+
+/// How long one that is to consume alone waits for others to go.
+const CONSUMERS_PATIENCE: Duration = Duration::from_secs(10);
 
 struct Running {
     storage: Arc<Storage>,
@@ -326,6 +329,19 @@ impl Bus for EmbeddedBus {
         self.watch(Arc::clone(&inbox), id, sender, gone);
         let settler = Arc::new(Settler { shared: Arc::clone(&self.shared), inbox, consumer: id });
         Ok(Consumer { arrivals, settler })
+    }
+
+    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let patience = Instant::now() + CONSUMERS_PATIENCE;
+        while self.inbox(inbox)?.has_consumers() {
+            if Instant::now() >= patience {
+                let reason = format!("inbox {inbox} has other consumers");
+                return Err(BusError::Unavailable { reason });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.consume(inbox, credit).await
     }
 
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError> {

@@ -76,6 +76,13 @@ pub trait Bus: Send + Sync + 'static {
     /// time (1 to 65,535). Dropping the [`Consumer`] gives back what it holds.
     async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError>;
 
+    /// As [`Bus::consume`], when nobody else consumes the inbox, in any process: begins
+    /// when they are gone and what they held was given back, so that deliveries come in
+    /// their order, however the ones before ended. After [`Arrival::Interrupted`] it is the
+    /// same. While others stay it fails with [`BusError::Unavailable`], after a bounded
+    /// time, or brings nothing.
+    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError>;
+
     /// How full the inbox is, at most a second ago; none when there is no such inbox or it
     /// is not known yet. Never waits.
     fn level(&self, inbox: &InboxName) -> Option<Level>;

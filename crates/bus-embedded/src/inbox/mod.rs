@@ -116,6 +116,10 @@ impl Inbox {
 
     // === consumers come and go ===
 
+    pub(crate) fn has_consumers(&self) -> bool {
+        self.state.lock().consumers.count() > 0
+    }
+
     /// True when the feeder has to be told. Refused when the inbox was removed,
     /// or `closed` says that the bus is.
     pub(crate) fn attach(

@@ -200,3 +200,32 @@ async fn expect_level(bus: &dyn Bus, inbox: &InboxName, deliveries: u64, bytes: 
         sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// Who consumes alone begins when the others are gone, and has everything in its order,
+/// what they gave back as well.
+pub async fn one_that_consumes_alone_has_everything_in_order(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "alone").await;
+    put(&*bus, &inbox, &numbered(30)).await;
+    let mut other = Reader::of(&*bus, &inbox, 10).await;
+    other.take(10).await;
+    let leaving = tokio::spawn(async move {
+        sleep(Duration::from_millis(300)).await;
+        drop(other);
+    });
+    for round in 0..3 {
+        let consumer = tokio::time::timeout(PATIENCE, bus.consume_alone(&inbox, 20)).await;
+        let consumer = consumer.expect("it begins in time").expect("the inbox can be consumed");
+        let mut reader = Reader(consumer);
+        let deliveries = reader.take(20).await;
+        let numbers: Vec<usize> =
+            deliveries.iter().map(|delivery| number_of(&delivery.envelope)).collect();
+        let first = 2 * round;
+        assert_eq!(numbers, (first..first + 20).collect::<Vec<_>>());
+        reader.acknowledge(&deliveries[..2]).await;
+        // The next one comes at once.
+        drop(reader);
+    }
+    leaving.await.expect("the other leaves");
+    tidy(&*bus, &[&inbox]).await;
+}

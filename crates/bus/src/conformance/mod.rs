@@ -111,6 +111,7 @@ macro_rules! conformance_suite {
             a_dropped_consumer_gives_back_in_order,
             deliveries_of_a_dropped_consumer_go_to_another,
             two_consumers_share_an_inbox,
+            one_that_consumes_alone_has_everything_in_order,
             inspect_counts,
             inspect_tells_the_oldest,
             the_level_follows,
