@@ -18,6 +18,7 @@ use lapin::{BasicProperties, Channel};
 use wissel_bus::{ArchivePage, ArchivePosition, Archived, BusError, MessageId};
 
 use crate::codec;
+use crate::link::in_time;
 use crate::topology::ARCHIVE;
 
 /// How long the next message may take to come.
@@ -37,8 +38,8 @@ pub(crate) async fn read(channel: &Channel, page: ArchivePage) -> Result<Vec<Arc
     if page.limit == 0 || page.from >= page.until {
         return Ok(Vec::new());
     }
-    let mark = mark(channel).await.map_err(|error| broken(&error))?;
-    let mut consumer = consume(channel, &page).await.map_err(|error| broken(&error))?;
+    let mark = in_time(mark(channel)).await.map_err(|error| broken(&error))?;
+    let mut consumer = in_time(consume(channel, &page)).await.map_err(|error| broken(&error))?;
     let mut found = Vec::new();
     loop {
         let delivery = match tokio::time::timeout(PATIENCE, consumer.next()).await {
@@ -47,7 +48,9 @@ pub(crate) async fn read(channel: &Channel, page: ArchivePage) -> Result<Vec<Arc
             Ok(None) => return Err(unavailable("the connection broke")),
             Err(_) => return Err(unavailable("the archive does not answer")),
         };
-        delivery.acker.ack(BasicAckOptions::default()).await.map_err(|error| broken(&error))?;
+        in_time(delivery.acker.ack(BasicAckOptions::default()))
+            .await
+            .map_err(|error| broken(&error))?;
         if is_mark(&delivery) {
             if delivery.properties.message_id().as_ref().is_some_and(|id| id.as_str() == mark) {
                 return Ok(found);

@@ -2,20 +2,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::{self, StreamExt as _};
 use lapin::Channel;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
-    ArchivePage, Archived, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue, Health,
-    InboxName, InboxState, Level, Page, Selection,
+    ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue,
+    Health, InboxName, InboxState, Level, Page, Selection,
 };
 
-use crate::consumer::Consuming;
+use crate::codec::Queued;
+use crate::consumer::{Company, Consuming};
 use crate::held::Held;
 use crate::inspect::{Inbox, Inboxes};
-use crate::link::Link;
+use crate::link::{Link, in_time};
 use crate::options::{AmqpError, AmqpOptions};
 use crate::publisher::Publisher;
 use crate::settler::Settler;
@@ -77,6 +79,43 @@ impl AmqpBus {
         Ok(self.link.channel(self.deadline()).await?.0)
     }
 
+    async fn begin_consuming(
+        &self,
+        inbox: &InboxName,
+        credit: u16,
+        company: Company,
+    ) -> Result<Consumer, BusError> {
+        let Inbox { knowledge, ending } = self.inbox(inbox)?;
+        // One more for the word of an interruption.
+        let (sender, arrivals) = mpsc::channel(usize::from(credit.max(1)) + 1);
+        let held = Arc::new(Held::new(Arc::clone(&knowledge), credit.max(1)));
+        knowledge.add_consumer(&held);
+        let consuming = Consuming {
+            link: self.link.clone(),
+            inbox: inbox.clone(),
+            credit: credit.max(1),
+            company,
+            held: Arc::clone(&held),
+            knowledge: Arc::clone(&knowledge),
+            instance: self.instance,
+            arrivals: sender,
+            consuming: watch::Sender::new(false),
+            ending,
+        };
+        let mut begun = consuming.consuming.subscribe();
+        self.tasks.spawn(consuming.run());
+        // So that it gets its share from now on, unless the broker is not there.
+        let begun = begun.wait_for(|begun| *begun);
+        let _ = tokio::time::timeout(BEGIN_PATIENCE, begun).await;
+        let settler = Settler {
+            inbox: inbox.clone(),
+            held,
+            publisher: Arc::clone(&self.publisher),
+            knowledge,
+        };
+        Ok(Consumer { arrivals, settler: Arc::new(settler) })
+    }
+
     async fn settle_down(&self, inbox: &InboxName, expected: u64) -> Result<(), BusError> {
         let channel = self.channel().await?;
         dead_letters::settle_down(&channel, inbox, expected).await;
@@ -86,7 +125,7 @@ impl AmqpBus {
 
     async fn declare(&self, inbox: &InboxName) -> Result<(), BusError> {
         let channel = self.channel().await?;
-        let declared = topology::declare_inbox(&channel, inbox).await;
+        let declared = in_time(topology::declare_inbox(&channel, inbox)).await;
         declared.map_err(|error| BusError::Unavailable { reason: error.to_string() })?;
         close(channel).await;
         Ok(())
@@ -131,7 +170,7 @@ impl Bus for AmqpBus {
             removed.ending.cancel();
         }
         let channel = self.channel().await?;
-        let deleted = topology::delete_inbox(&channel, inbox).await;
+        let deleted = in_time(topology::delete_inbox(&channel, inbox)).await;
         deleted.map_err(|error| BusError::Unavailable { reason: error.to_string() })?;
         close(channel).await;
         Ok(())
@@ -144,43 +183,32 @@ impl Bus for AmqpBus {
         self.publisher.enqueue(items).await
     }
 
+    async fn bury(&self, burials: Vec<Burial>) -> Vec<Result<(), BusError>> {
+        const AT_ONCE: usize = 1_024;
+        let burying = stream::iter(burials).map(|burial| async move {
+            let Burial { envelope, inbox, reason } = burial;
+            self.inbox(&inbox)?;
+            let dead = Queued { envelope, attempt: 0, history: Vec::new() };
+            self.publisher.bury(&inbox, &dead, &reason).await
+        });
+        burying.buffered(AT_ONCE).collect().await
+    }
+
     async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
-        let Inbox { knowledge, ending } = self.inbox(inbox)?;
-        // One more for the word of an interruption.
-        let (sender, arrivals) = mpsc::channel(usize::from(credit.max(1)) + 1);
-        let held = Arc::new(Held::new(Arc::clone(&knowledge), credit.max(1)));
-        knowledge.add_consumer(&held);
-        let consuming = Consuming {
-            link: self.link.clone(),
-            inbox: inbox.clone(),
-            credit: credit.max(1),
-            held: Arc::clone(&held),
-            knowledge: Arc::clone(&knowledge),
-            instance: self.instance,
-            arrivals: sender,
-            consuming: watch::Sender::new(false),
-            ending,
-        };
-        let mut begun = consuming.consuming.subscribe();
-        self.tasks.spawn(consuming.run());
-        // So that it gets its share from now on, unless the broker is not there.
-        let begun = begun.wait_for(|begun| *begun);
-        let _ = tokio::time::timeout(BEGIN_PATIENCE, begun).await;
-        let settler = Settler {
-            inbox: inbox.clone(),
-            held,
-            publisher: Arc::clone(&self.publisher),
-            knowledge,
-        };
-        Ok(Consumer { arrivals, settler: Arc::new(settler) })
+        self.begin_consuming(inbox, credit, Company::Any).await
+    }
+
+    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+        self.begin_consuming(inbox, credit, Company::Nobody).await
     }
 
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError> {
         let knowledge = self.inbox(inbox)?.knowledge;
         let channel = self.channel().await?;
-        let state = knowledge.inspect(&channel, inbox).await;
+        let inspecting = knowledge.inspect(&channel, inbox);
+        let state = tokio::time::timeout_at(self.deadline(), inspecting).await;
         close(channel).await;
-        state
+        state.unwrap_or_else(|_| Err(self.link.unavailable()))
     }
 
     async fn dead_letters(
@@ -260,5 +288,5 @@ impl Bus for AmqpBus {
 
 /// Closing a channel gives back what it holds. One that an error closed is closed.
 async fn close(channel: Channel) {
-    let _ = channel.close(200, "done".into()).await;
+    let _ = in_time(channel.close(200, "done".into())).await;
 }

@@ -256,6 +256,15 @@ impl Queued {
         let history = history.iter().skip(dropped).cloned().chain([failed]).collect();
         Self { envelope: envelope.clone(), attempt: attempt.saturating_add(1), history }
     }
+
+    /// With attempts that were made without the bus.
+    pub(crate) fn after_unheard(&self, unheard: &[Attempt]) -> Self {
+        let Self { envelope, attempt, history } = self;
+        let dropped = (history.len() + unheard.len()).saturating_sub(Attempt::KEPT);
+        let history = history.iter().chain(unheard).skip(dropped).cloned().collect();
+        let more = u32::try_from(unheard.len()).unwrap_or(u32::MAX);
+        Self { envelope: envelope.clone(), attempt: attempt.saturating_add(more), history }
+    }
 }
 
 #[cfg(test)]

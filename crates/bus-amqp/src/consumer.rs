@@ -19,7 +19,7 @@ use wissel_bus::{Arrival, InboxName};
 use crate::codec::{self, Kept, Parcel, Queued};
 use crate::held::{Held, Load};
 use crate::inspect::Knowledge;
-use crate::link::Link;
+use crate::link::{Link, in_time};
 use crate::{remembrance, topology};
 
 /// How many AMQP messages a consumer has at first, if its credit is not less. Each may
@@ -36,6 +36,7 @@ pub(crate) struct Consuming {
     pub(crate) link: Link,
     pub(crate) inbox: InboxName,
     pub(crate) credit: u16,
+    pub(crate) company: Company,
     pub(crate) held: Arc<Held>,
     pub(crate) knowledge: Arc<Knowledge>,
     /// Whose packs are of this bus.
@@ -45,6 +46,13 @@ pub(crate) struct Consuming {
     pub(crate) consuming: watch::Sender<bool>,
     /// Cancelled when the inbox is removed, or the bus closed.
     pub(crate) ending: CancellationToken,
+}
+
+/// Who else may consume the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    Any,
+    Nobody,
 }
 
 /// Why a channel is no longer read.
@@ -66,14 +74,27 @@ impl Consuming {
     pub(crate) async fn run(self) {
         const PAUSE: Duration = Duration::from_millis(200);
         const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        // Two that wait to be alone must not both begin.
+        let _alone = match self.company {
+            Company::Any => None,
+            Company::Nobody => tokio::select! {
+                alone = Arc::clone(&self.knowledge.alone).lock_owned() => Some(alone),
+                () = self.ending.cancelled() => return,
+                () = self.arrivals.closed() => return,
+            },
+        };
         loop {
             let opened = tokio::select! {
                 () = self.ending.cancelled() => return,
                 () = self.arrivals.closed() => return,
                 opened = self.link.channel(Instant::now() + FOREVER) => opened,
             };
-            let Ok((channel, _)) = opened else { return };
-            let mut window = match self.open(&channel, self.least()).await {
+            let Ok((channel, epoch)) = opened else { return };
+            if !self.until_alone(&channel).await {
+                let _ = in_time(channel.close(200, "waiting".into())).await;
+                continue;
+            }
+            let mut window = match in_time(self.open(&channel, self.least())).await {
                 Ok(window) => window,
                 Err(error) => {
                     tracing::warn!(inbox = %self.inbox, %error, "an inbox cannot be consumed");
@@ -82,7 +103,11 @@ impl Consuming {
                 }
             };
             self.consuming.send_replace(true);
-            let end = self.hand_over(&channel, &mut window).await;
+            let end = tokio::select! {
+                end = self.hand_over(&channel, &mut window) => end,
+                // However quiet the old connection is.
+                () = self.link.replaced(epoch) => End::Broken,
+            };
             if matches!(end, End::Over) {
                 self.leave(&channel).await;
                 return;
@@ -92,6 +117,31 @@ impl Consuming {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Where nobody else may consume, waits a while until nobody does. The broker counts
+    /// a consumer until everything that it held is back in its place. Says whether it is
+    /// time to begin.
+    async fn until_alone(&self, channel: &Channel) -> bool {
+        const PAUSE: Duration = Duration::from_millis(50);
+        const TRIES: u32 = 100;
+        if self.company == Company::Any {
+            return true;
+        }
+        let queue = topology::inbox_queue(&self.inbox);
+        for _ in 0..TRIES {
+            match in_time(topology::count(channel, queue.clone())).await {
+                Ok((_, 0)) => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+            tokio::select! {
+                () = self.ending.cancelled() => return false,
+                () = self.arrivals.closed() => return false,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+        false
     }
 
     /// Gives back what is held, in its order: closing the channel does that, while
@@ -106,7 +156,7 @@ impl Consuming {
             tracing::warn!(inbox = %self.inbox, %error, "what was settled of packs comes again");
         }
         self.held.give_back();
-        let _ = channel.close(200, "done".into()).await;
+        let _ = in_time(channel.close(200, "done".into())).await;
     }
 
     fn least(&self) -> u16 {
@@ -132,7 +182,7 @@ impl Consuming {
                 return End::Over;
             }
             if let Some(size) = self.other_size(window.size) {
-                if self.replace(channel, window, size).await.is_err() {
+                if in_time(self.replace(channel, window, size)).await.is_err() {
                     return End::Broken;
                 }
                 continue;
@@ -229,14 +279,14 @@ impl Consuming {
                 };
                 let members = members.into_iter().map(first_time).collect();
                 if let Some(acker) = self.held.add_pack(pack, &settled, members, acker) {
-                    let _ = acker.ack(BasicAckOptions::default()).await;
+                    let _ = in_time(acker.ack(BasicAckOptions::default())).await;
                 }
             }
             Err(foreign) => {
                 // Not of our making: the queue's dead-lettering takes it aside.
                 tracing::error!(inbox = %self.inbox, fault = foreign.0, "a foreign AMQP message");
                 let options = BasicNackOptions { requeue: false, multiple: false };
-                let _ = acker.nack(options).await;
+                let _ = in_time(acker.nack(options)).await;
             }
         }
     }

@@ -11,6 +11,7 @@ use lapin::types::FieldTable;
 use wissel_bus::{BusError, DeadLetter, DeadLetterId, InboxName, Page, Selection};
 
 use crate::codec::{self, Queued};
+use crate::link::in_time;
 use crate::publisher::Publisher;
 use crate::topology;
 
@@ -108,7 +109,7 @@ where
             continue;
         }
         first(dead_letter).await?;
-        acker.ack(BasicAckOptions::default()).await.map_err(|error| broken(&error))?;
+        in_time(acker.ack(BasicAckOptions::default())).await.map_err(|error| broken(&error))?;
         taken += 1;
     }
     Ok((taken, count - taken))
@@ -117,12 +118,12 @@ where
 impl Reading {
     async fn begin(channel: &Channel, inbox: &InboxName) -> Result<Self, BusError> {
         let queue = topology::dead_queue(inbox);
-        let (left, _) = topology::count(channel, queue.clone())
+        let (left, _) = in_time(topology::count(channel, queue.clone()))
             .await
             .map_err(|_| BusError::UnknownInbox(inbox.clone()))?;
         let options = BasicConsumeOptions::default();
         let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default());
-        let consumer = consumer.await.map_err(|error| broken(&error))?;
+        let consumer = in_time(consumer).await.map_err(|error| broken(&error))?;
         Ok(Self { consumer, left })
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Knowledge {
     /// The oldest message that was given back and may still wait. Looking at the
     /// head among messages that came back would change their order.
     given_back: Mutex<Option<(SystemTime, Instant)>>,
+    /// Held by whoever consumes alone.
+    pub(crate) alone: Arc<tokio::sync::Mutex<()>>,
     /// One browse, redrive or purge at a time.
     pub(crate) browsing: tokio::sync::Mutex<()>,
 }

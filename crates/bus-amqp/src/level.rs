@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wissel_bus::{InboxName, Level};
 
 use crate::inspect::{Inboxes, Knowledge};
-use crate::link::Link;
+use crate::link::{Link, in_time};
 
 /// How full one inbox is: what was counted last, and what was published since.
 #[derive(Default)]
@@ -107,7 +107,7 @@ async fn count(link: &Link, asked: Vec<(InboxName, Arc<Knowledge>)>) {
     let Ok((mut channel, _)) = link.channel(Instant::now() + PATIENCE).await else { return };
     for (name, knowledge) in asked {
         let published = knowledge.gauge.reading.lock().published;
-        match knowledge.count(&channel, &name).await {
+        match in_time(knowledge.count(&channel, &name)).await {
             Ok(count) => knowledge.gauge.reading.lock().counted = Some((count, published)),
             // The queue is gone, which closed the channel, or the connection is.
             Err(_) => match link.channel(Instant::now() + PATIENCE).await {
@@ -116,7 +116,7 @@ async fn count(link: &Link, asked: Vec<(InboxName, Arc<Knowledge>)>) {
             },
         }
     }
-    let _ = channel.close(200, "counted".into()).await;
+    let _ = in_time(channel.close(200, "counted".into())).await;
 }
 
 impl Gauge {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -37,6 +38,8 @@ struct Shared {
     inboxes: RwLock<HashSet<InboxName>>,
     /// How long the archive keeps what it gets.
     archive_retention: Duration,
+    /// Whether the archive was seen to be there.
+    has_archive: AtomicBool,
     closing: CancellationToken,
 }
 
@@ -57,6 +60,16 @@ pub(crate) struct Up {
     consuming: Arc<Connection>,
 }
 
+/// What the client library does not answer within a few seconds it never answers: a
+/// connection broke at a bad moment.
+pub(crate) async fn in_time<T>(asking: impl Future<Output = lapin::Result<T>>) -> lapin::Result<T> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(answer) => answer,
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    }
+}
+
 impl Link {
     pub(crate) fn new(
         uri: AMQPUri,
@@ -69,6 +82,7 @@ impl Link {
             blocked: watch::Sender::new(None),
             inboxes: RwLock::default(),
             archive_retention,
+            has_archive: AtomicBool::new(false),
             closing,
         };
         Self { shared: Arc::new(shared) }
@@ -131,6 +145,20 @@ impl Link {
         }
     }
 
+    /// Waits until there are connections newer than those of `epoch`, or the bus is
+    /// closed.
+    pub(crate) async fn replaced(&self, epoch: u64) {
+        const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        while let Err(BusError::Unavailable { .. }) =
+            self.up_after(epoch, Instant::now() + A_DAY).await
+        {}
+    }
+
+    /// Whether the archive is there.
+    pub(crate) fn has_archive(&self) -> bool {
+        self.shared.has_archive.load(Ordering::Relaxed)
+    }
+
     /// Waits until the bus is closed.
     pub(crate) async fn closed(&self) {
         self.shared.closing.cancelled().await;
@@ -189,7 +217,7 @@ impl Link {
         let mut seen = 0;
         loop {
             let up = self.up_after(seen, deadline).await?;
-            match up.consuming.create_channel().await {
+            match in_time(up.consuming.create_channel()).await {
                 Ok(channel) => return Ok((channel, up.epoch)),
                 // The connection broke just now: the next one will do.
                 Err(_) => seen = up.epoch,
@@ -205,11 +233,11 @@ impl Link {
     ) -> Result<(), BusError> {
         let (channel, _) = self.channel(deadline).await?;
         for inbox in inboxes.iter().filter(|inbox| self.knows(inbox)) {
-            if topology::declare_inbox(&channel, inbox).await.is_err() {
+            if in_time(topology::declare_inbox(&channel, inbox)).await.is_err() {
                 return Err(self.unavailable());
             }
         }
-        let _ = channel.close(200, "declared".into()).await;
+        let _ = in_time(channel.close(200, "declared".into())).await;
         Ok(())
     }
 
@@ -235,9 +263,18 @@ impl Link {
             topology::declare_inbox(&declare, inbox).await?;
         }
         declare.close(200, "declared".into()).await?;
-        topology::declare_archive(&publishing, self.shared.archive_retention).await?;
+        self.declare_archive(&publishing).await;
         let (publishing, consuming) = (Arc::new(publishing), Arc::new(consuming));
         Ok(Up { epoch, publish, publishing, consuming })
+    }
+
+    /// A stream may need a while after its broker was killed. Inboxes do not wait for it.
+    async fn declare_archive(&self, connection: &Connection) {
+        let declaring = topology::declare_archive(connection, self.shared.archive_retention);
+        match in_time(declaring).await {
+            Ok(()) => self.shared.has_archive.store(true, Ordering::Relaxed),
+            Err(error) => tracing::warn!(broker = %self, %error, "the archive is not there yet"),
+        }
     }
 
     async fn open(&self, name: &'static str) -> lapin::Result<Connection> {
@@ -252,19 +289,29 @@ impl Link {
         let mut watched = tokio::time::interval(Duration::from_secs(1));
         let connections = [Arc::clone(&up.publishing), Arc::clone(&up.consuming)];
         let channel = up.publish.clone();
+        let is_whole = || {
+            let connected = connections.iter().all(|one| one.status().connected());
+            connected && channel.status().connected()
+        };
         self.shared.state.send_replace(State::Up(up));
         loop {
             let event = tokio::select! {
                 () = self.shared.closing.cancelled() => return "closing".to_owned(),
                 Some(event) = publishing.next() => event,
-                Some(Event::Error(error)) = consuming.next() => return error.to_string(),
+                Some(event) = consuming.next() => match event {
+                    // Only the publishing connection is blocked in earnest.
+                    Event::ConnectionBlocked(_) | Event::ConnectionUnblocked => continue,
+                    event => event,
+                },
                 _ = watched.tick() => {
                     // Should an event ever be missed.
-                    let whole = connections.iter().all(|one| one.status().connected());
-                    if whole && channel.status().connected() {
-                        continue;
+                    if !is_whole() {
+                        return "a connection is closed".to_owned();
                     }
-                    return "a connection is closed".to_owned();
+                    if !self.has_archive() {
+                        self.declare_archive(&connections[0]).await;
+                    }
+                    continue;
                 }
             };
             match event {
@@ -276,6 +323,8 @@ impl Link {
                     tracing::info!(broker = %self, "RabbitMQ takes messages again");
                     self.shared.blocked.send_replace(None);
                 }
+                // Of a channel that somebody asked for what is not there: its own affair.
+                Event::Error(_) if is_whole() => {}
                 Event::Error(error) => return error.to_string(),
                 _ => {}
             }

@@ -3,9 +3,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use lapin::BasicProperties;
 use lapin::types::ShortString;
 use parking_lot::Mutex as SyncMutex;
 use tokio::sync::{Mutex, Notify, Semaphore};
@@ -17,7 +16,7 @@ use crate::codec::{self, Kept, Queued};
 use crate::confirm::{Outgoing, Returns, Tried};
 use crate::gathering::{Gathering, PARTED_MAX, Target};
 use crate::inspect::Inboxes;
-use crate::link::Link;
+use crate::link::{Link, in_time};
 use crate::options::AmqpOptions;
 use crate::sender::Sender;
 use crate::topology::{self, EXCHANGE};
@@ -141,9 +140,11 @@ impl Publisher {
     pub(crate) async fn bury(
         &self,
         inbox: &InboxName,
-        envelope: &Envelope,
-        properties: BasicProperties,
+        dead: &Queued,
+        reason: &str,
     ) -> Result<(), BusError> {
+        let properties = codec::dead_properties(dead, reason, SystemTime::now());
+        let envelope = &dead.envelope;
         let outgoing = || Outgoing {
             exchange: ShortString::default(),
             routing_key: topology::dead_queue(inbox),
@@ -175,6 +176,10 @@ impl Publisher {
     fn weight(&self, item: &Enqueue) -> Result<usize, BusError> {
         if let Some(unknown) = item.inboxes.iter().find(|inbox| !self.link.knows(inbox)) {
             return Err(BusError::UnknownInbox(unknown.clone()));
+        }
+        if item.archive_until.is_some() && !self.link.has_archive() {
+            let reason = "the archive is not there yet".to_owned();
+            return Err(BusError::Unavailable { reason });
         }
         let parts = item.inboxes.len() + usize::from(item.archive_until.is_some());
         let parts = if parts > PARTED_MAX { 1 } else { parts };
@@ -268,11 +273,11 @@ impl Publisher {
             return Ok(());
         }
         let (channel, epoch) = self.link.channel(deadline).await?;
-        topology::declare_retry(&channel, delay)
+        in_time(topology::declare_retry(&channel, delay))
             .await
             .map_err(|error| BusError::Unavailable { reason: error.to_string() })?;
         declared.insert(delay, epoch);
-        let _ = channel.close(200, "declared".into()).await;
+        let _ = in_time(channel.close(200, "declared".into())).await;
         Ok(())
     }
 }

@@ -5,13 +5,12 @@
 //! its id (8 and 8 bytes), how many members it has (2 bytes), and a bit for each
 //! member, from the lowest of the first, in words of 8 bytes. Integers are big-endian.
 
-use std::time::Duration;
-
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel};
 use wissel_bus::InboxName;
 
+use crate::link::in_time;
 use crate::marks::Settled;
 use crate::pack::{MEMBERS_MAX, PackId};
 use crate::topology;
@@ -28,7 +27,6 @@ pub(crate) async fn leave(
     inbox: &InboxName,
     packs: &[(PackId, Settled)],
 ) -> lapin::Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(5);
     if packs.is_empty() {
         return Ok(());
     }
@@ -44,10 +42,7 @@ pub(crate) async fn leave(
         channel.basic_publish("".into(), queue, options, &body, properties).await?.await?;
         Ok(())
     };
-    match tokio::time::timeout(PATIENCE, leaving).await {
-        Ok(left) => left,
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
-    }
+    in_time(leaving).await
 }
 
 /// Takes all that was left.

@@ -102,6 +102,8 @@ impl Sender {
                 }
                 () = self.shared.gathered.notified() => {}
                 _ = self.link.unblocked(Instant::now() + FOREVER), if blocked => {}
+                // Whatever the old connection still owes, it owes for ever.
+                () = self.link.replaced(up.epoch) => return true,
                 () = self.link.closed() => return false,
             }
         }
@@ -220,7 +222,7 @@ impl Sender {
 
     /// After the connection broke: what was confirmed before that.
     async fn hear_the_rest(&mut self) {
-        const PATIENCE: Duration = Duration::from_secs(2);
+        const PATIENCE: Duration = Duration::from_millis(500);
         let deadline = Instant::now() + PATIENCE;
         while let Ok(Some((number, outcome))) =
             tokio::time::timeout_at(deadline, self.waiting.next()).await

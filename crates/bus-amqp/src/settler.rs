@@ -10,8 +10,9 @@ use wissel_bus::{BusError, DeliveryTag, InboxName, Settle, Settlement};
 
 use crate::held::{AfterSettling, Held, HeldDelivery};
 use crate::inspect::Knowledge;
+use crate::link::in_time;
 use crate::publisher::Publisher;
-use crate::{codec, topology};
+use crate::topology;
 
 /// Settles what one consumer holds. A retry or a dead letter is published and
 /// confirmed before the delivery is acknowledged: a crash between doubles it. A pack
@@ -45,9 +46,9 @@ impl Settler {
             Settlement::Acknowledge => Ok(()),
             Settlement::Release => return self.release(tag, held).await,
             Settlement::Retry { after, reason } => self.retry(&held, *after, reason).await,
-            Settlement::DeadLetter { reason } => {
-                let properties = codec::dead_properties(&held.queued, reason, SystemTime::now());
-                self.publisher.bury(&self.inbox, &held.queued.envelope, properties).await
+            Settlement::DeadLetter { reason, unheard } => {
+                let dead = held.queued.after_unheard(unheard);
+                self.publisher.bury(&self.inbox, &dead, reason).await
             }
         };
         if let Err(error) = moved {
@@ -57,7 +58,7 @@ impl Settler {
         let AfterSettling::Acknowledge(acker) = self.settled(tag, &held)? else {
             return Ok(());
         };
-        match acker.ack(BasicAckOptions::default()).await {
+        match in_time(acker.ack(BasicAckOptions::default())).await {
             Ok(true) => self.held.acknowledged(&held),
             // The connection broke. That a whole pack is settled is remembered.
             Ok(false) | Err(_) if held.parcel.is_pack() => {}
@@ -82,7 +83,7 @@ impl Settler {
             return Err(BusError::NotHeld(tag));
         };
         let options = BasicNackOptions { requeue: true, multiple: false };
-        match acker.nack(options).await {
+        match in_time(acker.nack(options)).await {
             Ok(true) => {
                 self.held.acknowledged(&held);
                 Ok(())

@@ -176,7 +176,7 @@ async fn members_are_settled_one_by_one() {
     let after = Duration::from_millis(300);
     let retry = Settlement::Retry { after, reason: "not now".to_owned() };
     reader.settle(&held[7], retry).await.unwrap();
-    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
+    let dead = Settlement::dead_letter("op");
     reader.settle(&held[8], dead).await.unwrap();
     reader.settle(&held[9], Settlement::Release).await.unwrap();
     let released = reader.next().await;
@@ -382,14 +382,18 @@ async fn a_killed_broker_loses_nothing_of_packs() {
     let mut rabbitmq = RabbitMq::start().await.unwrap();
     let bus = connect(AmqpOptions::new(rabbitmq.url())).await;
     let inbox = new_inbox(&bus, "killed").await;
+    // RabbitMQ 3.10 forgets a queue, with all that is in it, if it is killed within a few
+    // seconds of the queue's declaration.
+    sleep(Duration::from_secs(8)).await;
     let publishing = async {
         for first in (0..COUNT).step_by(100) {
+            sleep(Duration::from_millis(20)).await;
             put(&bus, &inbox, first..first + 100).await;
         }
     };
     let killing = async {
         for _ in 0..2 {
-            sleep(Duration::from_millis(700)).await;
+            sleep(Duration::from_millis(300)).await;
             rabbitmq.kill().await.unwrap();
             rabbitmq.start_again().await.unwrap();
         }
@@ -398,16 +402,7 @@ async fn a_killed_broker_loses_nothing_of_packs() {
         let mut reader = Reader::of(&bus, &inbox, 300).await;
         let (mut seen, mut repeated) = (BTreeSet::new(), 0);
         while seen.len() < COUNT {
-            let Ok(batch) = timeout(Duration::from_secs(40), reader.take(1)).await else {
-                let missing: Vec<usize> = (0..COUNT).filter(|n| !seen.contains(n)).collect();
-                panic!(
-                    "DEBUG {:?} {:?} missing {} {:?}",
-                    bus.health(),
-                    bus.inspect(&inbox).await,
-                    missing.len(),
-                    missing
-                );
-            };
+            let batch = reader.take(1).await;
             // Some are settled and some are not when the broker goes down.
             sleep(Duration::from_micros(500)).await;
             for delivery in batch {

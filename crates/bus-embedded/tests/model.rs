@@ -177,7 +177,7 @@ impl Pair<'_> {
                 }
                 Way::Bury => {
                     model.dead.push(found);
-                    Settlement::DeadLetter { reason: format!("number {number}") }
+                    Settlement::dead_letter(format!("number {number}"))
                 }
             };
             let answers = consumer.settler.settle(vec![(delivery.tag, settlement)]).await;

@@ -102,6 +102,9 @@ pub enum Settlement {
     DeadLetter {
         /// Why, for operators.
         reason: String,
+        /// Attempts that the bus did not hear of, oldest first: they count as attempts, and
+        /// their reasons are kept.
+        unheard: Vec<Attempt>,
     },
 }
 
@@ -125,6 +128,24 @@ pub trait Settle: Send + Sync + 'static {
         &self,
         settlements: Vec<(DeliveryTag, Settlement)>,
     ) -> Vec<Result<(), BusError>>;
+}
+
+/// A message that becomes a dead letter of an inbox without having been in it.
+#[derive(Debug, Clone)]
+pub struct Burial {
+    /// The message.
+    pub envelope: Envelope,
+    /// Among the dead letters of this inbox.
+    pub inbox: InboxName,
+    /// Why, for operators.
+    pub reason: String,
+}
+
+impl Settlement {
+    /// A dead letter, of whose attempts the bus knows.
+    pub fn dead_letter(reason: impl Into<String>) -> Self {
+        Self::DeadLetter { reason: reason.into(), unheard: Vec::new() }
+    }
 }
 
 /// Names a dead letter within its inbox. Its text sorts as the dead letters do:

@@ -33,8 +33,8 @@ use async_trait::async_trait;
 
 pub use archive::{ArchivePage, ArchivePosition, Archived};
 pub use delivery::{
-    Arrival, Attempt, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue, Envelope,
-    FieldsKey, MessageId, Settle, Settlement,
+    Arrival, Attempt, Burial, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue,
+    Envelope, FieldsKey, MessageId, Settle, Settlement,
 };
 pub use error::BusError;
 pub use inbox::{InboxState, Level, Page, Selection};
@@ -68,9 +68,20 @@ pub trait Bus: Send + Sync + 'static {
     /// the other without awaiting, keep their order.
     async fn enqueue(&self, items: Vec<Enqueue>) -> Vec<Result<(), BusError>>;
 
+    /// Puts messages among the dead letters of an inbox at once, with no attempt made; one
+    /// answer each, in order, given when it is durable.
+    async fn bury(&self, burials: Vec<Burial>) -> Vec<Result<(), BusError>>;
+
     /// Starts to consume an inbox, with at most `credit` deliveries unsettled at a
     /// time (1 to 65,535). Dropping the [`Consumer`] gives back what it holds.
     async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError>;
+
+    /// As [`Bus::consume`], when nobody else consumes the inbox, in any process: begins
+    /// when they are gone and what they held was given back, so that deliveries come in
+    /// their order, however the ones before ended. After [`Arrival::Interrupted`] it is the
+    /// same. While others stay it fails with [`BusError::Unavailable`], after a bounded
+    /// time, or brings nothing.
+    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError>;
 
     /// How full the inbox is, at most a second ago; none when there is no such inbox or it
     /// is not known yet. Never waits.

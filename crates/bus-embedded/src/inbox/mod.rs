@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use wissel_bus::{BusError, DeliveryTag, Envelope, InboxState, Level, Settlement};
+use wissel_bus::{Attempt, BusError, DeliveryTag, Envelope, InboxState, Level, Settlement};
 use wissel_identifiers::InboxName;
 
 pub(crate) use ages::Ages;
@@ -71,7 +71,7 @@ pub(crate) struct Settled {
 pub(crate) enum Outcome {
     Done,
     Retry { after: std::time::Duration, reason: String },
-    Dead(String),
+    Dead { reason: String, unheard: Vec<Attempt> },
 }
 
 /// Tags are never used twice in a process, so that no consumer can settle by
@@ -115,6 +115,10 @@ impl Inbox {
     }
 
     // === consumers come and go ===
+
+    pub(crate) fn has_consumers(&self) -> bool {
+        self.state.lock().consumers.count() > 0
+    }
 
     /// True when the feeder has to be told. Refused when the inbox was removed,
     /// or `closed` says that the bus is.
@@ -281,7 +285,7 @@ impl Inbox {
                     state.delayed += 1;
                     state.requeued.add(settled.slot.admitted_ms);
                 }
-                Outcome::Dead(_) => {
+                Outcome::Dead { .. } => {
                     state.dead += 1;
                     state.forget_bytes(&settled.slot);
                 }
@@ -296,6 +300,11 @@ impl Inbox {
         state.delayed = state.delayed.saturating_sub(1);
         state.forget_bytes(slot);
         state.requeued.remove(slot.admitted_ms);
+    }
+
+    /// Dead letters came that were never in the inbox.
+    pub(crate) fn buried(&self, count: u64) {
+        self.state.lock().dead += count;
     }
 
     /// Dead letters were redriven or purged.
@@ -415,9 +424,9 @@ impl State {
                 lease.settling = true;
                 Outcome::Retry { after, reason }
             }
-            Settlement::DeadLetter { reason } => {
+            Settlement::DeadLetter { reason, unheard } => {
                 lease.settling = true;
-                Outcome::Dead(reason)
+                Outcome::Dead { reason, unheard }
             }
         };
         Ok(Some((slot, outcome)))

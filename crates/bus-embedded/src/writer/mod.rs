@@ -8,7 +8,7 @@ mod pending;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fjall::{PersistMode, UserValue};
 use tokio::sync::oneshot;
@@ -42,6 +42,10 @@ pub(crate) enum Command {
         settled: Vec<Settled>,
         reply: Option<oneshot::Sender<Result<(), BusError>>>,
     },
+    Bury {
+        buried: Vec<Buried>,
+        reply: oneshot::Sender<Result<(), BusError>>,
+    },
     OpenInbox {
         name: InboxName,
         reply: oneshot::Sender<Result<(), BusError>>,
@@ -70,6 +74,16 @@ pub(crate) struct Incoming {
     pub(crate) inboxes: Vec<Arc<Inbox>>,
     /// Until when it is kept in the archive.
     pub(crate) archive_until_ms: Option<u64>,
+}
+
+/// A message that is to be a dead letter at once.
+pub(crate) struct Buried {
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) body: UserValue,
+    pub(crate) admitted_at: SystemTime,
+    /// Of its event, in bytes.
+    pub(crate) length: u32,
+    pub(crate) reason: String,
 }
 
 /// Acknowledgements are durable after this time at the latest, also when nothing
@@ -228,6 +242,9 @@ impl Writer {
             Command::RemoveInbox { name, reply } => {
                 let _ = reply.send(self.remove_inbox(&name));
             }
+            Command::Bury { buried, reply } => {
+                let _ = reply.send(self.bury(&buried));
+            }
             Command::EndDeadLetters { inbox, selection, fate, reply } => {
                 match Job::dead_letters(&self.storage, inbox, &selection, fate, reply) {
                     Ok(job) => self.jobs.push_back(job),
@@ -238,6 +255,19 @@ impl Writer {
                 debug_assert!(false, "these are written together");
             }
         }
+    }
+
+    fn bury(&mut self, all: &[Buried]) -> Result<(), BusError> {
+        let mut pending = Pending::new(&self.storage);
+        for buried in all {
+            pending.bury(&self.storage, &mut self.places, buried);
+        }
+        let committed = pending.commit(&self.storage);
+        self.note(committed.outcome, true, committed.wrote)?;
+        for buried in all {
+            buried.inbox.buried(1);
+        }
+        Ok(())
     }
 
     fn open_inbox(&mut self, name: &InboxName) -> Result<(), BusError> {

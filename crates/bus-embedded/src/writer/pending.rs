@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use wissel_bus::{Attempt, BusError, Envelope};
 
 use super::delays::Delays;
-use super::{Incoming, Places};
+use super::{Buried, Incoming, Places};
 use crate::EmbeddedBusError;
 use crate::inbox::{Inbox, Outcome, Settled};
 use crate::shared::Shared;
@@ -183,8 +183,7 @@ impl Pending {
                 let mut history = self.history(storage, inbox, &slot);
                 let at = SystemTime::now();
                 history.push(Attempt { number: slot.attempt, at, reason: reason.clone() });
-                let many = history.len().saturating_sub(Attempt::KEPT);
-                history.drain(..many);
+                keep_latest(&mut history);
                 let again =
                     Slot { attempt: slot.attempt.saturating_add(1), requeued: true, ..slot };
                 let key = delays.key(*after, inbox, slot.place);
@@ -192,10 +191,14 @@ impl Pending {
                 self.batch.insert(&storage.delayed, key.encode(), value);
                 self.must_be_durable = true;
             }
-            Outcome::Dead(reason) => {
+            Outcome::Dead { reason, unheard } => {
                 let died_ms = to_ms(SystemTime::now());
                 let key = DeadKey { inbox, died_ms, number: places.next() };
-                let history = self.history(storage, inbox, &slot);
+                let mut history = self.history(storage, inbox, &slot);
+                history.extend_from_slice(unheard);
+                keep_latest(&mut history);
+                let more = u32::try_from(unheard.len()).unwrap_or(u32::MAX);
+                let slot = Slot { attempt: slot.attempt.saturating_add(more), ..slot };
                 let value = encode_dead(&slot, &history, died_ms, reason);
                 self.batch.insert(&storage.dead, key.encode(), value);
                 self.must_be_durable = true;
@@ -214,6 +217,26 @@ impl Pending {
             self.failure.get_or_insert(error);
             Vec::new()
         })
+    }
+
+    /// Adds a dead letter that was never a delivery.
+    pub(crate) fn bury(&mut self, storage: &Storage, places: &mut Places, buried: &Buried) {
+        let number = places.next();
+        let slot = Slot {
+            place: 0,
+            message: number,
+            admitted_ms: to_ms(buried.admitted_at),
+            attempt: 0,
+            length: buried.length,
+            shared: false,
+            requeued: true,
+        };
+        let died_ms = to_ms(SystemTime::now());
+        let key = DeadKey { inbox: buried.inbox.number, died_ms, number };
+        let value = encode_dead(&slot, &[], died_ms, &buried.reason);
+        self.batch.insert(&storage.messages, message_key(number), buried.body.clone());
+        self.batch.insert(&storage.dead, key.encode(), value);
+        self.must_be_durable = true;
     }
 
     /// Tells, when it is written, whom the settlements of one call concern.
@@ -310,6 +333,11 @@ impl Effects {
             let _ = reply.send(error.cloned().map_or(Ok(()), Err));
         }
     }
+}
+
+fn keep_latest(history: &mut Vec<Attempt>) {
+    let many = history.len().saturating_sub(Attempt::KEPT);
+    history.drain(..many);
 }
 
 /// Gives each inbox its deliveries, in their order, taking its lock once.

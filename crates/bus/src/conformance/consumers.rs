@@ -24,7 +24,7 @@ pub async fn credit_is_never_exceeded(fixture: &dyn Fixture) {
 
     reader.acknowledge(&held[..2]).await;
     let later = retry(Duration::from_secs(60));
-    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
+    let dead = Settlement::dead_letter("op");
     let answers = reader.settle_all(vec![(held[2].tag, later), (held[3].tag, dead)]).await;
     assert_eq!(answers, [Ok(()), Ok(())]);
     let more = reader.take(4).await;
@@ -121,7 +121,7 @@ pub async fn inspect_counts(fixture: &dyn Fixture) {
     expect_state(&*bus, &inbox, expected.clone()).await;
 
     let later = retry(Duration::from_secs(60));
-    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
+    let dead = Settlement::dead_letter("op");
     let answers = reader
         .settle_all(vec![
             (held[0].tag, Settlement::Acknowledge),
@@ -199,4 +199,33 @@ async fn expect_level(bus: &dyn Bus, inbox: &InboxName, deliveries: u64, bytes: 
         assert!(Instant::now() < deadline, "expected {expected:?}, found {found:?}");
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Who consumes alone begins when the others are gone, and has everything in its order,
+/// what they gave back as well.
+pub async fn one_that_consumes_alone_has_everything_in_order(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "alone").await;
+    put(&*bus, &inbox, &numbered(30)).await;
+    let mut other = Reader::of(&*bus, &inbox, 10).await;
+    other.take(10).await;
+    let leaving = tokio::spawn(async move {
+        sleep(Duration::from_millis(300)).await;
+        drop(other);
+    });
+    for round in 0..3 {
+        let consumer = tokio::time::timeout(PATIENCE, bus.consume_alone(&inbox, 20)).await;
+        let consumer = consumer.expect("it begins in time").expect("the inbox can be consumed");
+        let mut reader = Reader(consumer);
+        let deliveries = reader.take(20).await;
+        let numbers: Vec<usize> =
+            deliveries.iter().map(|delivery| number_of(&delivery.envelope)).collect();
+        let first = 2 * round;
+        assert_eq!(numbers, (first..first + 20).collect::<Vec<_>>());
+        reader.acknowledge(&deliveries[..2]).await;
+        // The next one comes at once.
+        drop(reader);
+    }
+    leaving.await.expect("the other leaves");
+    tidy(&*bus, &[&inbox]).await;
 }

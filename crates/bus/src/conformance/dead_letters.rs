@@ -6,7 +6,7 @@ use super::Fixture;
 use super::support::{
     QUIET, Reader, dead_letters_once, envelopes_of, expect_state, new_inbox, numbered, put, tidy,
 };
-use crate::{DeadLetter, DeadLetterId, InboxState, Page, Selection};
+use crate::{Burial, DeadLetter, DeadLetterId, InboxState, Page, Selection};
 
 /// A dead letter shows its message, its reason, its attempts and when it died;
 /// it is counted, and no consumer gets it.
@@ -166,5 +166,31 @@ pub async fn purged_dead_letters_are_gone(fixture: &dyn Fixture) {
     reader.expect_nothing(QUIET).await;
     let expected = InboxState { consumers: 1, ..InboxState::default() };
     expect_state(&*bus, &inbox, expected).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// What is buried is a dead letter of its inbox, with no attempt, and can be redriven.
+pub async fn buried_messages_are_dead_letters(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "bury").await;
+    let envelopes = numbered(2);
+    let unknown = super::support::new_name("nowhere");
+    let burial = |envelope: &crate::Envelope, inbox: &crate::InboxName| Burial {
+        envelope: envelope.clone(),
+        inbox: inbox.clone(),
+        reason: "vol".to_owned(),
+    };
+    let burials = vec![burial(&envelopes[0], &inbox), burial(&envelopes[1], &unknown)];
+    let refused = Err(crate::BusError::UnknownInbox(unknown));
+    assert_eq!(bus.bury(burials).await, [Ok(()), refused]);
+
+    let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
+    assert_eq!(letter.envelope, envelopes[0]);
+    assert_eq!((letter.attempts, letter.reason.as_str()), (0, "vol"));
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(1));
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    let deliveries = reader.take(1).await;
+    assert_eq!((&deliveries[0].envelope, deliveries[0].attempt), (&envelopes[0], 1));
+    reader.acknowledge(&deliveries).await;
     tidy(&*bus, &[&inbox]).await;
 }

@@ -110,7 +110,7 @@ async fn keeps_everything(fixture: &dyn Fixture, crash: bool) {
     let held = reader.take(4).await;
     let later = retry(Duration::from_secs(3));
     assert_eq!(reader.settle(held[0].tag, later).await, Ok(()));
-    let dead = Settlement::DeadLetter { reason: "voor later".to_owned() };
+    let dead = Settlement::dead_letter("voor later");
     assert_eq!(reader.settle(held[1].tag, dead).await, Ok(()));
     let before = dead_letters_once(&*bus, &inbox, 1).await;
 

@@ -130,6 +130,29 @@ pub async fn the_reason_of_each_attempt_is_kept(fixture: &dyn Fixture) {
     tidy(&*bus, &[&inbox]).await;
 }
 
+/// Attempts that were made without the bus count, behind those that it knows.
+pub async fn attempts_without_the_bus_count(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "unheard").await;
+    put(&*bus, &inbox, &numbered(1)).await;
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    let delivery = reader.next().await;
+    assert_eq!(reader.settle(delivery.tag, retry(Duration::ZERO)).await, Ok(()));
+    let delivery = reader.next().await;
+    let at = delivery.envelope.admitted_at;
+    let unheard = |number| Attempt { number, at, reason: format!("alone {number}") };
+    let settlement = Settlement::DeadLetter {
+        reason: "enough".to_owned(),
+        unheard: vec![unheard(2), unheard(3)],
+    };
+    assert_eq!(reader.settle(delivery.tag, settlement).await, Ok(()));
+    let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
+    assert_eq!((letter.attempts, letter.reason.as_str()), (4, "enough"));
+    let reasons: Vec<&str> = letter.history.iter().map(|one| one.reason.as_str()).collect();
+    assert_eq!(reasons, ["not now", "alone 2", "alone 3"]);
+    tidy(&*bus, &[&inbox]).await;
+}
+
 /// Now is past the delay, and not by much.
 fn expect_punctual(asked_at: Instant, after: Duration) {
     let waited = asked_at.elapsed();

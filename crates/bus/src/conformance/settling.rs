@@ -78,7 +78,7 @@ pub async fn settling_twice_is_not_held(fixture: &dyn Fixture) {
         Settlement::Acknowledge,
         Settlement::Release,
         super::support::retry(std::time::Duration::ZERO),
-        Settlement::DeadLetter { reason: "too late".to_owned() },
+        Settlement::dead_letter("too late"),
     ] {
         let answer = reader.settle(second, settlement).await;
         assert_eq!(answer, Err(BusError::NotHeld(second)));

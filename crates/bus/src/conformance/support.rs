@@ -165,8 +165,7 @@ impl Reader {
     pub(super) async fn bury(&mut self, count: usize, reason: &str) {
         for _ in 0..count {
             let delivery = self.next().await;
-            let reason = reason.to_owned();
-            self.settle(delivery.tag, Settlement::DeadLetter { reason })
+            self.settle(delivery.tag, Settlement::dead_letter(reason))
                 .await
                 .expect("a held delivery can be dead-lettered");
         }
