@@ -181,8 +181,12 @@ impl Consuming {
             if self.hand_out().is_err() {
                 return End::Over;
             }
-            if let Some(size) = self.other_size(window.size) {
-                if in_time(self.replace(channel, window, size)).await.is_err() {
+            if self.other_size(window.size).is_some() {
+                // Without acknowledgements under way the broker sends nothing now.
+                let _quiet = self.held.acknowledging.write().await;
+                if let Some(size) = self.other_size(window.size)
+                    && in_time(self.replace(channel, window, size)).await.is_err()
+                {
                     return End::Broken;
                 }
                 continue;
@@ -221,11 +225,15 @@ impl Consuming {
         }
     }
 
-    /// How many AMQP messages to ask for instead, if so.
+    /// How many AMQP messages to ask for instead, if so. Only when all that were asked for
+    /// are here: what is under way to an AMQP consumer that is cancelled loses its place.
     fn other_size(&self, size: u16) -> Option<u16> {
         let Load { waiting, messages, parcels } = self.held.load();
+        if parcels < usize::from(size) {
+            return None;
+        }
         let credit = usize::from(self.credit);
-        if parcels >= usize::from(size) && messages < credit && size < self.credit {
+        if messages < credit && size < self.credit {
             return Some(size.saturating_mul(GROWTH).min(self.credit));
         }
         let too_many = waiting > WAITING_MAX.max(credit) && size > self.least();

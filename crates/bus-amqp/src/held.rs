@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use lapin::Acker;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 use wissel_bus::{Delivery, DeliveryTag};
 
 use crate::codec::Queued;
@@ -22,6 +22,8 @@ pub(crate) struct Held {
     state: Mutex<State>,
     /// Something changed of what the consumer waits for.
     pub(crate) changed: Notify,
+    /// Shared by those who acknowledge; held by the consumer when none may be under way.
+    pub(crate) acknowledging: RwLock<()>,
 }
 
 #[derive(Default)]
@@ -34,7 +36,7 @@ struct State {
     /// AMQP messages that are not settled.
     parcels: HashMap<u64, Arc<HeldParcel>>,
     /// Which AMQP consumer of this one's channel it is, and how many parcels of it are
-    /// not settled.
+    /// not acknowledged, nor are about to be.
     generation: u64,
     of_this_generation: usize,
     next_tag: u64,
@@ -88,7 +90,13 @@ pub(crate) struct Counts {
 impl Held {
     pub(crate) fn new(knowledge: Arc<Knowledge>, credit: u16) -> Self {
         let credit = usize::from(credit);
-        Self { knowledge, credit, state: Mutex::default(), changed: Notify::new() }
+        Self {
+            knowledge,
+            credit,
+            state: Mutex::default(),
+            changed: Notify::new(),
+            acknowledging: RwLock::default(),
+        }
     }
 
     /// An AMQP message with one message.
@@ -210,6 +218,7 @@ impl Held {
         let HeldDelivery { parcel, member, .. } = held;
         let mut state = self.state.lock();
         state.settling -= 1;
+        let state = &mut *state;
         if !state.waiting.is_empty() {
             self.changed.notify_one();
         }
@@ -221,7 +230,11 @@ impl Held {
                 if known { AfterSettling::Nothing } else { AfterSettling::ComesAgain }
             }
             None if progress.given_back => AfterSettling::ComesAgain,
-            _ if progress.settled.all() => AfterSettling::Acknowledge(parcel.acker.clone()),
+            _ if progress.settled.all() => {
+                let of_this = parcel.generation == state.generation;
+                state.of_this_generation -= usize::from(of_this);
+                AfterSettling::Acknowledge(parcel.acker.clone())
+            }
             // Should the connection break, what is settled of a pack is remembered.
             _ => AfterSettling::Nothing,
         }
@@ -229,11 +242,7 @@ impl Held {
 
     /// The broker has taken the acknowledgement of its AMQP message.
     pub(crate) fn acknowledged(&self, held: &HeldDelivery) {
-        let mut state = self.state.lock();
-        if state.parcels.remove(&held.parcel.number).is_some() {
-            let of_this = held.parcel.generation == state.generation;
-            state.of_this_generation -= usize::from(of_this);
-        }
+        self.state.lock().parcels.remove(&held.parcel.number);
         self.changed.notify_one();
     }
 

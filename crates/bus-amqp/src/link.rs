@@ -145,13 +145,17 @@ impl Link {
         }
     }
 
-    /// Waits until there are connections newer than those of `epoch`, or the bus is
-    /// closed.
+    /// Waits until there are connections newer than those of `epoch`; for ever when the
+    /// bus is closed.
     pub(crate) async fn replaced(&self, epoch: u64) {
         const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        while let Err(BusError::Unavailable { .. }) =
-            self.up_after(epoch, Instant::now() + A_DAY).await
-        {}
+        loop {
+            match self.up_after(epoch, Instant::now() + A_DAY).await {
+                Ok(_) => return,
+                Err(BusError::Closed) => std::future::pending().await,
+                Err(_) => {}
+            }
+        }
     }
 
     /// Whether the archive is there.

@@ -55,6 +55,7 @@ impl Settler {
             self.held.put_back(tag, held);
             return Err(error);
         }
+        let _acknowledging = self.held.acknowledging.read().await;
         let AfterSettling::Acknowledge(acker) = self.settled(tag, &held)? else {
             return Ok(());
         };
@@ -79,6 +80,7 @@ impl Settler {
         if held.parcel.is_pack() {
             return if self.held.released(held) { Ok(()) } else { Err(BusError::NotHeld(tag)) };
         }
+        let _acknowledging = self.held.acknowledging.read().await;
         let AfterSettling::Acknowledge(acker) = self.settled(tag, &held)? else {
             return Err(BusError::NotHeld(tag));
         };

@@ -284,6 +284,12 @@ async fn credit_counts_messages_and_not_packs() {
         }
         assert!(held.is_sorted_by_key(|delivery| number_of(&delivery.envelope)));
         reader.acknowledge(&held).await;
+        drop(reader);
+        let deadline = Instant::now() + PATIENCE;
+        while bus.inspect(&inbox).await.unwrap().in_flight > 0 {
+            assert!(Instant::now() < deadline, "a consumer that left still holds something");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
     let mut reader = Reader::of(&bus, &inbox, 300).await;
     reader.expect_nothing().await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use config::{Config as Layers, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use wissel_broker::DeliveryDefaults;
+use wissel_bus_amqp::{AmqpOptions, Packing};
 use wissel_identifiers::Oin;
 use wissel_message::Limits;
 
@@ -36,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) tls: Option<Tls>,
     /// Callers by bearer token.
     pub(crate) tokens: Option<Tokens>,
+    /// How RabbitMQ is used, when it is the bus.
+    pub(crate) amqp: Amqp,
     pub(crate) audit: Audit,
     pub(crate) limits: LimitsConfig,
     pub(crate) deduplication: Deduplication,
@@ -88,6 +91,17 @@ pub(crate) struct Tokens {
     /// How far clocks may differ, in seconds.
     #[serde(default = "Tokens::default_leeway")]
     pub(crate) leeway_seconds: u64,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Amqp {
+    /// How many messages for the same inboxes travel together at most; 1: none do.
+    pub(crate) packing_messages: usize,
+    /// How many bytes of events travel together at most.
+    pub(crate) packing_bytes: usize,
+    /// How long the archive keeps messages at most, in seconds.
+    pub(crate) archive_retention_seconds: u64,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -341,6 +355,7 @@ impl Default for Config {
             operators: Vec::new(),
             tls: None,
             tokens: None,
+            amqp: Amqp::default(),
             audit: Audit::default(),
             limits: LimitsConfig::default(),
             deduplication: Deduplication::default(),
@@ -366,6 +381,29 @@ impl Tokens {
 
     fn default_leeway() -> u64 {
         60
+    }
+}
+
+impl Amqp {
+    /// How the bus at this URL is used.
+    pub(crate) fn options(&self, url: String) -> AmqpOptions {
+        let Self { packing_messages, packing_bytes, archive_retention_seconds } = *self;
+        AmqpOptions {
+            packing: Packing { messages_max: packing_messages, bytes_max: packing_bytes },
+            archive_retention: Duration::from_secs(archive_retention_seconds),
+            ..AmqpOptions::new(url)
+        }
+    }
+}
+
+impl Default for Amqp {
+    fn default() -> Self {
+        let AmqpOptions { packing, archive_retention, .. } = AmqpOptions::new("");
+        Self {
+            packing_messages: packing.messages_max,
+            packing_bytes: packing.bytes_max,
+            archive_retention_seconds: archive_retention.as_secs(),
+        }
     }
 }
 
@@ -433,6 +471,16 @@ mod tests {
         std::fs::write(file.path(), "p@ss/word\n").unwrap();
         let url = Bus::with_password("amqp://u@h:5672/v", Some(file.path())).unwrap();
         assert_eq!(url, "amqp://u:p%40ss%2Fword@h:5672/v");
+    }
+
+    #[test]
+    fn packing_is_a_setting() {
+        let config: Config = toml::from_str("[amqp]\npacking_messages = 1").unwrap();
+        let options = config.amqp.options("amqp://h/v".to_owned());
+        assert_eq!(options.packing, Packing { messages_max: 1, ..Packing::default() });
+        let shown = toml::to_string_pretty(&Config::default()).unwrap();
+        assert!(shown.contains("packing_messages = 256"), "{shown}");
+        assert!(toml::from_str::<Config>("[amqp]\npacking = 1").is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use wissel_audit::{AuditError, RecordLog, RecordOptions, SubjectKey};
 use wissel_broker::{Broker, BrokerOptions, Records};
-use wissel_bus_amqp::{AmqpBus, AmqpOptions};
+use wissel_bus_amqp::AmqpBus;
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
 use wissel_gateway::{Gateway, GatewayOptions};
@@ -130,7 +130,7 @@ fn open_bus(config: &Config) -> Result<Arc<dyn wissel_bus::Bus>, Failure> {
         }
         Bus::Amqp(url) => {
             let url = Bus::with_password(url, config.bus_password_file.as_deref())?;
-            let bus = AmqpBus::connect(AmqpOptions::new(url))
+            let bus = AmqpBus::connect(config.amqp.options(url))
                 .map_err(|error| Failure::usage(format!("bus: {error}")))?;
             Ok(Arc::new(bus))
         }
