@@ -8,4 +8,6 @@ mod rounds;
 mod work;
 
 pub use rounds::{Arguments, Report, median};
-pub use work::{Receiving, big_event, group_commit_log, publish_stream, raw_lapin};
+pub use work::{
+    Receiving, big_event, bus_on_rabbitmq, group_commit_log, publish_stream, raw_lapin,
+};

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -12,6 +12,8 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOpti
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use tokio::task::JoinHandle;
+use wissel_bus::{Bus as _, Enqueue, Envelope, InboxName, MessageId};
+use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
 use wissel_client::Client;
 use wissel_message::Event;
 use wissel_proto::wissel::v1 as pb;
@@ -146,6 +148,44 @@ pub async fn raw_lapin(url: &str, queue: &str, count: u64) -> Result<f64> {
     let rate = per_second(count, begun.elapsed());
     drop(unconfirmed);
     connection.close(200, "done".into()).await?;
+    Ok(rate)
+}
+
+/// Enqueues `count` messages of 1 KiB in one inbox of the bus on RabbitMQ, 100 in each
+/// call and 10 calls at a time. Messages a second.
+///
+/// # Errors
+/// When RabbitMQ fails.
+pub async fn bus_on_rabbitmq(url: &str, packing: Packing, count: u64, round: u32) -> Result<f64> {
+    const CALL: usize = 100;
+    const CALLS_AT_ONCE: usize = 10;
+    let bus = AmqpBus::connect(AmqpOptions { packing, ..AmqpOptions::new(url) })?;
+    let label = if packing == Packing::OFF { "single" } else { "packed" };
+    let inbox: InboxName = format!("{REGISTRY}.{label}-{round}").parse()?;
+    bus.open_inbox(&inbox).await?;
+    let item = |number: u64| {
+        let envelope = Envelope {
+            message_id: MessageId::now(),
+            publisher: REGISTRY.parse()?,
+            admitted_at: SystemTime::now(),
+            fields: None,
+            replayed: false,
+            event: big_event("bus", number)?.encode(),
+        };
+        Ok(Enqueue::new(envelope, vec![inbox.clone()]))
+    };
+    let items: Vec<Enqueue> = (0..count).map(item).collect::<Result<_>>()?;
+    let calls: Vec<Vec<Enqueue>> = items.chunks(CALL).map(<[Enqueue]>::to_vec).collect();
+    let begun = Instant::now();
+    let mut answers = stream::iter(calls).map(|call| bus.enqueue(call)).buffered(CALLS_AT_ONCE);
+    while let Some(answers) = answers.next().await {
+        for answer in answers {
+            answer?;
+        }
+    }
+    let rate = per_second(count, begun.elapsed());
+    drop(answers);
+    bus.close().await;
     Ok(rate)
 }
 

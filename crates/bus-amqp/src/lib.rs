@@ -6,9 +6,44 @@
 //! | quorum queue `wissel.inbox.<name>` | an inbox |
 //! | quorum queue `wissel.dead.<name>` | its dead letters |
 //! | fanout exchange and quorum queue `wissel.retry.<ms>` | where retries wait, and return from by dead-lettering |
+//! | stream `wissel.archive` | the archive |
+//! | quorum queue `wissel.marks.<name>` | what was settled of packs that were given back; made when there is something |
 //!
 //! `BCC` is taken off by the broker, so no receiver sees who else gets a message.
 //! A publish is `mandatory`, persistent, and answered when the broker confirms it.
+//!
+//! # Packs
+//!
+//! Messages for the same inboxes travel as one AMQP message when they come faster than
+//! the broker confirms them: a *pack* (content type `application/vnd.wissel.pack.v1`,
+//! laid out in `pack.rs`), confirmed, stored and acknowledged as one. Nothing waits for
+//! others while few packs of its inboxes are unconfirmed, and there are no timers. A
+//! message for inboxes that have different packs open is parted, one part for each.
+//!
+//! Each member is settled by itself. A retry or a dead letter of one is published by
+//! itself; the pack is acknowledged with its last member. When a consumer ends, its packs
+//! go back to the queue, and what was settled of them is remembered: by this process, at
+//! most 4,096 packs of an inbox, and in `wissel.marks.<name>` for others, at most a week.
+//! When the process dies before that, members that were settled come again.
+//!
+//! What a consumer holds in memory: its credit of messages, and of AMQP messages that
+//! wait as many as it asked the broker for. It asks for 8, and for four times as many
+//! whenever all of them are here and are fewer messages than its credit, up to the credit;
+//! for 8 again when far more wait. A pack is at most 256 KiB of events unless it is
+//! configured otherwise, so that is 2 MiB at first, and credit times 256 KiB at the worst:
+//! many single messages, and then as many packs before the first of them is settled. Of
+//! an inbox with several consumers, what waits for one does not go to another.
+//!
+//! The depth of an inbox counts messages. Packs that this process published or met are
+//! counted by their members; those of others as one until they are met.
+//!
+//! # The archive
+//!
+//! A stream has its own durability: RabbitMQ confirms when a majority has the message, and
+//! leaves it to the operating system when it is on disk. It forgets whole segments of
+//! 100 MB when they are over the retention; what is over its own time is not shown before.
+//! RabbitMQ 3.10 does not find a stream (nor a quorum queue) again when it was killed
+//! within a few seconds after that was declared for the first time.
 //!
 //! Connections come back by themselves: [`AmqpBus::connect`] does not need the
 //! broker to be there, and a call waits for it, for a bounded time.

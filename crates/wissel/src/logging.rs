@@ -11,6 +11,9 @@ use crate::exit::Failure;
 pub(crate) fn start(log: &Log) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&log.filter)
         .map_err(|error| Failure::usage(format!("log.filter: {error}")))?;
+    // It writes messages that RabbitMQ returns, with all that is in them.
+    let quiet = "lapin::returned_messages=off".parse().map_err(Failure::internal)?;
+    let filter = filter.add_directive(quiet);
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
