@@ -32,6 +32,7 @@ party = [
 name = "nl.brp.geboorte"
 owner = "00000099000000001000"
 description = "A birth was registered."
+archive = "1 day"
 
 [[event_type]]
 name = "nl.brp.overlijden"
