@@ -9,7 +9,7 @@ use wissel_client::{
     ClientError, Event, Filter, InboxName, InboxSettings, OpenInbox, Subscription, Which,
 };
 use wissel_testkit::RabbitMq;
-use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone, event, wissel_binary};
+use wissel_tests::{CATALOGUE, Gateway, OPERATOR, PARTIES, REGISTRY, alone, event, wissel_binary};
 
 const EMBEDDED: &str = "embedded";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -52,7 +52,10 @@ async fn dead_letters(gateway: &Gateway, count: u64) {
 }
 
 async fn what_died_is_mended_from_the_command_line(bus: &str) {
-    let gateway = Gateway::start(bus).await;
+    let mut gateway = Gateway::stopped(bus);
+    let birth = "description = \"A birth was registered.\"\n";
+    gateway.write_catalogue(&CATALOGUE.replacen(birth, &format!("{birth}archive = '1 day'\n"), 1));
+    gateway.start_again().await;
     let inbox_name = name().to_string();
     let inbox_name = inbox_name.as_str();
     let set = ["inboxes", inbox_name, "--set", "max_attempts=2", "--set", "retry_initial=50ms"];
