@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,8 +33,8 @@ pub enum ReceiptsError {
     Open {
         /// The directory.
         path: PathBuf,
-        /// What the storage engine said.
-        source: Box<fjall::Error>,
+        /// What the storage engine said, or what is damaged.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// A file or directory cannot be read or made.
     #[error("{}: {source}", .path.display())]
@@ -62,11 +63,16 @@ impl ReceiptsError {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
-    pub(crate) fn of_open(path: &Path, error: fjall::Error) -> Self {
+    /// The same, of a directory that is being opened.
+    pub(crate) fn in_opening(self, path: &Path) -> Self {
         let path = path.to_owned();
-        match error {
-            fjall::Error::Locked => Self::InUse { path },
-            other => Self::Open { path, source: Box::new(other) },
+        match self {
+            Self::Engine(error) => match *error {
+                fjall::Error::Locked => Self::InUse { path },
+                other => Self::Open { path, source: Box::new(other) },
+            },
+            damaged @ Self::Damaged { .. } => Self::Open { path, source: Box::new(damaged) },
+            other => other,
         }
     }
 }

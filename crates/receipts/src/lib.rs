@@ -32,7 +32,7 @@
 //!
 //! [`Receipts::remember`] puts a receipt in a bounded queue and returns. One thread takes
 //! what is in the queue, writes it in batches, and syncs once a second and at the end. A
-//! killed process forgets what it had not yet written, some hundredths of a second; a loss
+//! killed process forgets what it had not yet written, some thousandths of a second; a loss
 //! of power the last second. What is forgotten may be delivered twice. Nothing is ever
 //! remembered that was not told to `remember`.
 //!
@@ -45,7 +45,7 @@
 //!
 //! On disk: about 80 bytes for each unit of the capacity, of which a message takes one
 //! and one more for each 16 inboxes, up to twice that while the engine merges, and
-//! 256 MiB for the journal. In memory: 2 to 4 bytes a unit for filters, by which nearly every
+//! 256 MiB for the journal. In memory: up to 3 bytes a unit for filters, by which nearly every
 //! new message is known to be new without reading; 64 MiB at most for cache, write buffers
 //! and queue; and the names of the inboxes. Filters are not on disk: after opening a second
 //! thread makes them, and until then a look-up of a new message takes some microseconds.

@@ -12,7 +12,7 @@ const ROOM: u64 = 32_768;
 
 /// Unless it is asked for sooner, or much waits, the writer lets so much time pass before
 /// it takes what came: a batch costs hardly more than a single receipt.
-const GATHERING: Duration = Duration::from_millis(20);
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// Much waits: this part of the room.
 const MUCH: u64 = ROOM / 4;

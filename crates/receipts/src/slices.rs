@@ -85,12 +85,15 @@ impl Slices {
         bounds: Bounds,
         now: SystemTime,
     ) -> Result<Self, ReceiptsError> {
-        let database = Database::builder(entries(path))
+        Self::open_entries(&entries(path), bounds, now).map_err(|error| error.in_opening(path))
+    }
+
+    fn open_entries(path: &Path, bounds: Bounds, now: SystemTime) -> Result<Self, ReceiptsError> {
+        let database = Database::builder(path)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(ENGINE_THREADS)
-            .open()
-            .map_err(|error| ReceiptsError::of_open(path, error))?;
+            .open()?;
         let mut slices = Vec::new();
         for name in database.list_keyspace_names() {
             if let Some(slice) = Slice::open(&database, &name)? {
