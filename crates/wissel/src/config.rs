@@ -123,6 +123,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) message_bytes: usize,
     /// The most messages of one publishing stream without an outcome.
     pub(crate) in_flight_per_stream: usize,
+    /// The most bytes of messages without an outcome, over all calls together.
+    pub(crate) in_flight_bytes: usize,
     /// The most messages that a party may publish in a second; 0: no limit.
     pub(crate) publish_per_second: u32,
     /// The most subscriptions of a party.
@@ -136,8 +138,9 @@ pub(crate) struct LimitsConfig {
 pub(crate) struct Deduplication {
     /// How far back a repeated (source, id) is recognised, in seconds.
     pub(crate) window_seconds: u64,
-    /// How many messages are remembered for that, at most.
-    pub(crate) capacity: usize,
+    /// How many messages are remembered for that on disk, at most; one with many inboxes
+    /// counts as several.
+    pub(crate) capacity: u64,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -245,6 +248,11 @@ impl Config {
             retry_initial: Duration::from_millis(self.delivery.retry_initial_ms.max(1)),
             retry_max: Duration::from_millis(self.delivery.retry_max_ms),
         }
+    }
+
+    /// How far back a repeated (source, id) is recognised.
+    pub(crate) fn deduplication_window(&self) -> Duration {
+        Duration::from_secs(self.deduplication.window_seconds)
     }
 
     /// How long work under way has at shutdown.
@@ -418,6 +426,7 @@ impl Default for LimitsConfig {
         Self {
             message_bytes: Limits::default().frame,
             in_flight_per_stream: 1_000,
+            in_flight_bytes: 64 << 20,
             publish_per_second: 0,
             subscriptions_per_party: 10_000,
             replay_per_second: NonZeroU32::new(5_000).expect("5,000 is not 0"),
@@ -427,7 +436,7 @@ impl Default for LimitsConfig {
 
 impl Default for Deduplication {
     fn default() -> Self {
-        Self { window_seconds: 24 * 60 * 60, capacity: 500_000 }
+        Self { window_seconds: 24 * 60 * 60, capacity: 20_000_000 }
     }
 }
 

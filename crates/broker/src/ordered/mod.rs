@@ -14,6 +14,7 @@
 
 mod lanes;
 mod receiver;
+mod state;
 
 use std::collections::HashMap;
 use std::sync::Arc;
