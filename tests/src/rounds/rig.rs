@@ -22,6 +22,8 @@ pub struct Rig {
     pub(super) bus: BusKind,
     pub(super) gateway: Gateway,
     rounds_of_gateway: u32,
+    /// Where in the gateway's log the last round began.
+    pub(super) log_of_round: usize,
     disk: Result<SmallDisk, String>,
     rabbitmq: Option<Broker>,
 }
@@ -58,7 +60,7 @@ impl Rig {
             }
         };
         let (gateway, disk) = start_gateway(rabbitmq.as_ref()).await;
-        Self { bus, gateway, rounds_of_gateway: 0, disk, rabbitmq }
+        Self { bus, gateway, rounds_of_gateway: 0, log_of_round: 0, disk, rabbitmq }
     }
 
     /// Why the disk of the gateway cannot be filled here, if so.
@@ -88,6 +90,7 @@ impl Rig {
     async fn renew_gateway(&mut self) {
         (self.gateway, self.disk) = start_gateway(self.rabbitmq.as_ref()).await;
         self.rounds_of_gateway = 1;
+        self.log_of_round = 0;
     }
 
     /// Makes clients of this caller that reach the gateway through a wire.
