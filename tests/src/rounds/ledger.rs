@@ -349,3 +349,6 @@ impl InboxBooks {
         all
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,14 +100,16 @@ fn subject(number: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wissel_message::Value;
+
     use super::*;
 
     #[test]
     fn a_message_says_by_its_id_where_it_belongs() {
         let all = Message::of_stream("r1", 60).into_iter().chain(Message::of_lane("r1", 3, 10));
         for message in all {
-            let gemeente = message.event.extension("gemeente").map(|value| value.to_string());
-            let own = if gemeente.as_deref() == Some("0344") { PARTIES[0] } else { PARTIES[1] };
+            let is_utrecht = message.event.attribute("gemeente") == Some(Value::String("0344"));
+            let own = if is_utrecht { PARTIES[0] } else { PARTIES[1] };
             let expected = [format!("{own}.inbox"), format!("{}.inbox", PARTIES[2])];
             assert_eq!(inboxes_of(message.id()), expected);
         }
