@@ -18,6 +18,9 @@ pub(crate) struct Rounds {
     /// Only on this bus: embedded or rabbitmq
     #[arg(long)]
     bus: Option<String>,
+    /// Only print what would happen
+    #[arg(long)]
+    plan: bool,
     /// Write the table of results into docs/reliability.md
     #[arg(long)]
     write: bool,
@@ -37,6 +40,7 @@ impl Rounds {
         let mut arguments =
             vec![format!("--rounds={}", self.rounds), format!("--seed={}", self.seed)];
         arguments.extend(self.bus.as_ref().map(|bus| format!("--bus={bus}")));
+        arguments.extend(self.plan.then(|| "--plan".to_owned()));
         arguments.extend(self.write.then(|| "--write".to_owned()));
         arguments
     }

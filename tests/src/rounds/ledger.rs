@@ -45,6 +45,9 @@ pub(super) struct Happened {
     pub(super) ended: Instant,
 }
 
+/// What came of the messages of one id, by Wissel's own id of each, with its number.
+type Messages<'a> = BTreeMap<Uuid, Vec<(usize, &'a Came)>>;
+
 /// What the ledgers say together.
 #[derive(Default)]
 pub(super) struct Comparison {
@@ -339,8 +342,8 @@ impl InboxBooks {
     }
 
     /// All that came before dead letters were redriven, with its number.
-    fn by_message(&self) -> BTreeMap<&str, BTreeMap<Uuid, Vec<(usize, &Came)>>> {
-        let mut all: BTreeMap<&str, BTreeMap<Uuid, Vec<(usize, &Came)>>> = BTreeMap::new();
+    fn by_message(&self) -> BTreeMap<&str, Messages<'_>> {
+        let mut all: BTreeMap<&str, Messages<'_>> = BTreeMap::new();
         let came = self.came.iter().enumerate().filter(|(_, came)| came.temper < Temper::Perfect);
         for (number, came) in came {
             let of_id = all.entry(&came.id).or_default();

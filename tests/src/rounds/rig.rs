@@ -15,7 +15,7 @@ use super::plan::{BusKind, Fault};
 use super::proxy::Proxy;
 use super::publisher::MakeClient;
 use super::subscriber::Orders;
-use crate::{Gateway, OPERATOR};
+use crate::{Gateway, OPERATOR, wissel_binary};
 
 /// A gateway, its bus, and the wires between them. Kept from round to round.
 pub struct Rig {
@@ -69,13 +69,34 @@ impl Rig {
         self.disk.as_ref().err().map(String::as_str)
     }
 
-    /// A new gateway now and then: what it wrote takes room.
-    pub(super) async fn renew_when_due(&mut self) {
+    /// A new gateway now and then: what it wrote takes room. Says what was wrong with the
+    /// old one.
+    pub(super) async fn renew_when_due(&mut self) -> Vec<String> {
         self.rounds_of_gateway += 1;
-        if self.rounds_of_gateway > ROUNDS_OF_A_GATEWAY {
-            self.gateway.terminate().await;
-            self.renew_gateway().await;
+        if self.rounds_of_gateway <= ROUNDS_OF_A_GATEWAY {
+            return Vec::new();
         }
+        let findings = self.retire().await;
+        self.renew_gateway().await;
+        findings
+    }
+
+    /// Ends the gateway in good order, and has its record of processing verified: after all
+    /// that happened, its chain is whole.
+    pub async fn retire(&mut self) -> Vec<String> {
+        let mut findings = Vec::new();
+        let (status, _) = self.gateway.terminate().await;
+        if !status.success() {
+            findings.push(format!("the gateway ended with {status}"));
+        }
+        let mut verify = tokio::process::Command::new(wissel_binary());
+        verify.args(["audit", "verify"]).arg(self.gateway.records_directory());
+        let verified = verify.output().await.unwrap();
+        if !verified.status.success() {
+            let said = String::from_utf8_lossy(&verified.stderr);
+            findings.push(format!("the record of processing is not whole: {said}"));
+        }
+        findings
     }
 
     /// Everything anew, after a round that left it in no good state.

@@ -53,7 +53,7 @@ const ORDERED: Option<usize> = None;
 impl Rig {
     /// The round of this seed.
     pub async fn round(&mut self, seed: u64) -> Outcome {
-        self.renew_when_due().await;
+        let mut findings = self.renew_when_due().await;
         let begun = Instant::now();
         let log_begun = std::mem::replace(&mut self.log_of_round, self.gateway.log().len());
         let plan = Plan::of(seed, self.bus);
@@ -61,7 +61,6 @@ impl Rig {
         let mut counts = Counts::default();
         let happened = self.make_all(&plan, &cast.reach, &mut counts).await;
 
-        let mut findings = Vec::new();
         let publishing = async { while cast.publishing.join_next().await.is_some() {} };
         if tokio::time::timeout(PATIENCE, publishing).await.is_err() {
             findings.push("publishing does not come to an end".to_owned());

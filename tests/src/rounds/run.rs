@@ -17,12 +17,15 @@ pub struct Run {
     pub counts: Counts,
     /// The rounds that failed.
     pub failures: Vec<Failure>,
+    /// What was wrong with the last gateway when it ended.
+    pub at_the_end: Vec<String>,
 }
 
 impl Run {
     /// Runs so many rounds; tells of each when it has ended.
     pub async fn of(bus: BusKind, seed: u64, rounds: u64, mut tell: impl FnMut(&Self)) -> Self {
-        let mut run = Self { bus, seed, counts: Counts::default(), failures: Vec::new() };
+        let counts = Counts::default();
+        let mut run = Self { bus, seed, counts, failures: Vec::new(), at_the_end: Vec::new() };
         let mut rig = Rig::start(bus).await;
         for seed in (seed..).zip(0..rounds).map(|(seed, _)| seed) {
             let outcome = rig.round(seed).await;
@@ -30,15 +33,22 @@ impl Run {
             run.failures.extend(outcome.failure);
             tell(&run);
         }
+        run.at_the_end = rig.retire().await;
         if let Some(why) = rig.cannot_fill_disk() {
             eprintln!("the disk could not be filled on {bus}: {why}");
         }
         run
     }
 
+    /// Whether all was as is promised.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.failures.is_empty() && self.at_the_end.is_empty()
+    }
+
     /// How the failed rounds are told of, with where the gateway's log of each is.
     pub fn failures_in_words(&self) -> String {
-        let mut words = String::new();
+        let mut words = self.at_the_end.join("\n");
         for failure in &self.failures {
             let log = keep_log(failure);
             words.push_str(&format!("{failure}  log: {}\n", log.display()));
@@ -116,7 +126,7 @@ mod tests {
         let run = |bus| {
             let mut counts = Counts { rounds: 3, deliveries: 1_234_567, ..Counts::default() };
             counts.faults.insert(if bus == BusKind::Embedded { "one" } else { "other" }, 2);
-            Run { bus, seed: 7, counts, failures: Vec::new() }
+            Run { bus, seed: 7, counts, failures: Vec::new(), at_the_end: Vec::new() }
         };
         let table = table(&[run(BusKind::Embedded), run(BusKind::RabbitMq)]);
         for part in ["embedded", "rabbitmq", "1,234,567", "fault: one", "fault: other", "7 to 9"] {

@@ -179,6 +179,8 @@ impl Subscriber {
         dice: &mut StdRng,
     ) -> Result<bool, ClientError> {
         let mut stalls = begun.stalls;
+        // With the next delivery in hand.
+        let mut pause = Duration::ZERO;
         loop {
             let orders = *self.orders.borrow_and_update();
             if orders.close {
@@ -191,22 +193,29 @@ impl Subscriber {
             }
             if orders.stalls > stalls {
                 stalls = orders.stalls;
-                tokio::time::sleep(orders.stall).await;
-                continue;
+                pause = orders.stall;
             }
             tokio::select! {
                 _ = self.orders.changed() => {}
                 next = inbox.next() => match next? {
-                    Some(delivery) => self.handle(delivery, dice).await?,
+                    Some(delivery) => {
+                        self.handle(delivery, std::mem::take(&mut pause), dice).await?;
+                    }
                     None => return Err(ClientError::Closed),
                 },
             }
         }
     }
 
-    async fn handle(&self, delivery: Delivery, dice: &mut StdRng) -> Result<(), ClientError> {
+    async fn handle(
+        &self,
+        delivery: Delivery,
+        pause: Duration,
+        dice: &mut StdRng,
+    ) -> Result<(), ClientError> {
         let temper = self.orders.borrow().temper;
         let number = self.ledger.came(&delivery, temper);
+        tokio::time::sleep(pause).await;
         let Some(verdict) = self.decide(&delivery, temper, dice) else { return Ok(()) };
         self.ledger.settles(number, verdict, delivery.lease_ends_at());
         let after = Duration::from_millis(dice.random_range(0..120));
