@@ -246,6 +246,7 @@ fn tables(catalogue: &Catalogue) -> Result<[Arc<Table<Target>>; 3]> {
             types: Vec::new(),
             filters: Vec::new(),
             follows: false,
+            ordered: false,
             created_at: SystemTime::now(),
             declared: false,
         };

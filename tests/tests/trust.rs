@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use wissel_client::{Client, ClientError, Filter, OpenInbox, Redrive, Subscription};
+use wissel_client::{Client, ClientError, Filter, InboxSettings, OpenInbox, Subscription, Which};
 use wissel_identity::{DevAuthority, DevTokenIssuer, Validity};
 use wissel_message::{Event, EventBuilder, OwnedData};
 use wissel_tests::{Gateway, OPERATOR, alone};
@@ -297,7 +297,7 @@ async fn what_a_subscriber_may_not_do_is_refused() {
             open_error(&pensions, &format!("{UTRECHT}.{local}")).await,
             reason(&pensions.get_inbox(&name).await.unwrap_err()),
             reason(&pensions.list_dead_letters(&name).all().await.unwrap_err()),
-            reason(&pensions.redrive(&name, Redrive::All).await.unwrap_err()),
+            reason(&pensions.redrive(&name, Which::All).await.unwrap_err()),
         ];
         assert!(told.iter().all(|one| one.starts_with("UNKNOWN_INBOX")), "{told:?}");
         let name = format!("{UTRECHT}.{local}").parse().unwrap();
@@ -417,7 +417,7 @@ types = ["nl.brp.overlijden"]
     let name = format!("{UTRECHT}.inbox").parse().unwrap();
     let limited = acting_for(UTRECHT).list_dead_letters(&name).all().await.unwrap_err();
     assert!(reason(&limited).starts_with("NO_MANDATE"), "{limited}");
-    let limited = acting_for(UTRECHT).redrive(&name, Redrive::All).await.unwrap_err();
+    let limited = acting_for(UTRECHT).redrive(&name, Which::All).await.unwrap_err();
     assert!(reason(&limited).starts_with("NO_MANDATE"), "{limited}");
 
     let others = open_error(&acting_for(UTRECHT), &format!("{UTRECHT}.inbox")).await;
@@ -528,14 +528,16 @@ async fn an_inbox_gives_up_when_its_owner_says_so() {
     let mut gateway = Gateway::with_catalogue(CATALOGUE).await;
     let pensions = gateway.client(PENSIONS);
     let name = format!("{PENSIONS}.inbox").parse().unwrap();
-    let of_another = gateway.client(UTRECHT).set_max_attempts(&name, Some(1)).await;
+    let attempts = |count| InboxSettings { max_attempts: Some(count), ..Default::default() };
+    let only = ["max_attempts"];
+    let of_another = gateway.client(UTRECHT).set_inbox(&name, &attempts(1), &only).await;
     assert!(reason(&of_another.unwrap_err()).starts_with("UNKNOWN_INBOX"));
-    let none = pensions.set_max_attempts(&name, Some(0)).await.unwrap_err();
+    let none = pensions.set_inbox(&name, &attempts(0), &only).await.unwrap_err();
     assert!(reason(&none).starts_with("INVALID_REQUEST"));
-    pensions.set_max_attempts(&name, Some(2)).await.unwrap();
+    pensions.set_inbox(&name, &attempts(2), &only).await.unwrap();
     gateway.kill().await;
     gateway.start_again().await;
-    assert_eq!(pensions.get_inbox(&name).await.unwrap().max_attempts, Some(2));
+    assert_eq!(pensions.get_inbox(&name).await.unwrap().settings, attempts(2));
 
     publish(&gateway.client(RVIG), death("1", "0344")).await.unwrap();
     let mut inbox = open(&pensions, PENSIONS).await.unwrap();

@@ -64,6 +64,10 @@ pub enum Operation {
     DeadLettersListed,
     /// Dead letters were put back.
     DeadLettersRedriven,
+    /// Dead letters were removed for good.
+    DeadLettersPurged,
+    /// Messages of the archive were brought into an inbox.
+    Replayed,
     /// Callers were to prove who they are, or no longer could.
     Authentication,
     /// Another catalogue came into force.

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,14 +15,19 @@ use wissel_audit::{Actor, Operation, Record};
 use wissel_bus::Bus;
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::{InboxName, SubscriptionName};
-use wissel_message::Limits;
+use wissel_message::Limits as MessageLimits;
 use wissel_routing::Router;
 use wissel_store::{InboxSettings, Store, StoreError};
 
 use crate::entitlement::Target;
+use crate::ordered::Ordered;
+use crate::policy::DeliveryDefaults;
+use crate::publish_limits::PublishLimits;
+use crate::replay::REPLAY_PER_SECOND;
 use crate::road::deduplicate::{Known, UnderWay, Window, deduplicate};
+use crate::road::room::Limits;
 use crate::road::validate::Admitted;
-use crate::road::{authorise, decode, enqueue, identify, minimise, route, validate};
+use crate::road::{authorise, decode, enqueue, identify, minimise, room, route, validate};
 use crate::{Caller, Receipt, Records, Refusal, Subscription};
 
 /// The application: takes messages, keeps subscriptions, hands out deliveries.
@@ -37,11 +43,16 @@ pub struct Broker {
     /// Held while a subscription is created or deleted, so that store, bus and
     /// router change in the same order.
     pub(crate) control: tokio::sync::Mutex<()>,
+    /// The limits of inboxes.
+    pub(crate) room: Limits,
+    /// The inboxes whose deliveries come one after the other for each subject.
+    pub(crate) ordered: Ordered,
+    publish_limits: PublishLimits,
     pub(crate) options: BrokerOptions,
     pub(crate) started_at: Instant,
     window: Arc<Window>,
     stopping: CancellationToken,
-    work: TaskTracker,
+    pub(crate) work: TaskTracker,
     prepared: watch::Sender<bool>,
     preparation_failure: Mutex<Option<String>>,
 }
@@ -50,14 +61,21 @@ pub struct Broker {
 #[derive(Debug, Clone)]
 pub struct BrokerOptions {
     /// Limits of a message.
-    pub limits: Limits,
+    pub limits: MessageLimits,
     /// How far back a repeated (source, id) is recognised.
     pub deduplication_age: Duration,
     /// How many messages are remembered for that, at most; each costs about
     /// 200 bytes of memory.
     pub deduplication_capacity: usize,
-    /// How many times a delivery is handed out before it becomes a dead letter.
-    pub max_attempts: u32,
+    /// How deliveries are retried where their inbox does not say.
+    pub delivery: DeliveryDefaults,
+    /// The most messages that a party may publish in a second, where the catalogue does not
+    /// say; none: no limit.
+    pub publish_per_second: Option<NonZeroU32>,
+    /// The most subscriptions of a party, declared ones counted in.
+    pub subscriptions_per_party: usize,
+    /// The most messages that one replay brings in a second.
+    pub replay_per_second: NonZeroU32,
     /// The record of processing; none for tests of something else.
     pub records: Option<Records>,
 }
@@ -77,10 +95,13 @@ pub enum StartError {
 impl Default for BrokerOptions {
     fn default() -> Self {
         Self {
-            limits: Limits::default(),
+            limits: MessageLimits::default(),
             deduplication_age: Duration::from_hours(24),
             deduplication_capacity: 500_000,
-            max_attempts: 20,
+            delivery: DeliveryDefaults::default(),
+            publish_per_second: None,
+            subscriptions_per_party: 10_000,
+            replay_per_second: REPLAY_PER_SECOND,
             records: None,
         }
     }
@@ -110,6 +131,9 @@ impl Broker {
             subscriptions: RwLock::default(),
             inboxes: RwLock::default(),
             control: tokio::sync::Mutex::default(),
+            room: Limits::default(),
+            ordered: Ordered::default(),
+            publish_limits: PublishLimits::new(options.publish_per_second),
             options,
             started_at: Instant::now(),
             window,
@@ -123,6 +147,8 @@ impl Broker {
         broker.keep(vec![started]).await.map_err(StartError::Records)?;
         let preparing = Arc::clone(&broker);
         broker.work.spawn(async move { preparing.prepare_bus().await });
+        let expiring = Arc::clone(&broker);
+        broker.work.spawn(async move { expiring.expire_what_nobody_reads().await });
         Ok(broker)
     }
 
@@ -213,7 +239,13 @@ impl Broker {
         };
         let catalogue = self.catalogue.load();
         let mut steps = Vec::with_capacity(frames.len());
-        for frame in frames {
+        let (allowed, over) = match caller.party() {
+            Ok(party) => self.publish_limits.take(party, frames.len(), &catalogue),
+            // It is refused in a room of its own.
+            Err(_) => (frames.len(), None),
+        };
+        let rest = frames.len() - allowed;
+        for frame in frames.into_iter().take(allowed) {
             let step = match self.admit(frame.clone(), caller, &catalogue) {
                 Ok(admitted) => self.direct(admitted),
                 Err(refusal) => Step::Done(Err(refusal)),
@@ -222,6 +254,11 @@ impl Broker {
                 records.extend(self.refusal(&frame, caller, &catalogue, refusal));
             }
             steps.push(step);
+        }
+        if let Some(refusal) = over {
+            // One for all, as a flood is not to flood the record.
+            records.push(Self::refusal_of_all(caller, rest, &refusal));
+            steps.extend((0..rest).map(|_| Step::Done(Err(refusal.clone()))));
         }
         (Some(ticket), steps, records)
     }
@@ -247,6 +284,10 @@ impl Broker {
             Known::UnderWay(first) => Step::Wait(Box::new(first)),
             Known::Fresh(fresh) => {
                 let routed = route::route(fresh, &self.router.snapshot());
+                let routed = routed.and_then(|mut routed| {
+                    room::make_room(&mut routed, &self.room, &*self.bus)?;
+                    Ok(routed)
+                });
                 match routed.and_then(minimise::minimise) {
                     Ok(minimised) => Step::Enqueue(Box::new(minimised)),
                     Err(refusal) => Step::Done(Err(refusal)),

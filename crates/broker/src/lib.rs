@@ -17,25 +17,33 @@
 
 mod broker;
 mod caller;
+mod dead_letters;
 pub mod entitlement;
 mod follow;
 mod masked;
 mod operations;
+mod ordered;
+mod policy;
+mod publish_limits;
 mod receipt;
 mod records;
 mod refusal;
 mod reload;
+mod replay;
 pub mod road;
 mod session;
 mod subscriptions;
 
 pub use broker::{Broker, BrokerOptions, StartError};
 pub use caller::Caller;
+pub use dead_letters::{RedriveOptions, Which};
 pub use masked::masked;
 pub use operations::{Inbox, Status};
+pub use policy::DeliveryDefaults;
 pub use receipt::Receipt;
 pub use records::Records;
 pub use refusal::{Fault, Reason, Refusal};
+pub use replay::{ReplayOptions, Replayed};
 pub use session::{Leased, Session, SessionEnd, SessionEvent, SessionOptions, Verdict};
 pub use subscriptions::Subscription;
-pub use wissel_store::{Followed, InboxSettings};
+pub use wissel_store::{Followed, InboxSettings, WhenFull};

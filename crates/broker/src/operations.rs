@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use wissel_audit::Operation;
-use wissel_bus::{DeadLetter, DeadLetterId, Health, InboxState, Page, Selection};
+use wissel_bus::{Health, InboxState};
 use wissel_identifiers::InboxName;
 use wissel_store::{InboxRecord, InboxSettings};
 
-use crate::{Broker, Caller, Reason, Refusal};
+use crate::{Broker, Caller, Refusal, policy};
 
 /// An inbox, and how it fares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,15 +87,15 @@ impl Broker {
     /// Changes how an inbox behaves. It holds for deliveries from then on.
     ///
     /// # Errors
-    /// As [`Broker::inbox`]; [`Reason::InvalidRequest`](crate::Reason::InvalidRequest) for
-    /// less than one attempt.
+    /// As [`Broker::inbox`]; [`Reason::InvalidRequest`](crate::Reason::InvalidRequest) with
+    /// each setting that makes no sense.
     pub async fn set_inbox(
         &self,
         caller: Caller,
         name: &InboxName,
-        settings: InboxSettings,
+        change: impl FnOnce(InboxSettings) -> InboxSettings + Send,
     ) -> Result<Inbox, Refusal> {
-        let outcome = self.try_set_inbox(caller, name, settings).await;
+        let outcome = self.try_set_inbox(caller, name, change).await;
         self.unless_refused(caller, Operation::InboxChanged, name, outcome).await
     }
 
@@ -103,84 +103,21 @@ impl Broker {
         &self,
         caller: Caller,
         name: &InboxName,
-        settings: InboxSettings,
+        change: impl FnOnce(InboxSettings) -> InboxSettings + Send,
     ) -> Result<Inbox, Refusal> {
         let _ticket = self.ticket()?;
         let _one_at_a_time = self.control.lock().await;
         self.check_inbox(caller, name)?;
         caller.check_may_receive_all(&self.catalogue.load())?;
-        if settings.max_attempts == Some(0) {
-            let description = "0; expected at least 1";
-            return Err(Refusal::of_field(Reason::InvalidRequest, "max_attempts", description));
-        }
-        let attempts = settings.max_attempts.map_or("default".to_owned(), |n| n.to_string());
-        let detail = format!("max_attempts {attempts}");
+        let settings = change(self.inboxes.read().get(name).copied().unwrap_or_default());
+        policy::check(&settings)?;
+        let detail = described(&settings);
         self.keep_one(caller, Operation::InboxChanged, Some(name), detail).await?;
         let kept = self.store.set_inbox(InboxRecord { name: name.clone(), settings }).await;
         kept.map_err(|error| Refusal::internal(&error))?;
         self.inboxes.write().insert(name.clone(), settings);
+        self.room.set(name, &settings);
         Ok(Inbox { name: name.clone(), state: self.bus.inspect(name).await?, settings })
-    }
-
-    /// Dead letters of an inbox, oldest first.
-    ///
-    /// # Errors
-    /// As [`Broker::inbox`].
-    pub async fn dead_letters(
-        &self,
-        caller: Caller,
-        name: &InboxName,
-        page: Page<DeadLetterId>,
-    ) -> Result<Vec<DeadLetter>, Refusal> {
-        let outcome = self.try_dead_letters(caller, name, page).await;
-        self.unless_refused(caller, Operation::DeadLettersListed, name, outcome).await
-    }
-
-    async fn try_dead_letters(
-        &self,
-        caller: Caller,
-        name: &InboxName,
-        page: Page<DeadLetterId>,
-    ) -> Result<Vec<DeadLetter>, Refusal> {
-        let _ticket = self.ticket()?;
-        self.check_inbox(caller, name)?;
-        caller.check_may_receive_all(&self.catalogue.load())?;
-        let detail = format!("at most {}", page.limit);
-        self.keep_one(caller, Operation::DeadLettersListed, Some(name), detail).await?;
-        Ok(self.bus.dead_letters(name, page).await?)
-    }
-
-    /// Puts dead letters back in their inbox. Says how many.
-    ///
-    /// # Errors
-    /// As [`Broker::inbox`].
-    pub async fn redrive(
-        &self,
-        caller: Caller,
-        name: &InboxName,
-        selection: &Selection,
-    ) -> Result<u64, Refusal> {
-        let outcome = self.try_redrive(caller, name, selection).await;
-        self.unless_refused(caller, Operation::DeadLettersRedriven, name, outcome).await
-    }
-
-    async fn try_redrive(
-        &self,
-        caller: Caller,
-        name: &InboxName,
-        selection: &Selection,
-    ) -> Result<u64, Refusal> {
-        let _ticket = self.ticket()?;
-        self.check_inbox(caller, name)?;
-        caller.check_may_receive_all(&self.catalogue.load())?;
-        let detail = match selection {
-            Selection::All => "all".to_owned(),
-            Selection::These(ids) => format!("{} chosen", ids.len()),
-        };
-        self.keep_one(caller, Operation::DeadLettersRedriven, Some(name), detail).await?;
-        let redriven = self.bus.redrive(name, selection).await?;
-        tracing::info!(inbox = %name, redriven, "dead letters redriven");
-        Ok(redriven)
     }
 
     /// How this broker fares.
@@ -197,7 +134,7 @@ impl Broker {
         }
     }
 
-    fn check_inbox(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
+    pub(crate) fn check_inbox(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
         caller.check_may_receive(&self.catalogue.load())?;
         caller.check_sees(name)?;
         if self.inboxes.read().contains_key(name) {
@@ -206,4 +143,29 @@ impl Broker {
             Err(Refusal::unknown_inbox(name))
         }
     }
+}
+
+/// The settings that an inbox has of its own, for the record.
+fn described(settings: &InboxSettings) -> String {
+    let InboxSettings {
+        max_attempts,
+        retry_initial,
+        retry_max,
+        max_age,
+        max_deliveries,
+        max_bytes,
+        when_full,
+    } = settings;
+    let ms = |duration: &Option<Duration>| duration.map(|duration| duration.as_millis());
+    let stated = [
+        max_attempts.map(|count| format!("max_attempts {count}")),
+        ms(retry_initial).map(|ms| format!("retry_initial {ms} ms")),
+        ms(retry_max).map(|ms| format!("retry_max {ms} ms")),
+        ms(max_age).map(|ms| format!("max_age {ms} ms")),
+        max_deliveries.map(|count| format!("max_deliveries {count}")),
+        max_bytes.map(|count| format!("max_bytes {count}")),
+        when_full.map(|what| format!("when_full {what:?}")),
+    ];
+    let stated: Vec<String> = stated.into_iter().flatten().collect();
+    if stated.is_empty() { "as the gateway is set".to_owned() } else { stated.join(", ") }
 }

@@ -53,6 +53,12 @@ pub enum Reason {
     AudienceUnmet,
     /// What a receiver may have of `data` does not fit the schema by itself.
     MinimisedDataInvalid,
+    /// The party publishes more than it may in a second.
+    RateLimited,
+    /// An inbox that the message goes to has no room.
+    InboxFull,
+    /// The party has as many subscriptions as it may.
+    TooManySubscriptions,
     /// The bus does not take messages now.
     BusUnavailable,
     /// This gateway takes no new work.
@@ -162,6 +168,9 @@ impl Reason {
             Self::SourceOfAnother => "SOURCE_OF_ANOTHER",
             Self::AudienceUnmet => "AUDIENCE_UNMET",
             Self::MinimisedDataInvalid => "MINIMISED_DATA_INVALID",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::InboxFull => "INBOX_FULL",
+            Self::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
             Self::BusUnavailable => "BUS_UNAVAILABLE",
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::InvalidRequest => "INVALID_REQUEST",

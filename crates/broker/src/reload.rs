@@ -106,6 +106,7 @@ impl Subscription {
             types: one.types.clone(),
             filters: one.filters.clone(),
             follows: false,
+            ordered: one.ordered,
             created_at: now,
             declared: true,
         }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use wissel_audit::Operation;
 use wissel_catalogue::{Action, Catalogue, Fields};
 use wissel_filter::Filter;
-use wissel_identifiers::{InboxName, SubscriptionName};
+use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 use wissel_routing::SubjectMark;
 use wissel_store::{Put, SubscriptionRecord};
 
@@ -24,6 +24,9 @@ pub struct Subscription {
     pub filters: Vec<Filter>,
     /// Whether only messages match whose `subject` it follows ([`Broker::follow_subjects`]).
     pub follows: bool,
+    /// Whether deliveries of one subject come one after the other: in the whole inbox that
+    /// it feeds.
+    pub ordered: bool,
     /// When it was created; for a declared one, when this process read it.
     pub created_at: SystemTime,
     /// Whether it stands in the catalogue's files rather than in the store.
@@ -81,6 +84,7 @@ impl Broker {
                 Err(exists(&subscription.name))
             };
         }
+        self.check_count(subscription.name.owner())?;
         let created =
             Subscription { created_at: SystemTime::now(), declared: false, ..subscription };
         let detail = format!("subscription {}", created.name);
@@ -173,6 +177,9 @@ impl Broker {
     /// Puts the stored and the declared subscriptions in force.
     pub(crate) async fn load_subscriptions(&self) -> Result<(), StartError> {
         let inboxes = self.store.inboxes().await?;
+        for inbox in &inboxes {
+            self.room.set(&inbox.name, &inbox.settings);
+        }
         let settings = inboxes.into_iter().map(|inbox| (inbox.name, inbox.settings));
         self.inboxes.write().extend(settings);
         let stored = self.store.subscriptions().await?;
@@ -205,6 +212,19 @@ impl Broker {
             }
         }
         Ok(())
+    }
+
+    fn check_count(&self, owner: Oin) -> Result<(), Refusal> {
+        let most = self.options.subscriptions_per_party;
+        let all = self.subscriptions.read();
+        if all.values().filter(|one| one.name.owner() == owner).count() < most {
+            return Ok(());
+        }
+        let message = format!(
+            "party {owner} has {most} subscriptions, the most that it may; one that follows \
+             subjects takes the place of many"
+        );
+        Err(Refusal::new(Reason::TooManySubscriptions, message))
     }
 
     fn put_in_force(&self, subscription: Subscription) {
@@ -331,8 +351,9 @@ impl Subscription {
     }
 
     pub(crate) fn has_content_of(&self, other: &Self) -> bool {
-        (&self.name, &self.inbox, &self.types, &self.filters, self.follows)
-            == (&other.name, &other.inbox, &other.types, &other.filters, other.follows)
+        let content = |one: &Self| (one.follows, one.ordered);
+        (&self.name, &self.inbox, &self.types, &self.filters, content(self))
+            == (&other.name, &other.inbox, &other.types, &other.filters, content(other))
     }
 
     fn record(&self) -> SubscriptionRecord {
@@ -342,6 +363,7 @@ impl Subscription {
             types: self.types.clone(),
             filters: self.filters.clone(),
             follows: self.follows,
+            ordered: self.ordered,
             created_at: self.created_at,
         }
     }
@@ -355,6 +377,7 @@ impl From<SubscriptionRecord> for Subscription {
             types: record.types,
             filters: record.filters,
             follows: record.follows,
+            ordered: record.ordered,
             created_at: record.created_at,
             declared: false,
         }

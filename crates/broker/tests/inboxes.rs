@@ -141,6 +141,7 @@ async fn a_stored_subscription_rests_while_one_of_its_name_is_declared() {
         types: vec!["nl.brp.geboorte".to_owned()],
         filters: Vec::new(),
         follows: false,
+        ordered: false,
         created_at: std::time::SystemTime::now(),
         declared: false,
     };

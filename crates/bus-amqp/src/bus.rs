@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
-    Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue, Health, InboxName, InboxState,
-    Page, Selection,
+    ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue,
+    Health, InboxName, InboxState, Level, Page, Selection,
 };
 
 use crate::consumer::{Consuming, Held};
@@ -164,6 +164,10 @@ impl Bus for AmqpBus {
         Ok(Consumer { arrivals, settler: Arc::new(settler) })
     }
 
+    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+        self.consume(inbox, credit).await
+    }
+
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError> {
         let knowledge = self.inbox(inbox)?.knowledge;
         let channel = self.channel().await?;
@@ -187,15 +191,41 @@ impl Bus for AmqpBus {
         Ok(page)
     }
 
-    async fn redrive(&self, inbox: &InboxName, selection: &Selection) -> Result<u64, BusError> {
+    async fn redrive(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+        to: &InboxName,
+    ) -> Result<u64, BusError> {
+        self.inbox(to)?;
         let knowledge = self.inbox(inbox)?.knowledge;
         let _one_at_a_time = knowledge.browsing.lock().await;
         let channel = self.channel().await?;
-        let redriven = dead_letters::redrive(&channel, inbox, selection, &self.publisher).await;
+        let redriven = dead_letters::redrive(&channel, inbox, selection, to, &self.publisher).await;
         close(channel).await;
         let (redriven, left) = redriven?;
         self.settle_down(inbox, left).await?;
         Ok(redriven)
+    }
+
+    async fn purge_dead_letters(
+        &self,
+        inbox: &InboxName,
+        _selection: &Selection,
+    ) -> Result<u64, BusError> {
+        Err(BusError::UnknownInbox(inbox.clone()))
+    }
+
+    async fn archived(&self, _page: ArchivePage) -> Result<Vec<Archived>, BusError> {
+        Err(BusError::Closed)
+    }
+
+    async fn bury(&self, burials: Vec<Burial>) -> Vec<Result<(), BusError>> {
+        burials.into_iter().map(|_| Err(BusError::Closed)).collect()
+    }
+
+    fn level(&self, _inbox: &InboxName) -> Option<Level> {
+        None
     }
 
     async fn close(&self) {

@@ -68,6 +68,7 @@ pub(crate) fn read(
         publisher: publisher.ok_or(Foreign(PUBLISHER))?,
         admitted_at: admitted_at.ok_or(Foreign(ADMITTED_AT))?,
         fields: integer(headers, FIELDS).map(|key| FieldsKey(key.cast_unsigned())),
+        replayed: false,
         event: Bytes::from(body),
     };
     Ok((envelope, attempt.ok_or(Foreign(ATTEMPT))?))
@@ -85,7 +86,14 @@ pub(crate) fn read_dead(
     let id = text(headers, DEAD_ID)
         .unwrap_or_else(|| format!("{:016x}-{}", milliseconds(died_at), envelope.message_id));
     let reason = text(headers, REASON).unwrap_or_else(|| "given up on by RabbitMQ".to_owned());
-    Ok(DeadLetter { id: DeadLetterId(id), envelope, attempts, died_at, reason })
+    Ok(DeadLetter {
+        id: DeadLetterId(id),
+        envelope,
+        attempts,
+        died_at,
+        reason,
+        history: Vec::new(),
+    })
 }
 
 /// Milliseconds are kept.
@@ -146,6 +154,7 @@ mod tests {
                 publisher: "00000099000000001000".parse().unwrap(),
                 admitted_at: from_milliseconds(1_700_000_000_123),
                 fields,
+                replayed: false,
                 event: Bytes::from_static(b"event"),
             };
             let read = read(&properties(&envelope, 3), b"event".to_vec()).unwrap();

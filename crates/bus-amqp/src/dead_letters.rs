@@ -62,6 +62,7 @@ pub(crate) async fn redrive(
     channel: &Channel,
     inbox: &InboxName,
     selection: &Selection,
+    to: &InboxName,
     publisher: &Publisher,
 ) -> Result<(u64, u64), BusError> {
     let wanted: Option<HashSet<&DeadLetterId>> = match selection {
@@ -79,7 +80,7 @@ pub(crate) async fn redrive(
         if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&dead_letter.id)) {
             continue;
         }
-        publisher.put_back(inbox, &dead_letter.envelope, 1).await?;
+        publisher.put_back(to, &dead_letter.envelope, 1).await?;
         acker.ack(BasicAckOptions::default()).await.map_err(|error| broken(&error))?;
         redriven += 1;
     }

@@ -125,7 +125,7 @@ impl Publisher {
     }
 
     async fn enqueue_one(&self, item: Enqueue, deadline: Instant) -> Result<(), BusError> {
-        let Enqueue { envelope, inboxes } = item;
+        let Enqueue { envelope, inboxes, .. } = item;
         if inboxes.is_empty() {
             return Ok(());
         }

@@ -43,8 +43,8 @@ impl Settler {
         let moved = match &settlement {
             Settlement::Acknowledge => Ok(()),
             Settlement::Release => return self.release(tag, &held).await,
-            Settlement::Retry { after } => self.retry(&held, *after).await,
-            Settlement::DeadLetter { reason } => {
+            Settlement::Retry { after, .. } => self.retry(&held, *after).await,
+            Settlement::DeadLetter { reason, .. } => {
                 let HeldDelivery { envelope, attempt, .. } = &held;
                 let now = SystemTime::now();
                 let properties = codec::dead_properties(envelope, *attempt, reason, now);

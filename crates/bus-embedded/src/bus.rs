@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use fjall::UserValue;
@@ -10,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
-    Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue, Envelope, Health, InboxState, Page,
-    Selection,
+    ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue,
+    Envelope, Health, InboxState, Level, Page, Selection,
 };
 use wissel_identifiers::InboxName;
 
@@ -20,10 +21,10 @@ use crate::feeder;
 use crate::inbox::{ConsumerState, Inbox};
 use crate::settler::Settler;
 use crate::shared::Shared;
-use crate::storage::records::{decode_body, encode_body, from_ms};
+use crate::storage::records::{decode_body, encode_body, from_ms, to_ms};
 use crate::storage::{Census, Storage};
 use crate::upkeep::{self, Removals};
-use crate::writer::{Command, Incoming, Writer};
+use crate::writer::{Buried, Command, Fate, Incoming, Writer};
 
 /// Where and how an [`EmbeddedBus`] keeps its messages.
 #[derive(Debug, Clone)]
@@ -48,6 +49,9 @@ pub struct EmbeddedBus {
     tasks: TaskTracker,
     next_consumer: AtomicU64,
 }
+
+/// How long one that is to consume alone waits for others to go.
+const CONSUMERS_PATIENCE: Duration = Duration::from_secs(10);
 
 struct Running {
     storage: Arc<Storage>,
@@ -168,13 +172,15 @@ impl EmbeddedBus {
         for (position, item) in items.into_iter().enumerate() {
             let found = self.find_each(item.inboxes);
             answers.push(found.map(|inboxes| {
-                if !inboxes.is_empty() {
+                let archive_until_ms = item.archive_until.map(to_ms);
+                if !inboxes.is_empty() || archive_until_ms.is_some() {
                     let body = encode_body(&item.envelope);
                     incoming.push(Incoming {
                         position,
                         envelope: as_stored(item.envelope, &body),
                         body,
                         inboxes,
+                        archive_until_ms,
                     });
                 }
             }));
@@ -191,6 +197,18 @@ impl EmbeddedBus {
             }
         }
         Ok(inboxes)
+    }
+
+    async fn end_dead_letters(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+        fate: Fate,
+    ) -> Result<u64, BusError> {
+        let inbox = self.inbox(inbox)?;
+        self.shared.check()?;
+        let selection = selection.clone();
+        self.ask(1, |reply| Command::EndDeadLetters { inbox, selection, fate, reply }).await?
     }
 
     /// Ends the consumer when its deliveries are no longer received.
@@ -259,6 +277,39 @@ impl Bus for EmbeddedBus {
         answered.unwrap_or_else(|error| vec![Err(error); asked])
     }
 
+    async fn bury(&self, burials: Vec<Burial>) -> Vec<Result<(), BusError>> {
+        let mut buried = Vec::with_capacity(burials.len());
+        let mut answers = Vec::with_capacity(burials.len());
+        for Burial { envelope, inbox, reason } in burials {
+            let found = self.shared.check().and_then(|()| self.inbox(&inbox));
+            answers.push(found.map(|inbox| {
+                buried.push(Buried {
+                    inbox,
+                    body: encode_body(&envelope),
+                    admitted_at: envelope.admitted_at,
+                    length: u32::try_from(envelope.event.len()).unwrap_or(u32::MAX),
+                    reason,
+                });
+            }));
+        }
+        if buried.is_empty() {
+            return answers;
+        }
+        let bytes: usize = buried.iter().map(|one| one.body.len()).sum();
+        let cost = u32::try_from(bytes / 1024).map_or(u32::MAX, |units| units.saturating_add(1));
+        let written = self.ask(cost, |reply| Command::Bury { buried, reply }).await;
+        if let Err(error) = written.and_then(|outcome| outcome) {
+            for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+                *answer = Err(error.clone());
+            }
+        }
+        answers
+    }
+
+    fn level(&self, inbox: &InboxName) -> Option<Level> {
+        self.shared.find(inbox)?.level()
+    }
+
     async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
         let inbox = self.inbox(inbox)?;
         let credit = usize::from(credit.max(1));
@@ -278,6 +329,19 @@ impl Bus for EmbeddedBus {
         self.watch(Arc::clone(&inbox), id, sender, gone);
         let settler = Arc::new(Settler { shared: Arc::clone(&self.shared), inbox, consumer: id });
         Ok(Consumer { arrivals, settler })
+    }
+
+    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+        const PAUSE: Duration = Duration::from_millis(10);
+        let patience = Instant::now() + CONSUMERS_PATIENCE;
+        while self.inbox(inbox)?.has_consumers() {
+            if Instant::now() >= patience {
+                let reason = format!("inbox {inbox} has other consumers");
+                return Err(BusError::Unavailable { reason });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.consume(inbox, credit).await
     }
 
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError> {
@@ -301,11 +365,27 @@ impl Bus for EmbeddedBus {
         self.read(move |storage| storage.dead_letters(number, &page)).await
     }
 
-    async fn redrive(&self, inbox: &InboxName, selection: &Selection) -> Result<u64, BusError> {
-        let inbox = self.inbox(inbox)?;
-        self.shared.check()?;
-        let selection = selection.clone();
-        self.ask(1, |reply| Command::Redrive { inbox, selection, reply }).await?
+    async fn redrive(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+        to: &InboxName,
+    ) -> Result<u64, BusError> {
+        let to = self.inbox(to)?;
+        self.end_dead_letters(inbox, selection, Fate::Redriven(to)).await
+    }
+
+    async fn purge_dead_letters(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+    ) -> Result<u64, BusError> {
+        self.end_dead_letters(inbox, selection, Fate::Purged).await
+    }
+
+    async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError> {
+        self.shared.check_open()?;
+        self.read(move |storage| storage.archived(&page, to_ms(SystemTime::now()))).await
     }
 
     async fn close(&self) {

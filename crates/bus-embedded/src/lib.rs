@@ -21,9 +21,11 @@
 //!     publisher: "00000004001094920000".parse()?,
 //!     admitted_at: std::time::SystemTime::now(),
 //!     fields: None,
+//!     replayed: false,
+//!     replayed: false,
 //!     event: "…".into(),
 //! };
-//! let item = Enqueue { envelope, inboxes: vec![inbox.clone()] };
+//! let item = Enqueue::new(envelope, vec![inbox.clone()]);
 //! for answer in bus.enqueue(vec![item]).await {
 //!     answer?; // durable
 //! }

@@ -36,9 +36,10 @@ fn batch() -> Vec<Enqueue> {
         publisher: "00000099000000001000".parse().unwrap(),
         admitted_at: SystemTime::now(),
         fields: None,
+        replayed: false,
         event: vec![7; MESSAGE_BYTES].into(),
     };
-    let item = Enqueue { envelope, inboxes: vec![inbox()] };
+    let item = Enqueue::new(envelope, vec![inbox()]);
     vec![item; BATCH]
 }
 
@@ -110,7 +111,7 @@ async fn child_on_a_full_disk() {
         let Some(Arrival::Delivery(delivery)) = arrival else {
             panic!("the consumer ended");
         };
-        let retry = Settlement::Retry { after: Duration::ZERO };
+        let retry = Settlement::Retry { after: Duration::ZERO, reason: "again".to_owned() };
         let answers = consumer.settler.settle(vec![(delivery.tag, retry)]).await;
         assert!(matches!(answers[0], Err(BusError::Storage { .. })));
         let done = (delivery.tag, Settlement::Acknowledge);

@@ -35,6 +35,7 @@ fn envelope(number: u64) -> Envelope {
         publisher: "00000099000000001000".parse().unwrap(),
         admitted_at: SystemTime::now(),
         fields: None,
+        replayed: false,
         event: event.into(),
     }
 }
@@ -188,10 +189,7 @@ async fn child_that_is_killed() {
     loop {
         let batch: Vec<u64> = (number..number + BATCH).collect();
         number += BATCH;
-        let items = batch
-            .iter()
-            .map(|&n| Enqueue { envelope: envelope(n), inboxes: inboxes().to_vec() })
-            .collect();
+        let items = batch.iter().map(|&n| Enqueue::new(envelope(n), inboxes().to_vec())).collect();
         for answer in bus.enqueue(items).await {
             answer.unwrap();
         }

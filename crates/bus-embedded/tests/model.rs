@@ -81,6 +81,7 @@ fn envelope(number: u64) -> Envelope {
         publisher: "00000099000000001000".parse().unwrap(),
         admitted_at: SystemTime::now(),
         fields: None,
+        replayed: false,
         event: number.to_be_bytes().to_vec().into(),
     }
 }
@@ -130,10 +131,8 @@ impl Pair<'_> {
         let chosen: Vec<usize> = (0..INBOXES).filter(|i| inboxes & (1 << i) != 0).collect();
         let mut items = Vec::new();
         for _ in 0..messages {
-            items.push(Enqueue {
-                envelope: envelope(self.next_number),
-                inboxes: chosen.iter().map(|&inbox| name(inbox)).collect(),
-            });
+            let inboxes = chosen.iter().map(|&inbox| name(inbox)).collect();
+            items.push(Enqueue::new(envelope(self.next_number), inboxes));
             for &inbox in &chosen {
                 self.models[inbox].waiting.push_back((self.next_number, 1));
             }
@@ -174,11 +173,11 @@ impl Pair<'_> {
                 }
                 Way::RetryNow => {
                     model.waiting.push_back((number, attempt + 1));
-                    Settlement::Retry { after: Duration::ZERO }
+                    Settlement::Retry { after: Duration::ZERO, reason: "again".to_owned() }
                 }
                 Way::Bury => {
                     model.dead.push(found);
-                    Settlement::DeadLetter { reason: format!("number {number}") }
+                    Settlement::dead_letter(format!("number {number}"))
                 }
             };
             let answers = consumer.settler.settle(vec![(delivery.tag, settlement)]).await;
@@ -220,7 +219,7 @@ impl Pair<'_> {
         model.dead.retain(|dead| !chosen.contains(dead));
         let back = chosen.iter().map(|(number, _)| (*number, 1));
         model.waiting.extend(back);
-        let redriven = self.bus.redrive(&name(inbox), &selection).await;
+        let redriven = self.bus.redrive(&name(inbox), &selection, &name(inbox)).await;
         assert_eq!(redriven, Ok(chosen.len() as u64));
     }
 

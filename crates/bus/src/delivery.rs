@@ -31,6 +31,8 @@ pub struct Envelope {
     pub admitted_at: SystemTime,
     /// To which fields `event` was cut down; none: it is as it was published.
     pub fields: Option<FieldsKey>,
+    /// Whether it comes from the archive, at its receiver's own request.
+    pub replayed: bool,
     /// The CloudEvent that the receiver is to get, in the CloudEvents protobuf
     /// format. A bus never looks inside.
     pub event: Bytes,
@@ -43,6 +45,17 @@ pub struct Enqueue {
     pub envelope: Envelope,
     /// Each at most once.
     pub inboxes: Vec<InboxName>,
+    /// Until when it is kept in the archive as well; none: not at all. Milliseconds are
+    /// kept.
+    pub archive_until: Option<SystemTime>,
+}
+
+impl Enqueue {
+    /// A message that goes to these inboxes, and not to the archive.
+    #[must_use]
+    pub fn new(envelope: Envelope, inboxes: Vec<InboxName>) -> Self {
+        Self { envelope, inboxes, archive_until: None }
+    }
 }
 
 /// Names a delivery for its consumer; of no use to another.
@@ -82,11 +95,16 @@ pub enum Settlement {
     Retry {
         /// The least time to wait.
         after: Duration,
+        /// Why this attempt came to nothing, for operators.
+        reason: String,
     },
     /// It becomes a dead letter.
     DeadLetter {
         /// Why, for operators.
         reason: String,
+        /// Attempts that the bus did not hear of, oldest first: they count as attempts, and
+        /// their reasons are kept.
+        unheard: Vec<Attempt>,
     },
 }
 
@@ -112,6 +130,24 @@ pub trait Settle: Send + Sync + 'static {
     ) -> Vec<Result<(), BusError>>;
 }
 
+/// A message that becomes a dead letter of an inbox without having been in it.
+#[derive(Debug, Clone)]
+pub struct Burial {
+    /// The message.
+    pub envelope: Envelope,
+    /// Among the dead letters of this inbox.
+    pub inbox: InboxName,
+    /// Why, for operators.
+    pub reason: String,
+}
+
+impl Settlement {
+    /// A dead letter, of whose attempts the bus knows.
+    pub fn dead_letter(reason: impl Into<String>) -> Self {
+        Self::DeadLetter { reason: reason.into(), unheard: Vec::new() }
+    }
+}
+
 /// Names a dead letter within its inbox. Its text sorts as the dead letters do:
 /// oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,6 +166,24 @@ pub struct DeadLetter {
     pub died_at: SystemTime,
     /// Why.
     pub reason: String,
+    /// The attempts before the last, oldest first; of many the last [`Attempt::KEPT`].
+    pub history: Vec<Attempt>,
+}
+
+/// An attempt that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which, from 1.
+    pub number: u32,
+    /// When it ended. A bus keeps milliseconds.
+    pub at: SystemTime,
+    /// Why it came to nothing.
+    pub reason: String,
+}
+
+impl Attempt {
+    /// How many attempts of a delivery are kept, the latest.
+    pub const KEPT: usize = 20;
 }
 
 impl MessageId {
@@ -159,6 +213,7 @@ impl fmt::Debug for Envelope {
             .field("publisher", &self.publisher)
             .field("admitted_at", &self.admitted_at)
             .field("fields", &self.fields)
+            .field("replayed", &self.replayed)
             .field("event_length", &self.event.len())
             .finish()
     }

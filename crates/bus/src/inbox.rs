@@ -19,6 +19,15 @@ pub struct InboxState {
     pub dead_letters: u64,
 }
 
+/// How full an inbox is, as far as is known without asking anybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Level {
+    /// Deliveries that wait or are in flight; dead letters are not counted.
+    pub deliveries: u64,
+    /// Of their events, in bytes.
+    pub bytes: u64,
+}
+
 /// A part of a long list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<K> {

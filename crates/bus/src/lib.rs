@@ -16,11 +16,12 @@
 //!    enqueued.
 //! 4. A consumer that does not take its deliveries holds at most its credit in
 //!    memory and holds back nobody else.
-//! 5. A dead letter stays until it is redriven.
+//! 5. A dead letter stays until it is redriven or purged.
 //!
 //! A call that cannot be carried out now waits, for a bounded time, and then
 //! fails with [`BusError::Unavailable`].
 
+mod archive;
 mod delivery;
 mod error;
 mod inbox;
@@ -30,12 +31,13 @@ pub mod conformance;
 
 use async_trait::async_trait;
 
+pub use archive::{ArchivePage, ArchivePosition, Archived};
 pub use delivery::{
-    Arrival, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue, Envelope,
-    FieldsKey, MessageId, Settle, Settlement,
+    Arrival, Attempt, Burial, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue,
+    Envelope, FieldsKey, MessageId, Settle, Settlement,
 };
 pub use error::BusError;
-pub use inbox::{InboxState, Page, Selection};
+pub use inbox::{InboxState, Level, Page, Selection};
 pub use wissel_identifiers::{InboxName, ScopedNameError};
 
 /// A durable message bus. See the crate's page for what it promises.
@@ -59,15 +61,31 @@ pub trait Bus: Send + Sync + 'static {
     /// Puts each message in each of its inboxes; one answer an item, in the order
     /// of the items, given when that item is durable. An item that fails may
     /// still arrive, in some or all of its inboxes; one with an unknown inbox
-    /// fails with [`BusError::UnknownInbox`]. An item without inboxes is `Ok`.
+    /// fails with [`BusError::UnknownInbox`]. An item that is for the archive is durable
+    /// there as well; one without inboxes and archive is `Ok`.
     ///
     /// Calls run side by side; items of one call, and of calls made one after
     /// the other without awaiting, keep their order.
     async fn enqueue(&self, items: Vec<Enqueue>) -> Vec<Result<(), BusError>>;
 
+    /// Puts messages among the dead letters of an inbox at once, with no attempt made; one
+    /// answer each, in order, given when it is durable.
+    async fn bury(&self, burials: Vec<Burial>) -> Vec<Result<(), BusError>>;
+
     /// Starts to consume an inbox, with at most `credit` deliveries unsettled at a
     /// time (1 to 65,535). Dropping the [`Consumer`] gives back what it holds.
     async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError>;
+
+    /// As [`Bus::consume`], when nobody else consumes the inbox, in any process: begins
+    /// when they are gone and what they held was given back, so that deliveries come in
+    /// their order, however the ones before ended. After [`Arrival::Interrupted`] it is the
+    /// same. While others stay it fails with [`BusError::Unavailable`], after a bounded
+    /// time, or brings nothing.
+    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError>;
+
+    /// How full the inbox is, at most a second ago; none when there is no such inbox or it
+    /// is not known yet. Never waits.
+    fn level(&self, inbox: &InboxName) -> Option<Level>;
 
     /// How the inbox fares.
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError>;
@@ -79,11 +97,27 @@ pub trait Bus: Send + Sync + 'static {
         page: Page<DeadLetterId>,
     ) -> Result<Vec<DeadLetter>, BusError>;
 
-    /// Puts dead letters back at the end of their inbox, with their attempts
-    /// counted anew. Says how many. A dead letter that is no longer there is
-    /// passed over. After a crash in the middle, one may be both redriven and
+    /// Puts dead letters of `inbox` at the end of the inbox `to`, which may be another,
+    /// with their attempts counted anew. Says how many. A dead letter that is no longer
+    /// there is passed over. After a crash in the middle, one may be both redriven and
     /// still a dead letter, never neither.
-    async fn redrive(&self, inbox: &InboxName, selection: &Selection) -> Result<u64, BusError>;
+    async fn redrive(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+        to: &InboxName,
+    ) -> Result<u64, BusError>;
+
+    /// Removes dead letters for good. Says how many.
+    async fn purge_dead_letters(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+    ) -> Result<u64, BusError>;
+
+    /// Messages in the archive, in the order of their admission. Fewer than the page's
+    /// limit: there are no more at this moment. What is over its time is not shown.
+    async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError>;
 
     /// Stops: consumers end, what they hold is given back, what was enqueued is
     /// durable. Afterwards every call fails with [`BusError::Closed`].

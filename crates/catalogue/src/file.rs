@@ -1,5 +1,7 @@
 //! What stands in a file, before it is checked.
 
+use std::num::NonZeroU32;
+
 use serde::Deserialize;
 use toml::Spanned;
 use wissel_filter::Filter;
@@ -30,6 +32,7 @@ pub(crate) struct Party {
     pub(crate) kvk_number: Option<KvkNumber>,
     #[serde(default)]
     pub(crate) strict: bool,
+    pub(crate) publish_per_second: Option<NonZeroU32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,6 +48,7 @@ pub(crate) struct EventType {
     pub(crate) sensitivity: Sensitivity,
     pub(crate) retention: Option<Spanned<String>>,
     pub(crate) deadline: Option<Spanned<String>>,
+    pub(crate) archive: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) audience: Audience,
 }
@@ -90,6 +94,8 @@ pub(crate) struct Mandate {
 pub(crate) struct Subscription {
     pub(crate) name: SubscriptionName,
     pub(crate) inbox: Option<InboxName>,
+    #[serde(default)]
+    pub(crate) ordered: bool,
     #[serde(default)]
     pub(crate) types: Vec<String>,
     #[serde(default)]

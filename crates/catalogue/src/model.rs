@@ -1,8 +1,9 @@
 //! The parts of a catalogue.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Span;
 use serde::Deserialize;
@@ -24,6 +25,8 @@ pub struct Party {
     /// Whether its messages are refused for what the NL GOV profile says they SHOULD
     /// be, and not only for what they MUST.
     pub strict: bool,
+    /// The most messages that it may publish in a second; none: as the gateway is set.
+    pub publish_per_second: Option<NonZeroU32>,
 }
 
 /// What can happen.
@@ -47,6 +50,8 @@ pub struct EventType {
     pub retention: Option<Span>,
     /// How soon a receiver is to have them.
     pub deadline: Option<Span>,
+    /// How long Wissel keeps them for replay; none: not at all.
+    pub archive: Option<Span>,
     /// How many recipients a message must find.
     pub audience: Audience,
 }
@@ -167,6 +172,29 @@ pub struct DeclaredSubscription {
     pub types: Vec<String>,
     /// All must match.
     pub filters: Vec<Filter>,
+    /// Whether deliveries of one subject come one after the other.
+    pub ordered: bool,
+}
+
+impl EventType {
+    /// By when a message that was admitted then is to be with its receivers.
+    #[must_use]
+    pub fn deadline_of(&self, admitted_at: SystemTime) -> Option<SystemTime> {
+        admitted_at.checked_add(length_of(self.deadline?)?)
+    }
+
+    /// Until when a message that was admitted then is kept for replay.
+    #[must_use]
+    pub fn archive_until(&self, admitted_at: SystemTime) -> Option<SystemTime> {
+        admitted_at.checked_add(length_of(self.archive?)?)
+    }
+}
+
+/// How long a span is, that of months and years counted from the first of January of a year
+/// that is no leap year.
+fn length_of(span: Span) -> Option<Duration> {
+    let begin = jiff::civil::date(2026, 1, 1);
+    span.to_duration(begin).ok()?.try_into().ok()
 }
 
 impl SubjectKind {

@@ -17,7 +17,7 @@ pub enum ClientError {
     /// the same answer.
     #[error("refused: {0}")]
     Refused(Refusal),
-    /// The gateway, or the bus behind it, takes nothing at the moment.
+    /// The gateway, or the bus behind it, takes nothing at the moment, or not this much.
     #[error("unavailable: {0}")]
     Unavailable(Refusal),
     /// The connection could not be made, or it broke.
@@ -171,6 +171,8 @@ impl From<Refusal> for ClientError {
         let is_without_reason = refusal.reason.is_empty();
         match refusal.code {
             Code::Unavailable => Self::Unavailable(refusal),
+            // Too fast, or no room for now.
+            Code::ResourceExhausted if refusal.retry_after.is_some() => Self::Unavailable(refusal),
             // A gateway gives its reasons. Without one, these codes are those of
             // a gRPC library that could not make sense of the other side.
             Code::Ok

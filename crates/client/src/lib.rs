@@ -32,6 +32,7 @@
 //! | [`Client::publisher`] | many messages: one stream, many in flight, sent again after a broken connection |
 //! | [`Client::subscribe`] | deliveries of an inbox: a stream that comes back by itself |
 //! | [`Client::create_subscription`] and on | which messages go to which inbox |
+//! | [`Client::replay`] | messages that are kept, once more |
 //! | [`Client::list_inboxes`] and on | watch and mend queues |
 //!
 //! # At least once
@@ -49,25 +50,31 @@
 mod builder;
 mod client;
 mod convert;
+mod dead_letters;
 mod error;
 mod inbox;
 mod listing;
 mod operations;
 mod publisher;
 mod publishing;
+mod replay;
 mod retry;
+mod settings;
 mod subscriptions;
 mod token;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
+pub use dead_letters::{Attempt, DeadLetter, Redrive, Which};
 pub use error::{ClientError, Refusal, Violation};
 pub use inbox::{Delivery, OpenInbox, OpenInboxBuilder};
 pub use listing::Listing;
-pub use operations::{DeadLetter, GatewayStatus, InboxState, Redrive};
+pub use operations::{GatewayStatus, InboxState};
 pub use publisher::{PendingReceipt, Publisher, PublisherOptions};
 pub use publishing::{MAX_BATCH, Receipt, Warning};
+pub use replay::{Replay, Replayed};
 pub use retry::RetryPolicy;
+pub use settings::{InboxSettings, WhenFull};
 pub use subscriptions::{Filter, Followed, Subscription};
 pub use token::{Token, TokenError, TokenProvider};
 

@@ -1,13 +1,12 @@
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tonic::transport::Channel;
-use uuid::Uuid;
-use wissel_identifiers::{InboxName, Oin};
+use wissel_identifiers::InboxName;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::operations_client::OperationsClient;
 
-use crate::convert::{moment, parsed, present, span};
-use crate::{Client, ClientError, Listing};
+use crate::convert::{parsed, present, span};
+use crate::{Client, ClientError, InboxSettings, Listing};
 
 /// A durable queue of a party, and how it fares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,46 +27,8 @@ pub struct InboxState {
     pub oldest_age: Option<Duration>,
     /// Deliveries given up on.
     pub dead_letters: u64,
-    /// How many times a delivery is handed out before it is given up on; `None` when
-    /// that is as the gateway is set.
-    pub max_attempts: Option<u32>,
-}
-
-/// A delivery that was given up on. The message's data is not shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeadLetter {
-    /// Names it within its inbox.
-    pub dead_letter_id: String,
-    /// The inbox it died in.
-    pub inbox: InboxName,
-    /// Wissel's own id of the message.
-    pub message_id: Uuid,
-    /// The message's `source`.
-    pub source: String,
-    /// The message's `id`.
-    pub id: String,
-    /// The message's `type`.
-    pub event_type: String,
-    /// The party that published it.
-    pub publisher: Oin,
-    /// When Wissel admitted it.
-    pub admitted_at: SystemTime,
-    /// When it was given up on.
-    pub died_at: SystemTime,
-    /// How many times it had been handed out.
-    pub attempts: u32,
-    /// Why.
-    pub reason: String,
-}
-
-/// Which dead letters are put back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Redrive {
-    /// Every one of the inbox.
-    All,
-    /// Those with these ids; one that is no longer there is passed over.
-    These(Vec<String>),
+    /// How it behaves, where that is not as the gateway is set.
+    pub settings: InboxSettings,
 }
 
 /// How the gateway fares.
@@ -127,17 +88,28 @@ impl Client {
         present("inbox", response.inbox)?.try_into()
     }
 
-    /// Changes how many times a delivery of an inbox is handed out before it is given up
-    /// on; `None`: as the gateway is set.
+    /// Changes settings of an inbox, those that are named: `max_attempts`, `retry_initial`,
+    /// `retry_max`, `max_age`, `max_deliveries`, `max_bytes`, `when_full`. One that is named
+    /// and `None` is as the gateway is set from then on.
     ///
     /// # Errors
-    /// As [`Client::get_inbox`].
-    pub async fn set_max_attempts(
+    /// As [`Client::get_inbox`]; [`ClientError::Refused`] with `INVALID_REQUEST` for
+    /// settings that make no sense.
+    pub async fn set_inbox(
         &self,
         name: &InboxName,
-        max_attempts: Option<u32>,
+        settings: &InboxSettings,
+        names: &[&str],
     ) -> Result<InboxState, ClientError> {
-        let body = pb::UpdateInboxRequest { name: name.to_string(), max_attempts };
+        if names.is_empty() {
+            return Err(ClientError::invalid("names", "expected at least one setting"));
+        }
+        let paths = names.iter().map(ToString::to_string).collect();
+        let body = pb::UpdateInboxRequest {
+            name: name.to_string(),
+            settings: Some(settings.to_proto()),
+            update_mask: Some(prost_types::FieldMask { paths }),
+        };
         let response = self
             .call(body, |channel, request| {
                 let mut service = self.operations(channel);
@@ -145,53 +117,6 @@ impl Client {
             })
             .await?;
         present("inbox", response.inbox)?.try_into()
-    }
-
-    /// The dead letters of an inbox, oldest first.
-    pub fn list_dead_letters(&self, inbox: &InboxName) -> Listing<DeadLetter> {
-        let client = self.clone();
-        let inbox = inbox.to_string();
-        Listing::new(move |page_token| {
-            let client = client.clone();
-            let inbox = inbox.clone();
-            async move {
-                let body = pb::ListDeadLettersRequest { inbox, page_token, ..Default::default() };
-                let response = client
-                    .call(body, |channel, request| {
-                        let mut service = client.operations(channel);
-                        async move { service.list_dead_letters(request).await }
-                    })
-                    .await?;
-                let page = response.dead_letters.into_iter();
-                let page: Result<_, _> = page.map(DeadLetter::try_from).collect();
-                Ok((page?, response.next_page_token))
-            }
-        })
-    }
-
-    /// Puts dead letters back in their inbox, as if newly routed there, and tells
-    /// how many. When the answer of a first attempt was lost, those are not
-    /// counted again.
-    ///
-    /// # Errors
-    /// [`ClientError::InvalidArgument`] when no dead letter is named;
-    /// [`ClientError::Refused`] with `UNKNOWN_INBOX`.
-    pub async fn redrive(&self, inbox: &InboxName, which: Redrive) -> Result<u64, ClientError> {
-        let (dead_letter_ids, all) = match which {
-            Redrive::All => (Vec::new(), true),
-            Redrive::These(ids) if ids.is_empty() => {
-                return Err(ClientError::invalid("which", "expected at least one dead letter"));
-            }
-            Redrive::These(ids) => (ids, false),
-        };
-        let body = pb::RedriveRequest { inbox: inbox.to_string(), dead_letter_ids, all };
-        let response = self
-            .call(body, |channel, request| {
-                let mut service = self.operations(channel);
-                async move { service.redrive(request).await }
-            })
-            .await?;
-        Ok(response.redriven)
     }
 
     /// What the gateway is, and how it fares.
@@ -216,7 +141,7 @@ impl Client {
         })
     }
 
-    fn operations(&self, channel: Channel) -> OperationsClient<Channel> {
+    pub(crate) fn operations(&self, channel: Channel) -> OperationsClient<Channel> {
         let limit = self.settings().max_message_bytes;
         OperationsClient::new(channel)
             .max_decoding_message_size(limit)
@@ -237,27 +162,7 @@ impl TryFrom<pb::Inbox> for InboxState {
             consumers: inbox.consumers,
             oldest_age: oldest_age.transpose()?,
             dead_letters: inbox.dead_letters,
-            max_attempts: inbox.max_attempts,
-        })
-    }
-}
-
-impl TryFrom<pb::DeadLetter> for DeadLetter {
-    type Error = ClientError;
-
-    fn try_from(letter: pb::DeadLetter) -> Result<Self, ClientError> {
-        Ok(Self {
-            dead_letter_id: letter.dead_letter_id,
-            inbox: parsed("inbox", &letter.inbox)?,
-            message_id: parsed("message_id", &letter.message_id)?,
-            source: letter.source,
-            id: letter.id,
-            event_type: letter.r#type,
-            publisher: parsed("publisher", &letter.publisher)?,
-            admitted_at: moment("admitted_at", letter.admitted_at)?,
-            died_at: moment("died_at", letter.died_at)?,
-            attempts: letter.attempts,
-            reason: letter.reason,
+            settings: InboxSettings::read(inbox.settings.unwrap_or_default())?,
         })
     }
 }

@@ -24,6 +24,9 @@ pub struct Subscription {
     /// Whether only messages match whose subject is one that the subscription follows
     /// ([`Client::follow_subjects`]).
     pub follows_subjects: bool,
+    /// Whether deliveries of one subject come one after the other, in the inbox that it
+    /// feeds.
+    pub ordered: bool,
     /// When it was created; ignored when creating.
     pub created_at: Option<SystemTime>,
 }
@@ -180,6 +183,7 @@ impl Subscription {
             types: Vec::new(),
             filters: Vec::new(),
             follows_subjects: false,
+            ordered: false,
             created_at: None,
         }
     }
@@ -193,6 +197,7 @@ impl Subscription {
             filters: filters.map(Filter::to_proto).collect(),
             created_at: None,
             follows_subjects: self.follows_subjects,
+            ordered: self.ordered,
         }
     }
 }
@@ -209,13 +214,14 @@ impl TryFrom<pb::Subscription> for Subscription {
             types: subscription.types,
             filters: filters?,
             follows_subjects: subscription.follows_subjects,
+            ordered: subscription.ordered,
             created_at: Some(moment("created_at", subscription.created_at)?),
         })
     }
 }
 
 impl Filter {
-    fn to_proto(&self) -> pb::Filter {
+    pub(crate) fn to_proto(&self) -> pb::Filter {
         let values = |values: &BTreeMap<String, String>| pb::AttributeValues {
             values: values.clone().into_iter().collect(),
         };

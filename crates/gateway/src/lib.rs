@@ -14,6 +14,7 @@ mod health;
 mod operations;
 mod proofs;
 mod publishing;
+mod settings;
 mod status;
 mod subscribing;
 mod subscriptions;

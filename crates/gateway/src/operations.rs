@@ -1,24 +1,31 @@
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
-use wissel_broker::{Caller, Inbox, InboxSettings, masked};
-use wissel_bus::{DeadLetter, DeadLetterId, Page, Selection};
+use wissel_broker::{Caller, Inbox, RedriveOptions, Refusal, Which, masked};
+use wissel_bus::{DeadLetter, DeadLetterId, Page};
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::operations_server::Operations;
 
+use crate::answers::AnswerStream;
 use crate::calls::Calls;
 use crate::fields::{
     cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, timestamp,
     to_duration,
 };
+use crate::settings::{self, Change};
+use crate::status::to_status;
+use crate::subscriptions::read_filters;
 
 pub(crate) struct OperationsService(pub(crate) Arc<Calls>);
 
 #[tonic::async_trait]
 impl Operations for OperationsService {
+    type RedriveStream = AnswerStream<pb::RedriveResponse>;
+
     async fn list_inboxes(
         &self,
         request: Request<pb::ListInboxesRequest>,
@@ -53,8 +60,9 @@ impl Operations for OperationsService {
     ) -> Result<Response<pb::UpdateInboxResponse>, Status> {
         let broker = &self.0.broker;
         let update = |caller, asked: pb::UpdateInboxRequest| async move {
-            let settings = InboxSettings { max_attempts: asked.max_attempts };
-            let inbox = broker.set_inbox(caller, &name("name", &asked.name)?, settings).await?;
+            let inbox: InboxName = name("name", &asked.name)?;
+            let change = Change::read(asked.settings, asked.update_mask)?;
+            let inbox = broker.set_inbox(caller, &inbox, |before| change.apply(before)).await?;
             Ok(pb::UpdateInboxResponse { inbox: Some(write_inbox(inbox)) })
         };
         self.0.answer("UpdateInbox", request, update).await
@@ -82,24 +90,50 @@ impl Operations for OperationsService {
     async fn redrive(
         &self,
         request: Request<pb::RedriveRequest>,
-    ) -> Result<Response<pb::RedriveResponse>, Status> {
-        let broker = &self.0.broker;
-        let redrive = |caller, asked: pb::RedriveRequest| async move {
-            let inbox: InboxName = name("inbox", &asked.inbox)?;
-            let selection = match (asked.all, asked.dead_letter_ids) {
-                (true, ids) if ids.is_empty() => Selection::All,
-                (false, ids) if !ids.is_empty() => {
-                    Selection::These(ids.into_iter().map(DeadLetterId).collect())
-                }
-                _ => {
-                    let expected = "expected some ids, or `all`, and not both";
-                    return Err(invalid("dead_letter_ids", expected));
-                }
+    ) -> Result<Response<Self::RedriveStream>, Status> {
+        let begun = self.0.begin("Redrive", &request)?;
+        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller);
+        let asked = request.into_inner();
+        Ok(self.0.stream(begun, |answers| async move {
+            let refuse = |refusal: Refusal| to_status(&refusal);
+            let inbox: InboxName = name("inbox", &asked.inbox).map_err(refuse)?;
+            let to = Some(asked.to_inbox).filter(|to| !to.is_empty());
+            let to = to.map(|to| name("to_inbox", &to)).transpose().map_err(refuse)?;
+            let which = read_which(asked.dead_letter_ids, asked.all, asked.filters);
+            let which = which.map_err(refuse)?;
+            let per_second = NonZeroU32::new(asked.per_second);
+            let options = RedriveOptions { which, to, per_second };
+            // Who does not read misses some of what is told on the way.
+            let told = answers.clone();
+            let progress = move |redriven| {
+                let _ = told.try_send(pb::RedriveResponse { redriven });
             };
-            let redriven = broker.redrive(caller, &inbox, &selection).await?;
-            Ok(pb::RedriveResponse { redriven })
+            let redriven = tokio::select! {
+                redriven = broker.redrive(caller, &inbox, options, progress) => {
+                    redriven.map_err(refuse)?
+                }
+                () = answers.closed() => return Ok(()),
+            };
+            let _ = answers.send(pb::RedriveResponse { redriven }).await;
+            Ok(())
+        }))
+    }
+
+    async fn purge_dead_letters(
+        &self,
+        request: Request<pb::PurgeDeadLettersRequest>,
+    ) -> Result<Response<pb::PurgeDeadLettersResponse>, Status> {
+        let broker = &self.0.broker;
+        let purge = |caller, asked: pb::PurgeDeadLettersRequest| async move {
+            let inbox: InboxName = name("inbox", &asked.inbox)?;
+            if asked.confirm != asked.inbox {
+                return Err(invalid("confirm", "expected the name of the inbox once more"));
+            }
+            let which = read_which(asked.dead_letter_ids, asked.all, asked.filters)?;
+            let purged = broker.purge_dead_letters(caller, &inbox, which).await?;
+            Ok(pb::PurgeDeadLettersResponse { purged })
         };
-        self.0.answer("Redrive", request, redrive).await
+        self.0.answer("PurgeDeadLetters", request, purge).await
     }
 
     async fn get_status(
@@ -123,6 +157,19 @@ impl Operations for OperationsService {
     }
 }
 
+/// Which dead letters are meant: exactly one way of saying it is used.
+fn read_which(ids: Vec<String>, all: bool, filters: Vec<pb::Filter>) -> Result<Which, Refusal> {
+    match (ids.is_empty(), all, filters.is_empty()) {
+        (true, true, true) => Ok(Which::All),
+        (false, false, true) => Ok(Which::These(ids.into_iter().map(DeadLetterId).collect())),
+        (true, false, false) => Ok(Which::Matching(read_filters(filters)?)),
+        _ => {
+            let expected = "expected some ids, `all`, or some filters, and one of these only";
+            Err(invalid("dead_letter_ids", expected))
+        }
+    }
+}
+
 fn write_inbox(inbox: Inbox) -> pb::Inbox {
     let Inbox { name, state, settings } = inbox;
     pb::Inbox {
@@ -133,14 +180,14 @@ fn write_inbox(inbox: Inbox) -> pb::Inbox {
         consumers: state.consumers,
         oldest_age: state.oldest_age(SystemTime::now()).and_then(to_duration),
         dead_letters: state.dead_letters,
-        max_attempts: settings.max_attempts,
+        settings: Some(settings::write(&settings)),
     }
 }
 
 /// Neither the subject nor the data of the message is shown, and to operators no number
 /// that may be a person's, wherever a publisher or receiver put it.
 fn write_dead_letter(caller: Caller, inbox: &InboxName, dead_letter: DeadLetter) -> pb::DeadLetter {
-    let DeadLetter { id, envelope, attempts, died_at, reason } = dead_letter;
+    let DeadLetter { id, envelope, attempts, died_at, reason, history } = dead_letter;
     let event = EventView::decode(envelope.event).ok();
     let shown = |text: &str| match caller {
         Caller::Operator(_) => masked(text),
@@ -161,5 +208,13 @@ fn write_dead_letter(caller: Caller, inbox: &InboxName, dead_letter: DeadLetter)
         died_at: timestamp(died_at),
         attempts,
         reason: shown(&reason),
+        history: history
+            .iter()
+            .map(|one| pb::Attempt {
+                number: one.number,
+                at: timestamp(one.at),
+                reason: shown(&one.reason),
+            })
+            .collect(),
     }
 }

@@ -141,6 +141,9 @@ fn code(reason: Reason) -> Code {
             Code::FailedPrecondition
         }
         Reason::NotGranted | Reason::NoMandate | Reason::SourceOfAnother => Code::PermissionDenied,
+        Reason::RateLimited | Reason::InboxFull | Reason::TooManySubscriptions => {
+            Code::ResourceExhausted
+        }
         Reason::BusUnavailable | Reason::ShuttingDown => Code::Unavailable,
         Reason::SubscriptionExists => Code::AlreadyExists,
         Reason::UnknownSubscription | Reason::UnknownInbox | Reason::InboxClosed => Code::NotFound,

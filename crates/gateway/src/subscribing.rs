@@ -1,10 +1,11 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tonic::{Request, Response, Status, Streaming};
 use wissel_broker::{
-    Broker, Caller, Leased, Refusal, Session, SessionEnd, SessionEvent, SessionOptions, Verdict,
+    Broker, Caller, Leased, Refusal, ReplayOptions, Replayed, Session, SessionEnd, SessionEvent,
+    SessionOptions, Verdict,
 };
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::subscribe_request::Request as Asked;
@@ -15,6 +16,7 @@ use crate::answers::{AnswerStream, Answers};
 use crate::calls::Calls;
 use crate::fields::{duration, invalid, name, timestamp, to_duration, unreadable};
 use crate::status::to_status;
+use crate::subscriptions::read_filters;
 
 const CREDIT_DEFAULT: u16 = 100;
 const CREDIT_MAX: u16 = 10_000;
@@ -35,6 +37,7 @@ pub(crate) struct SubscribingService(pub(crate) Arc<Calls>);
 #[tonic::async_trait]
 impl Subscribing for SubscribingService {
     type SubscribeStream = AnswerStream<pb::SubscribeResponse>;
+    type ReplayStream = AnswerStream<pb::ReplayResponse>;
 
     async fn subscribe(
         &self,
@@ -46,6 +49,57 @@ impl Subscribing for SubscribingService {
         let requests = request.into_inner();
         Ok(self.0.stream(begun, |answers| serve(broker, caller, requests, answers)))
     }
+
+    async fn replay(
+        &self,
+        request: Request<pb::ReplayRequest>,
+    ) -> Result<Response<Self::ReplayStream>, Status> {
+        let begun = self.0.begin("Replay", &request)?;
+        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller);
+        let asked = request.into_inner();
+        Ok(self.0.stream(begun, |answers| replay(broker, caller, asked, answers)))
+    }
+}
+
+/// Runs one replay, and tells how far it is. Who does not read misses some of that.
+async fn replay(
+    broker: Arc<Broker>,
+    caller: Caller,
+    asked: pb::ReplayRequest,
+    answers: Answers<pb::ReplayResponse>,
+) -> Result<(), Status> {
+    let refuse = |refusal: Refusal| to_status(&refusal);
+    let inbox = name("inbox", &asked.inbox).map_err(refuse)?;
+    let options = replay_options(asked).map_err(refuse)?;
+    let told = answers.clone();
+    let progress = move |so_far| {
+        let _ = told.try_send(write_replayed(so_far));
+    };
+    let replayed = tokio::select! {
+        replayed = broker.replay(caller, &inbox, options, progress) => replayed.map_err(refuse)?,
+        () = answers.closed() => return Ok(()),
+    };
+    let _ = answers.send(write_replayed(replayed)).await;
+    Ok(())
+}
+
+fn replay_options(asked: pb::ReplayRequest) -> Result<ReplayOptions, Refusal> {
+    let moment = |field: &str, given: Option<prost_types::Timestamp>, default: SystemTime| {
+        let read = given.map(SystemTime::try_from).transpose();
+        let read = read.map_err(|_| invalid(field, "not a moment; expected a timestamp"))?;
+        Ok::<_, Refusal>(read.unwrap_or(default))
+    };
+    Ok(ReplayOptions {
+        from: moment("from", asked.from, SystemTime::UNIX_EPOCH)?,
+        until: moment("until", asked.until, SystemTime::now())?,
+        types: asked.types,
+        filters: read_filters(asked.filters)?,
+    })
+}
+
+fn write_replayed(so_far: Replayed) -> pb::ReplayResponse {
+    let Replayed { examined, replayed, reached } = so_far;
+    pb::ReplayResponse { examined, replayed, reached: reached.and_then(timestamp) }
 }
 
 type Requests = Streaming<pb::SubscribeRequest>;
@@ -143,7 +197,10 @@ fn obey(session: &mut Session, request: pb::SubscribeRequest) -> Result<(), Refu
             session.settle(&asked.delivery_ids, &Verdict::Acknowledge);
         }
         Some(Asked::Retry(asked)) => {
-            let after = duration("retry.after", asked.after, Duration::ZERO, RETRIES)?;
+            let after = match asked.after {
+                Some(_) => Some(duration("retry.after", asked.after, Duration::ZERO, RETRIES)?),
+                None => None,
+            };
             let verdict = Verdict::Retry { after, reason: asked.reason };
             session.settle(&asked.delivery_ids, &verdict);
         }
@@ -192,6 +249,8 @@ fn to_deliveries(deliveries: Vec<Leased>) -> pb::Deliveries {
         admitted_at: timestamp(leased.envelope.admitted_at),
         attempt: leased.attempt,
         lease_ends_at: timestamp(leased.lease_ends_at),
+        deadline: leased.deadline.and_then(timestamp),
+        replayed: leased.envelope.replayed,
     });
     pb::Deliveries { deliveries: deliveries.collect() }
 }

@@ -86,6 +86,14 @@ impl Subscriptions for SubscriptionsService {
     }
 }
 
+/// Reads the filters of a request that is not about a subscription.
+pub(crate) fn read_filters(filters: Vec<pb::Filter>) -> Result<Vec<Filter>, Refusal> {
+    let filters = filters.into_iter().enumerate();
+    let read = filters.map(|(index, filter)| read_filter(format!("filters[{index}]"), filter));
+    let read: Result<Vec<Filter>, Refusal> = read.collect();
+    read.map_err(|refusal| Refusal { reason: Reason::InvalidRequest, ..refusal })
+}
+
 fn read(asked: Option<pb::Subscription>) -> Result<Subscription, Refusal> {
     let asked = asked.ok_or_else(|| invalid("subscription", "absent; expected one"))?;
     let name: SubscriptionName = name("subscription.name", &asked.name)?;
@@ -100,6 +108,7 @@ fn read(asked: Option<pb::Subscription>) -> Result<Subscription, Refusal> {
         types: asked.types,
         filters: filters.collect::<Result<_, _>>()?,
         follows: asked.follows_subjects,
+        ordered: asked.ordered,
         created_at: SystemTime::now(),
         declared: false,
     })
@@ -139,6 +148,7 @@ fn write(subscription: &Subscription) -> pb::Subscription {
         filters: subscription.filters.iter().map(write_filter).collect(),
         created_at: timestamp(subscription.created_at),
         follows_subjects: subscription.follows,
+        ordered: subscription.ordered,
     }
 }
 

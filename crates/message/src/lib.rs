@@ -19,6 +19,7 @@
 //! ```
 
 mod event;
+mod expiry;
 mod json;
 mod media_type;
 mod profile;
@@ -30,6 +31,7 @@ mod view;
 mod violation;
 
 pub use event::{Event, EventBuilder};
+pub use expiry::expiry_time;
 pub use json::JsonError;
 pub use profile::{check_profile, is_reverse_domain_name};
 pub use rules::{Limits, check_attribute_name, show_attribute_name, validate};

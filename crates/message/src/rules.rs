@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use iri_string::types::{UriAbsoluteStr, UriReferenceStr};
 
+use crate::expiry::{EXPIRY_TIME, expiry_time};
 use crate::media_type::is_media_type;
 use crate::scan::{ATTRIBUTES_MAX, RawValue};
 use crate::{EventView, Rule, Timestamp, Violation, Violations};
@@ -44,6 +45,10 @@ pub fn validate(event: &EventView, limits: &Limits) -> Result<(), Violations> {
     let mut checker = Checker { violations: Vec::new(), limits };
     checker.required(event);
     checker.others(event);
+    if let Err(error) = expiry_time(event) {
+        let expected = "a Timestamp, or RFC 3339 text";
+        checker.add(EXPIRY_TIME, Rule::ExpiryTime, &error.to_string(), expected);
+    }
     if checker.violations.is_empty() { Ok(()) } else { Err(Violations(checker.violations)) }
 }
 

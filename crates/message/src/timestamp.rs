@@ -1,6 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::SignedDuration;
 use jiff::civil::{DateTime, date};
@@ -59,6 +59,19 @@ impl Timestamp {
     #[must_use]
     pub fn now() -> Self {
         SystemTime::now().into()
+    }
+
+    /// The moment on this machine's clock; none when it cannot show it.
+    #[must_use]
+    pub fn to_system_time(self) -> Option<SystemTime> {
+        let whole = Duration::from_secs(self.seconds.unsigned_abs());
+        let nanoseconds = Duration::from_nanos(u64::try_from(self.nanoseconds).ok()?);
+        let whole = if self.seconds < 0 {
+            SystemTime::UNIX_EPOCH.checked_sub(whole)
+        } else {
+            SystemTime::UNIX_EPOCH.checked_add(whole)
+        };
+        whole?.checked_add(nanoseconds)
     }
 
     /// Seconds since 1970, rounded down.

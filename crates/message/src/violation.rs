@@ -52,6 +52,8 @@ pub enum Rule {
     Timestamp,
     /// `datacontenttype` is a media type (RFC 2046).
     MediaType,
+    /// `expirytime` is a Timestamp that is still to come.
+    ExpiryTime,
     /// `type` is in reverse domain name notation.
     TypeNotation,
     /// `type` has one version at most, prefixed by `v`.
@@ -107,6 +109,7 @@ impl Rule {
             Self::Uri => "ce-uri",
             Self::Timestamp => "ce-timestamp",
             Self::MediaType => "ce-media-type",
+            Self::ExpiryTime => "ce-expirytime",
             Self::TypeNotation => "nlgov-type",
             Self::TypeVersion => "nlgov-type-version",
             Self::SourceLocation => "nlgov-source-location",
@@ -166,6 +169,9 @@ impl Rule {
             }
             Self::Timestamp => {
                 "CloudEvents 1.0, \"Type system\": a Timestamp can be written as RFC 3339 says."
+            }
+            Self::ExpiryTime => {
+                "CloudEvents extension \"Expiry Time\": it is a Timestamp, and still to come."
             }
             Self::MediaType => {
                 "CloudEvents 1.0, \"datacontenttype\": it is a media type (RFC 2046)."

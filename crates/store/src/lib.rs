@@ -10,7 +10,7 @@ mod sqlite;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use wissel_filter::Filter;
@@ -97,12 +97,35 @@ pub struct InboxRecord {
     pub settings: InboxSettings,
 }
 
-/// How an inbox behaves, where that is not as everywhere.
+/// How an inbox behaves, where that is not as everywhere. None: as the gateway is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct InboxSettings {
-    /// How many times a delivery is handed out before it becomes a dead letter; at least
-    /// 1. None: as the gateway is set.
+    /// How many times a delivery is handed out before it becomes a dead letter; at least 1.
     pub max_attempts: Option<u32>,
+    /// How long a delivery waits after its first attempt, when the receiver does not say;
+    /// twice as long after each further one. Milliseconds are kept.
+    pub retry_initial: Option<Duration>,
+    /// The longest that it waits so. Milliseconds are kept.
+    pub retry_max: Option<Duration>,
+    /// How old a message may be when it is handed out; older ones become dead letters.
+    /// Milliseconds are kept.
+    pub max_age: Option<Duration>,
+    /// The most deliveries that wait or are in flight.
+    pub max_deliveries: Option<u64>,
+    /// The most bytes of their events.
+    pub max_bytes: Option<u64>,
+    /// What becomes of a message for which there is no room.
+    pub when_full: Option<WhenFull>,
+}
+
+/// What becomes of a message that comes to an inbox without room for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It is refused to its publisher, for every inbox; nothing of it is kept.
+    #[default]
+    Refuse,
+    /// It becomes a dead letter of the inbox.
+    DeadLetter,
 }
 
 /// A subscription, as it is kept.
@@ -118,6 +141,8 @@ pub struct SubscriptionRecord {
     pub filters: Vec<Filter>,
     /// Whether only messages match of which it follows the subject.
     pub follows: bool,
+    /// Whether deliveries of one subject come one after the other.
+    pub ordered: bool,
     /// When it was created; milliseconds are kept.
     pub created_at: SystemTime,
 }

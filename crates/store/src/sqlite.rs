@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use wissel_identifiers::{InboxName, SubscriptionName};
 
-use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord};
+use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, WhenFull};
 
 pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -44,6 +44,17 @@ const MIGRATIONS: [&str; 3] = [
         value BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
     INSERT INTO secret (name, value) VALUES ('routing', randomblob(16));
+    ",
+    "
+    ALTER TABLE subscription ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0 CHECK (ordered IN (0, 1));
+
+    -- Of each, none: as the gateway is set.
+    ALTER TABLE inbox ADD COLUMN retry_initial_ms INTEGER CHECK (retry_initial_ms > 0);
+    ALTER TABLE inbox ADD COLUMN retry_max_ms INTEGER CHECK (retry_max_ms > 0);
+    ALTER TABLE inbox ADD COLUMN max_age_ms INTEGER CHECK (max_age_ms > 0);
+    ALTER TABLE inbox ADD COLUMN max_deliveries INTEGER CHECK (max_deliveries > 0);
+    ALTER TABLE inbox ADD COLUMN max_bytes INTEGER CHECK (max_bytes > 0);
+    ALTER TABLE inbox ADD COLUMN when_full TEXT CHECK (when_full IN ('refuse', 'dead-letter'));
     ",
 ];
 
@@ -92,7 +103,7 @@ impl Database {
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let existing = transaction
             .query_row(
-                "SELECT name, inbox, types, filters, follows, created_at FROM subscription WHERE name = ?1",
+                "SELECT name, inbox, types, filters, follows, ordered, created_at FROM subscription WHERE name = ?1",
                 [record.name.as_str()],
                 |row| Ok(read_subscription(row)),
             )
@@ -105,14 +116,15 @@ impl Database {
         transaction
             .execute("INSERT OR IGNORE INTO inbox (name) VALUES (?1)", [record.inbox.as_str()])?;
         transaction.execute(
-            "INSERT INTO subscription (name, inbox, types, filters, follows, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO subscription (name, inbox, types, filters, follows, ordered, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 record.name.as_str(),
                 record.inbox.as_str(),
                 to_json(&record.types)?,
                 to_json(&record.filters)?,
                 record.follows,
+                record.ordered,
                 milliseconds(record.created_at),
             ],
         )?;
@@ -126,7 +138,7 @@ impl Database {
     }
 
     pub(crate) fn subscriptions(&self) -> Result<Vec<SubscriptionRecord>, StoreError> {
-        let sql = "SELECT name, inbox, types, filters, follows, created_at FROM subscription ORDER BY name";
+        let sql = "SELECT name, inbox, types, filters, follows, ordered, created_at FROM subscription ORDER BY name";
         let mut statement = self.0.prepare(sql)?;
         let rows = statement.query_map([], |row| Ok(read_subscription(row)))?;
         rows.map(|row| row?).collect()
@@ -138,36 +150,75 @@ impl Database {
     }
 
     pub(crate) fn set_inbox(&self, inbox: &InboxRecord) -> Result<bool, StoreError> {
-        let sql = "UPDATE inbox SET max_attempts = ?2 WHERE name = ?1";
-        let changed =
-            self.0.execute(sql, params![inbox.name.as_str(), inbox.settings.max_attempts])?;
+        let InboxRecord { name, settings } = inbox;
+        let ms = |duration: Option<Duration>| duration.map(|duration| whole(duration.as_millis()));
+        let count = |count: Option<u64>| count.map(|count| whole(count.into()));
+        let changed = self.0.execute(
+            "UPDATE inbox SET max_attempts = ?2, retry_initial_ms = ?3, retry_max_ms = ?4,
+                 max_age_ms = ?5, max_deliveries = ?6, max_bytes = ?7, when_full = ?8
+             WHERE name = ?1",
+            params![
+                name.as_str(),
+                settings.max_attempts,
+                ms(settings.retry_initial),
+                ms(settings.retry_max),
+                ms(settings.max_age),
+                count(settings.max_deliveries),
+                count(settings.max_bytes),
+                settings.when_full.map(WhenFull::name),
+            ],
+        )?;
         Ok(changed > 0)
     }
 
     pub(crate) fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError> {
-        let mut statement = self.0.prepare("SELECT name, max_attempts FROM inbox ORDER BY name")?;
-        let rows = statement.query_map([], |row| {
-            Ok((row.get::<_, String>(0)?, InboxSettings { max_attempts: row.get(1)? }))
-        })?;
-        rows.map(|row| {
-            let (name, settings) = row?;
-            let name = name.parse().map_err(|error| unreadable("inbox", &error))?;
-            Ok(InboxRecord { name, settings })
-        })
-        .collect()
+        let mut statement = self.0.prepare(
+            "SELECT name, max_attempts, retry_initial_ms, retry_max_ms, max_age_ms,
+                 max_deliveries, max_bytes, when_full
+             FROM inbox ORDER BY name",
+        )?;
+        let rows = statement.query_map([], |row| Ok(read_inbox(row)))?;
+        rows.map(|row| row?).collect()
     }
+}
+
+fn read_inbox(row: &Row<'_>) -> Result<InboxRecord, StoreError> {
+    let count = |column: usize| -> Result<Option<u64>, StoreError> {
+        let stored = row.get::<_, Option<i64>>(column)?;
+        Ok(stored.map(|count| u64::try_from(count).unwrap_or_default()))
+    };
+    let ms = |column: usize| Ok::<_, StoreError>(count(column)?.map(Duration::from_millis));
+    let when_full: Option<String> = row.get(7)?;
+    let when_full = when_full.map(|name| {
+        let unknown = || unreadable("inbox", &"when_full is unknown to this version");
+        WhenFull::of_name(&name).ok_or_else(unknown)
+    });
+    let name = row.get::<_, String>(0)?;
+    Ok(InboxRecord {
+        name: name.parse().map_err(|error| unreadable("inbox", &error))?,
+        settings: InboxSettings {
+            max_attempts: row.get(1)?,
+            retry_initial: ms(2)?,
+            retry_max: ms(3)?,
+            max_age: ms(4)?,
+            max_deliveries: count(5)?,
+            max_bytes: count(6)?,
+            when_full: when_full.transpose()?,
+        },
+    })
 }
 
 fn read_subscription(row: &Row<'_>) -> Result<SubscriptionRecord, StoreError> {
     let text = |column: usize| row.get::<_, String>(column);
     let what = "subscription";
-    let since_1970 = u64::try_from(row.get::<_, i64>(5)?).unwrap_or_default();
+    let since_1970 = u64::try_from(row.get::<_, i64>(6)?).unwrap_or_default();
     Ok(SubscriptionRecord {
         name: text(0)?.parse().map_err(|error| unreadable(what, &error))?,
         inbox: text(1)?.parse().map_err(|error| unreadable(what, &error))?,
         types: from_json("types", &text(2)?)?,
         filters: from_json("filters", &text(3)?)?,
         follows: row.get(4)?,
+        ordered: row.get(5)?,
         created_at: UNIX_EPOCH + Duration::from_millis(since_1970),
     })
 }
@@ -190,6 +241,24 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
 
 pub(crate) fn unreadable(what: &'static str, reason: &dyn std::fmt::Display) -> StoreError {
     StoreError::Row { what, reason: reason.to_string() }
+}
+
+/// As SQLite keeps it, in 63 bits.
+fn whole(number: u128) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl WhenFull {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::DeadLetter => "dead-letter",
+        }
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
+        [Self::Refuse, Self::DeadLetter].into_iter().find(|one| one.name() == name)
+    }
 }
 
 fn milliseconds(moment: SystemTime) -> i64 {

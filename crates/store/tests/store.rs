@@ -15,6 +15,7 @@ fn record(local: &str, types: &[&str]) -> SubscriptionRecord {
         types: types.iter().map(ToString::to_string).collect(),
         filters: vec![serde_json::from_str(r#"{"exact":{"gemeente":"0344"}}"#).unwrap()],
         follows: false,
+        ordered: false,
         created_at: UNIX_EPOCH + Duration::from_millis(1_800_000_000_123),
     }
 }
@@ -162,7 +163,10 @@ async fn settings_of_an_inbox_stay_and_an_older_file_is_brought_up_to_date() {
         .unwrap();
     drop(connection);
     let name = "00000001002220647000.oud".parse().unwrap();
-    let set = InboxRecord { name, settings: InboxSettings { max_attempts: Some(3) } };
+    let set = InboxRecord {
+        name,
+        settings: InboxSettings { max_attempts: Some(3), ..InboxSettings::default() },
+    };
     {
         let store = Store::open(&path).unwrap();
         let as_it_was = store.inboxes().await.unwrap();

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod filter;
+mod queues;
 mod trust;
 
 use std::net::SocketAddr;
@@ -10,6 +11,10 @@ use clap::{Args, Parser, Subcommand};
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
+pub(crate) use queues::{
+    DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
+    RedriveArguments, ReplayArguments,
+};
 pub(crate) use trust::{
     AuditCommand, CatalogueCheckArguments, CatalogueCommand, DevCaCommand, IssueArguments,
 };
@@ -52,15 +57,21 @@ pub(crate) enum Command {
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),
-    /// Show inboxes: depth, oldest age, in flight, consumers, dead letters
-    #[command(after_help = "Example:\n  wissel inboxes --as operator")]
+    /// Show inboxes: depth, oldest age, in flight, consumers, dead letters; change their settings
+    #[command(after_help = queues::INBOXES_HELP)]
     Inboxes(InboxesArguments),
-    /// List dead letters, and put them back
+    /// List dead letters, put them back, or remove them
     #[command(
         subcommand,
         after_help = "Example:\n  wissel dead-letters list --as operator 00000001002220647000.inwoners"
     )]
     DeadLetters(DeadLettersCommand),
+    /// Bring messages that are kept for replay into an inbox once more
+    #[command(after_help = "Examples:\n  wissel replay --as 00000001002220647000 \
+        00000001002220647000.inwoners --from '2 hours'\n  wissel replay --as 00000001002220647000 \
+        00000001002220647000.inwoners --from 2026-11-24T00:00:00Z --until 2026-11-25T00:00:00Z \
+        --type nl.brp.geboorte")]
+    Replay(ReplayArguments),
     /// Check messages against CloudEvents, the NL GOV profile and the catalogue, offline
     #[command(after_help = "Examples:\n  \
         wissel check --catalogue deploy/catalogue deploy/catalogue/examples/*.json\n  \
@@ -266,6 +277,9 @@ pub(crate) struct CreateArguments {
     /// Only messages whose subject it follows; none at first, see `subscriptions follow`
     #[arg(long)]
     pub(crate) follows_subjects: bool,
+    /// Deliveries of one subject come one after the other, in the inbox that it feeds
+    #[arg(long)]
+    pub(crate) ordered: bool,
     /// A filter in JSON that must match, such as {"any":[…]}; may be given several times
     #[arg(long = "filter", value_name = "JSON")]
     pub(crate) filters: Vec<String>,
@@ -306,61 +320,6 @@ pub(crate) struct ListArguments {
 pub(crate) struct NamedArguments {
     /// OIN.name
     pub(crate) name: SubscriptionName,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InboxesArguments {
-    /// One inbox, OIN.name; all without
-    pub(crate) name: Option<InboxName>,
-    /// Hand out a delivery at most so often before it is given up on; 0: as the gateway is set
-    #[arg(long, value_name = "N", requires = "name")]
-    pub(crate) set_max_attempts: Option<u32>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeadLettersCommand {
-    /// List the dead letters of an inbox, oldest first
-    #[command(
-        after_help = "Example:\n  wissel dead-letters list --as operator 00000001002220647000.inwoners"
-    )]
-    List(DeadLettersListArguments),
-    /// Put dead letters back in their inbox
-    #[command(after_help = "Example:\n  wissel dead-letters redrive --as operator \
-        00000001002220647000.inwoners --all")]
-    Redrive(RedriveArguments),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DeadLettersListArguments {
-    /// The inbox, OIN.name
-    pub(crate) inbox: InboxName,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RedriveArguments {
-    /// The inbox, OIN.name
-    pub(crate) inbox: InboxName,
-    /// Dead letters to put back
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
-    pub(crate) ids: Vec<String>,
-    /// Put all back
-    #[arg(long)]
-    pub(crate) all: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

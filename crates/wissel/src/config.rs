@@ -2,11 +2,13 @@
 //! variables, then flags.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Config as Layers, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
+use wissel_broker::DeliveryDefaults;
 use wissel_identifiers::Oin;
 use wissel_message::Limits;
 
@@ -107,6 +109,12 @@ pub(crate) struct LimitsConfig {
     pub(crate) message_bytes: usize,
     /// The most messages of one publishing stream without an outcome.
     pub(crate) in_flight_per_stream: usize,
+    /// The most messages that a party may publish in a second; 0: no limit.
+    pub(crate) publish_per_second: u32,
+    /// The most subscriptions of a party.
+    pub(crate) subscriptions_per_party: usize,
+    /// The most messages that one replay brings in a second.
+    pub(crate) replay_per_second: NonZeroU32,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -122,7 +130,11 @@ pub(crate) struct Deduplication {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Delivery {
     /// How many times a delivery is handed out before it is a dead letter.
-    pub(crate) max_attempts: u32,
+    pub(crate) max_attempts: NonZeroU32,
+    /// How long a delivery waits after its first attempt, in milliseconds.
+    pub(crate) retry_initial_ms: u64,
+    /// The longest that it waits, in milliseconds.
+    pub(crate) retry_max_ms: u64,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -210,6 +222,15 @@ impl Config {
     /// The limits of a message.
     pub(crate) fn message_limits(&self) -> Limits {
         Limits { frame: self.limits.message_bytes, ..Limits::default() }
+    }
+
+    /// How deliveries are retried where their inbox does not say.
+    pub(crate) fn delivery(&self) -> DeliveryDefaults {
+        DeliveryDefaults {
+            max_attempts: self.delivery.max_attempts.get(),
+            retry_initial: Duration::from_millis(self.delivery.retry_initial_ms.max(1)),
+            retry_max: Duration::from_millis(self.delivery.retry_max_ms),
+        }
     }
 
     /// How long work under way has at shutdown.
@@ -356,7 +377,13 @@ impl Default for Audit {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { message_bytes: Limits::default().frame, in_flight_per_stream: 1_000 }
+        Self {
+            message_bytes: Limits::default().frame,
+            in_flight_per_stream: 1_000,
+            publish_per_second: 0,
+            subscriptions_per_party: 10_000,
+            replay_per_second: NonZeroU32::new(5_000).expect("5,000 is not 0"),
+        }
     }
 }
 
@@ -368,7 +395,11 @@ impl Default for Deduplication {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { max_attempts: 20 }
+        Self {
+            max_attempts: NonZeroU32::new(20).expect("20 is not 0"),
+            retry_initial_ms: 1_000,
+            retry_max_ms: 3_600_000,
+        }
     }
 }
 

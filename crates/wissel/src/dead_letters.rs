@@ -1,9 +1,14 @@
 //! `wissel dead-letters`.
 
-use serde_json::json;
-use wissel_client::{DeadLetter, Redrive};
+use std::io::IsTerminal as _;
 
-use crate::cli::{DeadLettersCommand, DeadLettersListArguments, RedriveArguments};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use wissel_client::{Client, DeadLetter, Filter, InboxName, Which};
+
+use crate::cli::{
+    DeadLettersCommand, DeadLettersListArguments, MeantArguments, PurgeArguments, RedriveArguments,
+};
 use crate::exit::Failure;
 use crate::{client, output};
 
@@ -11,6 +16,7 @@ pub(crate) async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
     match command {
         DeadLettersCommand::List(arguments) => list(arguments).await,
         DeadLettersCommand::Redrive(arguments) => redrive(arguments).await,
+        DeadLettersCommand::Purge(arguments) => purge(arguments).await,
     }
 }
 
@@ -36,17 +42,77 @@ async fn list(arguments: DeadLettersListArguments) -> Result<(), Failure> {
 }
 
 async fn redrive(arguments: RedriveArguments) -> Result<(), Failure> {
-    let client = client::connect(&arguments.connection)?;
-    let which = if arguments.all { Redrive::All } else { Redrive::These(arguments.ids) };
-    let redriven = client.redrive(&arguments.inbox, which).await?;
-    if arguments.json {
+    let RedriveArguments { inbox, meant, to, rate, json, connection } = arguments;
+    let client = client::connect(&connection)?;
+    let mut redrive = client.redrive(&inbox, which(meant)?).per_second(rate.unwrap_or(0));
+    if let Some(to) = &to {
+        redrive = redrive.to(to);
+    }
+    let progress = output::progress("put back");
+    let shown = progress.clone();
+    let redriven = redrive.on_progress(move |count| shown.set_position(count)).await;
+    progress.finish_and_clear();
+    let redriven = redriven?;
+    if json {
         return output::json(&json!({ "redriven": redriven }));
     }
     output::note(&format!("{redriven} redriven"));
     Ok(())
 }
 
+async fn purge(arguments: PurgeArguments) -> Result<(), Failure> {
+    let PurgeArguments { inbox, meant, yes, json, connection } = arguments;
+    let client = client::connect(&connection)?;
+    let which = which(meant)?;
+    if !yes && !confirmed(&client, &inbox).await? {
+        return Err(Failure::usage("nothing was removed"));
+    }
+    let purged = client.purge_dead_letters(&inbox, which).await?;
+    if json {
+        return output::json(&json!({ "purged": purged }));
+    }
+    output::note(&format!("{purged} removed for good"));
+    Ok(())
+}
+
+/// Asks the person at the terminal.
+async fn confirmed(client: &Client, inbox: &InboxName) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("dead letters are removed for good: give --yes to mean it"));
+    }
+    let count = client.get_inbox(inbox).await?.dead_letters;
+    output::note(&format!(
+        "{inbox} has {count} dead letters; those that you name are removed for good.\n\
+         Type the name of the inbox to go on:"
+    ));
+    let mut answer = String::new();
+    let mut input = BufReader::new(tokio::io::stdin());
+    input.read_line(&mut answer).await.map_err(Failure::internal)?;
+    Ok(answer.trim() == inbox.as_str())
+}
+
+fn which(meant: MeantArguments) -> Result<Which, Failure> {
+    let MeantArguments { ids, all, sql } = meant;
+    if all {
+        return Ok(Which::All);
+    }
+    if !ids.is_empty() {
+        return Ok(Which::These(ids));
+    }
+    for text in &sql {
+        crate::filter::expression(text)?;
+    }
+    Ok(Which::Matching(sql.into_iter().map(Filter::Sql).collect()))
+}
+
 fn to_json(one: &DeadLetter) -> serde_json::Value {
+    let history = one.history.iter().map(|attempt| {
+        json!({
+            "number": attempt.number,
+            "at": output::moment(attempt.at),
+            "reason": attempt.reason,
+        })
+    });
     json!({
         "dead_letter_id": one.dead_letter_id,
         "inbox": one.inbox,
@@ -59,5 +125,6 @@ fn to_json(one: &DeadLetter) -> serde_json::Value {
         "died_at": output::moment(one.died_at),
         "attempts": one.attempts,
         "reason": one.reason,
+        "history": history.collect::<Vec<_>>(),
     })
 }

@@ -18,6 +18,7 @@ mod logging;
 mod output;
 mod publish;
 mod reload;
+mod replay;
 mod serve;
 mod subscribe;
 mod subscriptions;
@@ -52,6 +53,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
+        Command::Replay(arguments) => replay::run(arguments).await,
         Command::Check(arguments) => check::run(arguments).await,
         Command::Audit(command) => audit::run(&command),
         Command::DevCa(command) => dev_ca::run(&command),

@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, SystemTime};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::exit::Failure;
@@ -21,6 +22,17 @@ pub(crate) fn line(text: &str) {
 /// One line for the person at the terminal, on standard error.
 pub(crate) fn note(text: &str) {
     eprintln!("{text}");
+}
+
+/// A counter on standard error while something is under way, when a person is there.
+pub(crate) fn progress(what: &'static str) -> ProgressBar {
+    let progress = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} {msg} ({elapsed})") {
+        progress.set_style(style);
+    }
+    progress.set_message(what);
+    progress.enable_steady_tick(Duration::from_millis(200));
+    progress
 }
 
 /// JSON on standard output: one document a call.

@@ -1,5 +1,6 @@
 //! `wissel serve`: the gateway, its broker and its bus in one process.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,7 +65,10 @@ impl Server {
             limits: config.message_limits(),
             deduplication_age: std::time::Duration::from_secs(config.deduplication.window_seconds),
             deduplication_capacity: config.deduplication.capacity,
-            max_attempts: config.delivery.max_attempts,
+            delivery: config.delivery(),
+            publish_per_second: NonZeroU32::new(config.limits.publish_per_second),
+            subscriptions_per_party: config.limits.subscriptions_per_party,
+            replay_per_second: config.limits.replay_per_second,
             records: Some(open_records(config)?),
         };
         let broker = Broker::start(bus, store, catalogue, options)

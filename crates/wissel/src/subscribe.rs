@@ -48,15 +48,18 @@ fn show(delivery: &Delivery, whole: bool) -> Result<(), Failure> {
             "publisher": delivery.publisher(),
             "admitted_at": output::moment(delivery.admitted_at()),
             "attempt": delivery.attempt(),
+            "deadline": delivery.deadline().map(output::moment),
+            "replayed": delivery.is_replayed(),
             "event": event,
         }));
     }
     output::line(&format!(
-        "{}  {}  {}  attempt {}",
+        "{}  {}  {}  attempt {}{}",
         output::moment(delivery.admitted_at()),
         event.event_type(),
         event.id(),
         delivery.attempt(),
+        if delivery.is_replayed() { "  replayed" } else { "" },
     ));
     Ok(())
 }

@@ -90,6 +90,7 @@ async fn create(arguments: CreateArguments) -> Result<(), Failure> {
     subscription.inbox = arguments.inbox;
     subscription.types = arguments.types;
     subscription.follows_subjects = arguments.follows_subjects;
+    subscription.ordered = arguments.ordered;
     let mut add = |values: Vec<(String, String)>, filter: fn(BTreeMap<_, _>) -> Filter| {
         let mut by_name = BTreeMap::new();
         for (name, value) in values {
@@ -127,6 +128,7 @@ fn print(subscriptions: &[Subscription], as_json: bool) -> Result<(), Failure> {
             "types": subscription.types,
             "filters": filters,
             "follows_subjects": subscription.follows_subjects,
+            "ordered": subscription.ordered,
             "created_at": subscription.created_at.map(output::moment),
         }))?;
     }
@@ -144,9 +146,10 @@ fn print(subscriptions: &[Subscription], as_json: bool) -> Result<(), Failure> {
                 subscription.inbox.as_ref().map(ToString::to_string).unwrap_or_default(),
                 all(&subscription.types, "every type granted"),
                 all(&filters, "none"),
+                if subscription.ordered { "by subject" } else { "-" }.to_owned(),
             ]
         });
-        output::table(&["NAME", "INBOX", "TYPES", "FILTERS"], rows.collect());
+        output::table(&["NAME", "INBOX", "TYPES", "FILTERS", "ORDER"], rows.collect());
     }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use wissel_bus::{Bus, BusError, Enqueue, Envelope};
+use wissel_bus::{Burial, Bus, BusError, Enqueue, Envelope};
 use wissel_identifiers::InboxName;
 
-use super::minimise::Minimised;
+use super::minimise::{Copy, Minimised};
+use super::validate::Admitted;
 use crate::{Receipt, Refusal};
 
 /// Gives the messages to the bus together, while they are put on record; one answer each,
@@ -17,23 +18,13 @@ pub async fn enqueue(
     bus: &dyn Bus,
     recording: impl Future<Output = Result<(), Refusal>>,
 ) -> Vec<Result<Receipt, Refusal>> {
-    let mut items = Vec::with_capacity(messages.len());
+    let mut goods = Goods::default();
     let mut pending = Vec::with_capacity(messages.len());
     for message in messages {
-        let Minimised { admitted, claim, copies } = message;
+        let Minimised { admitted, claim, copies, reservations } = message;
         let inboxes: Arc<[InboxName]> =
-            copies.iter().flat_map(|copy| copy.inboxes.iter().cloned()).collect();
-        let copy_count = copies.len();
-        for copy in copies {
-            let envelope = Envelope {
-                message_id: admitted.message_id,
-                publisher: admitted.publisher,
-                admitted_at: admitted.admitted_at,
-                fields: copy.fields,
-                event: copy.event,
-            };
-            items.push(Enqueue { envelope, inboxes: copy.inboxes });
-        }
+            copies.iter().flat_map(|copy| copy.inboxes.iter().chain(&copy.full).cloned()).collect();
+        let counts = goods.load(&admitted, copies);
         let receipt = Receipt {
             message_id: admitted.message_id,
             source: admitted.event.source().to_owned(),
@@ -43,16 +34,20 @@ pub async fn enqueue(
             repeated: false,
             warnings: admitted.warnings,
         };
-        pending.push((claim, receipt, copy_count));
+        pending.push((claim, receipt, counts, reservations));
     }
 
     // The bus first, so that messages come to it in the order of the calls.
-    let (answers, recorded) = tokio::join!(enqueue_known(items, bus), recording);
-    let mut answers = answers.into_iter();
+    let Goods { items, burials } = goods;
+    let (answers, buried, recorded) =
+        tokio::join!(enqueue_known(items, bus), bury(burials, bus), recording);
+    let (mut answers, mut buried) = (answers.into_iter(), buried.into_iter());
     let mut outcomes = Vec::with_capacity(pending.len());
-    for (claim, receipt, copy_count) in pending {
-        let copies: Result<(), BusError> = answers.by_ref().take(copy_count).collect();
-        outcomes.push(match (copies, &recorded) {
+    for (claim, receipt, counts, reservations) in pending {
+        let items = answers.by_ref().take(counts.items);
+        let all: Result<(), BusError> = items.chain(buried.by_ref().take(counts.burials)).collect();
+        drop(reservations);
+        outcomes.push(match (all, &recorded) {
             (Ok(()), Ok(())) => {
                 claim.complete(&receipt);
                 Ok(receipt)
@@ -62,6 +57,57 @@ pub async fn enqueue(
         });
     }
     outcomes
+}
+
+/// What goes to the bus for some messages.
+#[derive(Default)]
+struct Goods {
+    items: Vec<Enqueue>,
+    burials: Vec<Burial>,
+}
+
+/// How much of it is of one message.
+struct Counts {
+    items: usize,
+    burials: usize,
+}
+
+impl Goods {
+    /// Adds the copies of a message, and the message as it came for the archive.
+    fn load(&mut self, admitted: &Admitted, copies: Vec<Copy>) -> Counts {
+        let (items, burials) = (self.items.len(), self.burials.len());
+        let envelope = |fields, event| Envelope {
+            message_id: admitted.message_id,
+            publisher: admitted.publisher,
+            admitted_at: admitted.admitted_at,
+            fields,
+            replayed: false,
+            event,
+        };
+        let mut to_archive = admitted.archive_until;
+        for copy in copies {
+            let Copy { fields, event, inboxes, full } = copy;
+            let envelope = envelope(fields, event);
+            for inbox in full {
+                let (envelope, reason) = (envelope.clone(), "the inbox was full".to_owned());
+                self.burials.push(Burial { envelope, inbox, reason });
+            }
+            let archive_until = to_archive.take_if(|_| fields.is_none());
+            if !inboxes.is_empty() || archive_until.is_some() {
+                self.items.push(Enqueue { envelope, inboxes, archive_until });
+            }
+        }
+        if to_archive.is_some() {
+            let envelope = envelope(None, admitted.event.frame().clone());
+            let archive_until = to_archive;
+            self.items.push(Enqueue { envelope, inboxes: Vec::new(), archive_until });
+        }
+        Counts { items: self.items.len() - items, burials: self.burials.len() - burials }
+    }
+}
+
+async fn bury(burials: Vec<Burial>, bus: &dyn Bus) -> Vec<Result<(), BusError>> {
+    if burials.is_empty() { Vec::new() } else { bus.bury(burials).await }
 }
 
 /// Enqueues; an inbox that the bus lost is opened again, once, since routing

@@ -9,6 +9,7 @@ use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
 use super::deduplicate::Claim;
+use super::room::Reservation;
 use super::route::Routed;
 use super::validate::Admitted;
 use crate::entitlement::Target;
@@ -20,12 +21,14 @@ pub struct Minimised {
     pub(crate) admitted: Admitted,
     pub(super) claim: Claim,
     pub(super) copies: Vec<Copy>,
+    /// Kept until the message is durable.
+    pub(super) reservations: Vec<Reservation>,
 }
 
 impl Minimised {
     /// How many inboxes get the message.
     pub(crate) fn inbox_count(&self) -> usize {
-        self.copies.iter().map(|copy| copy.inboxes.len()).sum()
+        self.copies.iter().map(|copy| copy.inboxes.len() + copy.full.len()).sum()
     }
 }
 
@@ -36,6 +39,15 @@ pub struct Copy {
     pub(super) fields: Option<FieldsKey>,
     pub(super) event: Bytes,
     pub(super) inboxes: Vec<InboxName>,
+    /// Of inboxes without room, among whose dead letters it goes.
+    pub(super) full: Vec<InboxName>,
+}
+
+/// A form that is being made, and who gets it.
+struct Form {
+    fields: Option<Arc<Fields>>,
+    inboxes: Vec<InboxName>,
+    full: Vec<InboxName>,
 }
 
 /// One copy for each distinct set of fields, however many receivers share it; none when
@@ -45,23 +57,36 @@ pub struct Copy {
 /// [`Reason::MinimisedDataInvalid`] when what is left of `data` does not fit what is left
 /// of its schema.
 pub fn minimise(routed: Routed) -> Result<Minimised, Refusal> {
-    let Routed { admitted, claim, targets } = routed;
-    let mut forms: Vec<(Option<Arc<Fields>>, Vec<InboxName>)> = Vec::new();
+    let Routed { admitted, claim, targets, full, reservations } = routed;
+    let mut forms: Vec<Form> = Vec::new();
     for Target { inbox, fields } in targets {
-        match forms.iter_mut().find(|form| is_same(form.0.as_ref(), fields.as_ref())) {
-            Some((_, inboxes)) => inboxes.push(inbox),
-            None => forms.push((fields, vec![inbox])),
-        }
+        Form::of(fields, &mut forms).inboxes.push(inbox);
+    }
+    for Target { inbox, fields } in full {
+        Form::of(fields, &mut forms).full.push(inbox);
     }
     let mut copies = Vec::with_capacity(forms.len());
-    for (fields, inboxes) in forms {
+    for Form { fields, inboxes, full } in forms {
         let event = match &fields {
             None => admitted.event.frame().clone(),
             Some(fields) => minimise_event(&admitted.event, fields)?,
         };
-        copies.push(Copy { fields: fields.map(|fields| key_of(&fields)), event, inboxes });
+        let fields = fields.map(|fields| key_of(&fields));
+        copies.push(Copy { fields, event, inboxes, full });
     }
-    Ok(Minimised { admitted, claim, copies })
+    Ok(Minimised { admitted, claim, copies, reservations })
+}
+
+impl Form {
+    /// That with these fields; made when there is none yet.
+    fn of(fields: Option<Arc<Fields>>, forms: &mut Vec<Self>) -> &mut Self {
+        let index = forms.iter().position(|form| is_same(form.fields.as_ref(), fields.as_ref()));
+        let index = index.unwrap_or_else(|| {
+            forms.push(Self { fields, inboxes: Vec::new(), full: Vec::new() });
+            forms.len() - 1
+        });
+        &mut forms[index]
+    }
 }
 
 /// Grants on one event type that allow the same fields share one set.

@@ -8,6 +8,7 @@
 //! | [`validate`] | `Authorised`, the limits | [`validate::Admitted`] |
 //! | [`deduplicate`] | `Admitted`, the window | [`deduplicate::Fresh`], or an earlier receipt |
 //! | [`route`] | `Fresh`, the routing table | [`route::Routed`] |
+//! | [`room`] | `Routed`, the limits of inboxes | the same, with room taken |
 //! | [`minimise`] | `Routed` | [`minimise::Minimised`] |
 //! | [`enqueue`] | `Minimised`, the bus | a [`Receipt`](crate::Receipt) |
 //!
@@ -20,6 +21,7 @@ pub mod deduplicate;
 pub mod enqueue;
 pub mod identify;
 pub mod minimise;
+pub mod room;
 pub mod route;
 mod source;
 pub mod validate;

@@ -4,6 +4,7 @@ use wissel_identifiers::Oin;
 use wissel_routing::Table;
 
 use super::deduplicate::{Claim, Fresh};
+use super::room::Reservation;
 use super::validate::Admitted;
 use crate::entitlement::Target;
 use crate::{Reason, Refusal};
@@ -14,6 +15,10 @@ pub struct Routed {
     pub(super) admitted: Admitted,
     pub(super) claim: Claim,
     pub(super) targets: Vec<Target>,
+    /// Inboxes that have no room: it becomes a dead letter there.
+    pub(super) full: Vec<Target>,
+    /// The room that it takes in others.
+    pub(super) reservations: Vec<Reservation>,
 }
 
 /// Every inbox with a subscription that matches. The rights of their owners, with row
@@ -29,7 +34,7 @@ pub fn route(fresh: Fresh, table: &Table<Target>) -> Result<Routed, Refusal> {
     if !admitted.audience.is_met_by(targets.len()) {
         check_audience(&admitted, &targets)?;
     }
-    Ok(Routed { admitted, claim, targets })
+    Ok(Routed { admitted, claim, targets, full: Vec::new(), reservations: Vec::new() })
 }
 
 /// A recipient is a party: two of its inboxes are one recipient.

@@ -6,7 +6,9 @@ use std::time::SystemTime;
 use wissel_bus::MessageId;
 use wissel_catalogue::{Audience, Grant, SubjectKind};
 use wissel_identifiers::Oin;
-use wissel_message::{EventView, Level, Limits, Violation, Violations, check_profile};
+use wissel_message::{
+    EventView, Level, Limits, Rule, Timestamp, Violation, Violations, check_profile, expiry_time,
+};
 
 use super::authorise::Authorised;
 use crate::{Caller, Refusal};
@@ -24,7 +26,19 @@ pub struct Admitted {
     pub(crate) subject: SubjectKind,
     pub(crate) message_id: MessageId,
     pub(crate) admitted_at: SystemTime,
+    /// Until when it is kept for replay.
+    pub(crate) archive_until: Option<SystemTime>,
     pub(crate) warnings: Vec<Violation>,
+}
+
+/// A message that is worth nothing any more is not taken: nobody would get it.
+fn expired(event: &EventView, now: SystemTime) -> Option<Violation> {
+    let expires_at = expiry_time(event).ok()??;
+    let past = expires_at <= Timestamp::from(now);
+    past.then(|| {
+        let expected = "a moment that is still to come";
+        Violation::new(Rule::ExpiryTime, "expirytime", "in the past", expected)
+    })
 }
 
 /// Checks the rules of CloudEvents 1.0, of the NL GOV profile and of the event type, and
@@ -46,8 +60,11 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
         }
     }
     broken.extend(event_type.check(&event));
+    broken.extend(expired(&event, SystemTime::now()));
     Violations::none_of(broken)?;
+    let admitted_at = SystemTime::now();
     Ok(Admitted {
+        archive_until: event_type.archive_until(admitted_at),
         audience: event_type.audience,
         subject: event_type.subject,
         event,
@@ -55,7 +72,7 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
         publisher,
         grant,
         message_id: MessageId::now(),
-        admitted_at: SystemTime::now(),
+        admitted_at,
         warnings,
     })
 }

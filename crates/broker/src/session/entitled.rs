@@ -1,14 +1,25 @@
 //! What a receiver may have, at the moment of delivery.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use wissel_bus::Envelope;
 use wissel_catalogue::{Action, Catalogue};
-use wissel_message::EventView;
+use wissel_message::{EventView, expiry_time};
 
 use super::Session;
+use super::expiring::too_old;
 use super::opening::INBOX_OF_ITS_OWN;
 use crate::road::minimise::{key_of, minimise_event};
 use crate::{Reason, Refusal};
+
+/// A delivery that is handed out.
+pub(super) struct Entitled {
+    /// What the receiver gets.
+    pub(super) event: Bytes,
+    /// By when it is to be done with it.
+    pub(super) deadline: Option<SystemTime>,
+}
 
 /// Why a delivery is not handed out.
 pub(super) enum Withheld {
@@ -31,7 +42,7 @@ impl Session {
         &self,
         envelope: &Envelope,
         catalogue: &Catalogue,
-    ) -> Result<Bytes, Withheld> {
+    ) -> Result<Entitled, Withheld> {
         if let Some(refusal) = &self.refused {
             return Err(Withheld::NotForCaller(refusal.clone()));
         }
@@ -53,12 +64,17 @@ impl Session {
             );
             Withheld::NotForCaller(Refusal::of_field(Reason::NoMandate, "open.inbox", description))
         })?;
-        match &grant.fields {
+        if let Some(reason) = too_old(&self.policy(), &event, envelope, SystemTime::now()) {
+            return Err(Withheld::Dead(reason));
+        }
+        let deadline = deadline(&event, envelope, catalogue);
+        let event = match &grant.fields {
             Some(fields) if envelope.fields != Some(key_of(fields)) => {
                 minimise_event(&event, fields).map_err(|refusal| Withheld::dead(refusal.message))
             }
             _ => Ok(envelope.event.clone()),
-        }
+        }?;
+        Ok(Entitled { event, deadline })
     }
 
     /// Why the caller has no right to the inbox any more, when it has none.
@@ -66,4 +82,13 @@ impl Session {
         let refused = || self.caller.check_may_receive(&self.broker.catalogue.load()).err();
         self.refused.clone().or_else(refused)
     }
+}
+
+/// The deadline of the event type, or `expirytime` when that is earlier. What was replayed
+/// has no deadline of its type: that has passed.
+fn deadline(event: &EventView, envelope: &Envelope, catalogue: &Catalogue) -> Option<SystemTime> {
+    let event_type = catalogue.event_type(event.event_type()).filter(|_| !envelope.replayed);
+    let of_type = event_type.and_then(|one| one.deadline_of(envelope.admitted_at));
+    let expires_at = expiry_time(event).ok().flatten().and_then(|moment| moment.to_system_time());
+    [of_type, expires_at].into_iter().flatten().min()
 }

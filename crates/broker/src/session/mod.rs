@@ -1,8 +1,10 @@
 //! One receiver at one inbox: deliveries under leases.
 
 mod entitled;
+mod expiring;
 mod opening;
 mod recording;
+mod verdict;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -21,9 +23,10 @@ use wissel_bus::{
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
 
-use self::entitled::Withheld;
+use self::entitled::{Entitled, Withheld};
 use self::recording::Recording;
-use crate::{Broker, Caller, Reason, Refusal, masked};
+pub use self::verdict::Verdict;
+use crate::{Broker, Caller, Reason, Refusal};
 
 /// How a session behaves.
 #[derive(Debug, Clone)]
@@ -73,25 +76,9 @@ pub struct Leased {
     pub attempt: u32,
     /// When the lease ends.
     pub lease_ends_at: SystemTime,
-}
-
-/// What a receiver makes of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Processed.
-    Acknowledge,
-    /// It is to come again, not before `after`.
-    Retry {
-        /// The least time to wait.
-        after: Duration,
-        /// Why, for operators.
-        reason: String,
-    },
-    /// It is given up on, and becomes a dead letter.
-    Reject {
-        /// Why, for operators.
-        reason: String,
-    },
+    /// By when the receiver is to be done with it: the deadline of its event type, or
+    /// `expirytime` when that is earlier.
+    pub deadline: Option<SystemTime>,
 }
 
 /// What happens in a session.
@@ -120,6 +107,7 @@ pub enum SessionEnd {
 struct Held {
     tag: DeliveryTag,
     attempt: u32,
+    deadline: Option<SystemTime>,
     end_of_lease: delay_queue::Key,
 }
 
@@ -129,8 +117,6 @@ type Settling = futures::future::BoxFuture<'static, ()>;
 const RIGHT_CHECKED_EVERY: Duration = Duration::from_millis(500);
 /// How many arrivals are taken up together.
 const ARRIVALS_AT_ONCE: usize = 256;
-/// The most characters of a receiver's reason that are kept.
-const REASON_MAX: usize = 500;
 /// Deliveries are handed on when they hold this much together, in bytes.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
@@ -188,7 +174,7 @@ impl Session {
         let mut settlements = Vec::with_capacity(ids.len());
         for id in ids {
             if let Some(held) = self.let_go(*id) {
-                settlements.push((held.tag, self.settlement(held.attempt, verdict)));
+                settlements.push((held.tag, self.settlement(&held, verdict)));
             }
         }
         self.carry_out(settlements);
@@ -275,10 +261,13 @@ impl Session {
     /// Leases a delivery to the receiver, unless its owner's right is gone.
     fn lease_out(&mut self, delivery: Delivery, catalogue: &Catalogue) -> Option<Leased> {
         let Delivery { tag, mut envelope, attempt } = delivery;
-        match self.entitled(&envelope, catalogue) {
-            Ok(event) => envelope.event = event,
+        let deadline = match self.entitled(&envelope, catalogue) {
+            Ok(Entitled { event, deadline }) => {
+                envelope.event = event;
+                deadline
+            }
             Err(Withheld::Dead(reason)) => {
-                self.carry_out(vec![(tag, Settlement::DeadLetter { reason })]);
+                self.carry_out(vec![(tag, Settlement::dead_letter(reason))]);
                 return None;
             }
             Err(Withheld::NotForCaller(refusal)) => {
@@ -286,12 +275,13 @@ impl Session {
                 self.carry_out(vec![(tag, Settlement::Release)]);
                 return None;
             }
-        }
+        };
         let id = self.next_id;
         self.next_id += 1;
         let end_of_lease = self.ends_of_leases.insert_at(id, Instant::now() + self.lease);
-        self.held.insert(id, Held { tag, attempt, end_of_lease });
-        Some(Leased { id, envelope, attempt, lease_ends_at: SystemTime::now() + self.lease })
+        self.held.insert(id, Held { tag, attempt, deadline, end_of_lease });
+        let lease_ends_at = SystemTime::now() + self.lease;
+        Some(Leased { id, envelope, attempt, lease_ends_at, deadline })
     }
 
     fn lease_ended(&mut self, id: u64) {
@@ -300,9 +290,8 @@ impl Session {
         };
         tracing::debug!(inbox = %self.inbox, delivery = id, "lease ended");
         self.lost.insert(id);
-        let verdict =
-            Verdict::Retry { after: Duration::ZERO, reason: "the lease ended".to_owned() };
-        let settlement = self.settlement(held.attempt, &verdict);
+        let verdict = Verdict::Retry { after: None, reason: "the lease ended".to_owned() };
+        let settlement = self.settlement(&held, &verdict);
         self.carry_out(vec![(held.tag, settlement)]);
     }
 
@@ -324,22 +313,6 @@ impl Session {
         held
     }
 
-    /// What a verdict means for the bus: the last attempt is not retried.
-    fn settlement(&self, attempt: u32, verdict: &Verdict) -> Settlement {
-        let settings = self.broker.inboxes.read().get(&self.inbox).copied().unwrap_or_default();
-        let max_attempts = settings.max_attempts.unwrap_or(self.broker.options.max_attempts);
-        match verdict {
-            Verdict::Acknowledge => Settlement::Acknowledge,
-            Verdict::Reject { reason } => Settlement::DeadLetter { reason: for_operators(reason) },
-            Verdict::Retry { reason, .. } if attempt >= max_attempts => {
-                let last = for_operators(reason);
-                let reason = format!("given up after {attempt} attempts; the last: {last}");
-                Settlement::DeadLetter { reason }
-            }
-            Verdict::Retry { after, .. } => Settlement::Retry { after: *after },
-        }
-    }
-
     fn carry_out(&mut self, settlements: Vec<(DeliveryTag, Settlement)>) {
         if !settlements.is_empty() {
             let settler = Arc::clone(&self.consumer.settler);
@@ -347,12 +320,6 @@ impl Session {
             self.settling.push(Box::pin(settle_or_release(settler, settlements, inbox)));
         }
     }
-}
-
-/// A receiver's reason as it is kept: what may be the number of a person is not, and the
-/// end of a long one.
-fn for_operators(reason: &str) -> String {
-    masked(reason).chars().take(REASON_MAX).collect()
 }
 
 /// Settles; what the bus could not retry or dead-letter is given back, so that it

@@ -51,7 +51,12 @@ impl Broker {
         self.check_mandate_to_open(caller, inbox)?;
         let detail = format!("credit {}", options.credit);
         self.keep_one(caller, Operation::InboxOpened, Some(inbox), detail).await?;
-        let consumer = self.bus.consume(inbox, options.credit.max(1)).await?;
+        let credit = options.credit.max(1);
+        let consumer = if self.is_ordered(inbox) {
+            self.ordered.consume(&self.bus, inbox, credit, &self.work).await?
+        } else {
+            self.bus.consume(inbox, credit).await?
+        };
         tracing::info!(%inbox, %party, credit = options.credit, "inbox opened");
         Ok(Session {
             broker: Arc::clone(self),
@@ -72,6 +77,12 @@ impl Broker {
             refused: None,
             _ticket: ticket,
         })
+    }
+
+    /// Whether a subscription that feeds the inbox asks for order.
+    fn is_ordered(&self, inbox: &InboxName) -> bool {
+        let subscriptions = self.subscriptions.read();
+        subscriptions.values().any(|one| one.ordered && one.inbox == *inbox)
     }
 
     /// Refuses one that acts for another when the inbox may hold a type that its mandate

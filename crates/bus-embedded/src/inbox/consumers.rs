@@ -63,6 +63,11 @@ impl Consumers {
         self.all.len()
     }
 
+    /// How many deliveries they hold.
+    pub(crate) fn held(&self) -> usize {
+        self.all.iter().map(|consumer| consumer.leases.len()).sum()
+    }
+
     /// How many deliveries may be handed out now.
     pub(crate) fn free_credit(&self) -> usize {
         self.all.iter().map(ConsumerState::free_credit).sum()

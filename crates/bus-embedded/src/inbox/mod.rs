@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use wissel_bus::{BusError, DeliveryTag, Envelope, InboxState, Settlement};
+use wissel_bus::{Attempt, BusError, DeliveryTag, Envelope, InboxState, Level, Settlement};
 use wissel_identifiers::InboxName;
 
 pub(crate) use ages::Ages;
@@ -39,6 +39,8 @@ struct State {
     at_hand: BTreeMap<u64, Slot>,
     delayed: u64,
     dead: u64,
+    /// Of the events of all but the dead.
+    bytes: u64,
     /// Of those that wait or are delayed, the ones out of the order of age.
     requeued: Ages,
     consumers: Consumers,
@@ -68,8 +70,8 @@ pub(crate) struct Settled {
 /// What becomes of a delivery that does not simply go back.
 pub(crate) enum Outcome {
     Done,
-    Retry(std::time::Duration),
-    Dead(String),
+    Retry { after: std::time::Duration, reason: String },
+    Dead { reason: String, unheard: Vec<Attempt> },
 }
 
 /// Tags are never used twice in a process, so that no consumer can settle by
@@ -86,6 +88,7 @@ impl Inbox {
                 ready: 0,
                 delayed: 0,
                 dead: 0,
+                bytes: 0,
                 requeued: Ages::default(),
             },
         )
@@ -99,6 +102,7 @@ impl Inbox {
             at_hand: BTreeMap::new(),
             delayed: census.delayed,
             dead: census.dead,
+            bytes: census.bytes,
             requeued: census.requeued,
             consumers: Consumers::default(),
             called: false,
@@ -111,6 +115,10 @@ impl Inbox {
     }
 
     // === consumers come and go ===
+
+    pub(crate) fn has_consumers(&self) -> bool {
+        self.state.lock().consumers.count() > 0
+    }
 
     /// True when the feeder has to be told. Refused when the inbox was removed,
     /// or `closed` says that the bus is.
@@ -164,6 +172,7 @@ impl Inbox {
     ) -> bool {
         let mut state = self.state.lock();
         for (slot, envelope) in deliveries {
+            state.bytes += u64::from(slot.length);
             let first_in_line = state.waiting == 0 && state.at_hand.is_empty();
             if let Some(envelope) = envelope
                 && first_in_line
@@ -272,11 +281,14 @@ impl Inbox {
         if written {
             match settled.outcome {
                 Outcome::Done => {}
-                Outcome::Retry(_) => {
+                Outcome::Retry { .. } => {
                     state.delayed += 1;
                     state.requeued.add(settled.slot.admitted_ms);
                 }
-                Outcome::Dead(_) => state.dead += 1,
+                Outcome::Dead { .. } => {
+                    state.dead += 1;
+                    state.forget_bytes(&settled.slot);
+                }
             }
         }
         state.call_feeder()
@@ -286,16 +298,29 @@ impl Inbox {
     pub(crate) fn retry_due(&self, slot: &Slot) {
         let mut state = self.state.lock();
         state.delayed = state.delayed.saturating_sub(1);
+        state.forget_bytes(slot);
         state.requeued.remove(slot.admitted_ms);
     }
 
-    /// Dead letters were redriven: their deliveries are about to arrive again.
-    pub(crate) fn redriven(&self, count: u64) {
+    /// Dead letters came that were never in the inbox.
+    pub(crate) fn buried(&self, count: u64) {
+        self.state.lock().dead += count;
+    }
+
+    /// Dead letters were redriven or purged.
+    pub(crate) fn dead_gone(&self, count: u64) {
         let mut state = self.state.lock();
         state.dead = state.dead.saturating_sub(count);
     }
 
     // === inspect ===
+
+    pub(crate) fn level(&self) -> Option<Level> {
+        let state = self.state.lock();
+        let in_memory = state.at_hand.len() + state.consumers.held();
+        let deliveries = state.waiting + count(in_memory) + state.delayed;
+        (!state.removed).then_some(Level { deliveries, bytes: state.bytes })
+    }
 
     /// How many deliveries and dead letters there are.
     pub(crate) fn held(&self) -> u64 {
@@ -348,6 +373,10 @@ impl State {
         }
     }
 
+    fn forget_bytes(&mut self, slot: &Slot) {
+        self.bytes = self.bytes.saturating_sub(u64::from(slot.length));
+    }
+
     fn give_back(&mut self, slot: Slot) {
         if slot.requeued {
             self.requeued.add(slot.admitted_ms);
@@ -388,15 +417,16 @@ impl State {
             }
             Settlement::Acknowledge => {
                 holder.leases.remove(&tag.0);
+                self.forget_bytes(&slot);
                 Outcome::Done
             }
-            Settlement::Retry { after } => {
+            Settlement::Retry { after, reason } => {
                 lease.settling = true;
-                Outcome::Retry(after)
+                Outcome::Retry { after, reason }
             }
-            Settlement::DeadLetter { reason } => {
+            Settlement::DeadLetter { reason, unheard } => {
                 lease.settling = true;
-                Outcome::Dead(reason)
+                Outcome::Dead { reason, unheard }
             }
         };
         Ok(Some((slot, outcome)))

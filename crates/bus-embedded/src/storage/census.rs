@@ -22,6 +22,8 @@ pub(crate) struct Census {
     pub(crate) next_inbox: u32,
     /// When the first retry is due.
     pub(crate) next_due_ms: Option<u64>,
+    /// When the first message of the archive is over its time.
+    pub(crate) archive_ends_ms: Option<u64>,
 }
 
 /// One inbox.
@@ -32,6 +34,8 @@ pub(crate) struct InboxCensus {
     pub(crate) ready: u64,
     pub(crate) delayed: u64,
     pub(crate) dead: u64,
+    /// Of the events of those that are ready or delayed.
+    pub(crate) bytes: u64,
     pub(crate) requeued: Ages,
 }
 
@@ -43,6 +47,7 @@ impl Census {
         census.read_ready(storage)?;
         census.read_delayed(storage)?;
         census.read_dead(storage)?;
+        census.archive_ends_ms = storage.archive_ends_ms()?;
         if let Some(last) = storage.messages.last_key_value() {
             let key = last.key()?;
             let number = key[..]
@@ -68,6 +73,7 @@ impl Census {
                 ready: 0,
                 delayed: 0,
                 dead: 0,
+                bytes: 0,
                 requeued: Ages::default(),
             };
             self.inboxes.insert(number, inbox);
@@ -92,6 +98,7 @@ impl Census {
             }
             inbox.ready += 1;
             let slot = Slot::decode(place, &value)?;
+            inbox.bytes += u64::from(slot.length);
             if slot.requeued {
                 inbox.requeued.add(slot.admitted_ms);
             }
@@ -109,6 +116,7 @@ impl Census {
             if let Some(inbox) = self.inboxes.get_mut(&key.inbox) {
                 inbox.delayed += 1;
                 let slot = Slot::decode(key.place, &value)?;
+                inbox.bytes += u64::from(slot.length);
                 inbox.requeued.add(slot.admitted_ms);
             }
         }

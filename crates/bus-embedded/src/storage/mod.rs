@@ -4,12 +4,15 @@
 //! |---|---|---|
 //! | `messages` | message | the envelope |
 //! | `shares` | message | how many inboxes still have it; only when it went to several |
-//! | `ready` | inbox, place | the delivery's [`Slot`] |
-//! | `delayed` | due, inbox, place | its slot |
-//! | `dead` | inbox, died, number | its slot and the reason |
+//! | `ready` | inbox, place | the delivery's [`Slot`], and its history once it was retried |
+//! | `delayed` | due, inbox, place | its slot and history |
+//! | `dead` | inbox, died, number | its slot and history, the last attempt included |
+//! | `archive` | admitted, message | until when it is kept, and whether inboxes had it |
+//! | `archive_ends` | until, admitted, message | |
 //! | `inboxes` | name | the inbox's number; never used again for another |
 //! | `meta` | `format`, `next_inbox` | a number |
 
+pub(crate) mod archive;
 mod census;
 pub(crate) mod records;
 
@@ -27,7 +30,7 @@ use records::{
 use crate::EmbeddedBusError;
 
 /// Written into every directory, checked when one is opened.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Bodies read in one go are at most this much together, or one body.
 const READ_BYTES_MAX: usize = 8 << 20;
@@ -40,6 +43,8 @@ pub(crate) struct Storage {
     pub(crate) ready: Keyspace,
     pub(crate) delayed: Keyspace,
     pub(crate) dead: Keyspace,
+    pub(crate) archive: Keyspace,
+    pub(crate) archive_ends: Keyspace,
     pub(crate) inboxes: Keyspace,
     pub(crate) meta: Keyspace,
 }
@@ -56,6 +61,8 @@ impl Storage {
             ready: database.keyspace("ready", options)?,
             delayed: database.keyspace("delayed", options)?,
             dead: database.keyspace("dead", options)?,
+            archive: database.keyspace("archive", options)?,
+            archive_ends: database.keyspace("archive_ends", options)?,
             inboxes: database.keyspace("inboxes", options)?,
             meta: database.keyspace("meta", options)?,
             database,
@@ -164,7 +171,8 @@ impl Storage {
         Ok(bodies)
     }
 
-    /// How many inboxes still have a message that went to several.
+    /// How many inboxes, the archive counted as one, still have a message that went to
+    /// several.
     pub(crate) fn shares_left(&self, message: u64) -> Result<u32, EmbeddedBusError> {
         match self.shares.get(message_key(message))? {
             Some(value) => decode_u32("shares", &value),
@@ -187,7 +195,7 @@ impl Storage {
         };
         let mut letters = Vec::new();
         for (key, value) in self.dead_entries(inbox, after, page.limit)? {
-            let (slot, reason) = decode_dead(&value)?;
+            let (slot, reason, history) = decode_dead(&value)?;
             let body = self
                 .messages
                 .get(message_key(slot.message))?
@@ -198,6 +206,7 @@ impl Storage {
                 attempts: slot.attempt,
                 died_at: from_ms(key.died_ms),
                 reason,
+                history,
             });
         }
         Ok(letters)

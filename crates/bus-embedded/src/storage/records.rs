@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use fjall::UserValue;
 use uuid::Uuid;
-use wissel_bus::{DeadLetterId, Envelope, FieldsKey, MessageId};
+use wissel_bus::{ArchivePosition, Attempt, DeadLetterId, Envelope, FieldsKey, MessageId};
 use wissel_identifiers::Oin;
 
 use crate::EmbeddedBusError;
@@ -22,6 +22,8 @@ pub(crate) struct Slot {
     pub(crate) admitted_ms: u64,
     /// At which attempt it is, from 1.
     pub(crate) attempt: u32,
+    /// How long its event is, in bytes.
+    pub(crate) length: u32,
     /// Whether other inboxes were given the same message.
     pub(crate) shared: bool,
     /// Whether it came to its place by a retry or a redrive, so that it may be
@@ -29,13 +31,16 @@ pub(crate) struct Slot {
     pub(crate) requeued: bool,
 }
 
-const SLOT_LENGTH: usize = 21;
+const SLOT_LENGTH: usize = 25;
 const SHARED: u8 = 1;
 const REQUEUED: u8 = 2;
 const BODY_HEADER: usize = 8 + Oin::LENGTH + 16;
 /// In the moment of a message's value, where no moment needs it: a key of fields follows
 /// the header.
 const CUT_DOWN: u64 = 1 << 63;
+/// There as well: the message comes from the archive.
+const REPLAYED: u64 = 1 << 62;
+const MOMENT: u64 = REPLAYED - 1;
 
 /// Names a dead letter on disk: inbox, when it died, and a number that is higher
 /// than those of the letters that died before.
@@ -44,6 +49,13 @@ pub(crate) struct DeadKey {
     pub(crate) inbox: u32,
     pub(crate) died_ms: u64,
     pub(crate) number: u64,
+}
+
+/// Names a message in the archive: when it was admitted, and its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ArchiveKey {
+    pub(crate) admitted_ms: u64,
+    pub(crate) message: u64,
 }
 
 /// Names a delivery that waits for its retry: when that is due, inbox, place.
@@ -85,6 +97,29 @@ pub(crate) fn parse_ready_key(key: &[u8]) -> Result<(u32, u64), EmbeddedBusError
         .and_then(|(inbox, place)| Some((inbox, place.try_into().ok()?)));
     let (inbox, place) = parsed.ok_or(damaged("ready", "an inbox and a place as key"))?;
     Ok((u32::from_be_bytes(*inbox), u64::from_be_bytes(place)))
+}
+
+impl ArchiveKey {
+    pub(crate) fn encode(self) -> [u8; 16] {
+        self.position().0.to_be_bytes()
+    }
+
+    pub(crate) fn decode(key: &[u8]) -> Result<Self, EmbeddedBusError> {
+        let key = key.try_into().map_err(|_| damaged("archive", "a moment and a number as key"))?;
+        Ok(Self::from(ArchivePosition(u128::from_be_bytes(key))))
+    }
+
+    /// The name that the bus gives it outside.
+    pub(crate) fn position(self) -> ArchivePosition {
+        ArchivePosition(u128::from(self.admitted_ms) << 64 | u128::from(self.message))
+    }
+}
+
+impl From<ArchivePosition> for ArchiveKey {
+    #[expect(clippy::cast_possible_truncation, reason = "each takes its half")]
+    fn from(ArchivePosition(position): ArchivePosition) -> Self {
+        Self { admitted_ms: (position >> 64) as u64, message: position as u64 }
+    }
 }
 
 impl DelayedKey {
@@ -147,50 +182,97 @@ impl Slot {
         value[..8].copy_from_slice(&self.message.to_be_bytes());
         value[8..16].copy_from_slice(&self.admitted_ms.to_be_bytes());
         value[16..20].copy_from_slice(&self.attempt.to_be_bytes());
+        value[20..24].copy_from_slice(&self.length.to_be_bytes());
         let shared = if self.shared { SHARED } else { 0 };
         let requeued = if self.requeued { REQUEUED } else { 0 };
-        value[20] = shared | requeued;
+        value[24] = shared | requeued;
         value
     }
 
     pub(crate) fn decode(place: u64, value: &[u8]) -> Result<Self, EmbeddedBusError> {
         let value: &[u8; SLOT_LENGTH] =
-            value.first_chunk().ok_or(damaged("deliveries", "21 bytes or more"))?;
-        let (message, rest) = value.split_first_chunk().expect("21 bytes hold 8");
-        let (admitted_ms, rest) = rest.split_first_chunk().expect("13 bytes hold 8");
-        let (attempt, flags) = rest.split_first_chunk().expect("5 bytes hold 4");
+            value.first_chunk().ok_or(damaged("deliveries", "25 bytes or more"))?;
+        let (message, rest) = value.split_first_chunk().expect("25 bytes hold 8");
+        let (admitted_ms, rest) = rest.split_first_chunk().expect("17 bytes hold 8");
+        let (attempt, rest) = rest.split_first_chunk().expect("9 bytes hold 4");
+        let (length, flags) = rest.split_first_chunk().expect("5 bytes hold 4");
         Ok(Self {
             place,
             message: u64::from_be_bytes(*message),
             admitted_ms: u64::from_be_bytes(*admitted_ms),
             attempt: u32::from_be_bytes(*attempt),
+            length: u32::from_be_bytes(*length),
             shared: flags[0] & SHARED != 0,
             requeued: flags[0] & REQUEUED != 0,
         })
     }
 }
 
-/// A dead letter's value: its slot, then its reason.
-pub(crate) fn encode_dead(slot: &Slot, reason: &str) -> Vec<u8> {
-    let mut value = Vec::with_capacity(SLOT_LENGTH + reason.len());
-    value.extend_from_slice(&slot.encode());
-    value.extend_from_slice(reason.as_bytes());
+/// The value of a delivery that was retried: its slot, then its history.
+pub(crate) fn encode_retried(slot: &Slot, history: &[Attempt]) -> Vec<u8> {
+    let mut value = slot.encode().to_vec();
+    for attempt in history {
+        put_attempt(&mut value, attempt.number, attempt.at, &attempt.reason);
+    }
     value
 }
 
-/// The slot has no place; it gets one when it is redriven.
-pub(crate) fn decode_dead(value: &[u8]) -> Result<(Slot, String), EmbeddedBusError> {
+/// The attempts in the value of a delivery, oldest first.
+pub(crate) fn decode_history(value: &[u8]) -> Result<Vec<Attempt>, EmbeddedBusError> {
+    let mut rest = value.get(SLOT_LENGTH..).unwrap_or_default();
+    let mut history = Vec::new();
+    while !rest.is_empty() {
+        history.push(take_attempt(&mut rest).ok_or(damaged("deliveries", "whole attempts"))?);
+    }
+    Ok(history)
+}
+
+/// A dead letter's value: its slot, then its history, of which the last attempt is the one
+/// at which it was given up.
+pub(crate) fn encode_dead(slot: &Slot, history: &[Attempt], died_ms: u64, reason: &str) -> Vec<u8> {
+    let mut value = encode_retried(slot, history);
+    put_attempt(&mut value, slot.attempt, from_ms(died_ms), reason);
+    value
+}
+
+/// Its slot, its reason, and the attempts before. The slot has no place; it gets one when
+/// it is redriven.
+pub(crate) fn decode_dead(value: &[u8]) -> Result<(Slot, String, Vec<Attempt>), EmbeddedBusError> {
     let slot = Slot::decode(0, value)?;
-    let reason = String::from_utf8_lossy(&value[SLOT_LENGTH..]).into_owned();
-    Ok((slot, reason))
+    let mut history = decode_history(value)?;
+    let last = history.pop().ok_or(damaged("dead", "the last attempt"))?;
+    Ok((slot, last.reason, history))
+}
+
+fn put_attempt(value: &mut Vec<u8>, number: u32, at: SystemTime, reason: &str) {
+    let length = u32::try_from(reason.len()).unwrap_or(u32::MAX);
+    value.extend_from_slice(&number.to_be_bytes());
+    value.extend_from_slice(&to_ms(at).to_be_bytes());
+    value.extend_from_slice(&length.to_be_bytes());
+    value.extend_from_slice(reason.as_bytes());
+}
+
+fn take_attempt(rest: &mut &[u8]) -> Option<Attempt> {
+    let (number, after) = rest.split_first_chunk::<4>()?;
+    let (at, after) = after.split_first_chunk::<8>()?;
+    let (length, after) = after.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (reason, after) = after.split_at_checked(length)?;
+    *rest = after;
+    Some(Attempt {
+        number: u32::from_be_bytes(*number),
+        at: from_ms(u64::from_be_bytes(*at)),
+        reason: String::from_utf8_lossy(reason).into_owned(),
+    })
 }
 
 /// A message as one value, made once and then shared by write buffer and consumers.
 pub(crate) fn encode_body(envelope: &Envelope) -> UserValue {
     let mut body = Vec::with_capacity(BODY_HEADER + 8 + envelope.event.len());
     let cut_down = if envelope.fields.is_some() { CUT_DOWN } else { 0 };
-    let admitted_ms = to_ms(envelope.admitted_at) & !CUT_DOWN;
-    body.extend_from_slice(&(admitted_ms | cut_down).to_be_bytes());
+    let replayed = if envelope.replayed { REPLAYED } else { 0 };
+    let admitted_ms = to_ms(envelope.admitted_at) & MOMENT;
+    body.extend_from_slice(&(admitted_ms | cut_down | replayed).to_be_bytes());
     body.extend_from_slice(envelope.publisher.as_str().as_bytes());
     body.extend_from_slice(envelope.message_id.0.as_bytes());
     if let Some(FieldsKey(key)) = envelope.fields {
@@ -209,7 +291,7 @@ pub(crate) fn decode_body(body: UserValue) -> Result<Envelope, EmbeddedBusError>
     let (message_id, rest) = rest.split_first_chunk::<16>().ok_or_else(malformed)?;
     let message_id = MessageId(Uuid::from_bytes(*message_id));
     let admitted_ms = u64::from_be_bytes(*admitted_ms);
-    let admitted_at = from_ms(admitted_ms & !CUT_DOWN);
+    let admitted_at = from_ms(admitted_ms & MOMENT);
     let (fields, header) = if admitted_ms & CUT_DOWN == 0 {
         (None, BODY_HEADER)
     } else {
@@ -225,6 +307,7 @@ pub(crate) fn decode_body(body: UserValue) -> Result<Envelope, EmbeddedBusError>
         publisher,
         admitted_at,
         fields,
+        replayed: admitted_ms & REPLAYED != 0,
         event: Bytes::from_owner(body).slice(header..),
     })
 }
@@ -249,24 +332,37 @@ mod tests {
             message: 5,
             admitted_ms: 1_700_000_000_123,
             attempt: 3,
+            length: 70_000,
             shared: true,
             requeued: false,
         };
         assert_eq!(Slot::decode(7, &slot.encode()).unwrap(), slot);
-        let (dead, reason) = decode_dead(&encode_dead(&slot, "te laat")).unwrap();
-        assert_eq!(reason, "te laat");
-        assert_eq!(Slot { place: 7, ..dead }, slot);
+        let history: Vec<Attempt> = (1..3)
+            .map(|number| Attempt {
+                number,
+                at: from_ms(1_700_000_000_000 + u64::from(number)),
+                reason: "é".repeat(number as usize - 1),
+            })
+            .collect();
+        let retried = encode_retried(&slot, &history);
+        assert_eq!(Slot::decode(7, &retried).unwrap(), slot);
+        assert_eq!(decode_history(&retried).unwrap(), history);
+        let dead = decode_dead(&encode_dead(&slot, &history, 5, "te laat")).unwrap();
+        assert_eq!(dead, (Slot { place: 0, ..slot }, "te laat".to_owned(), history));
 
         let envelope = Envelope {
             message_id: MessageId::now(),
             publisher: "00000099000000001000".parse().unwrap(),
             admitted_at: from_ms(1_700_000_000_123),
             fields: None,
+            replayed: false,
             event: Bytes::from_static(b"event"),
         };
         assert_eq!(decode_body(encode_body(&envelope)).unwrap(), envelope);
         let cut_down = Envelope { fields: Some(FieldsKey(u64::MAX)), ..envelope };
         assert_eq!(decode_body(encode_body(&cut_down)).unwrap(), cut_down);
+        let replayed = Envelope { replayed: true, ..cut_down };
+        assert_eq!(decode_body(encode_body(&replayed)).unwrap(), replayed);
     }
 
     #[test]
@@ -280,17 +376,22 @@ mod tests {
         for other in ["", "-", "2-12c", "+000000000000002-000000000000012c"] {
             assert_eq!(DeadKey::from_id(1, &DeadLetterId(other.to_owned())), None);
         }
+        let archived = ArchiveKey { admitted_ms: 9, message: u64::MAX };
+        assert_eq!(ArchiveKey::decode(&archived.encode()).unwrap(), archived);
         let delayed = DelayedKey { due_ms: 9, inbox: 8, place: 7 };
         assert_eq!(DelayedKey::decode(&delayed.encode()).unwrap(), delayed);
     }
 
     #[test]
     fn damage_is_an_error() {
-        assert!(Slot::decode(1, &[0; 20]).is_err());
+        assert!(Slot::decode(1, &[0; 24]).is_err());
+        assert!(decode_dead(&[0; 25]).is_err());
+        assert!(decode_history(&[1; 40]).is_err());
         assert!(decode_body(UserValue::from([0; 60])).is_err());
         assert!(decode_body(UserValue::from([0; 10])).is_err());
         assert!(parse_ready_key(&[0; 11]).is_err());
         assert!(DeadKey::decode(&[0; 21]).is_err());
         assert!(DelayedKey::decode(&[0; 7]).is_err());
+        assert!(ArchiveKey::decode(&[0; 15]).is_err());
     }
 }

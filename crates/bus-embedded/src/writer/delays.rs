@@ -2,16 +2,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use fjall::Guard;
+use wissel_bus::Attempt;
 
 use super::Writer;
 use super::pending::Pending;
 use crate::EmbeddedBusError;
 use crate::inbox::Inbox;
 use crate::storage::Storage;
-use crate::storage::records::{DelayedKey, Slot, to_ms};
+use crate::storage::records::{DelayedKey, Slot, decode_history, encode_retried, to_ms};
 
 /// So many come back at a time; then it is the turn of what was asked meanwhile.
 const CHUNK: usize = 1024;
+
+/// A retry that is due.
+struct Due {
+    key: DelayedKey,
+    slot: Slot,
+    history: Vec<Attempt>,
+}
 
 /// What is known of the retries that wait on disk, in the order of their moment.
 pub(crate) struct Delays {
@@ -48,11 +56,7 @@ impl Delays {
     }
 
     /// The first that are due, and notes when the next one is.
-    fn take_due(
-        &mut self,
-        storage: &Storage,
-        now_ms: u64,
-    ) -> Result<Vec<(DelayedKey, Slot)>, EmbeddedBusError> {
+    fn take_due(&mut self, storage: &Storage, now_ms: u64) -> Result<Vec<Due>, EmbeddedBusError> {
         let floor = DelayedKey { due_ms: self.floor_ms, inbox: 0, place: 0 };
         let mut due = Vec::new();
         self.next_due_ms = None;
@@ -64,7 +68,11 @@ impl Delays {
                 break;
             }
             self.floor_ms = key.due_ms;
-            due.push((key, Slot::decode(key.place, &value)?));
+            due.push(Due {
+                key,
+                slot: Slot::decode(key.place, &value)?,
+                history: decode_history(&value)?,
+            });
         }
         Ok(due)
     }
@@ -84,15 +92,16 @@ impl Writer {
         };
         let mut pending = Pending::new(&self.storage);
         let mut came_back: Vec<(Arc<Inbox>, Slot)> = Vec::new();
-        for (key, slot) in due {
+        for Due { key, slot, history } in due {
             pending.remove(&self.storage.delayed, &key.encode());
             let Some(inbox) = self.by_number.get(&key.inbox) else {
                 // Its inbox was removed.
                 pending.finish(&self.storage, &slot);
                 continue;
             };
-            let place = self.places.next();
-            pending.arrive(&self.storage, inbox, Slot { place, ..slot }, None);
+            let again = Slot { place: self.places.next(), ..slot };
+            let value = encode_retried(&again, &history);
+            pending.arrive_with(&self.storage, inbox, again, value, None);
             came_back.push((Arc::clone(inbox), slot));
         }
         let committed = pending.commit(&self.storage);

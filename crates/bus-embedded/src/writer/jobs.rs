@@ -19,13 +19,24 @@ pub(crate) enum Job {
     /// Removes what is left of an inbox that was removed. What waits for a retry
     /// goes when that is due.
     Purge { inbox: u32, from: u64 },
-    /// Puts dead letters back.
-    Redrive {
-        inbox: Arc<Inbox>,
-        source: Source,
-        redriven: u64,
-        reply: oneshot::Sender<Result<u64, BusError>>,
-    },
+    /// Takes dead letters away.
+    DeadLetters(DeadLettersJob),
+}
+
+pub(crate) struct DeadLettersJob {
+    inbox: Arc<Inbox>,
+    source: Source,
+    fate: Fate,
+    done: u64,
+    reply: oneshot::Sender<Result<u64, BusError>>,
+}
+
+/// What becomes of dead letters.
+pub(crate) enum Fate {
+    /// They go to the end of this inbox.
+    Redriven(Arc<Inbox>),
+    /// They are gone.
+    Purged,
 }
 
 /// Which dead letters.
@@ -45,10 +56,11 @@ impl Job {
         Self::Purge { inbox, from: 0 }
     }
 
-    pub(super) fn redrive(
+    pub(super) fn dead_letters(
         storage: &Storage,
         inbox: Arc<Inbox>,
         selection: &Selection,
+        fate: Fate,
         reply: oneshot::Sender<Result<u64, BusError>>,
     ) -> Result<Self, EmbeddedBusError> {
         let source = match selection {
@@ -59,12 +71,12 @@ impl Job {
                 ids.iter().filter_map(|id| DeadKey::from_id(inbox.number, id)).collect(),
             ),
         };
-        Ok(Self::Redrive { inbox, source, redriven: 0, reply })
+        Ok(Self::DeadLetters(DeadLettersJob { inbox, source, fate, done: 0, reply }))
     }
 }
 
 impl Source {
-    /// The next to redrive, and whether there may be more.
+    /// The next, and whether there may be more.
     fn next(
         &mut self,
         storage: &Storage,
@@ -105,21 +117,15 @@ impl Writer {
                 // The next start finds what is left.
                 Err(error) => self.shared.fail(&error),
             },
-            Some(Job::Redrive { inbox, mut source, redriven, reply }) => {
-                match self.redrive(&inbox, &mut source) {
-                    Ok((count, more)) => {
-                        let redriven = redriven + count;
-                        if more {
-                            self.jobs.push_back(Job::Redrive { inbox, source, redriven, reply });
-                        } else {
-                            let _ = reply.send(Ok(redriven));
-                        }
-                    }
-                    Err(error) => {
-                        let _ = reply.send(Err(error));
-                    }
+            Some(Job::DeadLetters(mut job)) => match self.end_dead_letters(&mut job) {
+                Ok(true) => self.jobs.push_back(Job::DeadLetters(job)),
+                Ok(false) => {
+                    let _ = job.reply.send(Ok(job.done));
                 }
-            }
+                Err(error) => {
+                    let _ = job.reply.send(Err(error));
+                }
+            },
         }
     }
 
@@ -136,7 +142,7 @@ impl Writer {
         if slots.is_empty() {
             let dead = self.storage.dead_entries(inbox, None, CHUNK)?;
             for (key, value) in &dead {
-                let (slot, _) = decode_dead(value)?;
+                let (slot, _, _) = decode_dead(value)?;
                 pending.remove(&self.storage.dead, &key.encode());
                 pending.finish(&self.storage, &slot);
             }
@@ -148,14 +154,15 @@ impl Writer {
         Ok(go_on)
     }
 
-    /// How many it put back, and whether there may be more.
-    fn redrive(
-        &mut self,
-        inbox: &Arc<Inbox>,
-        source: &mut Source,
-    ) -> Result<(u64, bool), BusError> {
-        if inbox.is_removed() {
-            return Err(BusError::UnknownInbox(inbox.name.clone()));
+    /// Takes the next away. Says whether there may be more.
+    fn end_dead_letters(&mut self, job: &mut DeadLettersJob) -> Result<bool, BusError> {
+        let DeadLettersJob { inbox, source, fate, done, .. } = job;
+        let to = match &*fate {
+            Fate::Redriven(to) => Some(to),
+            Fate::Purged => None,
+        };
+        if let Some(gone) = [Some(&*inbox), to].into_iter().flatten().find(|one| one.is_removed()) {
+            return Err(BusError::UnknownInbox(gone.name.clone()));
         }
         let next = source.next(&self.storage, inbox.number);
         let (entries, more) = next.inspect_err(|error| self.shared.fail(error))?;
@@ -163,16 +170,24 @@ impl Writer {
         pending.make_durable();
         for (key, value) in &entries {
             let decoded = decode_dead(value);
-            let (slot, _) = decoded.inspect_err(|error| self.shared.fail(error))?;
-            let again = Slot { place: self.places.next(), attempt: 1, requeued: true, ..slot };
+            let (slot, _, _) = decoded.inspect_err(|error| self.shared.fail(error))?;
             pending.remove(&self.storage.dead, &key.encode());
-            pending.arrive(&self.storage, inbox, again, None);
+            match to {
+                Some(to) => {
+                    let place = self.places.next();
+                    let again = Slot { place, attempt: 1, requeued: true, ..slot };
+                    pending.arrive(&self.storage, to, again, None);
+                }
+                None => pending.finish(&self.storage, &slot),
+            }
         }
         let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
         let committed = pending.commit(&self.storage);
+        self.removals.add(committed.removed);
         self.note(committed.outcome, true, committed.wrote)?;
-        inbox.redriven(count);
+        inbox.dead_gone(count);
         committed.effects.tell(&self.shared, None);
-        Ok((count, more))
+        *done += count;
+        Ok(more)
     }
 }

@@ -1,13 +1,14 @@
 //! The one thread that writes. Everything that reaches it while it writes is
 //! written together next, with one fdatasync; what comes alone waits for nothing.
 
+mod archive;
 mod delays;
 mod jobs;
 mod pending;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fjall::{PersistMode, UserValue};
 use tokio::sync::oneshot;
@@ -19,7 +20,9 @@ use crate::inbox::{Inbox, Settled};
 use crate::shared::Shared;
 use crate::storage::{Census, Storage};
 use crate::upkeep::Removals;
+use archive::ArchiveEnds;
 use delays::Delays;
+pub(crate) use jobs::Fate;
 use jobs::Job;
 use pending::Pending;
 
@@ -39,6 +42,10 @@ pub(crate) enum Command {
         settled: Vec<Settled>,
         reply: Option<oneshot::Sender<Result<(), BusError>>>,
     },
+    Bury {
+        buried: Vec<Buried>,
+        reply: oneshot::Sender<Result<(), BusError>>,
+    },
     OpenInbox {
         name: InboxName,
         reply: oneshot::Sender<Result<(), BusError>>,
@@ -47,9 +54,10 @@ pub(crate) enum Command {
         name: InboxName,
         reply: oneshot::Sender<Result<(), BusError>>,
     },
-    Redrive {
+    EndDeadLetters {
         inbox: Arc<Inbox>,
         selection: Selection,
+        fate: Fate,
         reply: oneshot::Sender<Result<u64, BusError>>,
     },
 }
@@ -62,8 +70,20 @@ pub(crate) struct Incoming {
     pub(crate) body: UserValue,
     /// As it is handed out; its event is a part of the body.
     pub(crate) envelope: Envelope,
-    /// At least one, each once.
+    /// Each once; none only when it is for the archive.
     pub(crate) inboxes: Vec<Arc<Inbox>>,
+    /// Until when it is kept in the archive.
+    pub(crate) archive_until_ms: Option<u64>,
+}
+
+/// A message that is to be a dead letter at once.
+pub(crate) struct Buried {
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) body: UserValue,
+    pub(crate) admitted_at: SystemTime,
+    /// Of its event, in bytes.
+    pub(crate) length: u32,
+    pub(crate) reason: String,
 }
 
 /// Acknowledgements are durable after this time at the latest, also when nothing
@@ -89,6 +109,7 @@ pub(crate) struct Writer {
     places: Places,
     next_inbox: u32,
     delays: Delays,
+    archive_ends: ArchiveEnds,
     jobs: VecDeque<Job>,
     /// Since when something is written and not synced.
     unsynced_since: Option<Instant>,
@@ -111,6 +132,7 @@ impl Writer {
             places: Places(census.next_place),
             next_inbox: census.next_inbox,
             delays: Delays::starting(census.next_due_ms),
+            archive_ends: ArchiveEnds::starting(census.archive_ends_ms),
             jobs: census.removed.iter().map(|&n| Job::purge(n)).collect(),
             unsynced_since: None,
             removals,
@@ -131,6 +153,7 @@ impl Writer {
                 break;
             }
             self.work_on_job();
+            self.trim_archive();
             self.sync_if_late();
             self.look_at_removals();
         }
@@ -148,7 +171,8 @@ impl Writer {
             return None;
         }
         let sync_at = self.unsynced_since.map(|since| since + SYNC_WITHIN);
-        [sync_at, self.delays.next_due()].into_iter().flatten().min()
+        let due = [sync_at, self.delays.next_due(), self.archive_ends.next_trim()];
+        due.into_iter().flatten().min()
     }
 
     /// Writes enqueues and settlements together; gives back what has to be done
@@ -159,6 +183,8 @@ impl Writer {
         for command in commands {
             match command {
                 Command::Enqueue { items, answers, reply } => {
+                    let ends = items.iter().filter_map(|item| item.archive_until_ms);
+                    self.archive_ends.expect(ends);
                     pending.enqueue(&self.storage, &mut self.places, items, answers, reply);
                 }
                 Command::Settle { inbox, consumer, settled, reply } => {
@@ -216,8 +242,11 @@ impl Writer {
             Command::RemoveInbox { name, reply } => {
                 let _ = reply.send(self.remove_inbox(&name));
             }
-            Command::Redrive { inbox, selection, reply } => {
-                match Job::redrive(&self.storage, inbox, &selection, reply) {
+            Command::Bury { buried, reply } => {
+                let _ = reply.send(self.bury(&buried));
+            }
+            Command::EndDeadLetters { inbox, selection, fate, reply } => {
+                match Job::dead_letters(&self.storage, inbox, &selection, fate, reply) {
                     Ok(job) => self.jobs.push_back(job),
                     Err(error) => self.shared.fail(&error),
                 }
@@ -226,6 +255,19 @@ impl Writer {
                 debug_assert!(false, "these are written together");
             }
         }
+    }
+
+    fn bury(&mut self, all: &[Buried]) -> Result<(), BusError> {
+        let mut pending = Pending::new(&self.storage);
+        for buried in all {
+            pending.bury(&self.storage, &mut self.places, buried);
+        }
+        let committed = pending.commit(&self.storage);
+        self.note(committed.outcome, true, committed.wrote)?;
+        for buried in all {
+            buried.inbox.buried(1);
+        }
+        Ok(())
     }
 
     fn open_inbox(&mut self, name: &InboxName) -> Result<(), BusError> {

@@ -2,17 +2,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fjall::{OwnedWriteBatch, PersistMode};
+use fjall::{OwnedWriteBatch, PersistMode, UserValue};
 use tokio::sync::oneshot;
-use wissel_bus::{BusError, Envelope};
+use wissel_bus::{Attempt, BusError, Envelope};
 
 use super::delays::Delays;
-use super::{Incoming, Places};
+use super::{Buried, Incoming, Places};
 use crate::EmbeddedBusError;
 use crate::inbox::{Inbox, Outcome, Settled};
 use crate::shared::Shared;
 use crate::storage::Storage;
-use crate::storage::records::{DeadKey, Slot, encode_dead, message_key, ready_key, to_ms};
+use crate::storage::archive::{encode_archived, end_key};
+use crate::storage::records::{
+    ArchiveKey, DeadKey, Slot, decode_history, encode_dead, encode_retried, message_key, ready_key,
+    to_ms,
+};
 
 /// What is about to be written in one go, and who is to be told.
 pub(crate) struct Pending {
@@ -110,19 +114,27 @@ impl Pending {
     }
 
     fn enqueue_one(&mut self, storage: &Storage, item: Incoming, place: u64) {
+        let holders = item.inboxes.len() + usize::from(item.archive_until_ms.is_some());
         let slot = Slot {
             place,
             message: place,
             admitted_ms: to_ms(item.envelope.admitted_at),
             attempt: 1,
-            shared: item.inboxes.len() > 1,
+            length: u32::try_from(item.envelope.event.len()).unwrap_or(u32::MAX),
+            shared: holders > 1,
             requeued: false,
         };
         let key = message_key(slot.message);
         self.batch.insert(&storage.messages, key, item.body);
         if slot.shared {
-            let count = u32::try_from(item.inboxes.len()).unwrap_or(u32::MAX);
+            let count = u32::try_from(holders).unwrap_or(u32::MAX);
             self.batch.insert(&storage.shares, key, count.to_be_bytes());
+        }
+        if let Some(until_ms) = item.archive_until_ms {
+            let key = ArchiveKey { admitted_ms: slot.admitted_ms, message: slot.message };
+            let value = encode_archived(until_ms, slot.shared);
+            self.batch.insert(&storage.archive, key.encode(), value);
+            self.batch.insert(&storage.archive_ends, end_key(until_ms, key), []);
         }
         for inbox in item.inboxes {
             self.arrive(storage, &inbox, slot, Some(item.envelope.clone()));
@@ -137,8 +149,20 @@ impl Pending {
         slot: Slot,
         envelope: Option<Envelope>,
     ) {
+        self.arrive_with(storage, inbox, slot, slot.encode(), envelope);
+    }
+
+    /// The same, with the value of the delivery: its slot, and what comes behind that.
+    pub(crate) fn arrive_with(
+        &mut self,
+        storage: &Storage,
+        inbox: &Arc<Inbox>,
+        slot: Slot,
+        value: impl Into<UserValue>,
+        envelope: Option<Envelope>,
+    ) {
         let key = ready_key(inbox.number, slot.place);
-        self.batch.insert(&storage.ready, key, slot.encode());
+        self.batch.insert(&storage.ready, key, value);
         self.effects.arrivals.push(Arrived { inbox: Arc::clone(inbox), slot, envelope });
     }
 
@@ -155,21 +179,64 @@ impl Pending {
         self.batch.remove(&storage.ready, ready_key(inbox, slot.place));
         match &settled.outcome {
             Outcome::Done => self.finish(storage, &slot),
-            Outcome::Retry(after) => {
+            Outcome::Retry { after, reason } => {
+                let mut history = self.history(storage, inbox, &slot);
+                let at = SystemTime::now();
+                history.push(Attempt { number: slot.attempt, at, reason: reason.clone() });
+                keep_latest(&mut history);
                 let again =
                     Slot { attempt: slot.attempt.saturating_add(1), requeued: true, ..slot };
                 let key = delays.key(*after, inbox, slot.place);
-                self.batch.insert(&storage.delayed, key.encode(), again.encode());
+                let value = encode_retried(&again, &history);
+                self.batch.insert(&storage.delayed, key.encode(), value);
                 self.must_be_durable = true;
             }
-            Outcome::Dead(reason) => {
-                let key =
-                    DeadKey { inbox, died_ms: to_ms(SystemTime::now()), number: places.next() };
-                let value = encode_dead(&slot, reason);
+            Outcome::Dead { reason, unheard } => {
+                let died_ms = to_ms(SystemTime::now());
+                let key = DeadKey { inbox, died_ms, number: places.next() };
+                let mut history = self.history(storage, inbox, &slot);
+                history.extend_from_slice(unheard);
+                keep_latest(&mut history);
+                let more = u32::try_from(unheard.len()).unwrap_or(u32::MAX);
+                let slot = Slot { attempt: slot.attempt.saturating_add(more), ..slot };
+                let value = encode_dead(&slot, &history, died_ms, reason);
                 self.batch.insert(&storage.dead, key.encode(), value);
                 self.must_be_durable = true;
             }
         }
+    }
+
+    /// The attempts before this one, which are on disk beside the delivery.
+    fn history(&mut self, storage: &Storage, inbox: u32, slot: &Slot) -> Vec<Attempt> {
+        if slot.attempt <= 1 {
+            return Vec::new();
+        }
+        let read = storage.ready.get(ready_key(inbox, slot.place)).map_err(Into::into);
+        let read = read.and_then(|value| decode_history(&value.unwrap_or_default()));
+        read.unwrap_or_else(|error| {
+            self.failure.get_or_insert(error);
+            Vec::new()
+        })
+    }
+
+    /// Adds a dead letter that was never a delivery.
+    pub(crate) fn bury(&mut self, storage: &Storage, places: &mut Places, buried: &Buried) {
+        let number = places.next();
+        let slot = Slot {
+            place: 0,
+            message: number,
+            admitted_ms: to_ms(buried.admitted_at),
+            attempt: 0,
+            length: buried.length,
+            shared: false,
+            requeued: true,
+        };
+        let died_ms = to_ms(SystemTime::now());
+        let key = DeadKey { inbox: buried.inbox.number, died_ms, number };
+        let value = encode_dead(&slot, &[], died_ms, &buried.reason);
+        self.batch.insert(&storage.messages, message_key(number), buried.body.clone());
+        self.batch.insert(&storage.dead, key.encode(), value);
+        self.must_be_durable = true;
     }
 
     /// Tells, when it is written, whom the settlements of one call concern.
@@ -185,15 +252,20 @@ impl Pending {
 
     /// One inbox is done with a message; the last one takes it away.
     pub(crate) fn finish(&mut self, storage: &Storage, slot: &Slot) {
+        self.let_go(storage, slot.message, slot.shared);
+    }
+
+    /// One of those who hold a message, an inbox or the archive, is done with it.
+    pub(crate) fn let_go(&mut self, storage: &Storage, message: u64, shared: bool) {
         self.removed += 1;
-        let key = message_key(slot.message);
-        if !slot.shared {
+        let key = message_key(message);
+        if !shared {
             self.batch.remove(&storage.messages, key);
             return;
         }
-        let left = match self.shares.get(&slot.message) {
+        let left = match self.shares.get(&message) {
             Some(left) => *left,
-            None => match storage.shares_left(slot.message) {
+            None => match storage.shares_left(message) {
                 Ok(left) => left,
                 Err(error) => {
                     self.failure.get_or_insert(error);
@@ -201,7 +273,7 @@ impl Pending {
                 }
             },
         };
-        self.shares.insert(slot.message, left.saturating_sub(1));
+        self.shares.insert(message, left.saturating_sub(1));
     }
 
     /// Removes something that is not a delivery's own business.
@@ -261,6 +333,11 @@ impl Effects {
             let _ = reply.send(error.cloned().map_or(Ok(()), Err));
         }
     }
+}
+
+fn keep_latest(history: &mut Vec<Attempt>) {
+    let many = history.len().saturating_sub(Attempt::KEPT);
+    history.drain(..many);
 }
 
 /// Gives each inbox its deliveries, in their order, taking its lock once.

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use tokio::time::{Instant, sleep};
+
 use super::Fixture;
 use super::support::{
-    QUIET, Reader, envelopes_of, expect_oldest, expect_state, new_inbox, number_of, numbered, put,
-    tidy,
+    PATIENCE, QUIET, Reader, envelopes_of, expect_oldest, expect_state, message, new_inbox,
+    new_name, number_of, numbered, put, retry, tidy,
 };
-use crate::{InboxState, Settlement};
+use crate::{Bus, InboxName, InboxState, Level, Selection, Settlement};
 
 /// Never more than the credit is unsettled; settling frees it, in every way.
 pub async fn credit_is_never_exceeded(fixture: &dyn Fixture) {
@@ -21,9 +23,9 @@ pub async fn credit_is_never_exceeded(fixture: &dyn Fixture) {
     reader.expect_nothing(QUIET).await;
 
     reader.acknowledge(&held[..2]).await;
-    let retry = Settlement::Retry { after: Duration::from_secs(60) };
-    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
-    let answers = reader.settle_all(vec![(held[2].tag, retry), (held[3].tag, dead)]).await;
+    let later = retry(Duration::from_secs(60));
+    let dead = Settlement::dead_letter("op");
+    let answers = reader.settle_all(vec![(held[2].tag, later), (held[3].tag, dead)]).await;
     assert_eq!(answers, [Ok(()), Ok(())]);
     let more = reader.take(4).await;
     let numbers: Vec<usize> = more.iter().map(|d| number_of(&d.envelope)).collect();
@@ -118,12 +120,12 @@ pub async fn inspect_counts(fixture: &dyn Fixture) {
     expected.consumers = 1;
     expect_state(&*bus, &inbox, expected.clone()).await;
 
-    let retry = Settlement::Retry { after: Duration::from_secs(60) };
-    let dead = Settlement::DeadLetter { reason: "op".to_owned() };
+    let later = retry(Duration::from_secs(60));
+    let dead = Settlement::dead_letter("op");
     let answers = reader
         .settle_all(vec![
             (held[0].tag, Settlement::Acknowledge),
-            (held[1].tag, retry),
+            (held[1].tag, later),
             (held[2].tag, dead),
         ])
         .await;
@@ -163,5 +165,67 @@ pub async fn inspect_tells_the_oldest(fixture: &dyn Fixture) {
     expect_oldest(&*bus, &inbox, Some(envelopes[1].admitted_at)).await;
     reader.acknowledge(&[second]).await;
     expect_oldest(&*bus, &inbox, None).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// The level follows what comes and goes, within a second or so.
+pub async fn the_level_follows(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "level").await;
+    let bytes_of = |count: u64| count * 3;
+    expect_level(&*bus, &inbox, 0, bytes_of(0)).await;
+    let envelopes: Vec<_> = (100..150).map(|number: u64| message(number.to_string())).collect();
+    put(&*bus, &inbox, &envelopes).await;
+    expect_level(&*bus, &inbox, 50, bytes_of(50)).await;
+
+    let mut reader = Reader::of(&*bus, &inbox, 40).await;
+    let deliveries = reader.take(40).await;
+    expect_level(&*bus, &inbox, 50, bytes_of(50)).await;
+    reader.acknowledge(&deliveries).await;
+    expect_level(&*bus, &inbox, 10, bytes_of(10)).await;
+    reader.bury(4, "op").await;
+    expect_level(&*bus, &inbox, 6, bytes_of(6)).await;
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(4));
+    expect_level(&*bus, &inbox, 10, bytes_of(10)).await;
+    assert_eq!(bus.level(&new_name("unknown")), None);
+    tidy(&*bus, &[&inbox]).await;
+}
+
+async fn expect_level(bus: &dyn Bus, inbox: &InboxName, deliveries: u64, bytes: u64) {
+    let expected = Some(Level { deliveries, bytes });
+    let deadline = Instant::now() + PATIENCE;
+    while bus.level(inbox) != expected {
+        let found = bus.level(inbox);
+        assert!(Instant::now() < deadline, "expected {expected:?}, found {found:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Who consumes alone begins when the others are gone, and has everything in its order,
+/// what they gave back as well.
+pub async fn one_that_consumes_alone_has_everything_in_order(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "alone").await;
+    put(&*bus, &inbox, &numbered(30)).await;
+    let mut other = Reader::of(&*bus, &inbox, 10).await;
+    other.take(10).await;
+    let leaving = tokio::spawn(async move {
+        sleep(Duration::from_millis(300)).await;
+        drop(other);
+    });
+    for round in 0..3 {
+        let consumer = tokio::time::timeout(PATIENCE, bus.consume_alone(&inbox, 20)).await;
+        let consumer = consumer.expect("it begins in time").expect("the inbox can be consumed");
+        let mut reader = Reader(consumer);
+        let deliveries = reader.take(20).await;
+        let numbers: Vec<usize> =
+            deliveries.iter().map(|delivery| number_of(&delivery.envelope)).collect();
+        let first = 2 * round;
+        assert_eq!(numbers, (first..first + 20).collect::<Vec<_>>());
+        reader.acknowledge(&deliveries[..2]).await;
+        // The next one comes at once.
+        drop(reader);
+    }
+    leaving.await.expect("the other leaves");
     tidy(&*bus, &[&inbox]).await;
 }

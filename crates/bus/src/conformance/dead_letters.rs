@@ -6,7 +6,7 @@ use super::Fixture;
 use super::support::{
     QUIET, Reader, dead_letters_once, envelopes_of, expect_state, new_inbox, numbered, put, tidy,
 };
-use crate::{DeadLetter, DeadLetterId, InboxState, Page, Selection};
+use crate::{Burial, DeadLetter, DeadLetterId, InboxState, Page, Selection};
 
 /// A dead letter shows its message, its reason, its attempts and when it died;
 /// it is counted, and no consumer gets it.
@@ -74,7 +74,7 @@ pub async fn redrive_puts_all_dead_letters_back(fixture: &dyn Fixture) {
     put(&*bus, &inbox, &envelopes[3..]).await;
     dead_letters_once(&*bus, &inbox, 3).await;
 
-    assert_eq!(bus.redrive(&inbox, &Selection::All).await, Ok(3));
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(3));
     dead_letters_once(&*bus, &inbox, 0).await;
     let mut reader = Reader::of(&*bus, &inbox, 10).await;
     let deliveries = reader.take(4).await;
@@ -83,7 +83,7 @@ pub async fn redrive_puts_all_dead_letters_back(fixture: &dyn Fixture) {
     assert!(deliveries.iter().all(|delivery| delivery.attempt == 1));
     reader.acknowledge(&deliveries).await;
 
-    assert_eq!(bus.redrive(&inbox, &Selection::All).await, Ok(0));
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(0));
     reader.expect_nothing(QUIET).await;
     tidy(&*bus, &[&inbox]).await;
 }
@@ -103,7 +103,7 @@ pub async fn redrive_puts_some_dead_letters_back(fixture: &dyn Fixture) {
         DeadLetterId("no such dead letter".to_owned()),
         letters[3].id.clone(),
     ]);
-    assert_eq!(bus.redrive(&inbox, &selection).await, Ok(2));
+    assert_eq!(bus.redrive(&inbox, &selection, &inbox).await, Ok(2));
     let deliveries = reader.take(2).await;
     let expected = [envelopes[1].clone(), envelopes[3].clone()];
     assert_eq!(envelopes_of(&deliveries), expected);
@@ -112,7 +112,85 @@ pub async fn redrive_puts_some_dead_letters_back(fixture: &dyn Fixture) {
     let left = dead_letters_once(&*bus, &inbox, 2).await;
     assert_eq!(left[0].envelope, envelopes[0]);
     assert_eq!(left[1].envelope, envelopes[2]);
-    assert_eq!(bus.redrive(&inbox, &selection).await, Ok(0));
+    assert_eq!(bus.redrive(&inbox, &selection, &inbox).await, Ok(0));
     reader.expect_nothing(QUIET).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Those that are put in another inbox are there, behind what waits, and no longer here.
+pub async fn redrive_can_go_to_another_inbox(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "redrive-from").await;
+    let other = new_inbox(&*bus, "redrive-to").await;
+    let envelopes = numbered(3);
+    put(&*bus, &inbox, &envelopes[..2]).await;
+    put(&*bus, &other, &envelopes[2..]).await;
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    reader.bury(2, "op").await;
+    let letters = dead_letters_once(&*bus, &inbox, 2).await;
+
+    let one = Selection::These(vec![letters[1].id.clone()]);
+    assert_eq!(bus.redrive(&inbox, &one, &other).await, Ok(1));
+    let mut others = Reader::of(&*bus, &other, 10).await;
+    let deliveries = others.take(2).await;
+    assert_eq!(envelopes_of(&deliveries), [envelopes[2].clone(), envelopes[1].clone()]);
+    others.acknowledge(&deliveries).await;
+    assert_eq!(dead_letters_once(&*bus, &inbox, 1).await[0].envelope, envelopes[0]);
+    reader.expect_nothing(QUIET).await;
+
+    let unknown = super::support::new_name("nowhere");
+    let refused = bus.redrive(&inbox, &Selection::All, &unknown).await;
+    assert_eq!(refused, Err(crate::BusError::UnknownInbox(unknown)));
+    dead_letters_once(&*bus, &inbox, 1).await;
+    tidy(&*bus, &[&inbox, &other]).await;
+}
+
+/// Those that are purged are gone, and the others stay.
+pub async fn purged_dead_letters_are_gone(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "purge").await;
+    let envelopes = numbered(3);
+    put(&*bus, &inbox, &envelopes).await;
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    reader.bury(3, "op").await;
+    let letters = dead_letters_once(&*bus, &inbox, 3).await;
+
+    let one = Selection::These(vec![letters[1].id.clone(), DeadLetterId("none".to_owned())]);
+    assert_eq!(bus.purge_dead_letters(&inbox, &one).await, Ok(1));
+    let left = dead_letters_once(&*bus, &inbox, 2).await;
+    assert_eq!(left[0].envelope, envelopes[0]);
+    assert_eq!(left[1].envelope, envelopes[2]);
+    assert_eq!(bus.purge_dead_letters(&inbox, &Selection::All).await, Ok(2));
+    dead_letters_once(&*bus, &inbox, 0).await;
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(0));
+    reader.expect_nothing(QUIET).await;
+    let expected = InboxState { consumers: 1, ..InboxState::default() };
+    expect_state(&*bus, &inbox, expected).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// What is buried is a dead letter of its inbox, with no attempt, and can be redriven.
+pub async fn buried_messages_are_dead_letters(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "bury").await;
+    let envelopes = numbered(2);
+    let unknown = super::support::new_name("nowhere");
+    let burial = |envelope: &crate::Envelope, inbox: &crate::InboxName| Burial {
+        envelope: envelope.clone(),
+        inbox: inbox.clone(),
+        reason: "vol".to_owned(),
+    };
+    let burials = vec![burial(&envelopes[0], &inbox), burial(&envelopes[1], &unknown)];
+    let refused = Err(crate::BusError::UnknownInbox(unknown));
+    assert_eq!(bus.bury(burials).await, [Ok(()), refused]);
+
+    let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
+    assert_eq!(letter.envelope, envelopes[0]);
+    assert_eq!((letter.attempts, letter.reason.as_str()), (0, "vol"));
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(1));
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    let deliveries = reader.take(1).await;
+    assert_eq!((&deliveries[0].envelope, deliveries[0].attempt), (&envelopes[0], 1));
+    reader.acknowledge(&deliveries).await;
     tidy(&*bus, &[&inbox]).await;
 }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::Fixture;
 use super::support::{
     PATIENCE, QUIET, Reader, dead_letters_once, envelopes_of, expect_state, message, new_inbox,
-    new_name, numbered, put, tidy, to_inbox,
+    new_name, numbered, put, retry, tidy, to_inbox,
 };
 use crate::{Bus, BusError, InboxState, Page, Selection, Settlement};
 
@@ -61,8 +61,8 @@ pub async fn a_removed_inbox_begins_anew(fixture: &dyn Fixture) {
     let mut reader = Reader::of(&*bus, &inbox, 3).await;
     if fixture.forgets_waiting_retries() {
         let delivery = reader.next().await;
-        let retry = Settlement::Retry { after: Duration::from_millis(400) };
-        assert_eq!(reader.settle(delivery.tag, retry).await, Ok(()));
+        let later = retry(Duration::from_millis(400));
+        assert_eq!(reader.settle(delivery.tag, later).await, Ok(()));
     }
     reader.bury(1, "op").await;
     assert_eq!(bus.remove_inbox(&inbox).await, Ok(()));
@@ -108,9 +108,9 @@ async fn keeps_everything(fixture: &dyn Fixture, crash: bool) {
     put(&*bus, &inbox, &envelopes).await;
     let mut reader = Reader::of(&*bus, &inbox, 4).await;
     let held = reader.take(4).await;
-    let retry = Settlement::Retry { after: Duration::from_secs(3) };
-    assert_eq!(reader.settle(held[0].tag, retry).await, Ok(()));
-    let dead = Settlement::DeadLetter { reason: "voor later".to_owned() };
+    let later = retry(Duration::from_secs(3));
+    assert_eq!(reader.settle(held[0].tag, later).await, Ok(()));
+    let dead = Settlement::dead_letter("voor later");
     assert_eq!(reader.settle(held[1].tag, dead).await, Ok(()));
     let before = dead_letters_once(&*bus, &inbox, 1).await;
 
@@ -176,10 +176,11 @@ async fn failures_of_inbox_calls(bus: &dyn Bus, inbox: &crate::InboxName) -> Vec
         bus.consume(inbox, 1).await.map(|_| ()),
         bus.inspect(inbox).await.map(|_| ()),
         bus.dead_letters(inbox, first_page).await.map(|_| ()),
-        bus.redrive(inbox, &Selection::All).await.map(|_| ()),
-        bus.redrive(inbox, &these).await.map(|_| ()),
+        bus.redrive(inbox, &Selection::All, inbox).await.map(|_| ()),
+        bus.redrive(inbox, &these, inbox).await.map(|_| ()),
+        bus.purge_dead_letters(inbox, &these).await.map(|_| ()),
     ];
     failures.extend(bus.enqueue(to_inbox(inbox, &[message("x")])).await);
-    assert_eq!(failures.len(), 6);
+    assert_eq!(failures.len(), 7);
     failures.into_iter().map(|outcome| outcome.expect_err("the call fails")).collect()
 }

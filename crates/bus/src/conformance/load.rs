@@ -54,7 +54,7 @@ pub async fn a_slow_consumer_holds_back_nobody(fixture: &dyn Fixture) {
 
     let items = numbered(COUNT)
         .into_iter()
-        .map(|envelope| Enqueue { envelope, inboxes: vec![slow_inbox.clone(), fast_inbox.clone()] })
+        .map(|envelope| Enqueue::new(envelope, vec![slow_inbox.clone(), fast_inbox.clone()]))
         .collect();
     enqueue_all(&*bus, items).await;
     for expected in 0..COUNT {

@@ -14,6 +14,7 @@
 //!
 //! [`conformance_suite!`]: crate::conformance_suite
 
+mod archive;
 mod consumers;
 mod dead_letters;
 mod lifecycle;
@@ -33,6 +34,7 @@ use crate::Bus;
 
 /// The cases, one function each. They panic when the bus breaks a promise.
 pub mod cases {
+    pub use super::archive::*;
     pub use super::consumers::*;
     pub use super::dead_letters::*;
     pub use super::lifecycle::*;
@@ -96,16 +98,26 @@ macro_rules! conformance_suite {
             a_retry_comes_after_its_delay,
             several_delays_pass_side_by_side,
             attempts_are_counted,
+            the_reason_of_each_attempt_is_kept,
+            attempts_without_the_bus_count,
             a_dead_letter_is_shown,
             dead_letters_come_in_pages,
             redrive_puts_all_dead_letters_back,
             redrive_puts_some_dead_letters_back,
+            redrive_can_go_to_another_inbox,
+            purged_dead_letters_are_gone,
+            buried_messages_are_dead_letters,
             credit_is_never_exceeded,
             a_dropped_consumer_gives_back_in_order,
             deliveries_of_a_dropped_consumer_go_to_another,
             two_consumers_share_an_inbox,
+            one_that_consumes_alone_has_everything_in_order,
             inspect_counts,
             inspect_tells_the_oldest,
+            the_level_follows,
+            the_archive_keeps_what_it_is_given,
+            the_archive_ends_with_its_time,
+            the_archive_survives_a_crash,
             opening_twice_changes_nothing,
             removing_ends_consumers_and_may_be_repeated,
             a_removed_inbox_begins_anew,

@@ -58,11 +58,8 @@ pub async fn one_message_reaches_each_of_its_inboxes(fixture: &dyn Fixture) {
     let to_two = message("to two");
 
     let items = vec![
-        Enqueue {
-            envelope: to_all.clone(),
-            inboxes: vec![first.clone(), second.clone(), third.clone()],
-        },
-        Enqueue { envelope: to_two.clone(), inboxes: vec![third.clone(), first.clone()] },
+        Enqueue::new(to_all.clone(), vec![first.clone(), second.clone(), third.clone()]),
+        Enqueue::new(to_two.clone(), vec![third.clone(), first.clone()]),
     ];
     enqueue_all(&*bus, items).await;
 
@@ -83,7 +80,7 @@ pub async fn one_message_reaches_each_of_its_inboxes(fixture: &dyn Fixture) {
 /// An item that goes nowhere is no error.
 pub async fn an_item_without_inboxes_is_ok(fixture: &dyn Fixture) {
     let bus = fixture.bus().await;
-    let nowhere = Enqueue { envelope: message("nowhere"), inboxes: vec![] };
+    let nowhere = Enqueue::new(message("nowhere"), vec![]);
     enqueue_all(&*bus, vec![nowhere]).await;
     assert!(bus.enqueue(vec![]).await.is_empty());
     tidy(&*bus, &[]).await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Fixture;
-use super::support::{Reader, dead_letters_once, new_inbox, number_of, numbered, put, tidy};
-use crate::Settlement;
+use super::support::{Reader, dead_letters_once, new_inbox, number_of, numbered, put, retry, tidy};
+use crate::{Attempt, Selection, Settlement};
 
 /// On top of what a bus may wait longer: for a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ pub async fn a_retry_comes_after_its_delay(fixture: &dyn Fixture) {
     let delivery = reader.next().await;
     let after = Duration::from_millis(700);
     let asked_at = Instant::now();
-    let answer = reader.settle(delivery.tag, Settlement::Retry { after }).await;
+    let answer = reader.settle(delivery.tag, retry(after)).await;
     assert_eq!(answer, Ok(()));
 
     let second = reader.next().await;
@@ -53,7 +53,7 @@ pub async fn several_delays_pass_side_by_side(fixture: &dyn Fixture) {
         .zip(delays_ms)
         .map(|(delivery, ms)| {
             let after = Duration::from_millis(ms);
-            (delivery.tag, Settlement::Retry { after })
+            (delivery.tag, retry(after))
         })
         .collect();
     for answer in reader.settle_all(settlements).await {
@@ -86,12 +86,70 @@ pub async fn attempts_are_counted(fixture: &dyn Fixture) {
         let delivery = reader.next().await;
         assert_eq!(delivery.attempt, attempt);
         let after = Duration::from_millis(20);
-        let answer = reader.settle(delivery.tag, Settlement::Retry { after }).await;
+        let answer = reader.settle(delivery.tag, retry(after)).await;
         assert_eq!(answer, Ok(()));
     }
     reader.bury(1, "three retries").await;
     let letters = dead_letters_once(&*bus, &inbox, 1).await;
     assert_eq!(letters[0].attempts, 4);
+    let numbers: Vec<u32> = letters[0].history.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// A dead letter tells why each attempt before the last came to nothing, of many the
+/// latest; one that was redriven begins anew.
+pub async fn the_reason_of_each_attempt_is_kept(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "history").await;
+    let envelopes = numbered(1);
+    put(&*bus, &inbox, &envelopes).await;
+    let count = u32::try_from(Attempt::KEPT).expect("few") + 3;
+
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    for attempt in 1..=count {
+        let delivery = reader.next().await;
+        let reason = format!("poging {attempt} mislukt: één «reden»");
+        let again = Settlement::Retry { after: Duration::ZERO, reason };
+        assert_eq!(reader.settle(delivery.tag, again).await, Ok(()));
+    }
+    reader.bury(1, "genoeg").await;
+    let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
+    assert_eq!((letter.attempts, letter.reason.as_str()), (count + 1, "genoeg"));
+    assert_eq!(letter.history.len(), Attempt::KEPT);
+    for (expected, attempt) in (4..=count).zip(&letter.history) {
+        assert_eq!(attempt.number, expected);
+        assert_eq!(attempt.reason, format!("poging {expected} mislukt: één «reden»"));
+        assert!(attempt.at >= envelopes[0].admitted_at && attempt.at <= letter.died_at);
+    }
+
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(1));
+    reader.bury(1, "weer").await;
+    let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
+    assert_eq!((letter.attempts, letter.history), (1, vec![]));
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Attempts that were made without the bus count, behind those that it knows.
+pub async fn attempts_without_the_bus_count(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "unheard").await;
+    put(&*bus, &inbox, &numbered(1)).await;
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    let delivery = reader.next().await;
+    assert_eq!(reader.settle(delivery.tag, retry(Duration::ZERO)).await, Ok(()));
+    let delivery = reader.next().await;
+    let at = delivery.envelope.admitted_at;
+    let unheard = |number| Attempt { number, at, reason: format!("alone {number}") };
+    let settlement = Settlement::DeadLetter {
+        reason: "enough".to_owned(),
+        unheard: vec![unheard(2), unheard(3)],
+    };
+    assert_eq!(reader.settle(delivery.tag, settlement).await, Ok(()));
+    let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
+    assert_eq!((letter.attempts, letter.reason.as_str()), (4, "enough"));
+    let reasons: Vec<&str> = letter.history.iter().map(|one| one.reason.as_str()).collect();
+    assert_eq!(reasons, ["not now", "alone 2", "alone 3"]);
     tidy(&*bus, &[&inbox]).await;
 }
 

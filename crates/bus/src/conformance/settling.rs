@@ -77,8 +77,8 @@ pub async fn settling_twice_is_not_held(fixture: &dyn Fixture) {
     for settlement in [
         Settlement::Acknowledge,
         Settlement::Release,
-        Settlement::Retry { after: std::time::Duration::ZERO },
-        Settlement::DeadLetter { reason: "too late".to_owned() },
+        super::support::retry(std::time::Duration::ZERO),
+        Settlement::dead_letter("too late"),
     ] {
         let answer = reader.settle(second, settlement).await;
         assert_eq!(answer, Err(BusError::NotHeld(second)));

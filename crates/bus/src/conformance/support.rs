@@ -56,6 +56,7 @@ pub(super) fn message(event: impl Into<Bytes>) -> Envelope {
         publisher: party(),
         admitted_at: SystemTime::UNIX_EPOCH + whole,
         fields: Some(FieldsKey(u64::MAX)),
+        replayed: false,
         event: event.into(),
     }
 }
@@ -75,10 +76,7 @@ pub(super) fn number_of(envelope: &Envelope) -> usize {
 
 /// Each message to one inbox.
 pub(super) fn to_inbox(inbox: &InboxName, envelopes: &[Envelope]) -> Vec<Enqueue> {
-    envelopes
-        .iter()
-        .map(|envelope| Enqueue { envelope: envelope.clone(), inboxes: vec![inbox.clone()] })
-        .collect()
+    envelopes.iter().map(|envelope| Enqueue::new(envelope.clone(), vec![inbox.clone()])).collect()
 }
 
 /// Enqueues each message to one inbox and sees to it that it is taken.
@@ -167,8 +165,7 @@ impl Reader {
     pub(super) async fn bury(&mut self, count: usize, reason: &str) {
         for _ in 0..count {
             let delivery = self.next().await;
-            let reason = reason.to_owned();
-            self.settle(delivery.tag, Settlement::DeadLetter { reason })
+            self.settle(delivery.tag, Settlement::dead_letter(reason))
                 .await
                 .expect("a held delivery can be dead-lettered");
         }
@@ -235,6 +232,11 @@ pub(super) async fn dead_letters_once(
         assert!(Instant::now() < deadline, "expected {count} dead letters, found {}", found.len());
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// To come again not before `after`.
+pub(super) fn retry(after: Duration) -> Settlement {
+    Settlement::Retry { after, reason: "not now".to_owned() }
 }
 
 /// The messages of the deliveries.

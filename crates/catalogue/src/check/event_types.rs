@@ -34,6 +34,7 @@ impl<'a> Checker<'a> {
             sensitivity: stated.sensitivity,
             retention: self.span(place, &of, "retention", stated.retention.as_ref()),
             deadline: self.span(place, &of, "deadline", stated.deadline.as_ref()),
+            archive: self.span(place, &of, "archive", stated.archive.as_ref()),
             audience: stated.audience,
         };
         self.sensitivity(place, &event_type);

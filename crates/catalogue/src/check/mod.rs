@@ -120,11 +120,11 @@ impl<'a> Checker<'a> {
     }
 
     fn party(&mut self, place: Place<'a>, party: file::Party) {
-        let file::Party { oin, name, kvk_number, strict } = party;
+        let file::Party { oin, name, kvk_number, strict, publish_per_second } = party;
         if name.trim().is_empty() {
             self.fault(place, format!("party {oin} has no name"));
         }
-        let party = Party { oin, name, kvk_number, strict };
+        let party = Party { oin, name, kvk_number, strict, publish_per_second };
         if self.catalogue.parties.insert(oin, party).is_some() {
             self.fault(place, format!("party {oin} is there twice"));
         }

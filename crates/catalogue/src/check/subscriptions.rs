@@ -5,7 +5,7 @@ use crate::{Action, DeclaredSubscription, Grant, file};
 
 impl<'a> Checker<'a> {
     pub(super) fn subscription(&mut self, place: Place<'a>, stated: file::Subscription) {
-        let file::Subscription { name, inbox, types, filters } = stated;
+        let file::Subscription { name, inbox, ordered, types, filters } = stated;
         let owner = name.owner();
         self.known_party(place, owner, &format!("the owner of subscription {name}"));
         let own_name = || name.as_str().parse().expect("both names are made alike");
@@ -41,7 +41,7 @@ impl<'a> Checker<'a> {
         if !self.subscription_names.insert(name.clone()) {
             self.fault(place, format!("subscription {name} is there twice"));
         }
-        let declared = DeclaredSubscription { name, inbox, types, filters };
+        let declared = DeclaredSubscription { name, inbox, types, filters, ordered };
         self.catalogue.subscriptions.push(declared);
     }
 }

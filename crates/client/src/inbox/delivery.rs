@@ -31,6 +31,8 @@ pub struct Delivery {
     admitted_at: SystemTime,
     attempt: u32,
     lease_ends_at: SystemTime,
+    deadline: Option<SystemTime>,
+    replayed: bool,
     hold: Hold,
     to_worker: mpsc::Sender<Settlement>,
 }
@@ -57,6 +59,8 @@ impl Delivery {
             admitted_at: moment("admitted_at", delivery.admitted_at)?,
             attempt: delivery.attempt,
             lease_ends_at: moment("lease_ends_at", delivery.lease_ends_at)?,
+            deadline: delivery.deadline.map(|at| moment("deadline", Some(at))).transpose()?,
+            replayed: delivery.replayed,
             hold: Hold {
                 delivery_id: delivery.delivery_id,
                 is_lost: Arc::new(AtomicBool::new(false)),
@@ -102,6 +106,18 @@ impl Delivery {
         self.lease_ends_at
     }
 
+    /// By when the receiver is to be done with it, when there is such a moment.
+    #[must_use]
+    pub fn deadline(&self) -> Option<SystemTime> {
+        self.deadline
+    }
+
+    /// Whether it was brought by a replay.
+    #[must_use]
+    pub fn is_replayed(&self) -> bool {
+        self.replayed
+    }
+
     /// Whether it is known to be held no longer; the message comes again, and
     /// settling this delivery changes nothing.
     #[must_use]
@@ -134,7 +150,17 @@ impl Delivery {
             return Err(ClientError::invalid("after", "expected at most 24 h"));
         }
         let reason = reason.into();
-        self.settle(Verdict::Retry { after, reason }).await
+        self.settle(Verdict::Retry { after: Some(after), reason }).await
+    }
+
+    /// The message is to come again as the inbox is set: later after each attempt. The
+    /// reason is as for [`Delivery::retry`].
+    ///
+    /// # Errors
+    /// As [`Delivery::acknowledge`].
+    pub async fn retry_later(self, reason: impl Into<String>) -> Result<(), ClientError> {
+        let reason = reason.into();
+        self.settle(Verdict::Retry { after: None, reason }).await
     }
 
     /// The message is given up on: it becomes a dead letter that an operator sees.

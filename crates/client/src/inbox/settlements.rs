@@ -16,7 +16,7 @@ pub(super) struct Settlement {
 #[derive(Debug)]
 pub(super) enum Verdict {
     Acknowledge,
-    Retry { after: Duration, reason: String },
+    Retry { after: Option<Duration>, reason: String },
     Reject { reason: String },
     Extend { lease: Duration },
 }
@@ -26,7 +26,7 @@ pub(super) enum Verdict {
 pub(super) struct Settlements {
     extended: BTreeMap<Duration, Vec<u64>>,
     acknowledged: Vec<u64>,
-    retried: BTreeMap<(Duration, String), Vec<u64>>,
+    retried: BTreeMap<(Option<Duration>, String), Vec<u64>>,
     rejected: BTreeMap<String, Vec<u64>>,
     count: usize,
 }
@@ -66,7 +66,7 @@ impl Settlements {
             Request::Acknowledge(pb::Acknowledge { delivery_ids: ids })
         } else if let Some(((after, reason), ids)) = self.retried.pop_first() {
             self.count -= ids.len();
-            Request::Retry(pb::Retry { delivery_ids: ids, after: Some(to_proto(after)), reason })
+            Request::Retry(pb::Retry { delivery_ids: ids, after: after.map(to_proto), reason })
         } else {
             let (reason, ids) = self.rejected.pop_first()?;
             self.count -= ids.len();
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn alike_settlements_go_in_one_request() {
         let retry = |reason: &str| Verdict::Retry {
-            after: Duration::from_secs(1),
+            after: Some(Duration::from_secs(1)),
             reason: reason.to_owned(),
         };
         let lease = Duration::from_secs(60);

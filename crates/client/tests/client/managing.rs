@@ -1,11 +1,12 @@
 //! Subscriptions and operations.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use wissel_client::{
-    ClientError, Filter, Followed, InboxName, Redrive, Subscription, SubscriptionName,
+    ClientError, Filter, Followed, InboxName, Subscription, SubscriptionName, Which,
 };
 
 use crate::peer::{INBOX, PARTY, Peer, bus_unavailable};
@@ -106,11 +107,24 @@ async fn dead_letters_are_listed_and_redriven() {
     assert_eq!(letters[0].reason, "unreadable");
     assert_eq!(client.get_inbox(&inbox).await.unwrap().dead_letters, 5);
 
-    let these = Redrive::These(vec!["a".to_owned(), "gone".to_owned()]);
+    assert_eq!((letters[0].history[0].number, letters[0].history[0].reason.as_str()), (2, "busy"));
+
+    let these = Which::These(vec!["a".to_owned(), "gone".to_owned()]);
     assert_eq!(client.redrive(&inbox, these).await.unwrap(), 1);
-    assert_eq!(client.redrive(&inbox, Redrive::All).await.unwrap(), 4);
-    let none = client.redrive(&inbox, Redrive::These(Vec::new())).await;
-    assert!(matches!(none, Err(ClientError::InvalidArgument { .. })));
+    let these = Which::These(vec!["b".to_owned()]);
+    assert_eq!(client.purge_dead_letters(&inbox, these).await.unwrap(), 1);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let progress = Arc::clone(&told);
+    let redrive = client.redrive(&inbox, Which::All).to(&inbox).per_second(10);
+    let redrive = redrive.on_progress(move |count| progress.lock().unwrap().push(count));
+    assert_eq!(redrive.await.unwrap(), 3);
+    assert_eq!(*told.lock().unwrap(), [1, 3]);
+    for none in [Which::These(Vec::new()), Which::Matching(Vec::new())] {
+        let refused = client.redrive(&inbox, none.clone()).await;
+        assert!(matches!(refused, Err(ClientError::InvalidArgument { .. })));
+        let refused = client.purge_dead_letters(&inbox, none).await;
+        assert!(matches!(refused, Err(ClientError::InvalidArgument { .. })));
+    }
 
     let other: InboxName = format!("{PARTY}.other").parse().unwrap();
     let refused = client.list_dead_letters(&other).all().await.unwrap_err();
@@ -125,4 +139,18 @@ async fn the_status_is_read() {
     assert!(status.bus_ready);
     assert_eq!(status.uptime, Duration::from_secs(61));
     assert_eq!((status.subscriptions, status.inboxes), (0, 1));
+}
+
+#[tokio::test]
+async fn a_replay_tells_how_far_it_is() {
+    let peer = Peer::start().await;
+    let inbox: InboxName = INBOX.parse().unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let progress = Arc::clone(&told);
+    let from = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    let replay = peer.client().replay(&inbox).from(from).types(["nl.brp.geboorte"]);
+    let replay = replay.on_progress(move |so_far| progress.lock().unwrap().push(so_far.replayed));
+    let done = replay.await.unwrap();
+    assert_eq!((done.examined, done.replayed, done.reached), (9, 2, Some(from)));
+    assert_eq!(*told.lock().unwrap(), [1, 2]);
 }

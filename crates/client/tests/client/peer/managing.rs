@@ -50,6 +50,11 @@ impl Managed {
             died_at: Some(SystemTime::now().into()),
             attempts: 3,
             reason: "unreadable".to_owned(),
+            history: vec![pb::Attempt {
+                number: 2,
+                at: Some(SystemTime::now().into()),
+                reason: "busy".to_owned(),
+            }],
         };
         self.dead_letters.insert(id.to_owned(), letter);
     }
@@ -63,7 +68,7 @@ impl Managed {
             consumers: 1,
             oldest_age: Some(Duration::from_millis(1_500).try_into().unwrap()),
             dead_letters: self.dead_letters.len() as u64,
-            max_attempts: None,
+            settings: None,
         }
     }
 }
@@ -149,6 +154,9 @@ impl Subscriptions for Service {
 
 #[tonic::async_trait]
 impl Operations for Service {
+    type RedriveStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<pb::RedriveResponse, Status>>>;
+
     async fn list_inboxes(
         &self,
         request: Request<pb::ListInboxesRequest>,
@@ -180,9 +188,9 @@ impl Operations for Service {
         request: Request<pb::UpdateInboxRequest>,
     ) -> Result<Response<pb::UpdateInboxResponse>, Status> {
         self.begin(&request)?;
-        let pb::UpdateInboxRequest { name, max_attempts } = request.into_inner();
+        let pb::UpdateInboxRequest { name, settings, .. } = request.into_inner();
         let inbox = self.0.managed.lock().unwrap().inbox(&name);
-        let inbox = Some(pb::Inbox { max_attempts, ..inbox });
+        let inbox = Some(pb::Inbox { settings, ..inbox });
         Ok(Response::new(pb::UpdateInboxResponse { inbox }))
     }
 
@@ -203,15 +211,30 @@ impl Operations for Service {
     async fn redrive(
         &self,
         request: Request<pb::RedriveRequest>,
-    ) -> Result<Response<pb::RedriveResponse>, Status> {
+    ) -> Result<Response<Self::RedriveStream>, Status> {
         self.begin(&request)?;
         let request = request.into_inner();
         let mut managed = self.0.managed.lock().unwrap();
         let before = managed.dead_letters.len();
         let asked_for = |id: &String| request.all || request.dead_letter_ids.contains(id);
         managed.dead_letters.retain(|id, _| !asked_for(id));
-        let redriven = before - managed.dead_letters.len();
-        Ok(Response::new(pb::RedriveResponse { redriven: redriven as u64 }))
+        let redriven = (before - managed.dead_letters.len()) as u64;
+        let answers = [redriven / 2, redriven].map(|redriven| Ok(pb::RedriveResponse { redriven }));
+        Ok(Response::new(tokio_stream::iter(answers.to_vec())))
+    }
+
+    async fn purge_dead_letters(
+        &self,
+        request: Request<pb::PurgeDeadLettersRequest>,
+    ) -> Result<Response<pb::PurgeDeadLettersResponse>, Status> {
+        self.begin(&request)?;
+        let request = request.into_inner();
+        assert_eq!(request.confirm, request.inbox);
+        let mut managed = self.0.managed.lock().unwrap();
+        let before = managed.dead_letters.len();
+        managed.dead_letters.retain(|id, _| !request.all && !request.dead_letter_ids.contains(id));
+        let purged = (before - managed.dead_letters.len()) as u64;
+        Ok(Response::new(pb::PurgeDeadLettersResponse { purged }))
     }
 
     async fn get_status(

@@ -105,6 +105,8 @@ impl Waiting {
             admitted_at: Some(SystemTime::now().into()),
             attempt: self.attempt,
             lease_ends_at: Some((SystemTime::now() + lease).into()),
+            deadline: None,
+            replayed: false,
         }
     }
 }

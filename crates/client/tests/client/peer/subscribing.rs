@@ -29,6 +29,19 @@ type Answers = mpsc::Sender<Result<pb::SubscribeResponse, Status>>;
 #[tonic::async_trait]
 impl Subscribing for Service {
     type SubscribeStream = ReceiverStream<Result<pb::SubscribeResponse, Status>>;
+    type ReplayStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::ReplayResponse, Status>>>;
+
+    async fn replay(
+        &self,
+        request: Request<pb::ReplayRequest>,
+    ) -> Result<Response<Self::ReplayStream>, Status> {
+        self.begin(&request)?;
+        let asked = request.into_inner();
+        assert_eq!(asked.inbox, INBOX);
+        let answer =
+            |examined, replayed| Ok(pb::ReplayResponse { examined, replayed, reached: asked.from });
+        Ok(Response::new(tokio_stream::iter(vec![answer(5, 1), answer(9, 2)])))
+    }
 
     async fn subscribe(
         &self,

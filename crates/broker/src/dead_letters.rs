@@ -1,0 +1,317 @@
+//! Looking at what was given up on, and mending it.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use tokio::time::Interval;
+use wissel_audit::Operation;
+use wissel_bus::{DeadLetter, DeadLetterId, Page, Selection};
+use wissel_filter::{Condition, EventFacts, Filter, Operand};
+use wissel_identifiers::InboxName;
+use wissel_message::EventView;
+
+use crate::{Broker, Caller, Fault, Reason, Refusal};
+
+/// Which dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// Every one that was there when the call began.
+    All,
+    /// These.
+    These(Vec<DeadLetterId>),
+    /// Those whose message matches all of these.
+    Matching(Vec<Filter>),
+}
+
+/// How dead letters are put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedriveOptions {
+    /// Which.
+    pub which: Which,
+    /// In another inbox of the same owner; none: in the one in which they died.
+    pub to: Option<InboxName>,
+    /// At most so many in a second; none: as fast as it goes.
+    pub per_second: Option<NonZeroU32>,
+}
+
+/// How many are looked at, or put back, together.
+const AT_ONCE: usize = 500;
+
+impl Broker {
+    /// Dead letters of an inbox, oldest first.
+    ///
+    /// # Errors
+    /// As [`Broker::inbox`].
+    pub async fn dead_letters(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        page: Page<DeadLetterId>,
+    ) -> Result<Vec<DeadLetter>, Refusal> {
+        let outcome = self.try_dead_letters(caller, name, page).await;
+        self.unless_refused(caller, Operation::DeadLettersListed, name, outcome).await
+    }
+
+    async fn try_dead_letters(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        page: Page<DeadLetterId>,
+    ) -> Result<Vec<DeadLetter>, Refusal> {
+        let _ticket = self.ticket()?;
+        self.check_may_mend(caller, name)?;
+        let detail = format!("at most {}", page.limit);
+        self.keep_one(caller, Operation::DeadLettersListed, Some(name), detail).await?;
+        Ok(self.bus.dead_letters(name, page).await?)
+    }
+
+    /// Puts dead letters back. Says how many, and tells `progress` how many so far.
+    ///
+    /// # Errors
+    /// As [`Broker::inbox`]; [`Reason::InvalidRequest`] for a filter or an inbox that cannot
+    /// be used.
+    pub async fn redrive(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        options: RedriveOptions,
+        progress: impl Fn(u64) + Send,
+    ) -> Result<u64, Refusal> {
+        let outcome = self.try_redrive(caller, name, options, progress).await;
+        self.unless_refused(caller, Operation::DeadLettersRedriven, name, outcome).await
+    }
+
+    async fn try_redrive(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        options: RedriveOptions,
+        progress: impl Fn(u64) + Send,
+    ) -> Result<u64, Refusal> {
+        let RedriveOptions { which, to, per_second } = options;
+        let _ticket = self.ticket()?;
+        self.check_may_mend(caller, name)?;
+        let to = to.unwrap_or_else(|| name.clone());
+        self.check_may_take_over(name, &to)?;
+        let condition = which.condition(caller)?;
+        let detail = format!("{}, to {to}", which.described());
+        self.keep_one(caller, Operation::DeadLettersRedriven, Some(name), detail).await?;
+
+        let redriven = match (which.selection(), per_second) {
+            (Some(selection), None) => self.bus.redrive(name, &selection, &to).await?,
+            (_, per_second) => {
+                let mut found = self.find(name, which, condition);
+                let mut pace = Pace::of(per_second);
+                let mut redriven = 0;
+                loop {
+                    let ids = found.next(self, pace.at_once()).await?;
+                    if ids.is_empty() {
+                        break redriven;
+                    }
+                    pace.wait().await;
+                    let these = Selection::These(ids);
+                    let stopping = self.shutdown_token();
+                    redriven += tokio::select! {
+                        biased;
+                        () = stopping.cancelled() => return Err(Refusal::shutting_down()),
+                        count = self.bus.redrive(name, &these, &to) => count?,
+                    };
+                    progress(redriven);
+                }
+            }
+        };
+        tracing::info!(inbox = %name, %to, redriven, "dead letters redriven");
+        Ok(redriven)
+    }
+
+    /// Removes dead letters for good. Says how many.
+    ///
+    /// # Errors
+    /// As [`Broker::redrive`].
+    pub async fn purge_dead_letters(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        which: Which,
+    ) -> Result<u64, Refusal> {
+        let outcome = self.try_purge(caller, name, which).await;
+        self.unless_refused(caller, Operation::DeadLettersPurged, name, outcome).await
+    }
+
+    async fn try_purge(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        which: Which,
+    ) -> Result<u64, Refusal> {
+        let _ticket = self.ticket()?;
+        self.check_may_mend(caller, name)?;
+        let condition = which.condition(caller)?;
+        self.keep_one(caller, Operation::DeadLettersPurged, Some(name), which.described()).await?;
+        let purged = match which.selection() {
+            Some(selection) => self.bus.purge_dead_letters(name, &selection).await?,
+            None => {
+                let mut found = self.find(name, which, condition);
+                let mut purged = 0;
+                loop {
+                    let ids = found.next(self, AT_ONCE).await?;
+                    if ids.is_empty() {
+                        break purged;
+                    }
+                    purged += self.bus.purge_dead_letters(name, &Selection::These(ids)).await?;
+                }
+            }
+        };
+        tracing::info!(inbox = %name, purged, "dead letters purged");
+        Ok(purged)
+    }
+
+    fn check_may_mend(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
+        self.check_inbox(caller, name)?;
+        caller.check_may_receive_all(&self.catalogue.load())
+    }
+
+    /// What died in one inbox may go to another of its owner only: it was cut down to what
+    /// that one may have.
+    fn check_may_take_over(&self, name: &InboxName, to: &InboxName) -> Result<(), Refusal> {
+        if to.owner() != name.owner() {
+            let expected = "another party's; expected an inbox of the same owner";
+            return Err(Refusal::of_field(Reason::InvalidRequest, "to_inbox", expected));
+        }
+        if self.inboxes.read().contains_key(to) { Ok(()) } else { Err(Refusal::unknown_inbox(to)) }
+    }
+
+    fn find(&self, inbox: &InboxName, which: Which, condition: Condition) -> Found {
+        let named = match which {
+            Which::These(ids) => Some(ids.into()),
+            Which::All | Which::Matching(_) => None,
+        };
+        let until = std::time::SystemTime::now();
+        Found {
+            inbox: inbox.clone(),
+            named,
+            condition,
+            until,
+            after: None,
+            matching: VecDeque::new(),
+        }
+    }
+}
+
+/// Dead letters, found a few at a time.
+struct Found {
+    inbox: InboxName,
+    named: Option<VecDeque<DeadLetterId>>,
+    condition: Condition,
+    /// Those that died later are not meant.
+    until: std::time::SystemTime,
+    after: Option<DeadLetterId>,
+    matching: VecDeque<DeadLetterId>,
+}
+
+impl Found {
+    /// At most so many; none when there are no more.
+    async fn next(&mut self, broker: &Broker, limit: usize) -> Result<Vec<DeadLetterId>, Refusal> {
+        if let Some(named) = &mut self.named {
+            return Ok(named.drain(..named.len().min(limit)).collect());
+        }
+        while self.matching.is_empty() {
+            let page = Page { after: self.after.clone(), limit: AT_ONCE };
+            let letters = broker.bus.dead_letters(&self.inbox, page).await?;
+            let Some(last) = letters.last() else { return Ok(Vec::new()) };
+            self.after = Some(last.id.clone());
+            let meant = letters.into_iter().filter(|letter| letter.died_at <= self.until);
+            let matching = meant.filter(|letter| {
+                EventView::decode(letter.envelope.event.clone())
+                    .is_ok_and(|event| self.condition.holds(&EventFacts::new(&event)))
+            });
+            self.matching.extend(matching.map(|letter| letter.id));
+        }
+        Ok(self.matching.drain(..self.matching.len().min(limit)).collect())
+    }
+}
+
+/// Lets so many pass in a second.
+struct Pace(Option<(usize, Interval)>);
+
+impl Pace {
+    fn of(per_second: Option<NonZeroU32>) -> Self {
+        const STEPS: u32 = 10;
+        Self(per_second.map(|per_second| {
+            let at_once = per_second.get().div_ceil(STEPS);
+            let period =
+                Duration::from_secs(1).mul_f64(f64::from(at_once) / f64::from(per_second.get()));
+            let mut interval = tokio::time::interval(period);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            (at_once as usize, interval)
+        }))
+    }
+
+    fn at_once(&self) -> usize {
+        self.0.as_ref().map_or(AT_ONCE, |(at_once, _)| (*at_once).min(AT_ONCE))
+    }
+
+    async fn wait(&mut self) {
+        if let Some((_, interval)) = &mut self.0 {
+            interval.tick().await;
+        }
+    }
+}
+
+impl Which {
+    /// What the bus can tell by itself.
+    fn selection(&self) -> Option<Selection> {
+        match self {
+            Self::All => Some(Selection::All),
+            Self::These(ids) => Some(Selection::These(ids.clone())),
+            Self::Matching(_) => None,
+        }
+    }
+
+    fn described(&self) -> String {
+        match self {
+            Self::All => "all".to_owned(),
+            Self::These(ids) => format!("{} chosen", ids.len()),
+            Self::Matching(filters) => format!("those that match {} filters", filters.len()),
+        }
+    }
+
+    /// What a message has to meet. An operator does not find out by trying what the subject
+    /// of a message is, or what is in its data.
+    fn condition(&self, caller: Caller) -> Result<Condition, Refusal> {
+        let Self::Matching(filters) = self else { return Ok(Condition::all([])) };
+        let mut faults = Vec::new();
+        let mut conditions = Vec::new();
+        for (index, filter) in filters.iter().enumerate() {
+            let mut fault = |place: &str, description: String| {
+                let field = format!("filters[{index}]{place}");
+                faults.push(Fault { field, description });
+            };
+            match filter.compile() {
+                Err(error) => fault(&format!(".{}", error.place), error.fault.to_string()),
+                Ok(condition) => {
+                    let hidden = filter.operands().iter().any(tells_of_persons);
+                    if hidden && matches!(caller, Caller::Operator(_)) {
+                        let expected = "looks at `subject` or `data`, which an operator does not; \
+                                        expected other attributes";
+                        fault("", expected.to_owned());
+                    }
+                    conditions.push(condition);
+                }
+            }
+        }
+        if faults.is_empty() {
+            Ok(Condition::all(conditions))
+        } else {
+            Err(Refusal::of_fields(Reason::InvalidRequest, faults))
+        }
+    }
+}
+
+fn tells_of_persons(operand: &Operand) -> bool {
+    match operand {
+        Operand::Attribute(name) => &**name == "subject",
+        _ => true,
+    }
+}

@@ -1,0 +1,52 @@
+//! Deliveries of one subject, one after the other.
+//!
+//! An inbox that is ordered is consumed by nobody but [`Lanes`], which stands between the
+//! bus and the sessions and looks to them like the bus. The deliveries of one subject are a
+//! lane: the first of it is handed out, the others wait until that is settled. Other lanes
+//! go on meanwhile.
+//!
+//! A retry waits here, and not on the bus, where it would lose its place. So the bus holds
+//! it as unsettled, and whatever ends, a receiver, a connection, the gateway, everything
+//! comes again in its order. What is lost with the gateway is how many attempts there were.
+//!
+//! No more than [`WINDOW`] deliveries of an inbox are taken from the bus at a time. When so
+//! many wait behind deliveries of their own subjects, others wait as well.
+
+mod lanes;
+mod receiver;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+use wissel_bus::{Bus, BusError, Consumer};
+use wissel_identifiers::InboxName;
+
+use self::lanes::Lanes;
+
+/// How many deliveries of an ordered inbox are taken from the bus at a time.
+const WINDOW: u16 = 4_096;
+
+/// The ordered inboxes that were consumed since the start.
+#[derive(Default)]
+pub(crate) struct Ordered {
+    inboxes: Mutex<HashMap<InboxName, Arc<Lanes>>>,
+}
+
+impl Ordered {
+    /// As [`Bus::consume`], with the deliveries of a subject one after the other.
+    pub(crate) async fn consume(
+        &self,
+        bus: &Arc<dyn Bus>,
+        inbox: &InboxName,
+        credit: u16,
+        tasks: &TaskTracker,
+    ) -> Result<Consumer, BusError> {
+        let lanes = {
+            let mut inboxes = self.inboxes.lock();
+            Arc::clone(inboxes.entry(inbox.clone()).or_default())
+        };
+        lanes.consume(bus, inbox, credit, tasks).await
+    }
+}

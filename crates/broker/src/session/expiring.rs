@@ -1,0 +1,102 @@
+//! Giving up what is too old, in inboxes that nobody reads as well.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use wissel_bus::{Arrival, BusError, Delivery, Settlement};
+use wissel_identifiers::InboxName;
+use wissel_message::{EventView, Timestamp, expiry_time};
+
+use crate::Broker;
+use crate::policy::Policy;
+
+/// How often inboxes that nobody reads are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long to wait for what an inbox is said to hold.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many deliveries are looked at together.
+const AT_ONCE: u16 = 256;
+
+/// Why a message is not handed out any more, when it is not. One that was replayed is as
+/// old as its receiver wants it.
+pub(super) fn too_old(
+    policy: &Policy,
+    event: &EventView,
+    delivery: &wissel_bus::Envelope,
+    now: SystemTime,
+) -> Option<String> {
+    if let Ok(Some(expires_at)) = expiry_time(event)
+        && expires_at <= Timestamp::from(now)
+    {
+        return Some("expired: its expirytime has passed".to_owned());
+    }
+    let too_old = !delivery.replayed && policy.is_too_old(delivery.admitted_at, now);
+    too_old.then(|| "expired: older than the inbox keeps messages".to_owned())
+}
+
+impl Broker {
+    /// How the deliveries of an inbox are retried.
+    pub(crate) fn policy(&self, inbox: &InboxName) -> Policy {
+        let settings = self.inboxes.read().get(inbox).copied().unwrap_or_default();
+        Policy::of(&settings, &self.options.delivery)
+    }
+
+    /// Makes dead letters of what is too old in inboxes with a greatest age, also when
+    /// nobody reads them: a reader does so itself.
+    pub(crate) async fn expire_what_nobody_reads(self: Arc<Self>) {
+        let stopping = self.shutdown_token();
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let with_an_age: Vec<InboxName> = {
+                let all = self.inboxes.read();
+                let with_an_age = all.iter().filter(|(_, settings)| settings.max_age.is_some());
+                with_an_age.map(|(name, _)| name.clone()).collect()
+            };
+            for inbox in with_an_age {
+                let expired = tokio::select! {
+                    () = stopping.cancelled() => return,
+                    expired = self.expire(&inbox) => expired,
+                };
+                match expired {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(%inbox, count, "deliveries expired"),
+                    Err(error) => tracing::warn!(%inbox, %error, "cannot look for what expired"),
+                }
+            }
+        }
+    }
+
+    /// Takes from the head of an inbox what is too old. Says how many.
+    async fn expire(&self, inbox: &InboxName) -> Result<u64, BusError> {
+        let policy = self.policy(inbox);
+        let state = self.bus.inspect(inbox).await?;
+        let is_old = |moment| policy.is_too_old(moment, SystemTime::now());
+        let unread = state.consumers == 0 && state.depth > state.delayed;
+        if !unread || !state.oldest.is_some_and(is_old) {
+            return Ok(0);
+        }
+        let mut consumer = self.bus.consume(inbox, AT_ONCE).await?;
+        let mut expired = 0;
+        // Dropping the consumer gives back what it was handed beyond the last that is old.
+        while let Ok(Some(Arrival::Delivery(delivery))) =
+            tokio::time::timeout(PATIENCE, consumer.arrivals.recv()).await
+        {
+            let Delivery { tag, envelope, .. } = delivery;
+            if envelope.replayed || !is_old(envelope.admitted_at) {
+                break;
+            }
+            let reason = "expired: older than the inbox keeps messages";
+            let settlement = vec![(tag, Settlement::dead_letter(reason))];
+            consumer.settler.settle(settlement).await.into_iter().collect::<Result<(), _>>()?;
+            expired += 1;
+            let left = self.bus.level(inbox).is_none_or(|level| level.deliveries > 0);
+            if !left {
+                break;
+            }
+        }
+        Ok(expired)
+    }
+}

@@ -1,0 +1,139 @@
+//! Deliveries of one subject, one after the other.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wissel_broker::{Leased, Verdict};
+use wissel_bus::Page;
+use wissel_message::EventView;
+
+use common::{Place, RECEIVER, event, id_of, inbox, party};
+
+const ORDERED: &str = r#"
+[[subscription]]
+name = "00000099000000002000.op-volgorde"
+ordered = true
+"#;
+const INBOX: &str = "op-volgorde";
+const QUIET: Duration = Duration::from_millis(300);
+
+fn retry(ms: u64) -> Verdict {
+    Verdict::Retry { after: Some(Duration::from_millis(ms)), reason: "busy".to_owned() }
+}
+
+/// Publishes messages named `subject-number`.
+async fn publish(place: &Place, names: &[&str]) {
+    let events = names.iter().map(|name| {
+        let (subject, _) = name.split_once('-').unwrap();
+        event(name).subject(subject)
+    });
+    for outcome in place.publish_all(events).await {
+        outcome.unwrap();
+    }
+}
+
+fn subject_of(leased: &Leased) -> String {
+    let event = EventView::decode(leased.envelope.event.clone()).unwrap();
+    event.subject().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_of_a_subject_waits_and_others_flow() {
+    let place = Place::new(ORDERED).await;
+    publish(&place, &["a-1", "a-2", "b-1", "a-3", "b-2"]).await;
+    let mut receiver = place.open(INBOX).await;
+    let first = receiver.next().await;
+    assert_eq!(id_of(&first), "a-1");
+    let other = receiver.next().await;
+    assert_eq!(id_of(&other), "b-1");
+    assert!(receiver.within(QUIET).await.is_none());
+    receiver.settle(other.id, Verdict::Acknowledge).await;
+    assert_eq!(receiver.next_id().await, "b-2");
+    assert!(receiver.within(QUIET).await.is_none());
+    receiver.settle(first.id, Verdict::Acknowledge).await;
+    assert_eq!(receiver.next_id().await, "a-2");
+    assert_eq!(receiver.next_id().await, "a-3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_keeps_its_place_and_a_dead_letter_makes_way() {
+    let place = Place::new(ORDERED).await;
+    publish(&place, &["a-1", "a-2", "b-1"]).await;
+    let mut receiver = place.open(INBOX).await;
+    let first = receiver.next().await;
+    receiver.settle(first.id, retry(600)).await;
+    assert_eq!(receiver.next_id().await, "b-1");
+    assert!(receiver.within(QUIET).await.is_none());
+    let again = receiver.next().await;
+    assert_eq!((id_of(&again).as_str(), again.attempt), ("a-1", 2));
+    receiver.settle(again.id, retry(0)).await;
+    let again = receiver.next().await;
+    assert_eq!((id_of(&again).as_str(), again.attempt), ("a-1", 3));
+    receiver.settle(again.id, Verdict::Reject { reason: "poison".to_owned() }).await;
+    assert_eq!(receiver.next_id().await, "a-2");
+
+    let page = Page { after: None, limit: 10 };
+    let letters = place.broker.dead_letters(party(RECEIVER), &inbox(INBOX), page).await.unwrap();
+    assert_eq!((letters[0].attempts, letters[0].reason.as_str()), (3, "poison"));
+    let attempts: Vec<u32> = letters[0].history.iter().map(|one| one.number).collect();
+    assert_eq!(attempts, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn order_holds_when_receivers_come_and_go_and_over_a_restart() {
+    let place = Place::new(ORDERED).await;
+    let names: Vec<String> =
+        (1..=30).flat_map(|n| ["a", "b", "c"].map(|subject| format!("{subject}-{n}"))).collect();
+    publish(&place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let mut last: BTreeMap<String, u32> = BTreeMap::new();
+    let mut note = |leased: &Leased| {
+        let number: u32 = id_of(leased).split_once('-').unwrap().1.parse().unwrap();
+        let before = last.insert(subject_of(leased), number).unwrap_or(0);
+        assert_eq!(number, before + 1, "{}", id_of(leased));
+    };
+    // Two at a time, of whom one always leaves with something unsettled.
+    for _ in 0..5 {
+        let mut staying = place.open_with(INBOX, 2).await;
+        let mut leaving = place.open_with(INBOX, 1).await;
+        let held = leaving.within(QUIET).await;
+        for _ in 0..4 {
+            let Some(leased) = staying.within(Duration::from_millis(50)).await else { break };
+            note(&leased);
+            staying.settle(leased.id, Verdict::Acknowledge).await;
+        }
+        drop((leaving, held));
+        let leased = staying.next().await;
+        note(&leased);
+        staying.settle(leased.id, Verdict::Acknowledge).await;
+    }
+    let mut receiver = place.open(INBOX).await;
+    let unsettled = receiver.next().await;
+    receiver.settle(unsettled.id, retry(60_000)).await;
+    drop(receiver);
+
+    let place = place.again(ORDERED).await;
+    let left = place.state(INBOX).await.depth;
+    assert!(left > 10, "{left}");
+    let mut receiver = place.open(INBOX).await;
+    for _ in 0..left {
+        let leased = receiver.next().await;
+        note(&leased);
+        receiver.settle(leased.id, Verdict::Acknowledge).await;
+    }
+    assert_eq!(last.into_values().collect::<Vec<_>>(), [30, 30, 30]);
+    assert_eq!(place.state(INBOX).await.depth, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_without_a_subject_wait_for_nobody() {
+    let place = Place::new(ORDERED).await;
+    for outcome in place.publish_all(["1", "2", "3"].into_iter().map(event)).await {
+        outcome.unwrap();
+    }
+    let mut receiver = place.open(INBOX).await;
+    let held = [receiver.next().await, receiver.next().await, receiver.next().await];
+    assert_eq!(held.each_ref().map(id_of), ["1", "2", "3"]);
+}

@@ -1,0 +1,133 @@
+//! Messages of the archive, once more.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant, SystemTime};
+
+use wissel_broker::{BrokerOptions, InboxSettings, Reason, ReplayOptions, Verdict};
+use wissel_filter::Filter;
+
+use common::{OPERATOR, Place, RECEIVER, REGISTRY, event, id_of, inbox, party, urgent};
+
+fn everything() -> ReplayOptions {
+    ReplayOptions {
+        from: SystemTime::UNIX_EPOCH,
+        until: SystemTime::now() + Duration::from_secs(60),
+        types: Vec::new(),
+        filters: Vec::new(),
+    }
+}
+
+async fn acknowledge_all(place: &Place, local: &str) {
+    let mut receiver = place.open(local).await;
+    while let Some(leased) = receiver.within(Duration::from_millis(200)).await {
+        receiver.settle(leased.id, Verdict::Acknowledge).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_comes_again_marked_by_time_and_filter() {
+    let place = Place::new("").await;
+    for number in 0..5 {
+        let gemeente = if number == 3 { "0344" } else { "0193" };
+        place.publish(event(&number.to_string()).extension("gemeente", gemeente)).await.unwrap();
+    }
+    // Its type is not kept.
+    place.publish(urgent("urgent")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let later = SystemTime::now();
+    place.publish(event("late")).await.unwrap();
+    acknowledge_all(&place, "inbox").await;
+
+    let replay = |options| {
+        let broker = std::sync::Arc::clone(&place.broker);
+        async move { broker.replay(party(RECEIVER), &inbox("inbox"), options, |_| ()).await }
+    };
+    let done = replay(everything()).await.unwrap();
+    assert_eq!((done.examined, done.replayed), (6, 6));
+    let mut receiver = place.open("inbox").await;
+    for expected in ["0", "1", "2", "3", "4", "late"] {
+        let leased = receiver.next().await;
+        assert_eq!(id_of(&leased), expected);
+        assert!(leased.envelope.replayed && leased.deadline.is_none());
+        receiver.settle(leased.id, Verdict::Acknowledge).await;
+    }
+    let sql = Filter::Sql("gemeente = '0344'".to_owned());
+    replay(ReplayOptions { filters: vec![sql], ..everything() }).await.unwrap();
+    assert_eq!(receiver.next_id().await, "3");
+    replay(ReplayOptions { from: later, ..everything() }).await.unwrap();
+    assert_eq!(receiver.next_id().await, "late");
+    let none = replay(ReplayOptions {
+        until: later,
+        from: later - Duration::from_millis(1),
+        ..everything()
+    });
+    assert_eq!(none.await.unwrap().replayed, 0);
+    // A live message is none of them.
+    place.publish(event("live")).await.unwrap();
+    let live = receiver.next().await;
+    assert!(id_of(&live) == "live" && !live.envelope.replayed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_is_for_the_owner_within_its_grant() {
+    let place = Place::new("").await;
+    place.publish(event("1").subject("999990019")).await.unwrap();
+    let replay = |caller, options: ReplayOptions| {
+        let broker = std::sync::Arc::clone(&place.broker);
+        async move { broker.replay(caller, &inbox("inbox"), options, |_| ()).await.map(drop) }
+    };
+    let refused = replay(OPERATOR, everything()).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::NotGranted);
+    let refused = replay(party(REGISTRY), everything()).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::UnknownInbox);
+    let nonsense = ReplayOptions {
+        from: SystemTime::now(),
+        until: SystemTime::UNIX_EPOCH,
+        types: vec!["nl.brp.onbekend".to_owned()],
+        filters: vec![Filter::Sql("gemeente =".to_owned())],
+    };
+    let refused = replay(party(RECEIVER), nonsense).await.unwrap_err();
+    let fields: Vec<&str> = refused.faults.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(fields, ["until", "types[0]", "filters[0].sql"]);
+
+    // With a grant of now that gives less, less comes.
+    let less = common::CATALOGUE_WITHOUT_RECEIVER;
+    let catalogue = wissel_catalogue::Catalogue::from_toml("test", less).unwrap();
+    place.broker.replace_catalogue(catalogue).await.unwrap();
+    acknowledge_all(&place, "inbox").await;
+    replay(party(RECEIVER), everything()).await.unwrap();
+    assert_eq!(place.state("inbox").await.depth, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_keeps_its_pace_and_waits_for_room() {
+    let options =
+        BrokerOptions { replay_per_second: NonZeroU32::new(500).unwrap(), ..Default::default() };
+    let place = Place::with("", options).await;
+    for outcome in place.publish_all((0..600).map(|n| event(&n.to_string()))).await {
+        outcome.unwrap();
+    }
+    acknowledge_all(&place, "inbox").await;
+    let begun = Instant::now();
+    let broker = std::sync::Arc::clone(&place.broker);
+    broker.replay(party(RECEIVER), &inbox("inbox"), everything(), |_| ()).await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
+    acknowledge_all(&place, "inbox").await;
+
+    let settings = InboxSettings { max_deliveries: Some(300), ..InboxSettings::default() };
+    broker.set_inbox(party(RECEIVER), &inbox("inbox"), |_| settings).await.unwrap();
+    let replaying = tokio::spawn(async move {
+        broker.replay(party(RECEIVER), &inbox("inbox"), everything(), |_| ()).await
+    });
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(!replaying.is_finished());
+    assert!(place.state("inbox").await.depth <= 300);
+    let mut receiver = place.open("inbox").await;
+    for _ in 0..600 {
+        receiver.next_id().await;
+    }
+    assert_eq!(replaying.await.unwrap().unwrap().replayed, 600);
+}
