@@ -30,6 +30,8 @@ const POISON_EVERY: u32 = 29;
 
 /// The inbox that gets everything.
 pub(super) const ALL: usize = 2;
+/// The inbox whose subscription asks for the order of each subject.
+pub(super) const ORDERED: usize = ALL;
 /// The inbox whose receiver has messages that it never gets done.
 pub(super) const POISONED: usize = 1;
 

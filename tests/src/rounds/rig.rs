@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use wissel_client::{Client, RetryPolicy};
+use wissel_client::{Client, InboxSettings, RetryPolicy};
 use wissel_testkit::RabbitMq;
 
 use super::disk::SmallDisk;
 use super::ledger::{FEW_ATTEMPTS, Happened};
-use super::messages::{POISONED, inbox_name};
+use super::messages::{ORDERED, POISONED, inbox_name};
 use super::plan::{BusKind, Fault};
 use super::proxy::Proxy;
 use super::publisher::MakeClient;
 use super::subscriber::Orders;
-use crate::{Gateway, OPERATOR, wissel_binary};
+use crate::gateway::CATALOGUE;
+use crate::{Gateway, OPERATOR, PARTIES, wissel_binary};
 
 /// A gateway, its bus, and the wires between them. Kept from round to round.
 pub struct Rig {
@@ -206,10 +207,23 @@ async fn start_gateway(broker: Option<&Broker>) -> (Gateway, Result<SmallDisk, S
     if let Ok(disk) = &disk {
         std::os::unix::fs::symlink(disk.path(), gateway.data_directory()).unwrap();
     }
+    let by_subject = format!("name = \"{}\"\nordered = true", inbox_name(ORDERED));
+    let catalogue = CATALOGUE.replace(&format!("name = \"{}\"", inbox_name(ORDERED)), &by_subject);
+    assert_ne!(catalogue, CATALOGUE);
+    gateway.write_catalogue(&catalogue);
     gateway.start_again().await;
-    let poisoned = inbox_name(POISONED).parse().unwrap();
     let client = quick_client(&gateway.url(), &format!("dev.{OPERATOR}"));
-    client.set_max_attempts(&poisoned, Some(FEW_ATTEMPTS)).await.unwrap();
+    for inbox in 0..PARTIES.len() {
+        let settings = InboxSettings {
+            max_attempts: (inbox == POISONED).then_some(FEW_ATTEMPTS),
+            retry_initial: Some(Duration::from_millis(40)),
+            retry_max: Some(Duration::from_millis(200)),
+            ..InboxSettings::default()
+        };
+        let names = ["max_attempts", "retry_initial", "retry_max"];
+        let name = inbox_name(inbox).parse().unwrap();
+        client.set_inbox(&name, &settings, &names).await.unwrap();
+    }
     (gateway, disk)
 }
 
