@@ -21,7 +21,8 @@ pub const OPERATOR: &str = "operator";
 /// The OIN of the operator of a gateway that asks for proof.
 pub const OPERATOR_OIN: &str = "00000004194049711000";
 
-pub(crate) const CATALOGUE: &str = r#"
+/// The catalogue of a gateway that has no other.
+pub const CATALOGUE: &str = r#"
 party = [
     { oin = "00000099000000001000", name = "Registry" },
     { oin = "00000099000000002000", name = "Utrecht" },

@@ -159,7 +159,7 @@ impl Broker {
         self: &Arc<Self>,
         caller: Caller,
         frames: Vec<Bytes>,
-    ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + 'static {
+    ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + use<> {
         let (ticket, steps, refusals) = self.take_in(caller, frames);
         let broker = Arc::clone(self);
         async move {

@@ -170,9 +170,7 @@ impl From<Refusal> for ClientError {
     fn from(refusal: Refusal) -> Self {
         let is_without_reason = refusal.reason.is_empty();
         match refusal.code {
-            Code::Unavailable => Self::Unavailable(refusal),
-            // Too fast, or no room for now.
-            Code::ResourceExhausted if refusal.retry_after.is_some() => Self::Unavailable(refusal),
+            _ if refusal.is_for_now() => Self::Unavailable(refusal),
             // A gateway gives its reasons. Without one, these codes are those of
             // a gRPC library that could not make sense of the other side.
             Code::Ok
@@ -208,6 +206,17 @@ fn with_causes(status: &Status) -> String {
 // === impl Refusal ===
 
 impl Refusal {
+    /// Whether the same may be taken later: the gateway or its bus takes nothing at the
+    /// moment, the party is too fast, or an inbox has no room.
+    #[must_use]
+    pub fn is_for_now(&self) -> bool {
+        match self.code {
+            Code::Unavailable => true,
+            Code::ResourceExhausted => self.retry_after.is_some(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn new(code: Code, message: &str, details: &ErrorDetails) -> Self {
         let violations = details.bad_request().map(|bad_request| {
             let violations = bad_request.field_violations.iter();

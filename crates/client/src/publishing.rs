@@ -77,8 +77,8 @@ impl Client {
     }
 
     /// Publishes several messages at once. One outcome each, in order; a refused
-    /// message does not stop the others. A refusal with code
-    /// [`Code::Unavailable`] may succeed later.
+    /// message does not stop the others. A refusal that
+    /// [is for now](Refusal::is_for_now) may succeed later.
     ///
     /// # Errors
     /// [`ClientError::InvalidArgument`] for more than [`MAX_BATCH`] messages, or

@@ -12,6 +12,7 @@ use wissel_broker::{Broker, Caller, Reason, Refusal};
 
 use crate::answers::{self, AnswerStream, Answers};
 use crate::authenticate::Identity;
+use crate::budget::Budget;
 use crate::status::to_status;
 use crate::unproven::Unproven;
 use crate::{Authenticate, GatewayOptions};
@@ -20,6 +21,7 @@ use crate::{Authenticate, GatewayOptions};
 pub(crate) struct Calls {
     pub(crate) broker: Arc<Broker>,
     pub(crate) options: GatewayOptions,
+    pub(crate) budget: Budget,
     pub(crate) cut_off: CutOff,
     /// Calls under way that outlive their caller.
     pub(crate) tasks: TaskTracker,
@@ -50,7 +52,8 @@ impl Calls {
     ) -> Arc<Self> {
         let cut_off = CutOff { stopping: broker.shutdown_token(), now: CancellationToken::new() };
         let (tasks, unproven) = (TaskTracker::new(), Unproven::default());
-        Arc::new(Self { broker, options, cut_off, tasks, unproven, authenticator })
+        let budget = Budget::new(options.in_flight_bytes);
+        Arc::new(Self { broker, options, budget, cut_off, tasks, unproven, authenticator })
     }
 
     /// Who calls, and the span of the call.

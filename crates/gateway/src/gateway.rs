@@ -35,6 +35,9 @@ pub struct GatewayOptions {
     /// How many messages of one publishing stream may be without an outcome. Then
     /// the stream is not read on.
     pub in_flight_per_stream: usize,
+    /// How many bytes of messages may be without an outcome, over all calls together. Then
+    /// no call is read on.
+    pub in_flight_bytes: usize,
     /// How long [`Gateway::serve`] takes at most from the shutdown on; calls that are
     /// still under way near its end are cut off.
     pub patience: Duration,
@@ -57,6 +60,7 @@ impl Default for GatewayOptions {
         Self {
             max_request_bytes: 4 << 20,
             in_flight_per_stream: 1_000,
+            in_flight_bytes: 64 << 20,
             patience: Duration::from_secs(30),
         }
     }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod authenticate;
+mod budget;
 mod calls;
 mod connection;
 mod fields;

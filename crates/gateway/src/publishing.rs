@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
@@ -12,6 +13,7 @@ use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::publishing_server::Publishing;
 
 use crate::answers::{AnswerStream, Answers};
+use crate::budget::{Budget, Spent};
 use crate::calls::Calls;
 use crate::fields::{invalid, timestamp, unreadable};
 use crate::status::{Refusals, to_status};
@@ -58,7 +60,9 @@ impl Publishing for PublishingService {
             broker: Arc::clone(&self.0.broker),
             caller: begun.caller,
             in_flight_max: self.0.options.in_flight_per_stream.max(1),
+            budget: self.0.budget.clone(),
             waiting: VecDeque::new(),
+            without_room: None,
             end: None,
         };
         let requests = request.into_inner();
@@ -75,15 +79,24 @@ impl PublishingService {
         events: Vec<Bytes>,
     ) -> Result<Vec<Outcome>, Refusal> {
         let cut_off = self.0.cut_off.clone();
-        let publishing = self.0.broker.publish(caller, events);
-        let publishing =
-            async move { cut_off.unless_cut_off(async { Ok(publishing.await) }).await };
+        let budget = self.0.budget.clone();
+        let broker = Arc::clone(&self.0.broker);
+        let publishing = async move {
+            let publishing = async {
+                let _spent = budget.spend(&events).await;
+                Ok(broker.publish(caller, events).await)
+            };
+            cut_off.unless_cut_off(publishing).await
+        };
         let publishing = self.0.tasks.spawn(publishing.in_current_span());
         publishing.await.unwrap_or_else(|_| Err(self.0.cut_off.refusal()))
     }
 }
 
 type Outcome = Result<Receipt, Refusal>;
+
+/// Messages, and what gives them room.
+type WithoutRoom = BoxFuture<'static, (Vec<Bytes>, Spent)>;
 
 /// One stream of messages, with its outcomes in order.
 struct PublishStream {
@@ -93,6 +106,10 @@ struct PublishStream {
     /// Messages of the latest request for which there was no room. Nothing is read
     /// until there is.
     waiting: VecDeque<Bytes>,
+    /// Over all calls together.
+    budget: Budget,
+    /// Messages that wait for the budget.
+    without_room: Option<WithoutRoom>,
     /// How the reading ended, when it has.
     end: Option<Result<(), Status>>,
 }
@@ -109,13 +126,19 @@ impl PublishStream {
         let mut position = 0;
         loop {
             let room = (self.in_flight_max - in_flight).min(EVENTS_MAX);
-            let events = self.take_waiting(room, &mut requests);
-            if !events.is_empty() {
-                in_flight += events.len();
-                under_way.push_back(self.broker.publish(self.caller, events));
-                continue;
+            if self.without_room.is_none() {
+                let events = self.take_waiting(room, &mut requests);
+                if !events.is_empty() {
+                    in_flight += events.len();
+                    match self.budget.try_spend(&events) {
+                        Some(spent) => under_way.push_back(self.publish(events, spent)),
+                        None => self.without_room = Some(self.make_room(events)),
+                    }
+                    continue;
+                }
             }
-            if self.end.is_some() && under_way.is_empty() && self.waiting.is_empty() {
+            let all_begun = self.waiting.is_empty() && self.without_room.is_none();
+            if self.end.is_some() && under_way.is_empty() && all_begun {
                 return self.end.unwrap_or(Ok(()));
             }
             tokio::select! {
@@ -129,17 +152,45 @@ impl PublishStream {
                     if answers.send(answer).await.is_err() {
                         // Who went away gets no answers; what was begun is finished.
                         self.waiting.clear();
+                        self.without_room = None;
                         self.end = Some(Ok(()));
                     }
                 }
                 () = stopping.cancelled(), if self.end.is_none() => {
                     self.end = Some(Err(to_status(&SessionEnd::ShuttingDown.into())));
                 }
-                request = requests.next(), if self.end.is_none() && room > 0 => {
+                Some((events, spent)) = maybe(&mut self.without_room) => {
+                    self.without_room = None;
+                    under_way.push_back(self.publish(events, spent));
+                }
+                request = requests.next(), if self.end.is_none() && room > 0 && all_begun => {
                     self.take(request);
                 }
             }
         }
+    }
+
+    /// Gives messages to the broker, in the order of the calls. Their part of the budget is
+    /// given back with their outcomes.
+    fn publish(
+        &self,
+        events: Vec<Bytes>,
+        spent: Spent,
+    ) -> impl Future<Output = Vec<Outcome>> + use<> {
+        let publishing = self.broker.publish(self.caller, events);
+        async move {
+            let outcomes = publishing.await;
+            drop(spent);
+            outcomes
+        }
+    }
+
+    fn make_room(&self, events: Vec<Bytes>) -> WithoutRoom {
+        let budget = self.budget.clone();
+        Box::pin(async move {
+            let spent = budget.spend(&events).await;
+            (events, spent)
+        })
     }
 
     /// The messages that there is room for: those that wait and, once one has come,
@@ -173,6 +224,14 @@ impl PublishStream {
             Some(Err(status)) => self.end = Some(Err(unreadable(status))),
             None => self.end = Some(Ok(())),
         }
+    }
+}
+
+/// What is waited for, if anything is.
+async fn maybe<F: Future + Unpin>(waited_for: &mut Option<F>) -> Option<F::Output> {
+    match waited_for {
+        Some(waited_for) => Some(waited_for.await),
+        None => None,
     }
 }
 

@@ -109,6 +109,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) message_bytes: usize,
     /// The most messages of one publishing stream without an outcome.
     pub(crate) in_flight_per_stream: usize,
+    /// The most bytes of messages without an outcome, over all calls together.
+    pub(crate) in_flight_bytes: usize,
     /// The most messages that a party may publish in a second; 0: no limit.
     pub(crate) publish_per_second: u32,
     /// The most subscriptions of a party.
@@ -380,6 +382,7 @@ impl Default for LimitsConfig {
         Self {
             message_bytes: Limits::default().frame,
             in_flight_per_stream: 1_000,
+            in_flight_bytes: 64 << 20,
             publish_per_second: 0,
             subscriptions_per_party: 10_000,
             replay_per_second: NonZeroU32::new(5_000).expect("5,000 is not 0"),

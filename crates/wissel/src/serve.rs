@@ -81,6 +81,7 @@ impl Server {
                 // A request may hold several messages, and each some framing.
                 max_request_bytes: (4 << 20).max(2 * config.limits.message_bytes),
                 in_flight_per_stream: config.limits.in_flight_per_stream,
+                in_flight_bytes: config.limits.in_flight_bytes,
                 patience: config.patience(),
             },
         );

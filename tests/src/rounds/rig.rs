@@ -15,8 +15,7 @@ use super::plan::{BusKind, Fault};
 use super::proxy::Proxy;
 use super::publisher::MakeClient;
 use super::subscriber::Orders;
-use crate::gateway::CATALOGUE;
-use crate::{Gateway, OPERATOR, PARTIES, wissel_binary};
+use crate::{CATALOGUE, Gateway, OPERATOR, PARTIES, wissel_binary};
 
 /// A gateway, its bus, and the wires between them. Kept from round to round.
 pub struct Rig {

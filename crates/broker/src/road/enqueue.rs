@@ -44,8 +44,10 @@ pub async fn enqueue(
     let (mut answers, mut buried) = (answers.into_iter(), buried.into_iter());
     let mut outcomes = Vec::with_capacity(pending.len());
     for (claim, receipt, counts, reservations) in pending {
+        // All of its answers, so that those of the next message are its own.
         let items = answers.by_ref().take(counts.items);
-        let all: Result<(), BusError> = items.chain(buried.by_ref().take(counts.burials)).collect();
+        let all: Vec<_> = items.chain(buried.by_ref().take(counts.burials)).collect();
+        let all: Result<(), BusError> = all.into_iter().collect();
         drop(reservations);
         outcomes.push(match (all, &recorded) {
             (Ok(()), Ok(())) => {

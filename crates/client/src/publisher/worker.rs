@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::time::DelayQueue;
-use tonic::{Code, Response};
+use tonic::Response;
 use wissel_proto::wissel::v1::{PublishStreamRequest, PublishStreamResponse};
 
 use crate::publishing::{MAX_BATCH, framed_length, read_result};
@@ -185,7 +185,7 @@ impl Worker {
             self.sent -= 1;
             match read_result(outcome.result) {
                 Ok(Ok(receipt)) => entry.resolve(Ok(receipt)),
-                Ok(Err(refusal)) if refusal.code == Code::Unavailable => {
+                Ok(Err(refusal)) if refusal.is_for_now() => {
                     self.wait_or_give_up(entry, refusal);
                 }
                 Ok(Err(refusal)) => entry.resolve(Err(refusal.into())),
