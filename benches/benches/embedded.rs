@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use wissel_benches::{Arguments, Receiving, Report, group_commit_log, publish_stream};
+use wissel_benches::{Arguments, Nats, Receiving, Report, group_commit_log, publish_stream};
 use wissel_tests::{Gateway, PARTIES};
 
 const MESSAGES: u64 = 60_000;
@@ -18,6 +18,8 @@ async fn main() -> Result<()> {
     let gateway = Gateway::start("embedded").await;
     let (mut one, mut many, mut taken) = (Vec::new(), Vec::new(), Vec::new());
     let (mut logs, mut trees) = (Vec::new(), Vec::new());
+    let nats = Nats::start().await?;
+    let (mut published, mut received) = (Vec::new(), Vec::new());
     for round in 0..arguments.rounds {
         one.push(publish_stream(&gateway.url(), &format!("a{round}"), MESSAGES, 1).await?);
         logs.push(log()?);
@@ -27,6 +29,10 @@ async fn main() -> Result<()> {
         let inbox = format!("{}.inbox", PARTIES[2]);
         let receiving = Receiving::start(&gateway.client(PARTIES[2]), &inbox, 2 * MESSAGES);
         taken.push(receiving.rate(2 * MESSAGES).await?);
+        if let Some(nats) = &nats {
+            published.push(nats.publish(MESSAGES).await?);
+            received.push(nats.receive(&format!("c{round}"), MESSAGES).await?);
+        }
     }
     let unit = "messages/s";
     report.ratio(
@@ -43,7 +49,14 @@ async fn main() -> Result<()> {
         "fjall, batches of 500",
         &trees,
     );
-    report.figure("receive and acknowledge", unit, &taken);
+    if nats.is_some() {
+        let peer = "NATS JetStream, file storage, no fsync";
+        report.ratio("gRPC stream to receipt, 50 a request", unit, &many, peer, &published);
+        report.ratio("receive and acknowledge", unit, &taken, peer, &received);
+    } else {
+        report.figure("receive and acknowledge", unit, &taken);
+        report.note("nats-server is not installed, so NATS was not measured");
+    }
     report.finish();
     Ok(())
 }

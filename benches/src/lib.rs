@@ -4,8 +4,13 @@
 
 pub mod routing;
 
+mod nats;
 mod rounds;
 mod work;
 
+pub use nats::Nats;
 pub use rounds::{Arguments, Report, median};
-pub use work::{Receiving, big_event, group_commit_log, publish_stream, raw_lapin};
+pub use work::{
+    Receiving, big_event, catalogue_of, group_commit_log, publish_stream, raw_fan_out, raw_lapin,
+    receiver,
+};

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::options::{
+    BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use tokio::task::JoinHandle;
 use wissel_client::Client;
@@ -93,6 +95,36 @@ impl Receiving {
     }
 }
 
+/// A catalogue in which this many parties have an inbox each for every birth.
+#[must_use]
+pub fn catalogue_of(inboxes: u64) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!(
+        "[[party]]\noin = \"{REGISTRY}\"\nname = \"Registry\"\n\
+         [[event_type]]\nname = \"nl.brp.geboorte\"\nowner = \"{REGISTRY}\"\n\
+         description = \"A birth was registered.\"\n\
+         [[grant]]\nparty = \"{REGISTRY}\"\ntype = \"nl.brp.geboorte\"\naction = \"publish\"\n\
+         purpose = \"test\"\nlegal_basis = \"test\"\n"
+    );
+    for number in 0..inboxes {
+        let oin = receiver(number);
+        let _ = write!(
+            text,
+            "[[party]]\noin = \"{oin}\"\nname = \"Receiver {number}\"\n\
+             [[grant]]\nparty = \"{oin}\"\ntype = \"nl.brp.geboorte\"\naction = \"receive\"\n\
+             purpose = \"test\"\nlegal_basis = \"test\"\n\
+             [[subscription]]\nname = \"{oin}.inbox\"\n"
+        );
+    }
+    text
+}
+
+/// The OIN of a receiver of [`catalogue_of`].
+#[must_use]
+pub fn receiver(number: u64) -> String {
+    format!("00000099{:09}000", 500 + number)
+}
+
 /// Appends `count` records of 1 KiB to a file, `group` at a time, with an fdatasync
 /// after each group: about the least that durability costs. Messages a second.
 ///
@@ -149,7 +181,53 @@ pub async fn raw_lapin(url: &str, queue: &str, count: u64) -> Result<f64> {
     Ok(rate)
 }
 
+/// Publishes `count` messages of 1 KiB to `queues` quorum queues each, by the header `CC`, one
+/// publish a message, with at most 1,000 unconfirmed. Deliveries a second: messages times
+/// queues.
+///
+/// # Errors
+/// When RabbitMQ fails.
+pub async fn raw_fan_out(url: &str, queues: u64, count: u64) -> Result<f64> {
+    const WINDOW: usize = 1_000;
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let mut names = Vec::new();
+    for number in 0..queues {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        let name = format!("fan-out-{number}");
+        channel.queue_declare(name.as_str().into(), options, arguments).await?;
+        names.push(AMQPValue::LongString(name.into()));
+    }
+    let mut headers = FieldTable::default();
+    headers.insert("CC".into(), AMQPValue::FieldArray(FieldArray::from(names)));
+    let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
+    let body = [b'x'; 1024];
+    let begun = Instant::now();
+    let mut unconfirmed = stream::iter(0..count)
+        .map(|_| async {
+            let options = BasicPublishOptions::default();
+            let key = "none-of-them".into();
+            let sent = channel.basic_publish("".into(), key, options, &body, properties.clone());
+            sent.await?.await
+        })
+        .buffered(WINDOW);
+    while let Some(confirmed) = unconfirmed.next().await {
+        ensure!(confirmed?.is_ack(), "RabbitMQ refused a message");
+    }
+    let rate = per_second(count * queues, begun.elapsed());
+    drop(unconfirmed);
+    for number in 0..queues {
+        let name = format!("fan-out-{number}");
+        channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await?;
+    }
+    connection.close(200, "done".into()).await?;
+    Ok(rate)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn per_second(count: u64, took: Duration) -> f64 {
+pub(crate) fn per_second(count: u64, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }

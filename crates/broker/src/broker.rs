@@ -16,6 +16,7 @@ use wissel_bus::Bus;
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::{InboxName, SubscriptionName};
 use wissel_message::Limits as MessageLimits;
+use wissel_receipts::Receipts;
 use wissel_routing::Router;
 use wissel_store::{InboxSettings, Store, StoreError};
 
@@ -64,9 +65,12 @@ pub struct BrokerOptions {
     pub limits: MessageLimits,
     /// How far back a repeated (source, id) is recognised.
     pub deduplication_age: Duration,
-    /// How many messages are remembered for that, at most; each costs about
-    /// 200 bytes of memory.
+    /// How much is remembered for that in memory, at most: a message is one unit, and one
+    /// more for each eight inboxes; a unit is about 200 bytes.
     pub deduplication_capacity: usize,
+    /// What is remembered for that on disk, closed when the broker stops; none: a restart
+    /// forgets.
+    pub receipts: Option<Arc<Receipts>>,
     /// How deliveries are retried where their inbox does not say.
     pub delivery: DeliveryDefaults,
     /// The most messages that a party may publish in a second, where the catalogue does not
@@ -98,6 +102,7 @@ impl Default for BrokerOptions {
             limits: MessageLimits::default(),
             deduplication_age: Duration::from_hours(24),
             deduplication_capacity: 500_000,
+            receipts: None,
             delivery: DeliveryDefaults::default(),
             publish_per_second: None,
             subscriptions_per_party: 10_000,
@@ -120,7 +125,11 @@ impl Broker {
         catalogue: Catalogue,
         options: BrokerOptions,
     ) -> Result<Arc<Self>, StartError> {
-        let window = Window::new(options.deduplication_age, options.deduplication_capacity);
+        let (age, capacity) = (options.deduplication_age, options.deduplication_capacity);
+        let window = match &options.receipts {
+            Some(receipts) => Window::before(Arc::clone(receipts), age, capacity),
+            None => Window::new(age, capacity),
+        };
         let router = Router::with_secret(store.routing_secret().await?);
         let broker = Arc::new(Self {
             bus,
@@ -204,6 +213,13 @@ impl Broker {
         }
         if tokio::time::timeout(patience, self.bus.close()).await.is_err() {
             tracing::warn!(?patience, "the bus did not close in time");
+        }
+        if let Some(receipts) = &self.options.receipts {
+            let receipts = Arc::clone(receipts);
+            let closing = tokio::task::spawn_blocking(move || receipts.close(patience));
+            if !closing.await.unwrap_or(false) {
+                tracing::warn!(?patience, "the receipts were not all kept in time");
+            }
         }
     }
 

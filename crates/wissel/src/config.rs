@@ -124,8 +124,9 @@ pub(crate) struct LimitsConfig {
 pub(crate) struct Deduplication {
     /// How far back a repeated (source, id) is recognised, in seconds.
     pub(crate) window_seconds: u64,
-    /// How many messages are remembered for that, at most.
-    pub(crate) capacity: usize,
+    /// How many messages are remembered for that on disk, at most; one with many inboxes
+    /// counts as several.
+    pub(crate) capacity: u64,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -233,6 +234,11 @@ impl Config {
             retry_initial: Duration::from_millis(self.delivery.retry_initial_ms.max(1)),
             retry_max: Duration::from_millis(self.delivery.retry_max_ms),
         }
+    }
+
+    /// How far back a repeated (source, id) is recognised.
+    pub(crate) fn deduplication_window(&self) -> Duration {
+        Duration::from_secs(self.deduplication.window_seconds)
     }
 
     /// How long work under way has at shutdown.
@@ -392,7 +398,7 @@ impl Default for LimitsConfig {
 
 impl Default for Deduplication {
     fn default() -> Self {
-        Self { window_seconds: 24 * 60 * 60, capacity: 500_000 }
+        Self { window_seconds: 24 * 60 * 60, capacity: 20_000_000 }
     }
 }
 

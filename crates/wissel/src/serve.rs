@@ -14,6 +14,7 @@ use wissel_bus_amqp::{AmqpBus, AmqpOptions};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
 use wissel_gateway::{Gateway, GatewayOptions};
+use wissel_receipts::{ReceiptOptions, Receipts};
 use wissel_store::Store;
 
 use crate::cli::ServeArguments;
@@ -22,6 +23,10 @@ use crate::exit::Failure;
 use crate::identity::Callers;
 use crate::logging;
 use crate::reload::Reload;
+
+/// How much of the deduplication window is held in memory, about 20 MB. Several times what
+/// waits to be written, so that what is on its way to disk is known.
+const RECENT_UNITS: usize = 100_000;
 
 /// A gateway that is ready to serve.
 pub(crate) struct Server {
@@ -63,8 +68,9 @@ impl Server {
         let bus = open_bus(config)?;
         let options = BrokerOptions {
             limits: config.message_limits(),
-            deduplication_age: std::time::Duration::from_secs(config.deduplication.window_seconds),
-            deduplication_capacity: config.deduplication.capacity,
+            deduplication_age: config.deduplication_window(),
+            deduplication_capacity: RECENT_UNITS,
+            receipts: Some(open_receipts(config)?),
             delivery: config.delivery(),
             publish_per_second: NonZeroU32::new(config.limits.publish_per_second),
             subscriptions_per_party: config.limits.subscriptions_per_party,
@@ -149,6 +155,18 @@ fn open_records(config: &Config) -> Result<Records, Failure> {
     let log = RecordLog::open(&or_in_data_dir(directory, "records"), options);
     let wrong = |error: AuditError| Failure::unavailable(format!("[audit] {error}"));
     Ok(Records { log: log.map_err(wrong)?, subjects: key.map_err(wrong)? })
+}
+
+/// Opens the memory of what was published.
+fn open_receipts(config: &Config) -> Result<Arc<Receipts>, Failure> {
+    let options = ReceiptOptions {
+        window: config.deduplication_window(),
+        capacity: config.deduplication.capacity,
+        ..ReceiptOptions::default()
+    };
+    let receipts = Receipts::open(&config.data_dir.join("receipts"), options)
+        .map_err(|error| Failure::unavailable(format!("[deduplication] {error}")))?;
+    Ok(Arc::new(receipts))
 }
 
 fn create_data_dir(path: &Path) -> Result<(), Failure> {

@@ -1,19 +1,19 @@
 //! Fifth room: the same (source, id) of the same publisher is taken once.
 //!
-//! The window is kept in memory and bounded by age and by count. It forgets at a
-//! restart, and the oldest when it is full: a duplicate may then pass. It never
-//! swallows: only a message whose first publication became durable is answered
-//! with an earlier receipt.
+//! What was published lately, and what is under way, is known in memory, bounded by age
+//! and by size. With [`Receipts`] the rest of the window is on disk, and known after a
+//! restart; without, a restart forgets all. When either is full it forgets the
+//! oldest: a duplicate may then pass. It never swallows: only a message whose first
+//! publication became durable is answered with an earlier receipt.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use wissel_bus::MessageId;
-use wissel_identifiers::InboxName;
+use wissel_receipts::{Identity, IdentityKey, Receipts, Remembered};
 
 use super::validate::Admitted;
 use crate::Receipt;
@@ -40,69 +40,83 @@ pub enum Known {
 #[derive(Debug)]
 pub struct UnderWay {
     admitted: Admitted,
-    outcome: watch::Receiver<Option<Durable>>,
+    outcome: watch::Receiver<Option<Remembered>>,
 }
 
 /// The right to publish one (source, id). Dropped without
 /// being completed, the next one to come may have it.
 #[derive(Debug)]
 pub struct Claim {
-    key: Key,
+    identity: Identity,
     window: Arc<Window>,
-    outcome: watch::Sender<Option<Durable>>,
+    outcome: watch::Sender<Option<Remembered>>,
     completed: bool,
 }
 
 /// The memory of what was published.
 #[derive(Debug)]
 pub struct Window {
-    /// Two hashers with keys of their own make a key of 128 bits, which nobody
-    /// outside can steer to a collision.
-    hashers: [RandomState; 2],
+    /// Makes a key of 128 bits, which nobody outside can steer to a collision.
+    identity_key: IdentityKey,
     age: Duration,
     capacity: usize,
     seen: Mutex<Seen>,
+    /// What is remembered beyond what is in memory.
+    receipts: Option<Arc<Receipts>>,
 }
-
-type Key = (u64, u64);
 
 #[derive(Debug, Default)]
 struct Seen {
-    entries: HashMap<Key, Entry>,
+    entries: HashMap<Identity, Entry, RandomState>,
     /// Completed entries, oldest first.
-    order: VecDeque<(Instant, Key)>,
+    order: VecDeque<Completed>,
+    /// Of the completed entries together.
+    units: usize,
 }
 
 #[derive(Debug)]
 enum Entry {
-    UnderWay(watch::Receiver<Option<Durable>>),
-    Durable(Durable),
+    UnderWay(watch::Receiver<Option<Remembered>>),
+    Durable(Remembered),
 }
 
-/// What a receipt says beyond the message's own source and id.
-#[derive(Debug, Clone)]
-struct Durable {
-    message_id: MessageId,
-    admitted_at: SystemTime,
-    inboxes: Arc<[InboxName]>,
+#[derive(Debug)]
+struct Completed {
+    since: Instant,
+    identity: Identity,
+    units: usize,
 }
+
+/// How many inboxes of a receipt are one unit of the capacity, after a first unit for the
+/// receipt itself.
+const INBOXES_PER_UNIT: usize = 8;
 
 /// Looks the message up, and claims it when it is new.
 pub fn deduplicate(admitted: Admitted, window: &Arc<Window>) -> Known {
-    let key = window.key(&admitted);
-    let mut seen = window.seen.lock();
-    seen.forget_older_than(window.age);
-    match seen.entries.get(&key) {
-        Some(Entry::Durable(durable)) => Known::Repeat(durable.receipt_again(&admitted)),
-        Some(Entry::UnderWay(outcome)) => {
-            Known::UnderWay(UnderWay { admitted, outcome: outcome.clone() })
+    let event = &admitted.event;
+    let identity = window.identity_key.hash(&admitted.publisher, event.source(), event.id());
+    let claim = {
+        let mut seen = window.seen.lock();
+        seen.forget_older_than(window.age);
+        match seen.entries.get(&identity) {
+            Some(Entry::Durable(first)) => return Known::Repeat(receipt_again(first, &admitted)),
+            Some(Entry::UnderWay(outcome)) => {
+                return Known::UnderWay(UnderWay { admitted, outcome: outcome.clone() });
+            }
+            None => {
+                let (outcome, receiver) = watch::channel(None);
+                seen.entries.insert(identity, Entry::UnderWay(receiver));
+                Claim { identity, window: Arc::clone(window), outcome, completed: false }
+            }
         }
-        None => {
-            let (sender, receiver) = watch::channel(None);
-            seen.entries.insert(key, Entry::UnderWay(receiver));
-            let claim =
-                Claim { key, window: Arc::clone(window), outcome: sender, completed: false };
-            Known::Fresh(Fresh { admitted, claim })
+    };
+    // It is claimed, so that others wait while the disk is asked; all but them go on.
+    match window.receipts.as_ref().and_then(|receipts| receipts.find(identity)) {
+        None => Known::Fresh(Fresh { admitted, claim }),
+        Some(first) => {
+            let receipt = receipt_again(&first, &admitted);
+            claim.give_up_for(first);
+            Known::Repeat(receipt)
         }
     }
 }
@@ -112,7 +126,7 @@ impl UnderWay {
     /// back to be looked up again.
     pub async fn wait(mut self) -> Result<Receipt, Admitted> {
         match self.outcome.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(durable)) => Ok(durable.receipt_again(&self.admitted)),
+            Ok(Some(first)) => Ok(receipt_again(first, &self.admitted)),
             _ => Err(self.admitted),
         }
     }
@@ -121,73 +135,92 @@ impl UnderWay {
 impl Claim {
     /// The message is durable: from now on a repeat gets this receipt.
     pub(super) fn complete(mut self, receipt: &Receipt) {
-        let durable = Durable {
+        let remembered = Remembered {
             message_id: receipt.message_id,
             admitted_at: receipt.admitted_at,
             inboxes: Arc::clone(&receipt.inboxes),
         };
-        let mut seen = self.window.seen.lock();
-        seen.remember(self.key, durable.clone(), self.window.capacity);
-        drop(seen);
+        let window = &self.window;
+        window.seen.lock().remember(self.identity, remembered.clone(), window.capacity);
+        if let Some(receipts) = &window.receipts {
+            // When there is no room, the message is known as long as it is in memory.
+            receipts.remember(self.identity, remembered.clone());
+        }
         self.completed = true;
-        self.outcome.send_replace(Some(durable));
+        self.outcome.send_replace(Some(remembered));
+    }
+
+    /// The message was published before. It stays on disk, where its age is known.
+    fn give_up_for(self, first: Remembered) {
+        self.outcome.send_replace(Some(first));
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         if !self.completed {
-            self.window.seen.lock().entries.remove(&self.key);
+            self.window.seen.lock().entries.remove(&self.identity);
         }
     }
 }
 
 impl Window {
-    /// A window that goes back `age`, and holds at most `capacity` messages.
+    /// A window in memory, that goes back `age` and is bounded by `capacity`: a message is
+    /// one unit, and one more for each eight inboxes. A unit is about 200 bytes.
     #[must_use]
     pub fn new(age: Duration, capacity: usize) -> Arc<Self> {
-        let hashers = [RandomState::new(), RandomState::new()];
-        Arc::new(Self { hashers, age, capacity, seen: Mutex::default() })
+        Arc::new(Self::of(IdentityKey::random(), age, capacity, None))
     }
 
-    fn key(&self, admitted: &Admitted) -> Key {
-        let identity = (admitted.publisher, admitted.event.source(), admitted.event.id());
-        (self.hashers[0].hash_one(identity), self.hashers[1].hash_one(identity))
+    /// A window in memory before one on disk.
+    #[must_use]
+    pub fn before(receipts: Arc<Receipts>, age: Duration, capacity: usize) -> Arc<Self> {
+        Arc::new(Self::of(receipts.identity_key().clone(), age, capacity, Some(receipts)))
+    }
+
+    fn of(
+        identity_key: IdentityKey,
+        age: Duration,
+        capacity: usize,
+        receipts: Option<Arc<Receipts>>,
+    ) -> Self {
+        Self { identity_key, age, capacity, seen: Mutex::default(), receipts }
     }
 }
 
 impl Seen {
-    fn remember(&mut self, key: Key, durable: Durable, capacity: usize) {
-        while self.order.len() >= capacity.max(1) {
+    fn remember(&mut self, identity: Identity, remembered: Remembered, capacity: usize) {
+        let units = 1 + remembered.inboxes.len() / INBOXES_PER_UNIT;
+        while !self.order.is_empty() && self.units + units > capacity {
             self.forget_oldest();
         }
-        self.entries.insert(key, Entry::Durable(durable));
-        self.order.push_back((Instant::now(), key));
+        self.units += units;
+        self.entries.insert(identity, Entry::Durable(remembered));
+        self.order.push_back(Completed { since: Instant::now(), identity, units });
     }
 
     fn forget_older_than(&mut self, age: Duration) {
-        while self.order.front().is_some_and(|(since, _)| since.elapsed() > age) {
+        while self.order.front().is_some_and(|oldest| oldest.since.elapsed() > age) {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
-            self.entries.remove(&key);
+        if let Some(oldest) = self.order.pop_front() {
+            self.units -= oldest.units;
+            self.entries.remove(&oldest.identity);
         }
     }
 }
 
-impl Durable {
-    fn receipt_again(&self, repeat: &Admitted) -> Receipt {
-        Receipt {
-            message_id: self.message_id,
-            source: repeat.event.source().to_owned(),
-            id: repeat.event.id().to_owned(),
-            admitted_at: self.admitted_at,
-            inboxes: Arc::clone(&self.inboxes),
-            repeated: true,
-            warnings: repeat.warnings.clone(),
-        }
+fn receipt_again(first: &Remembered, repeat: &Admitted) -> Receipt {
+    Receipt {
+        message_id: first.message_id,
+        source: repeat.event.source().to_owned(),
+        id: repeat.event.id().to_owned(),
+        admitted_at: first.admitted_at,
+        inboxes: Arc::clone(&first.inboxes),
+        repeated: true,
+        warnings: repeat.warnings.clone(),
     }
 }
