@@ -59,6 +59,8 @@ pub(super) struct Comparison {
 /// How long before a fault something may have been under way that it stopped, and how long
 /// after it somebody may not have noticed. Acknowledgements are on disk within a second.
 const GRACE: Duration = Duration::from_millis(1_500);
+/// How long a receipt is not yet on disk, by far: a crash may take those of the last moment.
+const LAST_MOMENT: Duration = Duration::from_millis(250);
 /// Attempts before a delivery is given up on: that of the inbox with messages that are never
 /// got done, and that of the others.
 pub(super) const FEW_ATTEMPTS: u32 = 4;
@@ -139,7 +141,7 @@ impl Ledgers<'_> {
             counts.repeats += 1;
             let is_same = repeat.message_id == receipt.message_id && repeat.repeated;
             counts.repeats_recognised += u64::from(is_same);
-            if !is_same && !self.is_explained(*at, *repeated_at, Fault::may_make_a_second_message) {
+            if !is_same && !self.may_be_forgotten(*at, *repeated_at) {
                 findings.push(format!("{id} was published again and taken for another"));
             }
         }
@@ -282,6 +284,19 @@ impl Ledgers<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the gateway may not know of a receipt that it gave then: it was killed a moment
+    /// later, or could not write it down.
+    fn may_be_forgotten(&self, receipt_at: Instant, repeated_at: Instant) -> bool {
+        self.happened.iter().filter(|one| one.begun <= repeated_at).any(|one| {
+            let is_soon = one.begun <= receipt_at + LAST_MOMENT;
+            match one.fault {
+                Fault::KillGateway { .. } => is_soon && receipt_at <= one.ended,
+                Fault::FillDisk { .. } => is_soon,
+                _ => false,
+            }
+        })
     }
 
     /// Whether such a fault took place between these moments, or close to them.

@@ -109,7 +109,8 @@ impl Note {
 }
 
 /// Publishes the messages of one subject in their order: each when the one before it has
-/// its receipt. Some are published again with their receipt in hand.
+/// its receipt. Some are published again with their receipt in hand, and the first one at the
+/// end.
 pub(super) async fn publish_in_order(
     make: MakeClient,
     messages: Vec<Message>,
@@ -119,6 +120,7 @@ pub(super) async fn publish_in_order(
 ) {
     let mut dice = StdRng::seed_from_u64(seed);
     let client = make();
+    let first = messages.first().map(|message| message.event.clone());
     for message in messages {
         ledger.publishes(&message);
         until_known(&client, &message.event, &ledger).await;
@@ -126,6 +128,9 @@ pub(super) async fn publish_in_order(
             until_known(&client, &message.event, &ledger).await;
         }
         tokio::time::sleep(pace).await;
+    }
+    if let Some(first) = first {
+        until_known(&client, &first, &ledger).await;
     }
 }
 

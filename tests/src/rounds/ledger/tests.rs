@@ -228,6 +228,20 @@ fn a_second_message_needs_a_fault_that_makes_one_forget() {
 }
 
 #[test]
+fn a_receipt_outlives_a_kill_that_comes_later() {
+    let mut round = Round::with(KILL);
+    let sent = round.sent.get_mut(ID).unwrap();
+    let other = Note { message_id: message(7), ..sent.receipt.clone().unwrap().0 };
+    sent.repeats.push((other, round.begun + Duration::from_secs(3)));
+    round.is_fine();
+    for happened in &mut round.happened {
+        happened.begun += Duration::from_secs(1);
+        happened.ended += Duration::from_secs(1);
+    }
+    round.is_found("taken for another");
+}
+
+#[test]
 fn the_first_receipt_again_is_counted() {
     let mut round = Round::without_fault();
     let sent = round.sent.get_mut(ID).unwrap();
