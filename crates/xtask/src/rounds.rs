@@ -8,6 +8,7 @@ use crate::workspace::{build_wissel, cargo};
 
 /// Which rounds are run.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Rounds {
     /// How many, on each bus
     #[arg(long, default_value_t = 200)]
