@@ -1,11 +1,12 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use wissel_client::{Client, ClientBuilder};
+use wissel_client::{Client, ClientBuilder, RetryPolicy};
 use wissel_identifiers::Oin;
 use wissel_identity::{DevAuthority, DevTokenIssuer, Validity};
 
@@ -90,11 +91,16 @@ pub struct Gateway {
     child: Option<Child>,
 }
 
-/// The binary: that of `WISSEL_BIN`, else one that is built now.
+/// The binary: that of `WISSEL_BIN`, else one that is built now, once.
 pub fn wissel_binary() -> PathBuf {
-    if let Some(binary) = std::env::var_os("WISSEL_BIN") {
-        return binary.into();
-    }
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| match std::env::var_os("WISSEL_BIN") {
+        Some(binary) => binary.into(),
+        None => build_wissel(),
+    });
+    BINARY.clone()
+}
+
+fn build_wissel() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut build = std::process::Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--package", "wissel"]).current_dir(&root);
@@ -219,7 +225,8 @@ leeway_seconds = 0
     /// Waits until it takes messages.
     pub async fn wait_until_ready(&mut self) {
         let begun = Instant::now();
-        let client = self.client(OPERATOR);
+        let soon = RetryPolicy::new(Duration::from_millis(20), Duration::from_millis(100));
+        let client = self.as_caller(OPERATOR).retry(soon).connect().unwrap();
         while !client.status().await.is_ok_and(|status| status.bus_ready) {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             let patient = begun.elapsed() < Duration::from_secs(60) && ended.is_none();
@@ -236,26 +243,38 @@ leeway_seconds = 0
 
     /// SIGHUP: read everything again.
     pub async fn hang_up(&self) {
+        self.signal("HUP").await;
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub async fn signal(&self, name: &str) {
         let id = self.child.as_ref().unwrap().id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-HUP", &id]).status().await.unwrap();
+        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status().await.unwrap();
         assert!(sent.success());
+    }
+
+    /// Whether it ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
     }
 
     /// SIGTERM; how it ended, and how long that took.
     pub async fn terminate(&mut self) -> (ExitStatus, Duration) {
+        self.signal("TERM").await;
         let mut child = self.child.take().unwrap();
         let begun = Instant::now();
-        let id = child.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
-        assert!(sent.success());
         let ended = tokio::time::timeout(Duration::from_secs(60), child.wait()).await;
         (ended.expect("the gateway did not end").unwrap(), begun.elapsed())
     }
 
     /// A client that calls as this party, or as [`OPERATOR`].
     pub fn client(&self, caller: &str) -> Client {
+        self.as_caller(caller).connect().unwrap()
+    }
+
+    fn as_caller(&self, caller: &str) -> ClientBuilder {
         if self.authority.is_none() {
-            return self.builder().token(format!("dev.{caller}")).connect().unwrap();
+            return self.builder().token(format!("dev.{caller}"));
         }
         let oin = if caller == OPERATOR { OPERATOR_OIN } else { caller };
         let path = self.path(&format!("ca/{oin}.pem"));
@@ -263,7 +282,7 @@ leeway_seconds = 0
             let oin: Oin = oin.parse().unwrap();
             self.authority().issue_party(&oin, oin.as_str(), Validity::default()).unwrap();
         }
-        self.with_certificate(&path).connect().unwrap()
+        self.with_certificate(&path)
     }
 
     /// A client that has yet to say who it is.
@@ -279,6 +298,11 @@ leeway_seconds = 0
     pub fn with_certificate(&self, path: &Path) -> ClientBuilder {
         let key = std::fs::read(path.with_extension("key")).unwrap();
         self.builder().certificate(std::fs::read(path).unwrap(), key)
+    }
+
+    /// The port of 127.0.0.1 on which it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where it listens.

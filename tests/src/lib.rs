@@ -6,6 +6,7 @@
 
 mod gateway;
 mod load;
+pub mod rounds;
 
 pub use gateway::{CATALOGUE, Gateway, OPERATOR, OPERATOR_OIN, PARTIES, REGISTRY, wissel_binary};
 pub use load::{Load, event, gemeente_of};

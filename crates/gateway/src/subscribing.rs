@@ -28,6 +28,9 @@ const IDS_MAX: usize = 2 * CREDIT_MAX as usize;
 /// How many lost deliveries wait to be told to a receiver that does not read. Then
 /// what it says is no longer read, so that ids it makes up cost no memory.
 const LOST_WAITING: usize = 10_000;
+/// How long what a receiver settled may take when it has left. What takes longer comes
+/// again: until the session has ended, what the bus hands to it stays with nobody.
+const LAST_SETTLEMENTS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) struct SubscribingService(pub(crate) Arc<Calls>);
 
@@ -126,7 +129,9 @@ async fn serve(
     }
     let ended = hand_out(&mut session, &mut requests, &answers).await;
     // Whatever ended it, what was settled before that counts.
-    session.settled().await;
+    if tokio::time::timeout(LAST_SETTLEMENTS_WITHIN, session.settled()).await.is_err() {
+        tracing::warn!(%inbox, "the last settlements take too long; what is not done comes again");
+    }
     ended
 }
 

@@ -3,6 +3,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -77,11 +78,26 @@ pub async fn shared_rabbitmq_url() -> Result<String, TestkitError> {
     Ok(SHARED.get_or_try_init(RabbitMq::start).await?.url())
 }
 
-/// A port of 127.0.0.1 that was free a moment ago.
+/// A port of 127.0.0.1 that was free a moment ago, and that the system gives to nobody
+/// who does not ask for it: a server that was killed gets it again.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_port() -> std::io::Result<u16> {
+    // Linux gives out 32768 and above.
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    const ATTEMPTS: u16 = 200;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let of_process = std::process::id().wrapping_mul(2_654_435_761) >> 16;
+    let of_process = u16::try_from(of_process).unwrap_or_default();
+    for _ in 0..ATTEMPTS {
+        let number = of_process.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST + number % COUNT;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
@@ -113,6 +129,12 @@ impl RabbitMq {
         self.set_environment(&mut command);
         self.run = Some(command.spawn()?);
         self.wait_until_it_answers().await
+    }
+
+    /// The port of 127.0.0.1 on which it speaks AMQP.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.amqp_port
     }
 
     /// `amqp://127.0.0.1:port/%2f`.

@@ -5,6 +5,7 @@ mod bench;
 mod dependencies;
 mod lint;
 mod personal;
+mod rounds;
 mod setup;
 mod test;
 mod workspace;
@@ -54,6 +55,16 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Run rounds of faults, as many as one likes (docs/reliability.md)
+    #[command(after_help = "Example:\n  cargo xtask rounds --rounds 2000 --seed 7\n  \
+        cargo xtask rounds --rounds 1 --seed 1234 --bus rabbitmq")]
+    Rounds {
+        #[command(flatten)]
+        rounds: rounds::Rounds,
+        /// Install nothing
+        #[arg(long)]
+        no_install: bool,
+    },
     /// Lint and test, as continuous integration does
     #[command(after_help = "Example:\n  cargo xtask ci")]
     Ci,
@@ -85,6 +96,10 @@ fn run(task: Task) -> Result<()> {
             let benches = bench::find(&names)?;
             install_unless(no_install)?;
             bench::run(&benches, &arguments)
+        }
+        Task::Rounds { rounds, no_install } => {
+            install_unless(no_install)?;
+            rounds::run(&rounds)
         }
         Task::Ci => {
             lint::run()?;

@@ -1,0 +1,48 @@
+//! Rounds of faults, more of them than every run of the tests has time for.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::step;
+use crate::workspace::{build_wissel, cargo};
+
+/// Which rounds are run.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(crate) struct Rounds {
+    /// How many, on each bus
+    #[arg(long, default_value_t = 200)]
+    rounds: u64,
+    /// The seed of the first; the others count on
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only on this bus: embedded or rabbitmq
+    #[arg(long)]
+    bus: Option<String>,
+    /// Only print what would happen
+    #[arg(long)]
+    plan: bool,
+    /// Write the table of results into docs/reliability.md
+    #[arg(long)]
+    write: bool,
+}
+
+/// Runs them, with a debug build of Wissel, which looks at itself more closely.
+pub(crate) fn run(rounds: &Rounds) -> Result<()> {
+    let wissel = build_wissel(&[])?;
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--package", "wissel-tests", "--bin", "rounds", "--"]);
+    command.args(rounds.arguments()).env("WISSEL_BIN", wissel);
+    step("rounds", &mut command)
+}
+
+impl Rounds {
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments =
+            vec![format!("--rounds={}", self.rounds), format!("--seed={}", self.seed)];
+        arguments.extend(self.bus.as_ref().map(|bus| format!("--bus={bus}")));
+        arguments.extend(self.plan.then(|| "--plan".to_owned()));
+        arguments.extend(self.write.then(|| "--write".to_owned()));
+        arguments
+    }
+}
