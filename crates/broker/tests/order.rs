@@ -137,3 +137,25 @@ async fn messages_without_a_subject_wait_for_nobody() {
     let held = [receiver.next().await, receiver.next().await, receiver.next().await];
     assert_eq!(held.each_ref().map(id_of), ["1", "2", "3"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_goes_while_it_settles_holds_up_no_subject() {
+    let place = Place::new(ORDERED).await;
+    let names: Vec<String> = (1..=12).map(|number| format!("a-{number}")).collect();
+    publish(&place, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for attempt in 0..8 {
+        let mut going = place.open_with(INBOX, 1).await;
+        let first = going.next().await;
+        let mut staying = place.open(INBOX).await;
+        let poison = Verdict::Reject { reason: "poison".to_owned() };
+        going.session.settle(&[first.id], &poison);
+        // The bus may have been told, and nobody waits for its answer.
+        let mut settled = Box::pin(going.session.settled());
+        let _ = futures::poll!(settled.as_mut());
+        tokio::time::sleep(Duration::from_micros(attempt * 50)).await;
+        drop(settled);
+        drop(going);
+        // The same again, or the next one.
+        staying.next().await;
+    }
+}

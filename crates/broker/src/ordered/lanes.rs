@@ -48,7 +48,7 @@ impl Lanes {
             tokio::select! { () = gone.cancelled() => {}, () = sender.closed() => {} }
             lanes.leave(receiver);
         });
-        let settler = ReceiverSettler { lanes: Arc::clone(self), receiver };
+        let settler = ReceiverSettler { lanes: Arc::clone(self), receiver, tasks: tasks.clone() };
         Ok(Consumer { arrivals, settler: Arc::new(settler) })
     }
 
@@ -71,18 +71,26 @@ impl Lanes {
                 }
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = self.earlier.notified() => {}
                 () = due => self.state.lock().bring_back_due(),
-                arrival = arrivals.recv() => match arrival {
-                    Some(Arrival::Delivery(delivery)) => self.state.lock().arrive(delivery),
-                    Some(Arrival::Interrupted) => self.state.lock().interrupted(),
-                    None => {
-                        // The inbox was removed, or the bus closed.
-                        self.state.lock().end();
+                arrival = arrivals.recv() => {
+                    let mut state = self.state.lock();
+                    if stop.is_cancelled() {
+                        // It was for receivers that are gone; others may have come since.
                         return;
                     }
-                },
+                    match arrival {
+                        Some(Arrival::Delivery(delivery)) => state.arrive(delivery),
+                        Some(Arrival::Interrupted) => state.interrupted(),
+                        None => {
+                            // The inbox was removed, or the bus closed.
+                            state.end();
+                            return;
+                        }
+                    }
+                }
             }
         }
     }

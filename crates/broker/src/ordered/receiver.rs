@@ -4,6 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use wissel_bus::{Arrival, BusError, Delivery, DeliveryTag, Settle, Settlement};
 
 use super::lanes::Lanes;
@@ -24,6 +25,7 @@ pub(super) struct Receiver {
 pub(super) struct ReceiverSettler {
     pub(super) lanes: Arc<Lanes>,
     pub(super) receiver: u64,
+    pub(super) tasks: TaskTracker,
 }
 
 impl Receiver {
@@ -73,7 +75,11 @@ impl Settle for ReceiverSettler {
         &self,
         settlements: Vec<(DeliveryTag, Settlement)>,
     ) -> Vec<Result<(), BusError>> {
-        self.lanes.settle(self.receiver, settlements).await
+        let (lanes, receiver, count) = (Arc::clone(&self.lanes), self.receiver, settlements.len());
+        // To its end, also when nobody waits for it any more: what the bus is done with, the
+        // lanes are to know, or what comes after it would wait for ever.
+        let settling = self.tasks.spawn(async move { lanes.settle(receiver, settlements).await });
+        settling.await.unwrap_or_else(|_| vec![Err(BusError::Closed); count])
     }
 }
 
