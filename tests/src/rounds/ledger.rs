@@ -280,7 +280,8 @@ impl Ledgers<'_> {
                 });
                 if !is_final && !is_dead(earlier) {
                     let why = format!("came before {earlier} of the same subject was settled");
-                    to.findings.push(self.about(later, inbox, &why));
+                    let before = self.about(earlier, inbox, "is that one");
+                    to.findings.push(format!("{}\n    {before}", self.about(later, inbox, &why)));
                 }
             }
         }
