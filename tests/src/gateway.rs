@@ -214,6 +214,9 @@ leeway_seconds = 0
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.unwrap())
+            // They begin as its settings do, and a gateway refuses what it does not know.
+            .env_remove("WISSEL_ROUNDS")
+            .env_remove("WISSEL_ROUNDS_SEED")
             .kill_on_drop(true);
         // Benches say `info`: a line for each message would be what they measure.
         if std::env::var_os("WISSEL_LOG__FILTER").is_none() {
