@@ -29,6 +29,10 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command, ConfigCommand};
 use crate::exit::Failure;
 
+/// Messages are many small pieces, made by one thread and dropped by another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
