@@ -27,6 +27,11 @@ use crate::{remembrance, topology};
 /// and the consumer has credit for more, it asks for [`GROWTH`] times as many.
 const WINDOW_LEAST: u16 = 8;
 const GROWTH: u16 = 4;
+/// How many AMQP messages a consumer has that is alone, from the beginning. RabbitMQ puts
+/// what comes back behind all else that came back before: so a consumer that begins must
+/// take all of that at once, or what it took would come behind what it left. It is never
+/// more than what one consumer had.
+const WINDOW_ALONE: u16 = 1_024;
 /// A consumer with more messages waiting than these, and than its credit, asks for few
 /// AMQP messages again.
 const WAITING_MAX: usize = 512;
@@ -160,7 +165,10 @@ impl Consuming {
     }
 
     fn least(&self) -> u16 {
-        self.credit.min(WINDOW_LEAST)
+        match self.company {
+            Company::Any => self.credit.min(WINDOW_LEAST),
+            Company::Nobody => self.credit.min(WINDOW_ALONE),
+        }
     }
 
     async fn open(&self, channel: &Channel, size: u16) -> lapin::Result<Window> {
@@ -228,6 +236,9 @@ impl Consuming {
     /// How many AMQP messages to ask for instead, if so. Only when all that were asked for
     /// are here: what is under way to an AMQP consumer that is cancelled loses its place.
     fn other_size(&self, size: u16) -> Option<u16> {
+        if self.company == Company::Nobody {
+            return None;
+        }
         let Load { waiting, messages, parcels } = self.held.load();
         if parcels < usize::from(size) {
             return None;
