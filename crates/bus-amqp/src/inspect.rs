@@ -43,6 +43,9 @@ pub(crate) struct Knowledge {
     /// The oldest message that was given back and may still wait. Looking at the
     /// head among messages that came back would change their order.
     given_back: Mutex<Option<(SystemTime, Instant)>>,
+    /// When a pack was given back last: the broker puts it back some time later, so that the
+    /// queue may look empty when it is not.
+    pack_given_back: Mutex<Option<Instant>>,
     /// Held by whoever consumes alone.
     pub(crate) alone: Arc<tokio::sync::Mutex<()>>,
     /// One browse, redrive or purge at a time.
@@ -92,6 +95,7 @@ impl Knowledge {
     }
 
     pub(crate) fn goes_back(&self, pack: PackId, settled: &Settled) {
+        *self.pack_given_back.lock() = Some(Instant::now());
         self.marks.lock().goes_back(pack, settled);
     }
 
@@ -154,8 +158,12 @@ impl Knowledge {
             in_flight += counts.handed_out;
             consumers = consumers.saturating_sub(counts.replaced);
         }
+        /// What was given back is in the queue again by then.
+        const BACK_FOR_SURE: Duration = Duration::from_secs(60);
+        let given_back = *self.pack_given_back.lock();
+        let nothing_comes = given_back.is_none_or(|since| since.elapsed() > BACK_FOR_SURE);
         let mut marks = self.marks.lock();
-        if ready == 0 && held.is_empty() {
+        if ready == 0 && held.is_empty() && nothing_comes {
             marks.nothing_is_left();
         }
         waiting += marks.messages(ready, MEMBERS_MAX);
