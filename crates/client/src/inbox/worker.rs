@@ -289,6 +289,8 @@ mod tests {
             admitted_at: Some(SystemTime::now().into()),
             attempt: 1,
             lease_ends_at: Some(SystemTime::now().into()),
+            deadline: None,
+            replayed: false,
         }
     }
 
