@@ -23,6 +23,9 @@ pub struct InboxSettings {
     pub max_bytes: Option<u64>,
     /// What becomes of a message for which there is no room.
     pub when_full: Option<WhenFull>,
+    /// Whether its owner takes its messages with an AMQP 0-9-1 client of its own, from the
+    /// queue `wissel.direct.NAME`; only on RabbitMQ.
+    pub direct_amqp: bool,
 }
 
 /// What becomes of a message that comes to an inbox without room for it.
@@ -51,6 +54,7 @@ impl InboxSettings {
             max_deliveries: self.max_deliveries,
             max_bytes: self.max_bytes,
             when_full: when_full.into(),
+            direct_amqp: self.direct_amqp,
         }
     }
 
@@ -71,6 +75,7 @@ impl InboxSettings {
             max_deliveries: settings.max_deliveries,
             max_bytes: settings.max_bytes,
             when_full,
+            direct_amqp: settings.direct_amqp,
         })
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Change {
 }
 
 /// The names of the settings, as a field mask has them.
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 8] = [
     "max_attempts",
     "retry_initial",
     "retry_max",
@@ -22,6 +22,7 @@ const PATHS: [&str; 7] = [
     "max_deliveries",
     "max_bytes",
     "when_full",
+    "direct_amqp",
 ];
 
 impl Change {
@@ -54,7 +55,8 @@ impl Change {
                 "max_age" => all.max_age = new.max_age,
                 "max_deliveries" => all.max_deliveries = new.max_deliveries,
                 "max_bytes" => all.max_bytes = new.max_bytes,
-                _ => all.when_full = new.when_full,
+                "when_full" => all.when_full = new.when_full,
+                _ => all.direct_amqp = new.direct_amqp,
             }
         }
         all
@@ -80,6 +82,7 @@ fn read(settings: pb::InboxSettings) -> Result<InboxSettings, Refusal> {
         max_deliveries: settings.max_deliveries,
         max_bytes: settings.max_bytes,
         when_full,
+        direct_amqp: settings.direct_amqp,
     })
 }
 
@@ -97,6 +100,7 @@ pub(crate) fn write(settings: &InboxSettings) -> pb::InboxSettings {
         max_deliveries: settings.max_deliveries,
         max_bytes: settings.max_bytes,
         when_full: when_full.into(),
+        direct_amqp: settings.direct_amqp,
     }
 }
 
@@ -114,6 +118,7 @@ mod tests {
             max_deliveries: Some(10),
             max_bytes: Some(1 << 30),
             when_full: Some(WhenFull::DeadLetter),
+            direct_amqp: true,
         };
         let change = |settings, paths: &[&str]| {
             let paths = paths.iter().map(ToString::to_string).collect();

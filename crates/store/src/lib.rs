@@ -116,6 +116,8 @@ pub struct InboxSettings {
     pub max_bytes: Option<u64>,
     /// What becomes of a message for which there is no room.
     pub when_full: Option<WhenFull>,
+    /// Whether its owner takes its messages with an AMQP client of its own.
+    pub direct_amqp: bool,
 }
 
 /// What becomes of a message that comes to an inbox without room for it.

@@ -11,7 +11,7 @@ use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, Whe
 pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -55,6 +55,9 @@ const MIGRATIONS: [&str; 4] = [
     ALTER TABLE inbox ADD COLUMN max_deliveries INTEGER CHECK (max_deliveries > 0);
     ALTER TABLE inbox ADD COLUMN max_bytes INTEGER CHECK (max_bytes > 0);
     ALTER TABLE inbox ADD COLUMN when_full TEXT CHECK (when_full IN ('refuse', 'dead-letter'));
+    ",
+    "
+    ALTER TABLE inbox ADD COLUMN direct_amqp INTEGER NOT NULL DEFAULT 0 CHECK (direct_amqp IN (0, 1));
     ",
 ];
 
@@ -155,7 +158,8 @@ impl Database {
         let count = |count: Option<u64>| count.map(|count| whole(count.into()));
         let changed = self.0.execute(
             "UPDATE inbox SET max_attempts = ?2, retry_initial_ms = ?3, retry_max_ms = ?4,
-                 max_age_ms = ?5, max_deliveries = ?6, max_bytes = ?7, when_full = ?8
+                 max_age_ms = ?5, max_deliveries = ?6, max_bytes = ?7, when_full = ?8,
+                 direct_amqp = ?9
              WHERE name = ?1",
             params![
                 name.as_str(),
@@ -166,6 +170,7 @@ impl Database {
                 count(settings.max_deliveries),
                 count(settings.max_bytes),
                 settings.when_full.map(WhenFull::name),
+                settings.direct_amqp,
             ],
         )?;
         Ok(changed > 0)
@@ -174,7 +179,7 @@ impl Database {
     pub(crate) fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError> {
         let mut statement = self.0.prepare(
             "SELECT name, max_attempts, retry_initial_ms, retry_max_ms, max_age_ms,
-                 max_deliveries, max_bytes, when_full
+                 max_deliveries, max_bytes, when_full, direct_amqp
              FROM inbox ORDER BY name",
         )?;
         let rows = statement.query_map([], |row| Ok(read_inbox(row)))?;
@@ -204,6 +209,7 @@ fn read_inbox(row: &Row<'_>) -> Result<InboxRecord, StoreError> {
             max_deliveries: count(5)?,
             max_bytes: count(6)?,
             when_full: when_full.transpose()?,
+            direct_amqp: row.get(8)?,
         },
     })
 }

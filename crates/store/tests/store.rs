@@ -53,7 +53,7 @@ async fn a_file_of_a_later_version_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let refused = Store::open(&path).err().unwrap();
-    assert!(matches!(refused, StoreError::LaterVersion { found: 99, expected: 3, .. }));
+    assert!(matches!(refused, StoreError::LaterVersion { found: 99, expected: 5, .. }));
     assert_eq!(version_of(&path), 99);
 }
 
@@ -165,7 +165,11 @@ async fn settings_of_an_inbox_stay_and_an_older_file_is_brought_up_to_date() {
     let name = "00000001002220647000.oud".parse().unwrap();
     let set = InboxRecord {
         name,
-        settings: InboxSettings { max_attempts: Some(3), ..InboxSettings::default() },
+        settings: InboxSettings {
+            max_attempts: Some(3),
+            direct_amqp: true,
+            ..InboxSettings::default()
+        },
     };
     {
         let store = Store::open(&path).unwrap();

@@ -73,6 +73,7 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
                 WhenFull::DeadLetter => "dead-letter",
                 _ => "refuse",
             }),
+            "direct_amqp": inbox.settings.direct_amqp.then_some(true),
         },
     })
 }

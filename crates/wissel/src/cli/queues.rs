@@ -17,6 +17,7 @@ pub(crate) const INBOXES_HELP: &str = "Settings, of which an empty value is as t
   max_bytes=1000000000       the most bytes of their events
   when_full=refuse           what comes beyond is refused to its publisher, or
   when_full=dead-letter      becomes a dead letter
+  direct_amqp=true           its owner takes it with an AMQP client of its own (docs/amqp.md)
 
 Examples:
   wissel inboxes --as operator
@@ -46,6 +47,7 @@ pub(crate) enum Setting {
     MaxDeliveries(Option<u64>),
     MaxBytes(Option<u64>),
     WhenFull(Option<WhenFull>),
+    DirectAmqp(bool),
 }
 
 impl Setting {
@@ -79,6 +81,10 @@ impl Setting {
             Self::WhenFull(value) => {
                 settings.when_full = value;
                 "when_full"
+            }
+            Self::DirectAmqp(value) => {
+                settings.direct_amqp = value;
+                "direct_amqp"
             }
         }
     }
@@ -189,7 +195,7 @@ pub(crate) struct ReplayArguments {
 
 fn setting(text: &str) -> Result<Setting, String> {
     const NAMES: &str = "max_attempts, retry_initial, retry_max, max_age, max_deliveries, \
-                         max_bytes or when_full";
+                         max_bytes, when_full or direct_amqp";
     let (name, value) = text.split_once('=').ok_or("expected SETTING=VALUE")?;
     let value = Some(value).filter(|value| !value.is_empty());
     let span = |value: Option<&str>| value.map(duration).transpose();
@@ -213,6 +219,11 @@ fn setting(text: &str) -> Result<Setting, String> {
             Some("refuse") => Some(WhenFull::Refuse),
             Some("dead-letter") => Some(WhenFull::DeadLetter),
             Some(_) => return Err(format!("{name}: expected refuse or dead-letter")),
+        }),
+        "direct_amqp" => Setting::DirectAmqp(match value {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(format!("{name}: expected true or false")),
         }),
         _ => return Err(format!("unknown setting; expected {NAMES}")),
     })
