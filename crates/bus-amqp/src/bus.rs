@@ -9,12 +9,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
-    ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue,
-    Health, InboxName, InboxState, Level, Page, Selection,
+    ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, DirectQueues,
+    Enqueue, Health, InboxName, InboxState, Level, Page, Selection,
 };
 
 use crate::codec::Queued;
 use crate::consumer::{Company, Consuming};
+use crate::direct::Direct;
 use crate::held::Held;
 use crate::inspect::{Inbox, Inboxes};
 use crate::link::{Link, in_time};
@@ -34,6 +35,7 @@ pub struct AmqpBus {
     /// Of this bus; tells its packs from those of others.
     instance: u64,
     inboxes: Arc<Inboxes>,
+    direct: Direct,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -60,7 +62,8 @@ impl AmqpBus {
         tasks.spawn(sender.run());
         let counting = level::keep_counting(link.clone(), Arc::clone(&inboxes), closing.clone());
         tasks.spawn(counting);
-        Ok(Self { link, patience, publisher, instance, inboxes, closing, tasks })
+        let direct = Direct::new(link.clone(), patience);
+        Ok(Self { link, patience, publisher, instance, inboxes, direct, closing, tasks })
     }
 
     fn deadline(&self) -> Instant {
@@ -171,6 +174,7 @@ impl Bus for AmqpBus {
         }
         let channel = self.channel().await?;
         let deleted = in_time(topology::delete_inbox(&channel, inbox)).await;
+        let deleted = deleted.and(self.direct.delete(&channel, inbox).await);
         deleted.map_err(|error| BusError::Unavailable { reason: error.to_string() })?;
         close(channel).await;
         Ok(())
@@ -270,6 +274,10 @@ impl Bus for AmqpBus {
 
     fn level(&self, inbox: &InboxName) -> Option<Level> {
         self.inboxes.read().get(inbox)?.knowledge.gauge.level()
+    }
+
+    fn direct(&self) -> Option<&dyn DirectQueues> {
+        Some(&self.direct)
     }
 
     async fn close(&self) {

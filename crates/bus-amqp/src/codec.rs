@@ -7,11 +7,12 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use wissel_bus::{Attempt, DeadLetter, DeadLetterId, Envelope, FieldsKey, MessageId};
 
+use crate::direct;
 use crate::gathering::Target;
 use crate::pack::{self, PackId};
 
 const CONTENT_TYPE: &str = "application/cloudevents+protobuf";
-const PERSISTENT: u8 = 2;
+pub(crate) const PERSISTENT: u8 = 2;
 /// A reason is kept up to here: all headers of a message travel in one frame.
 const REASON_BYTES_MAX: usize = 3 << 10;
 
@@ -27,6 +28,8 @@ const HISTORY: &str = "wissel-history";
 const DEAD_ID: &str = "wissel-dead-id";
 const DIED_AT: &str = "wissel-died-ms";
 const REASON: &str = "wissel-reason";
+/// The event without its data, of a message of which the body is the data.
+pub(crate) const HEAD: &str = "wissel-event";
 
 /// Why an AMQP message is no message of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,14 +89,19 @@ pub(crate) fn dead_properties(
     reason: &str,
     died_at: SystemTime,
 ) -> BasicProperties {
-    let mut headers = headers_with_history(queued);
+    let headers = with_death(headers_with_history(queued), reason, died_at);
+    with_headers(&queued.envelope, headers)
+}
+
+/// The headers of a message, and those of its death.
+pub(crate) fn with_death(mut headers: FieldTable, reason: &str, died_at: SystemTime) -> FieldTable {
     let died_at = milliseconds(died_at);
     // Sorts by time, and is the same for nobody else.
     let id = format!("{died_at:016x}-{}", MessageId::now());
     headers.insert(DEAD_ID.into(), AMQPValue::LongString(id.into()));
     headers.insert(DIED_AT.into(), AMQPValue::LongLongInt(died_at));
     headers.insert(REASON.into(), AMQPValue::LongString(shortened(reason).into()));
-    with_headers(&queued.envelope, headers)
+    headers
 }
 
 /// What is in an AMQP message of an inbox.
@@ -126,10 +134,11 @@ pub(crate) fn read_dead(
     let Queued { envelope, attempt, history } = read_single(properties, body)?;
     let headers = properties.headers().as_ref().ok_or(Foreign("no headers"))?;
     // One that RabbitMQ itself dead-lettered has none of our headers.
-    let died_at = integer(headers, DIED_AT).map_or(envelope.admitted_at, from_milliseconds);
+    let died_at = integer(headers, DIED_AT).map(from_milliseconds);
+    let died_at = died_at.or_else(|| direct::died_at(headers)).unwrap_or(envelope.admitted_at);
     let id = text(headers, DEAD_ID)
         .unwrap_or_else(|| format!("{:016x}-{}", milliseconds(died_at), envelope.message_id));
-    let reason = text(headers, REASON).unwrap_or_else(|| "given up on by RabbitMQ".to_owned());
+    let reason = text(headers, REASON).unwrap_or_else(|| direct::reason(headers));
     Ok(DeadLetter { id: DeadLetterId(id), envelope, attempts: attempt, died_at, reason, history })
 }
 
@@ -143,7 +152,8 @@ pub(crate) fn from_milliseconds(milliseconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or_default())
 }
 
-fn read_single(properties: &BasicProperties, body: Vec<u8>) -> Result<Queued, Foreign> {
+/// What is in an AMQP message that is no pack.
+pub(crate) fn read_single(properties: &BasicProperties, body: Vec<u8>) -> Result<Queued, Foreign> {
     let headers = properties.headers().as_ref().ok_or(Foreign("no headers"))?;
     let message_id = properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
     let publisher = text(headers, PUBLISHER).and_then(|publisher| publisher.parse().ok());
@@ -156,7 +166,7 @@ fn read_single(properties: &BasicProperties, body: Vec<u8>) -> Result<Queued, Fo
         admitted_at: admitted_at.ok_or(Foreign(ADMITTED_AT))?,
         fields: integer(headers, FIELDS).map(|key| FieldsKey(key.cast_unsigned())),
         replayed,
-        event: Bytes::from(body),
+        event: event(headers, body),
     };
     let attempt = attempt.ok_or(Foreign(ATTEMPT))?;
     Ok(Queued { envelope, attempt, history: read_history(headers)? })
@@ -178,7 +188,7 @@ fn read_history(headers: &FieldTable) -> Result<Vec<Attempt>, Foreign> {
     attempts.ok_or(Foreign(HISTORY))
 }
 
-fn headers(envelope: &Envelope, attempt: u32) -> FieldTable {
+pub(crate) fn headers(envelope: &Envelope, attempt: u32) -> FieldTable {
     let mut headers = FieldTable::default();
     let publisher = AMQPValue::LongString(envelope.publisher.as_str().into());
     headers.insert(PUBLISHER.into(), publisher);
@@ -230,7 +240,14 @@ fn shortened(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }
 
-fn text(headers: &FieldTable, name: &str) -> Option<String> {
+fn event(headers: &FieldTable, body: Vec<u8>) -> Bytes {
+    match headers.inner().get(HEAD) {
+        Some(AMQPValue::ByteArray(head)) => [head.as_slice(), &body].concat().into(),
+        _ => body.into(),
+    }
+}
+
+pub(crate) fn text(headers: &FieldTable, name: &str) -> Option<String> {
     match headers.inner().get(name)? {
         AMQPValue::LongString(text) => Some(text.to_string()),
         _ => None,

@@ -5,6 +5,7 @@
 //! | direct exchange `wissel.inboxes` | where every message is published, once, with its inboxes in the header `BCC` |
 //! | quorum queue `wissel.inbox.<name>` | an inbox |
 //! | quorum queue `wissel.dead.<name>` | its dead letters |
+//! | quorum queue `wissel.direct.<name>` | what was handed over to the AMQP client of the inbox's owner |
 //! | fanout exchange and quorum queue `wissel.retry.<ms>` | where retries wait, and return from by dead-lettering |
 //! | stream `wissel.archive` | the archive |
 //! | quorum queue `wissel.marks.<name>` | what was settled of packs that were given back; made when there is something |
@@ -59,6 +60,7 @@ mod codec;
 mod confirm;
 mod consumer;
 mod dead_letters;
+mod direct;
 mod gathering;
 mod held;
 mod inspect;

@@ -245,6 +245,22 @@ impl Link {
         Ok(())
     }
 
+    /// A new channel of the connection that publishes, for publishing with confirms.
+    pub(crate) async fn publishing_channel(&self, deadline: Instant) -> Result<Channel, BusError> {
+        let mut seen = 0;
+        loop {
+            let up = self.up_after(seen, deadline).await?;
+            match in_time(up.publishing.create_channel()).await {
+                Ok(channel) => {
+                    let confirming = channel.confirm_select(ConfirmSelectOptions::default());
+                    in_time(confirming).await.map_err(|_| self.unavailable())?;
+                    return Ok(channel);
+                }
+                Err(_) => seen = up.epoch,
+            }
+        }
+    }
+
     /// Closes the connections.
     pub(crate) async fn close(&self) {
         let last = self.shared.state.send_replace(State::Down("closed".to_owned()));

@@ -15,6 +15,8 @@ pub(crate) const EXCHANGE: &str = "wissel.inboxes";
 pub(crate) const NEUTRAL_KEY: &str = "";
 /// The stream that is the archive, and the key by which it is bound. No inbox has this name.
 pub(crate) const ARCHIVE: &str = "wissel.archive";
+/// What the names of queues begin with that parties read themselves.
+pub(crate) const DIRECT: &str = "wissel.direct";
 /// RabbitMQ drops or dead-letters a delivery that comes back too often, after 20
 /// times by default since version 4. Wissel counts attempts itself.
 const DELIVERY_LIMIT: i32 = 1_000_000_000;

@@ -23,6 +23,7 @@
 
 mod archive;
 mod delivery;
+mod direct;
 mod error;
 mod inbox;
 
@@ -36,6 +37,7 @@ pub use delivery::{
     Arrival, Attempt, Burial, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue,
     Envelope, FieldsKey, MessageId, Settle, Settlement,
 };
+pub use direct::{DirectMessage, DirectQueues, DirectValue, Handed, Judgement, Removal, Reviewed};
 pub use error::BusError;
 pub use inbox::{InboxState, Level, Page, Selection};
 pub use wissel_identifiers::{InboxName, ScopedNameError};
@@ -118,6 +120,12 @@ pub trait Bus: Send + Sync + 'static {
     /// Messages in the archive, in the order of their admission. Fewer than the page's
     /// limit: there are no more at this moment. What is over its time is not shown.
     async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError>;
+
+    /// Queues that the owners of inboxes read with clients of their own; none: this bus has
+    /// no such queues.
+    fn direct(&self) -> Option<&dyn DirectQueues> {
+        None
+    }
 
     /// Stops: consumers end, what they hold is given back, what was enqueued is
     /// durable. Afterwards every call fails with [`BusError::Closed`].
