@@ -20,6 +20,7 @@ use wissel_receipts::Receipts;
 use wissel_routing::Router;
 use wissel_store::{InboxSettings, Store, StoreError};
 
+use crate::direct::Forwarders;
 use crate::entitlement::Target;
 use crate::ordered::Ordered;
 use crate::policy::DeliveryDefaults;
@@ -48,6 +49,8 @@ pub struct Broker {
     pub(crate) room: Limits,
     /// The inboxes whose deliveries come one after the other for each subject.
     pub(crate) ordered: Ordered,
+    /// What brings messages to the queues that parties read themselves.
+    pub(crate) forwarders: Forwarders,
     publish_limits: PublishLimits,
     pub(crate) options: BrokerOptions,
     pub(crate) started_at: Instant,
@@ -142,6 +145,7 @@ impl Broker {
             control: tokio::sync::Mutex::default(),
             room: Limits::default(),
             ordered: Ordered::default(),
+            forwarders: Forwarders::default(),
             publish_limits: PublishLimits::new(options.publish_per_second),
             options,
             started_at: Instant::now(),
@@ -155,7 +159,10 @@ impl Broker {
         let started = Record::new(Operation::Started, Actor::Wissel);
         broker.keep(vec![started]).await.map_err(StartError::Records)?;
         let preparing = Arc::clone(&broker);
-        broker.work.spawn(async move { preparing.prepare_bus().await });
+        broker.work.spawn(async move {
+            preparing.prepare_bus().await;
+            preparing.forward_as_set();
+        });
         let expiring = Arc::clone(&broker);
         broker.work.spawn(async move { expiring.expire_what_nobody_reads().await });
         Ok(broker)

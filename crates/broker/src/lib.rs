@@ -18,6 +18,7 @@
 mod broker;
 mod caller;
 mod dead_letters;
+mod direct;
 pub mod entitlement;
 mod follow;
 mod masked;

@@ -1,4 +1,5 @@
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
@@ -90,7 +91,7 @@ impl Broker {
     /// As [`Broker::inbox`]; [`Reason::InvalidRequest`](crate::Reason::InvalidRequest) with
     /// each setting that makes no sense.
     pub async fn set_inbox(
-        &self,
+        self: &Arc<Self>,
         caller: Caller,
         name: &InboxName,
         change: impl FnOnce(InboxSettings) -> InboxSettings + Send,
@@ -100,7 +101,7 @@ impl Broker {
     }
 
     async fn try_set_inbox(
-        &self,
+        self: &Arc<Self>,
         caller: Caller,
         name: &InboxName,
         change: impl FnOnce(InboxSettings) -> InboxSettings + Send,
@@ -109,15 +110,31 @@ impl Broker {
         let _one_at_a_time = self.control.lock().await;
         self.check_inbox(caller, name)?;
         caller.check_may_receive_all(&self.catalogue.load())?;
-        let settings = change(self.inboxes.read().get(name).copied().unwrap_or_default());
+        let before = self.inboxes.read().get(name).copied().unwrap_or_default();
+        let settings = change(before);
         policy::check(&settings)?;
+        self.prepare_direct(name, before.direct_amqp, settings.direct_amqp).await?;
         let detail = described(&settings);
+        let kept = self.keep_settings(caller, name, settings, detail).await;
+        // Also when they were not kept: then it is as it was before.
+        self.forward_as_set();
+        kept?;
+        Ok(Inbox { name: name.clone(), state: self.bus.inspect(name).await?, settings })
+    }
+
+    async fn keep_settings(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        settings: InboxSettings,
+        detail: String,
+    ) -> Result<(), Refusal> {
         self.keep_one(caller, Operation::InboxChanged, Some(name), detail).await?;
         let kept = self.store.set_inbox(InboxRecord { name: name.clone(), settings }).await;
         kept.map_err(|error| Refusal::internal(&error))?;
         self.inboxes.write().insert(name.clone(), settings);
         self.room.set(name, &settings);
-        Ok(Inbox { name: name.clone(), state: self.bus.inspect(name).await?, settings })
+        Ok(())
     }
 
     /// How this broker fares.
@@ -155,6 +172,7 @@ fn described(settings: &InboxSettings) -> String {
         max_deliveries,
         max_bytes,
         when_full,
+        direct_amqp,
     } = settings;
     let ms = |duration: &Option<Duration>| duration.map(|duration| duration.as_millis());
     let stated = [
@@ -165,6 +183,7 @@ fn described(settings: &InboxSettings) -> String {
         max_deliveries.map(|count| format!("max_deliveries {count}")),
         max_bytes.map(|count| format!("max_bytes {count}")),
         when_full.map(|what| format!("when_full {what:?}")),
+        direct_amqp.then(|| "direct_amqp".to_owned()),
     ];
     let stated: Vec<String> = stated.into_iter().flatten().collect();
     if stated.is_empty() { "as the gateway is set".to_owned() } else { stated.join(", ") }

@@ -142,6 +142,7 @@ mod tests {
             max_deliveries: Some(0),
             max_bytes: Some(0),
             when_full: None,
+            direct_amqp: false,
         };
         let faults = check(&settings).unwrap_err().faults;
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();

@@ -3,26 +3,30 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use wissel_bus::Envelope;
+use wissel_bus::{Envelope, FieldsKey};
 use wissel_catalogue::{Action, Catalogue};
+use wissel_identifiers::Oin;
 use wissel_message::{EventView, expiry_time};
 
 use super::Session;
 use super::expiring::too_old;
 use super::opening::INBOX_OF_ITS_OWN;
+use crate::policy::Policy;
 use crate::road::minimise::{key_of, minimise_event};
 use crate::{Reason, Refusal};
 
 /// A delivery that is handed out.
-pub(super) struct Entitled {
+pub(crate) struct Entitled {
     /// What the receiver gets.
-    pub(super) event: Bytes,
+    pub(crate) event: Bytes,
+    /// What that was cut down to.
+    pub(crate) fields: Option<FieldsKey>,
     /// By when it is to be done with it.
     pub(super) deadline: Option<SystemTime>,
 }
 
 /// Why a delivery is not handed out.
-pub(super) enum Withheld {
+pub(crate) enum Withheld {
     /// Its owner has no right to it.
     Dead(String),
     /// Its owner has, and the caller has not.
@@ -46,41 +50,53 @@ impl Session {
         if let Some(refusal) = &self.refused {
             return Err(Withheld::NotForCaller(refusal.clone()));
         }
-        let event = EventView::decode(envelope.event.clone()).map_err(|error| {
-            Withheld::dead(format!("the stored message cannot be read: {error}"))
-        })?;
         let owner = self.inbox.owner();
-        let grant = catalogue
-            .grant(&owner, Action::Receive, event.event_type())
-            .ok_or_else(|| Withheld::dead("the grant to receive this event type is gone"))?;
-        if !grant.covers(&event) {
-            return Err(Withheld::dead("outside the row limits of the grant of now"));
-        }
-        let event_type = event.event_type();
-        self.caller.check_mandate(catalogue, Action::Receive, event_type).map_err(|_| {
-            let description = format!(
-                "its next message, of type {event_type}, is outside the mandate, and waits for \
-                 party {owner}; {INBOX_OF_ITS_OWN}"
-            );
-            Withheld::NotForCaller(Refusal::of_field(Reason::NoMandate, "open.inbox", description))
-        })?;
-        if let Some(reason) = too_old(&self.policy(), &event, envelope, SystemTime::now()) {
-            return Err(Withheld::Dead(reason));
-        }
-        let deadline = deadline(&event, envelope, catalogue);
-        let event = match &grant.fields {
-            Some(fields) if envelope.fields != Some(key_of(fields)) => {
-                minimise_event(&event, fields).map_err(|refusal| Withheld::dead(refusal.message))
-            }
-            _ => Ok(envelope.event.clone()),
-        }?;
-        Ok(Entitled { event, deadline })
+        entitled(owner, &self.policy(), envelope, catalogue, |event_type| {
+            self.caller.check_mandate(catalogue, Action::Receive, event_type).map_err(|_| {
+                let description = format!(
+                    "its next message, of type {event_type}, is outside the mandate, and waits for \
+                     party {owner}; {INBOX_OF_ITS_OWN}"
+                );
+                Refusal::of_field(Reason::NoMandate, "open.inbox", description)
+            })
+        })
     }
 
     /// Why the caller has no right to the inbox any more, when it has none.
     pub(super) fn check_right(&self) -> Option<Refusal> {
         let refused = || self.caller.check_may_receive(&self.broker.catalogue.load()).err();
         self.refused.clone().or_else(refused)
+    }
+}
+
+/// The message as the owner of an inbox may have it at this moment, when the caller may.
+pub(crate) fn entitled(
+    owner: Oin,
+    policy: &Policy,
+    envelope: &Envelope,
+    catalogue: &Catalogue,
+    caller_may: impl FnOnce(&str) -> Result<(), Refusal>,
+) -> Result<Entitled, Withheld> {
+    let event = EventView::decode(envelope.event.clone())
+        .map_err(|error| Withheld::dead(format!("the stored message cannot be read: {error}")))?;
+    let grant = catalogue
+        .grant(&owner, Action::Receive, event.event_type())
+        .ok_or_else(|| Withheld::dead("the grant to receive this event type is gone"))?;
+    if !grant.covers(&event) {
+        return Err(Withheld::dead("outside the row limits of the grant of now"));
+    }
+    caller_may(event.event_type()).map_err(Withheld::NotForCaller)?;
+    if let Some(reason) = too_old(policy, &event, envelope, SystemTime::now()) {
+        return Err(Withheld::Dead(reason));
+    }
+    let deadline = deadline(&event, envelope, catalogue);
+    match &grant.fields {
+        Some(fields) if envelope.fields != Some(key_of(fields)) => {
+            let event = minimise_event(&event, fields);
+            let event = event.map_err(|refusal| Withheld::dead(refusal.message))?;
+            Ok(Entitled { event, fields: Some(key_of(fields)), deadline })
+        }
+        _ => Ok(Entitled { event: envelope.event.clone(), fields: envelope.fields, deadline }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One receiver at one inbox: deliveries under leases.
 
-mod entitled;
+pub(crate) mod entitled;
 mod expiring;
 mod opening;
 mod recording;
@@ -262,8 +262,9 @@ impl Session {
     fn lease_out(&mut self, delivery: Delivery, catalogue: &Catalogue) -> Option<Leased> {
         let Delivery { tag, mut envelope, attempt } = delivery;
         let deadline = match self.entitled(&envelope, catalogue) {
-            Ok(Entitled { event, deadline }) => {
+            Ok(Entitled { event, fields, deadline }) => {
                 envelope.event = event;
+                envelope.fields = fields;
                 deadline
             }
             Err(Withheld::Dead(reason)) => {
