@@ -10,6 +10,7 @@
 //! # }
 //! ```
 
+mod installation;
 mod rabbitmq;
 
 pub use rabbitmq::{RabbitMq, TestkitError, free_port, shared_rabbitmq_url};

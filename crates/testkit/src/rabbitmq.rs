@@ -12,10 +12,13 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use crate::installation::{Installation, SCRIPTS};
+
 /// A RabbitMQ node of one's own: loopback only, free ports, directories of its
 /// own. It ends, and its directories go, when this is dropped or this process
 /// dies, however it dies.
 pub struct RabbitMq {
+    installation: Installation,
     directory: TempDir,
     amqp_port: u16,
     dist_port: u16,
@@ -30,6 +33,20 @@ pub enum TestkitError {
     /// RabbitMQ is not installed.
     #[error("RabbitMQ is not installed; `cargo xtask setup` installs it")]
     NotInstalled,
+    /// `WISSEL_TEST_RABBITMQ` says something else than `4`.
+    #[error("WISSEL_TEST_RABBITMQ is {choice:?}; expected 4, or nothing for that of the machine")]
+    UnknownChoice {
+        /// What it says.
+        choice: String,
+    },
+    /// There is no RabbitMQ 4.
+    #[error(
+        "there is no RabbitMQ 4; `cargo xtask setup --rabbitmq-4` puts it in target/rabbitmq-4"
+    )]
+    NoFolder,
+    /// Programs in a folder are run by chroot.
+    #[error("RabbitMQ 4 is run in a folder by chroot, for which the tests must run as root")]
+    NotRoot,
     /// A file, port or process failed.
     #[error("the test kit: {0}")]
     Io(#[from] std::io::Error),
@@ -49,20 +66,18 @@ pub enum TestkitError {
     },
 }
 
-/// Debian's wrapper in /usr/sbin changes the user; these are the scripts proper.
-const SCRIPTS: &str = "/usr/lib/rabbitmq/bin";
 const START_PATIENCE: Duration = Duration::from_secs(90);
 
 /// Runs a node until standard input says `keep`, or ends because whoever started
 /// it is gone; then the directories go too.
 const WATCHDOG: &str = r#"
 set -m
-epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 >"$HOME/epmd.out" 2>&1 & epmd=$!
-"$WISSEL_SCRIPTS/rabbitmq-server" >"$HOME/server.out" 2>&1 & server=$!
+enter epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 >"$WISSEL_DIRECTORY/epmd.out" 2>&1 & epmd=$!
+enter "$WISSEL_SCRIPTS/rabbitmq-server" >"$WISSEL_DIRECTORY/server.out" 2>&1 & server=$!
 read -r word
 kill -9 -- "-$server" "-$epmd"
 wait
-[ "$word" = keep ] || rm -rf "$HOME"
+[ "$word" = keep ] || rm -rf "$WISSEL_DIRECTORY"
 "#;
 
 /// The URL of a node that all tests of this process share: that of
@@ -107,12 +122,10 @@ impl RabbitMq {
     /// # Errors
     /// When RabbitMQ is not installed, or does not answer in time.
     pub async fn start() -> Result<Self, TestkitError> {
-        if !Path::new(SCRIPTS).join("rabbitmq-server").exists() {
-            return Err(TestkitError::NotInstalled);
-        }
-        let directory = tempfile::Builder::new().prefix("wissel-rabbitmq-").tempdir()?;
+        let installation = Installation::chosen()?;
+        let directory = installation.directory()?;
         let (amqp_port, dist_port, epmd_port) = (free_port()?, free_port()?, free_port()?);
-        let mut node = Self { directory, amqp_port, dist_port, epmd_port, run: None };
+        let mut node = Self { installation, directory, amqp_port, dist_port, epmd_port, run: None };
         node.write_configuration()?;
         node.start_again().await?;
         Ok(node)
@@ -123,8 +136,8 @@ impl RabbitMq {
     /// # Errors
     /// When it does not answer in time.
     pub async fn start_again(&mut self) -> Result<(), TestkitError> {
-        let mut command = Command::new("bash");
-        command.args(["-c", WATCHDOG]).stdin(Stdio::piped()).process_group(0);
+        let mut command = self.installation.command(WATCHDOG);
+        command.stdin(Stdio::piped()).process_group(0);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         self.set_environment(&mut command);
         self.run = Some(command.spawn()?);
@@ -141,6 +154,22 @@ impl RabbitMq {
     #[must_use]
     pub fn url(&self) -> String {
         format!("amqp://127.0.0.1:{}/%2f", self.amqp_port)
+    }
+
+    /// Makes a user that may read this queue and do nothing else; its URL.
+    ///
+    /// # Errors
+    /// When a command fails.
+    pub async fn add_reader(
+        &self,
+        user: &str,
+        password: &str,
+        queue: &str,
+    ) -> Result<String, TestkitError> {
+        self.control(&["add_user", user, password]).await?;
+        let queue = format!("^{}$", queue.replace('.', "\\."));
+        self.control(&["set_permissions", "--vhost", "/", user, "^$", "^$", &queue]).await?;
+        Ok(format!("amqp://{user}:{password}@127.0.0.1:{}/%2f", self.amqp_port))
     }
 
     /// Ends the node at once (kill -9); its data stays.
@@ -178,7 +207,7 @@ impl RabbitMq {
     /// # Errors
     /// When the command fails.
     pub async fn control(&self, arguments: &[&str]) -> Result<String, TestkitError> {
-        let mut command = Command::new(Path::new(SCRIPTS).join("rabbitmqctl"));
+        let mut command = self.installation.command(r#"enter "$WISSEL_SCRIPTS/rabbitmqctl" "$@""#);
         self.set_environment(&mut command);
         command.args(["--node", &self.node_name()]).args(arguments).stdin(Stdio::null());
         let run = tokio::task::spawn_blocking(move || command.output());
@@ -206,18 +235,20 @@ impl RabbitMq {
     fn set_environment(&self, command: &mut Command) {
         command
             .env("WISSEL_SCRIPTS", SCRIPTS)
-            .env("HOME", self.directory.path())
+            .env("WISSEL_DIRECTORY", self.directory.path())
+            .env("HOME", self.inside(""))
+            .env("LANG", "C.UTF-8")
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODENAME", self.node_name())
             .env("RABBITMQ_DIST_PORT", self.dist_port.to_string())
-            .env("RABBITMQ_CONFIG_FILE", self.path("rabbitmq.conf"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.path("enabled_plugins"))
-            .env("RABBITMQ_MNESIA_BASE", self.path("data"))
-            .env("RABBITMQ_LOG_BASE", self.path("log"))
-            .env("RABBITMQ_PID_FILE", self.path("pid"))
+            .env("RABBITMQ_CONFIG_FILE", self.inside("rabbitmq.conf"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.inside("enabled_plugins"))
+            .env("RABBITMQ_MNESIA_BASE", self.inside("data"))
+            .env("RABBITMQ_LOG_BASE", self.inside("log"))
+            .env("RABBITMQ_PID_FILE", self.inside("pid"))
             .env("RABBITMQ_SERVER_START_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}")
-            .env("RABBITMQ_CONF_ENV_FILE", self.path("none"));
+            .env("RABBITMQ_CONF_ENV_FILE", self.inside("none"));
     }
 
     fn node_name(&self) -> String {
@@ -226,6 +257,11 @@ impl RabbitMq {
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// A path in its directory as the node knows it.
+    fn inside(&self, name: &str) -> PathBuf {
+        self.installation.inside(&self.path(name))
     }
 
     async fn wait_until_it_answers(&self) -> Result<(), TestkitError> {

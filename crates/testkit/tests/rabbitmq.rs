@@ -6,6 +6,13 @@ use wissel_testkit::RabbitMq;
 async fn a_node_can_be_killed_and_started_again() {
     let mut rabbitmq = RabbitMq::start().await.unwrap();
     assert!(rabbitmq.control(&["list_queues"]).await.is_ok());
+    let running = rabbitmq.control(&["eval", "rabbit_misc:version()."]).await.unwrap();
+    let is_4 = running.contains("\"4.") || running.contains("<<\"4.");
+    assert_eq!(
+        is_4,
+        std::env::var("WISSEL_TEST_RABBITMQ").is_ok_and(|one| one == "4"),
+        "{running}"
+    );
     rabbitmq.kill().await.unwrap();
     assert!(rabbitmq.control(&["list_queues"]).await.is_err());
     rabbitmq.start_again().await.unwrap();

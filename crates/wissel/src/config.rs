@@ -178,7 +178,7 @@ pub(crate) enum LogFormat {
 }
 
 /// Environment variables of the client commands; not settings of `serve`.
-const OTHER_VARIABLES: [&str; 11] = [
+const OTHER_VARIABLES: [&str; 13] = [
     "WISSEL_TEST_LOGS",
     "WISSEL_CA",
     "WISSEL_CERT",
@@ -190,6 +190,8 @@ const OTHER_VARIABLES: [&str; 11] = [
     "WISSEL_AS",
     "WISSEL_BIN",
     "WISSEL_TEST_AMQP_URL",
+    "WISSEL_TEST_RABBITMQ",
+    "WISSEL_AMQP_URL",
 ];
 
 /// `wissel config show`.

@@ -28,8 +28,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Install what is missing, then run every test
-    #[command(after_help = "Example:\n  cargo xtask test\n  cargo xtask test -- --skip kill")]
+    #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test -- --skip kill\n  \
+        cargo xtask test --rabbitmq-4")]
     Test {
+        /// Run the tests that need a RabbitMQ, and no others, on RabbitMQ 4; as root
+        #[arg(long)]
+        rabbitmq_4: bool,
         /// Install nothing
         #[arg(long)]
         no_install: bool,
@@ -37,9 +41,13 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
-    /// Install what the tests need (RabbitMQ, a C compiler), on Debian
-    #[command(after_help = "Example:\n  cargo xtask setup")]
-    Setup,
+    /// Install what the tests need (RabbitMQ, a C compiler, Python's pika), on Debian
+    #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --rabbitmq-4")]
+    Setup {
+        /// Also put RabbitMQ 4, of Debian 13, in target/rabbitmq-4
+        #[arg(long)]
+        rabbitmq_4: bool,
+    },
     /// Check format, lints, documentation, dependencies and spelling
     #[command(after_help = "Example:\n  cargo xtask lint")]
     Lint,
@@ -82,12 +90,21 @@ fn main() -> ExitCode {
 
 fn run(task: Task) -> Result<()> {
     match task {
-        Task::Test { no_install, arguments } => {
+        Task::Test { rabbitmq_4, no_install, arguments } => {
             install_unless(no_install)?;
+            if rabbitmq_4 {
+                if !no_install {
+                    setup::install_rabbitmq_4()?;
+                }
+                return test::run_on_rabbitmq_4(&arguments);
+            }
             test::run(&arguments)
         }
-        Task::Setup => {
+        Task::Setup { rabbitmq_4 } => {
             setup::install()?;
+            if rabbitmq_4 {
+                setup::install_rabbitmq_4()?;
+            }
             println!("== all that the tests need is installed");
             Ok(())
         }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::timed;
 use crate::workspace::root;
 
 /// What has to be there, and Debian's packages that bring it.
@@ -14,14 +15,69 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 2] = [
+const NEEDS: [Need; 3] = [
     Need { file: "/usr/lib/rabbitmq/bin/rabbitmq-server", packages: &["rabbitmq-server"] },
     Need { file: "/usr/bin/cc", packages: &["gcc", "libc6-dev"] },
+    Need { file: "/usr/lib/python3/dist-packages/pika/__init__.py", packages: &["python3-pika"] },
 ];
+
+/// What puts another Debian in a folder.
+const DEBOOTSTRAP: Need = Need { file: "/usr/sbin/debootstrap", packages: &["debootstrap"] };
+/// The Debian with RabbitMQ 4.
+const SUITE: &str = "trixie";
+/// Where Debian is when this machine's own sources do not say.
+const DEBIAN: &str = "http://deb.debian.org/debian";
 
 /// Installs what is missing; nothing when all is there.
 pub(crate) fn install() -> Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| need.is_missing()).collect();
+    install_missing(&NEEDS)
+}
+
+/// Puts a Debian with RabbitMQ 4 in `target/rabbitmq-4`, about 370 MB, unless it is there.
+pub(crate) fn install_rabbitmq_4() -> Result<()> {
+    let folder = root().join("target/rabbitmq-4");
+    let server = "usr/lib/rabbitmq/bin/rabbitmq-server";
+    if folder.join(server).exists() {
+        return Ok(());
+    }
+    install_missing(&[DEBOOTSTRAP])?;
+    let unfinished = root().join("target/rabbitmq-4.unfinished");
+    let (from, to) = (unfinished.to_string_lossy(), folder.to_string_lossy());
+    fs::create_dir_all(root().join("target")).context("target")?;
+    as_root(&["rm", "--recursive", "--force", &from, &to])?;
+    timed("RabbitMQ 4", || {
+        let include = "--include=rabbitmq-server";
+        as_root(&["debootstrap", "--variant=minbase", include, SUITE, &from, &debian()])?;
+        ensure!(unfinished.join(server).exists(), "Debian {SUITE} brought no {server}");
+        as_root(&["mv", &from, &to])
+    })
+}
+
+/// The mirror of Debian that this machine uses.
+fn debian() -> String {
+    let lists = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
+    let mut files: Vec<_> = lists.map(|file| file.path()).collect();
+    files.push("/etc/apt/sources.list".into());
+    files.sort();
+    let texts: Vec<String> =
+        files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
+    mirror_in(&texts).unwrap_or_else(|| DEBIAN.to_owned())
+}
+
+/// The first address that ends as those of Debian do.
+fn mirror_in(sources: &[String]) -> Option<String> {
+    let lines = sources.iter().flat_map(|text| text.lines());
+    let lines = lines.filter(|line| line.starts_with("URIs:") || line.starts_with("deb "));
+    let mut words = lines.flat_map(str::split_whitespace);
+    words.find_map(|word| {
+        let bare = word.trim_end_matches('/');
+        let is_debian = bare.starts_with("http") && bare.ends_with("/debian");
+        is_debian.then(|| bare.to_owned())
+    })
+}
+
+fn install_missing(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| need.is_missing()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -116,4 +172,23 @@ fn as_root(words: &[&str]) -> Result<()> {
 fn is_root() -> Result<bool> {
     let id = Command::new("id").arg("-u").output().context("id -u")?;
     Ok(id.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mirror_is_that_of_debian_itself() {
+        let found = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
+            mirror_in(&texts)
+        };
+        let security = "URIs: http://m.example/debian-security\n";
+        let new = "Types: deb\n# http://old.example/debian\nURIs: http://m.example/debian/\n";
+        assert_eq!(found(&[security, new]).as_deref(), Some("http://m.example/debian"));
+        let old = "deb [signed-by=/k] https://n.example/debian bookworm main\n";
+        assert_eq!(found(&["", old]).as_deref(), Some("https://n.example/debian"));
+        assert_eq!(found(&[security]), None);
+    }
 }

@@ -13,6 +13,25 @@ use crate::workspace::{build_wissel, cargo, root};
 /// Runs the tests of the whole workspace, documentation's examples included, and then
 /// looks for personal numbers in all that they wrote.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    run_packages(&["--workspace"], arguments, &[])
+}
+
+/// Runs the tests of the bus on RabbitMQ, and those from end to end that have `rabbitmq` in
+/// their names unless the arguments say which, on RabbitMQ 4.
+pub(crate) fn run_on_rabbitmq_4(arguments: &[String]) -> Result<()> {
+    let on_4 = [("WISSEL_TEST_RABBITMQ", "4")];
+    let of_bus = ["--package", "wissel-testkit", "--package", "wissel-bus-amqp"];
+    run_packages(&of_bus, arguments, &on_4)?;
+    let those = ["rabbitmq".to_owned()];
+    let arguments = if arguments.is_empty() { &those } else { arguments };
+    run_packages(&["--package", "wissel-tests"], arguments, &on_4)
+}
+
+fn run_packages(
+    packages: &[&str],
+    arguments: &[String],
+    environment: &[(&str, &str)],
+) -> Result<()> {
     let wissel = build_wissel(&[])?;
     let logs = root().join("target/test-logs");
     if logs.exists() {
@@ -20,8 +39,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     std::fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
     let mut command = cargo();
-    command.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--"]);
+    command.arg("test").args(packages).args(["--all-features", "--no-fail-fast", "--"]);
     command
+        .envs(environment.iter().copied())
         .args(with_output_of_all(arguments))
         .env("WISSEL_BIN", wissel)
         .env("WISSEL_TEST_LOGS", &logs);
@@ -42,7 +62,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     ensure!(total.passed > 0, "no test ran");
     // A filter may have left out the tests that start gateways.
-    ensure!(files > 0 || !arguments.is_empty(), "no gateway left its log in {}", logs.display());
+    let all = arguments.is_empty() && packages == ["--workspace"];
+    ensure!(files > 0 || !all, "no gateway left its log in {}", logs.display());
     verdict
 }
 
