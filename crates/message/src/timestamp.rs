@@ -306,9 +306,9 @@ mod tests {
         {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError::Range), "{text}");
         }
-        let half_before = UNIX_EPOCH - std::time::Duration::from_millis(500);
+        let half_before = UNIX_EPOCH - Duration::from_millis(500);
         assert_eq!(Timestamp::from(half_before).to_string(), "1969-12-31T23:59:59.5Z");
-        let far = std::time::Duration::from_secs(300_000_000_000);
+        let far = Duration::from_secs(300_000_000_000);
         assert_eq!(Timestamp::from(UNIX_EPOCH + far), Timestamp::MAX);
         assert_eq!(Timestamp::from(UNIX_EPOCH - far), Timestamp::MIN);
     }
