@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use lapin::options::{
-    BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
@@ -20,7 +21,7 @@ use wissel_client::Client;
 use wissel_message::Event;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::publishing_client::PublishingClient;
-use wissel_tests::{REGISTRY, gemeente_of};
+use wissel_tests::{Gateway, REGISTRY, gemeente_of};
 
 /// An event with a body of 1 KiB.
 ///
@@ -181,6 +182,55 @@ pub async fn raw_lapin(url: &str, queue: &str, count: u64) -> Result<f64> {
     drop(unconfirmed);
     connection.close(200, "done".into()).await?;
     Ok(rate)
+}
+
+/// As [`raw_lapin`], with a consumer that has at most 1,000 unacknowledged, on a connection
+/// of its own: until the last message is taken and acknowledged. Messages a second.
+///
+/// # Errors
+/// When RabbitMQ fails.
+pub async fn raw_lapin_through(url: &str, queue: &str, count: u64) -> Result<f64> {
+    const PREFETCH: u16 = 1_000;
+    // Declares the queue.
+    raw_lapin(url, queue, 0).await?;
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+    let options = BasicConsumeOptions::default();
+    let mut consumer =
+        channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
+    let taking = tokio::spawn(async move {
+        for _ in 0..count {
+            let delivery = consumer.next().await.context("the consumer ended")??;
+            delivery.ack(BasicAckOptions::default()).await?;
+        }
+        anyhow::Ok(())
+    });
+    let begun = Instant::now();
+    raw_lapin(url, queue, count).await?;
+    taking.await??;
+    let rate = per_second(count, begun.elapsed());
+    connection.close(200, "done".into()).await?;
+    Ok(rate)
+}
+
+/// As [`publish_stream`], with a receiver of the first inbox of [`catalogue_of`]: until the
+/// last message is taken and acknowledged. Messages a second.
+///
+/// # Errors
+/// When a message is refused.
+pub async fn publish_through(
+    gateway: &Gateway,
+    run: &str,
+    count: u64,
+    a_request: usize,
+) -> Result<f64> {
+    let oin = receiver(0);
+    let receiving = Receiving::start(&gateway.client(&oin), &format!("{oin}.inbox"), count);
+    let begun = Instant::now();
+    publish_stream(&gateway.url(), run, count, a_request).await?;
+    receiving.rate(count).await?;
+    Ok(per_second(count, begun.elapsed()))
 }
 
 /// Enqueues `count` messages of 1 KiB in one inbox of the bus on RabbitMQ, 100 in each

@@ -86,6 +86,8 @@ pub struct Gateway {
     directory: TempDir,
     port: u16,
     bus: String,
+    /// Variables with settings.
+    settings: Vec<(&'static str, &'static str)>,
     /// Knows callers by certificates and tokens of this authority; none: believes them.
     authority: Option<DevAuthority>,
     child: Option<Child>,
@@ -122,7 +124,8 @@ impl Gateway {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("catalogue")).unwrap();
         let port = wissel_testkit::free_port().unwrap();
-        let gateway = Self { directory, port, bus: bus.to_owned(), authority: None, child: None };
+        let (bus, settings) = (bus.to_owned(), Vec::new());
+        let gateway = Self { directory, port, bus, settings, authority: None, child: None };
         gateway.write_catalogue(CATALOGUE);
         gateway
     }
@@ -164,6 +167,11 @@ leeway_seconds = 0
         std::fs::write(gateway.path("wissel.toml"), config).unwrap();
         gateway.start_again().await;
         gateway
+    }
+
+    /// Gives it a setting, such as `WISSEL_AMQP__PACKING_MESSAGES`, for its next start.
+    pub fn set(&mut self, variable: &'static str, value: &'static str) {
+        self.settings.push((variable, value));
     }
 
     /// Puts another catalogue in its place; a gateway that runs reads it.
@@ -217,6 +225,7 @@ leeway_seconds = 0
             // They begin as its settings do, and a gateway refuses what it does not know.
             .env_remove("WISSEL_ROUNDS")
             .env_remove("WISSEL_ROUNDS_SEED")
+            .envs(self.settings.iter().copied())
             .kill_on_drop(true);
         // Benches say `info`: a line for each message would be what they measure.
         if std::env::var_os("WISSEL_LOG__FILTER").is_none() {

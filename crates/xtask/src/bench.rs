@@ -46,6 +46,8 @@ pub(crate) fn run(benches: &[Bench], arguments: &[String]) -> Result<()> {
             }
         };
         command.arg(name).arg("--").args(arguments).env("WISSEL_BIN", &wissel);
+        // A line for each message would be what is measured.
+        command.env("WISSEL_LOG__FILTER", "info");
         step(&format!("bench {name}"), &mut command)?;
     }
     Ok(())
