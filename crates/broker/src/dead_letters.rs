@@ -11,6 +11,7 @@ use wissel_filter::{Condition, EventFacts, Filter, Operand};
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
+use crate::subscriptions::FILTERS_MAX;
 use crate::{Broker, Caller, Fault, Reason, Refusal};
 
 /// Which dead letters.
@@ -281,6 +282,7 @@ impl Which {
     /// of a message is, or what is in its data.
     fn condition(&self, caller: Caller) -> Result<Condition, Refusal> {
         let Self::Matching(filters) = self else { return Ok(Condition::all([])) };
+        check_amount(filters)?;
         let mut faults = Vec::new();
         let mut conditions = Vec::new();
         for (index, filter) in filters.iter().enumerate() {
@@ -293,8 +295,9 @@ impl Which {
                 Ok(condition) => {
                     let hidden = filter.operands().iter().any(tells_of_persons);
                     if hidden && matches!(caller, Caller::Operator(_)) {
-                        let expected = "looks at `subject` or `data`, which an operator does not; \
-                                        expected other attributes";
+                        let expected = "looks at `id`, `source`, `subject` or `data`, which may tell \
+                                        of persons and an operator does not; expected other \
+                                        attributes";
                         fault("", expected.to_owned());
                     }
                     conditions.push(condition);
@@ -309,9 +312,26 @@ impl Which {
     }
 }
 
+/// As many as a subscription may have, together no larger than one.
+pub(crate) fn check_amount(filters: &[Filter]) -> Result<(), Refusal> {
+    let refuse = |description: String| {
+        Err(Refusal::of_field(Reason::InvalidRequest, "filters", description))
+    };
+    if filters.len() > FILTERS_MAX {
+        return refuse(format!("expected at most {FILTERS_MAX} filters"));
+    }
+    match Filter::check_together(filters) {
+        Err(error) if filters.iter().all(|filter| filter.check().is_ok()) => {
+            refuse(format!("all filters together: {}", error.fault))
+        }
+        // Each is told at its place.
+        _ => Ok(()),
+    }
+}
+
 fn tells_of_persons(operand: &Operand) -> bool {
     match operand {
-        Operand::Attribute(name) => &**name == "subject",
-        _ => true,
+        Operand::Attribute(name) => matches!(&**name, "id" | "source" | "subject"),
+        Operand::Data(_) => true,
     }
 }

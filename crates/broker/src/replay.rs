@@ -15,6 +15,7 @@ use wissel_filter::{Condition, EventFacts, Filter};
 use wissel_identifiers::InboxName;
 use wissel_message::{EventView, Timestamp, expiry_time};
 
+use crate::dead_letters::check_amount;
 use crate::road::minimise::{key_of, minimise_event};
 use crate::{Broker, Caller, Fault, Reason, Refusal};
 
@@ -97,8 +98,8 @@ impl Broker {
                 () = stopping.cancelled() => return Err(Refusal::shutting_down()),
                 _ = pace.tick() => {}
             }
-            self.wait_for_room(inbox).await?;
-            let ended = self.replay_some(&selected, &mut after, &mut so_far).await?;
+            let limit = self.wait_for_room(inbox).await?;
+            let ended = self.replay_some(&selected, limit, &mut after, &mut so_far).await?;
             progress(so_far);
             if ended {
                 break;
@@ -113,16 +114,17 @@ impl Broker {
     async fn replay_some(
         &self,
         selected: &Selected,
+        limit: usize,
         after: &mut Option<ArchivePosition>,
         so_far: &mut Replayed,
     ) -> Result<bool, Refusal> {
         let Selected { inbox, from, until, .. } = selected;
-        let page = ArchivePage { from: *from, until: *until, after: *after, limit: AT_ONCE };
+        let page = ArchivePage { from: *from, until: *until, after: *after, limit };
         let archived = self.bus.archived(page).await?;
         let Some(last) = archived.last() else { return Ok(true) };
         *after = Some(last.position);
         so_far.reached = Some(last.envelope.admitted_at);
-        let ended = archived.len() < AT_ONCE;
+        let ended = archived.len() < limit;
         let catalogue = self.catalogue();
         let items = archived.iter().filter_map(|one| selected.take(one, &catalogue));
         let items: Vec<Enqueue> =
@@ -134,19 +136,17 @@ impl Broker {
         Ok(ended)
     }
 
-    /// Waits until the inbox has room within its limits; a replay never makes it fuller than
-    /// that.
-    async fn wait_for_room(&self, inbox: &InboxName) -> Result<(), Refusal> {
+    /// Waits until the inbox has room within its limits, and says for how many messages of
+    /// one page.
+    async fn wait_for_room(&self, inbox: &InboxName) -> Result<usize, Refusal> {
         let stopping = self.shutdown_token();
         loop {
             let settings = self.inboxes.read().get(inbox).copied().unwrap_or_default();
             let level = self.bus.level(inbox).unwrap_or_default();
-            let room = level.deliveries + AT_ONCE as u64 <= settings.max_deliveries.unwrap_or(u64::MAX)
-                && level.bytes < settings.max_bytes.unwrap_or(u64::MAX)
-                // An inbox that holds less than a page is filled when it is empty.
-                || level.deliveries == 0;
-            if room {
-                return Ok(());
+            let most = settings.max_deliveries.unwrap_or(u64::MAX);
+            let left = usize::try_from(most.saturating_sub(level.deliveries)).unwrap_or(AT_ONCE);
+            if left > 0 && level.bytes < settings.max_bytes.unwrap_or(u64::MAX) {
+                return Ok(left.min(AT_ONCE));
             }
             tokio::select! {
                 () = stopping.cancelled() => return Err(Refusal::shutting_down()),
@@ -173,6 +173,7 @@ impl Selected {
         catalogue: &Catalogue,
     ) -> Result<Self, Refusal> {
         let ReplayOptions { from, until, types, filters } = options;
+        check_amount(filters)?;
         let mut faults = Vec::new();
         let mut fault = |field: String, description: String| {
             faults.push(Fault { field, description });

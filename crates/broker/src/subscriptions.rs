@@ -36,7 +36,7 @@ pub struct Subscription {
 /// The most event types that one subscription names.
 const TYPES_MAX: usize = 1_000;
 /// The most filters of one subscription.
-const FILTERS_MAX: usize = 32;
+pub(crate) const FILTERS_MAX: usize = 32;
 
 impl Broker {
     /// Creates a subscription, and its inbox when that does not exist. Messages

@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions,
-    QueueDeclareOptions, QueueDeleteOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
 };
 
 use lapin::types::{AMQPValue, ByteArray, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
+use lapin::{BasicProperties, Channel};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wissel_bus::{
@@ -24,6 +24,7 @@ use wissel_bus::{
     MessageId, Removal, Reviewed,
 };
 
+use crate::confirm::{Outgoing, Returns, Tried};
 use crate::link::Link;
 use crate::{codec, topology};
 
@@ -45,6 +46,7 @@ pub(crate) struct Direct {
     patience: Duration,
     /// Publishes to all of them, with confirms; made again when it is closed.
     publishing: Mutex<Option<Channel>>,
+    returns: Returns,
 }
 
 /// What is published in place of a message that was taken back.
@@ -57,7 +59,7 @@ struct Instead {
 
 impl Direct {
     pub(crate) fn new(link: Link, patience: Duration) -> Self {
-        Self { link, patience, publishing: Mutex::default() }
+        Self { link, patience, publishing: Mutex::default(), returns: Returns::default() }
     }
 
     /// Removes the queue with all that is in it, if it is there.
@@ -83,21 +85,19 @@ impl Direct {
         deadline: Instant,
     ) -> Result<Vec<Result<Handed, BusError>>, BusError> {
         let channel = self.publishing(deadline).await?;
-        let mut unconfirmed = Vec::new();
-        for Instead { exchange, routing_key, properties, body } in all {
-            let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-            let sent =
-                channel.basic_publish(exchange.into(), routing_key, options, &body, properties);
-            unconfirmed.push(sent.await);
+        // The first poll of each, in their order, puts it in its place.
+        let publishing = all.into_iter().map(|instead| {
+            let Instead { exchange, routing_key, properties, body } = instead;
+            let exchange = exchange.into();
+            self.returns.publish(&channel, Outgoing { exchange, routing_key, properties, body })
+        });
+        let publishing = futures::future::join_all(publishing);
+        match tokio::time::timeout_at(deadline, publishing).await {
+            Ok(tried) => Ok(tried.into_iter().map(handed).collect()),
+            Err(_) => {
+                Err(BusError::Unavailable { reason: "RabbitMQ did not confirm in time".to_owned() })
+            }
         }
-        let mut answers = Vec::with_capacity(unconfirmed.len());
-        for sent in unconfirmed {
-            answers.push(match sent {
-                Ok(confirm) => confirmed(confirm, deadline).await,
-                Err(error) => Err(unavailable(&error)),
-            });
-        }
-        Ok(answers)
     }
 
     /// Takes back all that waits, publishes for each what is to be there instead, and only
@@ -359,17 +359,15 @@ fn amqp(value: &DirectValue) -> AMQPValue {
     }
 }
 
-async fn confirmed(confirm: PublisherConfirm, deadline: Instant) -> Result<Handed, BusError> {
+/// What came of handing over one message.
+fn handed(tried: Tried) -> Result<Handed, BusError> {
     let because = |reason: &str| Err(BusError::Unavailable { reason: reason.to_owned() });
-    match tokio::time::timeout_at(deadline, confirm).await {
-        Ok(Ok(Confirmation::Ack(None))) => Ok(Handed::Durable),
-        Ok(Ok(Confirmation::Nack(None))) => Ok(Handed::Full),
-        Ok(Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)))) => {
-            because("a queue was deleted by somebody else")
-        }
-        Ok(Ok(Confirmation::NotRequested)) => because("the channel confirms nothing"),
-        Ok(Err(error)) => Err(unavailable(&error)),
-        Err(_) => because("RabbitMQ did not confirm in time"),
+    match tried {
+        Tried::Confirmed => Ok(Handed::Durable),
+        // The queue is full, or the broker cannot now.
+        Tried::Nacked => Ok(Handed::Full),
+        Tried::Unroutable => because("a queue was deleted by somebody else"),
+        Tried::Broken => because("the connection broke"),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What opening a directory refuses, and what it finds again.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use wissel_bus::{Bus, Enqueue, Envelope, InboxName, MessageId};
+use wissel_bus::{Arrival, Bus, Enqueue, Envelope, InboxName, MessageId, Settlement};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedBusError, EmbeddedOptions};
 
 fn inbox() -> InboxName {
@@ -80,4 +80,38 @@ async fn an_inbox_that_is_named_twice_gets_a_message_once() {
     assert_eq!(bus.enqueue(vec![twice]).await, [Ok(())]);
     assert_eq!(bus.inspect(&inbox()).await.unwrap().depth, 1);
     bus.close().await;
+}
+
+/// What waits for long, also over a restart, holds up no retry that is due sooner.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_retry_holds_up_no_short_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions::new(directory.path());
+    let again = |after| Settlement::Retry { after, reason: "busy".to_owned() };
+    for (round, opened) in [(0, 2), (1, 1)] {
+        let bus = EmbeddedBus::open(options.clone()).unwrap();
+        bus.open_inbox(&inbox()).await.unwrap();
+        for answer in bus.enqueue((0..opened).map(|_| item()).collect()).await {
+            answer.unwrap();
+        }
+        let mut consumer = bus.consume(&inbox(), 10).await.unwrap();
+        let mut next = async || match consumer.arrivals.recv().await {
+            Some(Arrival::Delivery(delivery)) => delivery.tag,
+            other => panic!("{other:?}"),
+        };
+        let mut settlements = Vec::new();
+        if round == 0 {
+            settlements.push((next().await, again(Duration::from_secs(3_600))));
+        }
+        settlements.push((next().await, again(Duration::from_millis(100))));
+        for answer in consumer.settler.settle(settlements).await {
+            answer.unwrap();
+        }
+        let soon = tokio::time::timeout(Duration::from_secs(5), consumer.arrivals.recv()).await;
+        let Ok(Some(Arrival::Delivery(soon))) = soon else { panic!("round {round}: {soon:?}") };
+        assert_eq!(soon.attempt, 2);
+        consumer.settler.settle(vec![(soon.tag, Settlement::Acknowledge)]).await;
+        drop(consumer);
+        bus.close().await;
+    }
 }

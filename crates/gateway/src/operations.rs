@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
+use tracing::Instrument as _;
 use wissel_broker::{Caller, Inbox, RedriveOptions, Refusal, Which, masked};
 use wissel_bus::{DeadLetter, DeadLetterId, Page};
 use wissel_identifiers::InboxName;
@@ -58,11 +59,16 @@ impl Operations for OperationsService {
         &self,
         request: Request<pb::UpdateInboxRequest>,
     ) -> Result<Response<pb::UpdateInboxResponse>, Status> {
-        let broker = &self.0.broker;
         let update = |caller, asked: pb::UpdateInboxRequest| async move {
             let inbox: InboxName = name("name", &asked.name)?;
             let change = Change::read(asked.settings, asked.update_mask)?;
-            let inbox = broker.set_inbox(caller, &inbox, |before| change.apply(before)).await?;
+            // To its end, also when the caller goes away: half a change is none.
+            let broker = Arc::clone(&self.0.broker);
+            let changing = async move {
+                broker.set_inbox(caller, &inbox, |before| change.apply(before)).await
+            };
+            let changing = self.0.tasks.spawn(changing.in_current_span());
+            let inbox = changing.await.unwrap_or_else(|_| Err(self.0.cut_off.refusal()))?;
             Ok(pb::UpdateInboxResponse { inbox: Some(write_inbox(inbox)) })
         };
         self.0.answer("UpdateInbox", request, update).await

@@ -56,7 +56,8 @@ impl Change {
                 "max_deliveries" => all.max_deliveries = new.max_deliveries,
                 "max_bytes" => all.max_bytes = new.max_bytes,
                 "when_full" => all.when_full = new.when_full,
-                _ => all.direct_amqp = new.direct_amqp,
+                "direct_amqp" => all.direct_amqp = new.direct_amqp,
+                _ => debug_assert!(false, "the names were checked"),
             }
         }
         all

@@ -41,6 +41,9 @@ struct Filling {
     thread: JoinHandle<()>,
 }
 
+/// How many entries wait for storage that fails.
+const KEPT_MAX: usize = 32_768;
+
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, path: PathBuf, bounds: Bounds, slices: Slices) -> Self {
         Self {
@@ -66,6 +69,12 @@ impl Writer {
             let sync = taken.sync || taken.ended;
             if let Err(error) = self.write(&mut entries, sync) {
                 self.fail(&error);
+                // What cannot be written does not pile up: of those a duplicate may pass.
+                let many = entries.len().saturating_sub(KEPT_MAX);
+                if many > 0 {
+                    entries.drain(..many);
+                    tracing::warn!(count = many, "receipts are dropped: they cannot be written");
+                }
             }
             self.shared.queue.settled(taken.until);
             self.warn_of_dropped();

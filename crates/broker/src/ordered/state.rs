@@ -33,7 +33,7 @@ pub(super) struct State {
     /// Items that wait for their retry.
     waiting: BTreeSet<(Instant, u64)>,
     /// Attempts that the bus did not hear of, by message.
-    attempts: HashMap<MessageId, Attempts, foldhash::fast::RandomState>,
+    attempts: HashMap<Copy, Attempts, foldhash::fast::RandomState>,
 }
 
 /// What is to become a receiver: where its deliveries go, its credit, and what is cancelled
@@ -55,8 +55,20 @@ struct Item {
     lane: Option<u64>,
 }
 
+/// A message, as it came or replayed: these are two deliveries.
+type Copy = (MessageId, bool);
+
+impl Item {
+    fn copy(&self) -> Copy {
+        (self.envelope.message_id, self.envelope.replayed)
+    }
+}
+
 /// The attempts of a message, and when it may come again.
 struct Attempts {
+    /// How many in all.
+    count: u32,
+    /// The latest, as many as a bus keeps.
     made: Vec<Attempt>,
     not_before: Instant,
 }
@@ -170,7 +182,7 @@ impl State {
     /// An item is the first of its lane: it is ready, unless its retry is not due.
     fn may_go(&mut self, number: u64) {
         let Some(item) = self.items.get(&number) else { return };
-        let attempts = self.attempts.get(&item.envelope.message_id);
+        let attempts = self.attempts.get(&item.copy());
         match attempts.map(|attempts| attempts.not_before) {
             Some(due) if due > Instant::now() => {
                 self.waiting.insert((due, number));
@@ -210,12 +222,12 @@ impl State {
             let Some(receiver) = next.max_by_key(|receiver| receiver.free_credit()) else { return };
             self.ready.pop_first();
             let Some(item) = self.items.get(&number) else { continue };
-            let made = self.attempts.get(&item.envelope.message_id);
-            let unheard = made.map_or(0, |attempts| attempts.made.len());
+            let made = self.attempts.get(&item.copy());
+            let unheard = made.map_or(0, |attempts| attempts.count);
             let delivery = Delivery {
                 tag: DeliveryTag(number),
                 envelope: item.envelope.clone(),
-                attempt: item.attempt.saturating_add(u32::try_from(unheard).unwrap_or(u32::MAX)),
+                attempt: item.attempt.saturating_add(unheard),
             };
             if !receiver.take(number, delivery) {
                 // It is leaving; whoever watches it takes it out.
@@ -238,11 +250,11 @@ impl State {
         let Some(item) = self.items.get(&number).filter(|_| held) else {
             return Err(BusError::NotHeld(tag));
         };
-        let message_id = item.envelope.message_id;
+        let copy = item.copy();
         match settlement {
             Settlement::Acknowledge => Ok(Some((item.tag, Settlement::Acknowledge))),
             Settlement::DeadLetter { reason, mut unheard } => {
-                if let Some(attempts) = self.attempts.get(&message_id) {
+                if let Some(attempts) = self.attempts.get(&copy) {
                     unheard.splice(0..0, attempts.made.iter().cloned());
                 }
                 Ok(Some((item.tag, Settlement::DeadLetter { reason, unheard })))
@@ -253,24 +265,26 @@ impl State {
             }
             Settlement::Retry { after, reason } => {
                 let heard = item.attempt;
-                self.remember(message_id, heard, reason, Instant::now() + after);
+                self.remember(copy, heard, reason, Instant::now() + after);
                 self.may_go(number);
                 Ok(None)
             }
         }
     }
 
-    fn remember(&mut self, message: MessageId, heard: u32, reason: String, not_before: Instant) {
+    fn remember(&mut self, copy: Copy, heard: u32, reason: String, not_before: Instant) {
         if self.attempts.len() >= REMEMBERED_MAX {
             let items = &self.items;
-            let here: BTreeSet<MessageId> =
-                items.values().map(|item| item.envelope.message_id).collect();
-            self.attempts.retain(|message, _| here.contains(message));
+            let here: BTreeSet<Copy> = items.values().map(Item::copy).collect();
+            self.attempts.retain(|copy, _| here.contains(copy));
         }
-        let empty = || Attempts { made: Vec::new(), not_before };
-        let attempts = self.attempts.entry(message).or_insert_with(empty);
-        let before = u32::try_from(attempts.made.len()).unwrap_or(u32::MAX);
-        let number = heard.saturating_add(before);
+        let empty = || Attempts { count: 0, made: Vec::new(), not_before };
+        let attempts = self.attempts.entry(copy).or_insert_with(empty);
+        let number = heard.saturating_add(attempts.count);
+        attempts.count = attempts.count.saturating_add(1);
+        if attempts.made.len() >= Attempt::KEPT {
+            attempts.made.remove(0);
+        }
         attempts.made.push(Attempt { number, at: SystemTime::now(), reason });
         attempts.not_before = not_before;
     }
@@ -278,7 +292,7 @@ impl State {
     /// The bus is done with it: the next one of its lane may go.
     pub(super) fn done(&mut self, number: u64) {
         let Some(item) = self.items.remove(&number) else { return };
-        self.attempts.remove(&item.envelope.message_id);
+        self.attempts.remove(&item.copy());
         let Some(lane_key) = item.lane else { return };
         let Some(lane) = self.lanes.get_mut(&lane_key) else { return };
         debug_assert_eq!(lane.front(), Some(&number));

@@ -1,7 +1,7 @@
 //! Giving up what is too old, in inboxes that nobody reads as well.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use wissel_bus::{Arrival, BusError, Delivery, Settlement};
 use wissel_identifiers::InboxName;
@@ -13,7 +13,9 @@ use crate::policy::Policy;
 /// How often inboxes that nobody reads are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long to wait for what an inbox is said to hold.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one inbox is worked on before it is another's turn.
+const AT_A_TIME: Duration = Duration::from_secs(10);
 /// How many deliveries are looked at together.
 const AT_ONCE: u16 = 256;
 
@@ -78,22 +80,40 @@ impl Broker {
         if !unread || !state.oldest.is_some_and(is_old) {
             return Ok(0);
         }
-        let mut consumer = self.bus.consume(inbox, AT_ONCE).await?;
+        // In an inbox with order, whoever comes meanwhile waits until this is over.
+        let mut consumer = if self.is_ordered(inbox) {
+            self.bus.consume_alone(inbox, AT_ONCE).await?
+        } else {
+            self.bus.consume(inbox, AT_ONCE).await?
+        };
+        let begun = Instant::now();
         let mut expired = 0;
+        let mut arrived = Vec::new();
         // Dropping the consumer gives back what it was handed beyond the last that is old.
-        while let Ok(Some(Arrival::Delivery(delivery))) =
-            tokio::time::timeout(PATIENCE, consumer.arrivals.recv()).await
-        {
-            let Delivery { tag, envelope, .. } = delivery;
-            if envelope.replayed || !is_old(envelope.admitted_at) {
-                break;
+        while begun.elapsed() < AT_A_TIME {
+            let coming = consumer.arrivals.recv_many(&mut arrived, usize::from(AT_ONCE));
+            match tokio::time::timeout(PATIENCE, coming).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
             }
-            let reason = "expired: older than the inbox keeps messages";
-            let settlement = vec![(tag, Settlement::dead_letter(reason))];
-            consumer.settler.settle(settlement).await.into_iter().collect::<Result<(), _>>()?;
-            expired += 1;
+            let mut settlements = Vec::new();
+            let mut young = false;
+            for arrival in arrived.drain(..) {
+                let Arrival::Delivery(delivery) = arrival else { return Ok(expired) };
+                let Delivery { tag, envelope, .. } = delivery;
+                if is_old(envelope.admitted_at) && !envelope.replayed {
+                    let reason = "expired: older than the inbox keeps messages";
+                    settlements.push((tag, Settlement::dead_letter(reason)));
+                } else {
+                    // What was replayed may stand before others that are old.
+                    young |= !envelope.replayed;
+                }
+            }
+            expired += settlements.len() as u64;
+            let settled = consumer.settler.settle(settlements).await;
+            settled.into_iter().collect::<Result<(), _>>()?;
             let left = self.bus.level(inbox).is_none_or(|level| level.deliveries > 0);
-            if !left {
+            if young || !left {
                 break;
             }
         }

@@ -80,7 +80,7 @@ impl Broker {
     }
 
     /// Whether a subscription that feeds the inbox asks for order.
-    fn is_ordered(&self, inbox: &InboxName) -> bool {
+    pub(super) fn is_ordered(&self, inbox: &InboxName) -> bool {
         let subscriptions = self.subscriptions.read();
         subscriptions.values().any(|one| one.ordered && one.inbox == *inbox)
     }

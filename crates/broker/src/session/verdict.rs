@@ -52,13 +52,14 @@ impl Session {
         }
         let after = after.unwrap_or_else(|| policy.wait_after(attempt));
         let Some(deadline) = held.deadline else { return Settlement::Retry { after, reason } };
-        match deadline.duration_since(SystemTime::now()) {
-            Ok(left) => Settlement::Retry { after: after.min(left), reason },
-            Err(_) => {
-                let reason = format!("past its deadline, at attempt {attempt}; the last: {reason}");
-                Settlement::dead_letter(reason)
-            }
+        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+        // A bus may wait a tenth longer, or 100 ms.
+        let before_it = left.saturating_sub((left / 8).max(Duration::from_millis(120)));
+        if before_it.is_zero() {
+            let reason = format!("past its deadline, at attempt {attempt}; the last: {reason}");
+            return Settlement::dead_letter(reason);
         }
+        Settlement::Retry { after: after.min(before_it), reason }
     }
 }
 

@@ -37,8 +37,9 @@ impl Delays {
     pub(crate) fn key(&mut self, after: Duration, inbox: u32, place: u64) -> DelayedKey {
         let after_ms = u64::try_from(after.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
         // The moment is cut to a millisecond, and it must not come too early.
-        let due_ms =
-            to_ms(SystemTime::now()).saturating_add(after_ms).saturating_add(1).max(self.floor_ms);
+        let due_ms = to_ms(SystemTime::now()).saturating_add(after_ms).saturating_add(1);
+        // Also when the clock was set back, or the first that waits is due much later.
+        self.floor_ms = self.floor_ms.min(due_ms);
         self.next_due_ms = Some(self.next_due_ms.map_or(due_ms, |next| next.min(due_ms)));
         DelayedKey { due_ms, inbox, place }
     }

@@ -258,6 +258,9 @@ impl Writer {
     }
 
     fn bury(&mut self, all: &[Buried]) -> Result<(), BusError> {
+        if let Some(gone) = all.iter().find(|buried| buried.inbox.is_removed()) {
+            return Err(BusError::UnknownInbox(gone.inbox.name.clone()));
+        }
         let mut pending = Pending::new(&self.storage);
         for buried in all {
             pending.bury(&self.storage, &mut self.places, buried);
