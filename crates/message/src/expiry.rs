@@ -21,10 +21,10 @@ pub fn expiry_time(event: &EventView) -> Result<Option<Timestamp>, TimestampErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Event, OwnedValue};
+    use crate::{Event, OwnedValue, Rule};
 
     #[test]
-    fn a_timestamp_or_its_text_is_an_expiry_time() {
+    fn a_timestamp_or_its_text_is_an_expiry_time_and_nothing_else_is_built() {
         let moment: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         let of = |value: Option<OwnedValue>| {
             let event = Event::builder("1", "/s", "nl.t.x");
@@ -37,7 +37,10 @@ mod tests {
         assert_eq!(of(None), Ok(None));
         assert_eq!(of(Some(OwnedValue::Timestamp(moment))), Ok(Some(moment)));
         assert_eq!(of(Some("2026-11-24T11:00:00+01:00".into())), Ok(Some(moment)));
-        assert_eq!(of(Some("tomorrow".into())), Err(TimestampError::Format));
-        assert_eq!(of(Some(OwnedValue::Integer(3))), Err(TimestampError::Format));
+        for wrong in ["tomorrow".into(), OwnedValue::Integer(3)] {
+            let event = Event::builder("1", "/s", "nl.t.x").extension(EXPIRY_TIME, wrong);
+            let violations = event.build().unwrap_err();
+            assert!(violations.iter().any(|one| one.rule == Rule::ExpiryTime), "{violations:?}");
+        }
     }
 }

@@ -53,11 +53,13 @@ impl Filter {
 
     /// Whether the slice may know the message: true of all that it knows.
     pub(crate) fn may_know(&self, identity: Identity) -> bool {
+        // Asked first: what was added by then is seen below.
+        let complete = self.is_complete();
         let words = self.block(identity).0.iter().zip(bits(identity));
         // All words, as they are at hand together: no branch for each.
         let lacking =
             words.fold(0, |lacking, (word, bit)| lacking | (bit & !word.load(Ordering::Relaxed)));
-        lacking == 0 || !self.is_complete()
+        lacking == 0 || !complete
     }
 
     /// The same for fewer messages than it was made for, in less memory; none when that

@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),
-    /// Show inboxes: depth, oldest age, in flight, consumers, dead letters; change their settings
+    /// Show inboxes and how they fare, and change their settings
     #[command(after_help = queues::INBOXES_HELP)]
     Inboxes(InboxesArguments),
     /// List dead letters, put them back, or remove them
