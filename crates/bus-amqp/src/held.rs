@@ -271,7 +271,8 @@ impl Held {
         }
         state.waiting.clear();
         state.of_this_generation = 0;
-        let was_handed_out = !state.handed_out.is_empty();
+        // What is being settled comes again as well.
+        let was_handed_out = !state.handed_out.is_empty() || state.settling > 0;
         state.handed_out.clear();
         was_handed_out
     }

@@ -312,8 +312,17 @@ impl State {
         let Some(lane_key) = item.lane else { return };
         let Some(lane) = self.lanes.get_mut(&lane_key) else { return };
         lane.retain(|other| *other != number);
-        if lane.is_empty() {
-            self.lanes.remove(&lane_key);
+        match lane.front().copied() {
+            None => {
+                self.lanes.remove(&lane_key);
+            }
+            // It has come again already: there was nothing else to tell of an interruption.
+            Some(next)
+                if self.items.get(&next).is_some_and(|again| again.copy() == item.copy()) =>
+            {
+                self.may_go(next);
+            }
+            Some(_) => {}
         }
     }
 
@@ -330,5 +339,70 @@ impl State {
                 self.ready.insert(number);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use wissel_message::Event;
+
+    use super::*;
+
+    /// Is never asked here.
+    struct Nobody;
+
+    #[async_trait]
+    impl Settle for Nobody {
+        async fn settle(&self, _: Vec<(DeliveryTag, Settlement)>) -> Vec<Result<(), BusError>> {
+            Vec::new()
+        }
+    }
+
+    fn envelope() -> Envelope {
+        let event = Event::builder("1", "/s", "nl.t.x").subject("999990019").build().unwrap();
+        Envelope {
+            message_id: MessageId::now(),
+            publisher: "00000099000000001000".parse().unwrap(),
+            admitted_at: SystemTime::now(),
+            fields: None,
+            replayed: false,
+            event: event.encode(),
+        }
+    }
+
+    /// A connection breaks while the only delivery is being settled; it comes again before
+    /// the bus answers that it is no longer held.
+    #[test]
+    fn what_comes_again_before_its_settlement_failed_is_handed_out() {
+        let mut state = State::default();
+        let (sender, mut arrivals) = mpsc::channel(10);
+        let joining = (sender, 5, CancellationToken::new());
+        let receiver = state.begin(Arc::new(Nobody), CancellationToken::new(), joining);
+        let mut next = |state: &mut State| {
+            state.hand_out();
+            match arrivals.try_recv() {
+                Ok(Arrival::Delivery(delivery)) => Some(delivery.tag),
+                _ => None,
+            }
+        };
+        let (first, second) = (envelope(), envelope());
+        let arrived = |tag, envelope: &Envelope| Delivery {
+            tag: DeliveryTag(tag),
+            envelope: envelope.clone(),
+            attempt: 1,
+        };
+        state.arrive(arrived(1, &first));
+        let held = next(&mut state).unwrap();
+        assert!(state.settle(receiver, held, Settlement::Acknowledge).unwrap().is_some());
+        state.arrive(arrived(2, &first));
+        state.arrive(arrived(3, &second));
+        assert_eq!(next(&mut state), None, "its settlement is under way");
+        state.void(held.0);
+        let again = next(&mut state).unwrap();
+        assert_eq!(next(&mut state), None, "the second waits for the first");
+        assert!(state.settle(receiver, again, Settlement::Acknowledge).unwrap().is_some());
+        state.done(again.0);
+        assert!(next(&mut state).is_some());
     }
 }
