@@ -25,8 +25,6 @@ const NEEDS: [Need; 3] = [
 const DEBOOTSTRAP: Need = Need { file: "/usr/sbin/debootstrap", packages: &["debootstrap"] };
 /// The Debian with RabbitMQ 4.
 const SUITE: &str = "trixie";
-/// Where Debian is when this machine's own sources do not say.
-const DEBIAN: &str = "http://deb.debian.org/debian";
 
 /// Installs what is missing; nothing when all is there.
 pub(crate) fn install() -> Result<()> {
@@ -47,21 +45,25 @@ pub(crate) fn install_rabbitmq_4() -> Result<()> {
     as_root(&["rm", "--recursive", "--force", &from, &to])?;
     timed("RabbitMQ 4", || {
         let include = "--include=rabbitmq-server";
-        as_root(&["debootstrap", "--variant=minbase", include, SUITE, &from, &debian()])?;
+        let mirror = debian();
+        let words = ["debootstrap", "--variant=minbase", include, SUITE, &from];
+        // Without a mirror it takes its own.
+        let words: Vec<&str> = words.into_iter().chain(mirror.as_deref()).collect();
+        as_root(&words)?;
         ensure!(unfinished.join(server).exists(), "Debian {SUITE} brought no {server}");
         as_root(&["mv", &from, &to])
     })
 }
 
-/// The mirror of Debian that this machine uses.
-fn debian() -> String {
+/// The mirror of Debian that this machine uses, when its sources say.
+fn debian() -> Option<String> {
     let lists = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
     let mut files: Vec<_> = lists.map(|file| file.path()).collect();
     files.push("/etc/apt/sources.list".into());
     files.sort();
     let texts: Vec<String> =
         files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
-    mirror_in(&texts).unwrap_or_else(|| DEBIAN.to_owned())
+    mirror_in(&texts)
 }
 
 /// The first address that ends as those of Debian do.
