@@ -9,7 +9,7 @@ use wissel_tests::rounds::{BusKind, Run, table};
 const SEED: u64 = 20_261;
 
 /// `WISSEL_ROUNDS` is for both buses together.
-async fn rounds(bus: BusKind, of_ten: u64) {
+async fn rounds(bus: BusKind, of_twenty: u64) {
     const ROUNDS: u64 = 200;
     let _alone = alone().await;
     let number = |name, default| match std::env::var(name) {
@@ -17,7 +17,7 @@ async fn rounds(bus: BusKind, of_ten: u64) {
         Err(_) => default,
     };
     let (seed, rounds) = (number("WISSEL_ROUNDS_SEED", SEED), number("WISSEL_ROUNDS", ROUNDS));
-    let rounds = (rounds * of_ten).div_ceil(10);
+    let rounds = (rounds * of_twenty).div_ceil(20);
     eprintln!("{rounds} rounds on {bus}, from seed {seed}");
     let run = Run::of(bus, seed, rounds, |_| {}).await;
     eprintln!("{}", table(std::slice::from_ref(&run)));
@@ -26,10 +26,10 @@ async fn rounds(bus: BusKind, of_ten: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_lose_nothing_embedded() {
-    rounds(BusKind::Embedded, 7).await;
+    rounds(BusKind::Embedded, 19).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_lose_nothing_on_rabbitmq() {
-    rounds(BusKind::RabbitMq, 3).await;
+    rounds(BusKind::RabbitMq, 1).await;
 }

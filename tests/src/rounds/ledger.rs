@@ -59,6 +59,8 @@ pub(super) struct Comparison {
 /// How long before a fault something may have been under way that it stopped, and how long
 /// after it somebody may not have noticed. Acknowledgements are on disk within a second.
 const GRACE: Duration = Duration::from_millis(1_500);
+/// The same after RabbitMQ was away: a call to a bus that does not answer may take 5 s more.
+const GRACE_OF_BUS: Duration = Duration::from_millis(6_500);
 /// How long a receipt is not yet on disk, by far: a crash may take those of the last moment.
 const LAST_MOMENT: Duration = Duration::from_millis(250);
 /// Attempts before a delivery is given up on: that of the inbox with messages that are never
@@ -302,9 +304,13 @@ impl Ledgers<'_> {
 
     /// Whether such a fault took place between these moments, or close to them.
     fn is_explained(&self, from: Instant, to: Instant, by: impl Fn(&Fault) -> bool) -> bool {
-        self.happened
-            .iter()
-            .any(|one| by(&one.fault) && one.begun <= to + GRACE && from <= one.ended + GRACE)
+        self.happened.iter().filter(|one| by(&one.fault)).any(|one| {
+            let after = match one.fault {
+                Fault::CutBus(_) | Fault::KillRabbitMq | Fault::StopRabbitMq => GRACE_OF_BUS,
+                _ => GRACE,
+            };
+            one.begun <= to + GRACE && from <= one.ended + after
+        })
     }
 
     /// A finding about a message in an inbox, with all that its ledgers say.
