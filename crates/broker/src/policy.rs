@@ -19,7 +19,7 @@ pub struct DeliveryDefaults {
 }
 
 impl Default for DeliveryDefaults {
-    /// 20 attempts, after 1 second to 1 hour: about half a day in all.
+    /// 20 attempts, after 1 second to 1 hour: about eight hours in all.
     fn default() -> Self {
         Self {
             max_attempts: 20,
