@@ -22,7 +22,6 @@
 //!     admitted_at: std::time::SystemTime::now(),
 //!     fields: None,
 //!     replayed: false,
-//!     replayed: false,
 //!     event: "…".into(),
 //! };
 //! let item = Enqueue::new(envelope, vec![inbox.clone()]);
