@@ -1,14 +1,17 @@
 //! The state in SQLite, on threads of its own.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use wissel_identifiers::{InboxName, SubscriptionName};
+use uuid::Uuid;
+use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 use crate::sqlite::Database;
 use crate::{
-    Backend, Follow, Followed, InboxRecord, Mark, Put, StoreError, SubscriptionRecord, followed,
+    Backend, Filed, Follow, Followed, InboxRecord, MakeKey, Mark, NewSignal, PseudonymKeys, Put,
+    Signal, SignalNotice, StoreError, SubscriptionRecord, Transfer, followed, signals,
 };
 
 pub(crate) struct Sqlite {
@@ -69,5 +72,62 @@ impl Backend for Sqlite {
 
     async fn routing_secret(&self) -> Result<[u8; 16], StoreError> {
         self.with(|database| followed::secret(&database.0)).await
+    }
+
+    async fn pseudonym_keys(&self) -> Result<Option<PseudonymKeys>, StoreError> {
+        self.with(|database| signals::keys(&database.0)).await
+    }
+
+    async fn add_pseudonym_key(&self, make: MakeKey) -> Result<bool, StoreError> {
+        self.with(move |database| signals::add_key(&mut database.0, make)).await
+    }
+
+    async fn file_signal(&self, signal: NewSignal) -> Result<Filed, StoreError> {
+        self.with(move |database| signals::file(&mut database.0, &signal)).await
+    }
+
+    async fn signal(&self, id: Uuid) -> Result<Option<Signal>, StoreError> {
+        self.with(move |database| signals::one(&database.0, id)).await
+    }
+
+    async fn signals_of(
+        &self,
+        party: Oin,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
+        self.with(move |database| signals::of_party(&database.0, party, after, limit)).await
+    }
+
+    async fn withdraw_signal(&self, id: Uuid, party: Oin) -> Result<bool, StoreError> {
+        self.with(move |database| signals::withdraw(&mut database.0, id, party)).await
+    }
+
+    async fn transfer_signal(&self, transfer: Transfer) -> Result<bool, StoreError> {
+        self.with(move |database| signals::transfer(&mut database.0, &transfer)).await
+    }
+
+    async fn match_signals(&self, limit: usize) -> Result<usize, StoreError> {
+        self.with(move |database| signals::examine(&mut database.0, limit)).await
+    }
+
+    async fn expire_signals(&self) -> Result<usize, StoreError> {
+        self.with(|database| signals::expire(&mut database.0)).await
+    }
+
+    async fn next_signal_expiry(&self) -> Result<Option<SystemTime>, StoreError> {
+        self.with(|database| signals::next_expiry(&database.0)).await
+    }
+
+    async fn signal_notices(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<SignalNotice>, StoreError> {
+        self.with(move |database| signals::notices(&database.0, after, limit)).await
+    }
+
+    async fn signal_notice_told(&self, id: Uuid) -> Result<(), StoreError> {
+        self.with(move |database| signals::told(&database.0, id)).await
     }
 }

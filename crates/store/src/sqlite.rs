@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use wissel_identifiers::{InboxName, SubscriptionName};
 
-use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, WhenFull};
+use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, WhenFull, signals};
 
 pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -59,6 +59,7 @@ const MIGRATIONS: [&str; 5] = [
     "
     ALTER TABLE inbox ADD COLUMN direct_amqp INTEGER NOT NULL DEFAULT 0 CHECK (direct_amqp IN (0, 1));
     ",
+    signals::TABLES,
 ];
 
 impl Database {
@@ -75,6 +76,8 @@ impl Database {
 
     fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
         connection.pragma_update(None, "foreign_keys", true)?;
+        // What is deleted is overwritten.
+        connection.pragma_update(None, "secure_delete", true)?;
         connection.busy_timeout(Duration::from_secs(5))?;
 
         // Two processes that start together must not both bring it up to date.
@@ -267,7 +270,7 @@ impl WhenFull {
     }
 }
 
-fn milliseconds(moment: SystemTime) -> i64 {
+pub(crate) fn milliseconds(moment: SystemTime) -> i64 {
     let since_1970 = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
