@@ -1,6 +1,7 @@
 //! The state in SQLite, on threads of its own.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -8,7 +9,8 @@ use wissel_identifiers::{InboxName, SubscriptionName};
 
 use crate::sqlite::Database;
 use crate::{
-    Backend, Follow, Followed, InboxRecord, Mark, Put, StoreError, SubscriptionRecord, followed,
+    Backend, Follow, Followed, InboxRecord, Mark, Outgoing, Put, StoreError, SubscriptionRecord,
+    followed, outbox,
 };
 
 pub(crate) struct Sqlite {
@@ -69,5 +71,17 @@ impl Backend for Sqlite {
 
     async fn routing_secret(&self) -> Result<[u8; 16], StoreError> {
         self.with(|database| followed::secret(&database.0)).await
+    }
+
+    async fn outgoing(&self, now: SystemTime, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        self.with(move |database| outbox::due(&database.0, now, limit)).await
+    }
+
+    async fn sent(&self, number: i64) -> Result<(), StoreError> {
+        self.with(move |database| outbox::remove(&database.0, number)).await
+    }
+
+    async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError> {
+        self.with(move |database| outbox::put_off(&database.0, number, until)).await
     }
 }

@@ -6,6 +6,7 @@
 
 mod backend;
 mod followed;
+mod outbox;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, SubscriptionName};
 
 use crate::backend::Sqlite;
+pub use crate::outbox::Outgoing;
 use crate::sqlite::Database;
 
 /// The control-plane state. Cheap to clone; clones share it.
@@ -57,6 +59,15 @@ pub trait Backend: Send + Sync + 'static {
     /// The secret on which the marks of subjects depend: made once, the same for every
     /// gateway on this state.
     async fn routing_secret(&self) -> Result<[u8; 16], StoreError>;
+
+    /// Messages of the exchange that are to be published by now, oldest first.
+    async fn outgoing(&self, now: SystemTime, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
+
+    /// Forgets a message that was published.
+    async fn sent(&self, number: i64) -> Result<(), StoreError>;
+
+    /// Puts off a message that could not be published.
+    async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError>;
 }
 
 /// What stands for a subject that is followed.
@@ -303,5 +314,33 @@ impl Store {
     /// When the state cannot be read, or the secret not be kept.
     pub async fn routing_secret(&self) -> Result<[u8; 16], StoreError> {
         self.backend.routing_secret().await
+    }
+
+    /// Messages of the exchange that are to be published by now, oldest first.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn outgoing(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        self.backend.outgoing(now, limit).await
+    }
+
+    /// Forgets a message that was published.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn sent(&self, number: i64) -> Result<(), StoreError> {
+        self.backend.sent(number).await
+    }
+
+    /// Puts off a message that could not be published.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError> {
+        self.backend.put_off(number, until).await
     }
 }

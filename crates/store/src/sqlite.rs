@@ -11,7 +11,7 @@ use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, Whe
 pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -59,6 +59,16 @@ const MIGRATIONS: [&str; 5] = [
     "
     ALTER TABLE inbox ADD COLUMN direct_amqp INTEGER NOT NULL DEFAULT 0 CHECK (direct_amqp IN (0, 1));
     ",
+    "
+    -- What the exchange is yet to publish.
+    CREATE TABLE outbox (
+        number     INTEGER PRIMARY KEY AUTOINCREMENT,
+        recipient  TEXT NOT NULL,    -- an OIN
+        event      BLOB NOT NULL,    -- a CloudEvent in the protobuf format
+        not_before INTEGER NOT NULL  -- milliseconds since 1970
+    ) STRICT;
+    CREATE INDEX outbox_due ON outbox (not_before, number);
+    ",
 ];
 
 impl Database {
@@ -75,6 +85,8 @@ impl Database {
 
     fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
         connection.pragma_update(None, "foreign_keys", true)?;
+        // What is deleted is gone, and not merely unused.
+        connection.pragma_update(None, "secure_delete", true)?;
         connection.busy_timeout(Duration::from_secs(5))?;
 
         // Two processes that start together must not both bring it up to date.
@@ -267,7 +279,7 @@ impl WhenFull {
     }
 }
 
-fn milliseconds(moment: SystemTime) -> i64 {
+pub(crate) fn milliseconds(moment: SystemTime) -> i64 {
     let since_1970 = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
