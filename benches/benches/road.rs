@@ -81,7 +81,11 @@ fn router() -> Result<Router<Target>> {
             &format!("{owner}.s{number}").parse()?,
             &["nl.brp.geboorte".to_owned()],
             &[filter],
-            Target { inbox: InboxName::new(owner, &format!("i{number}"))?, fields: None },
+            Target {
+                inbox: InboxName::new(owner, &format!("i{number}"))?,
+                fields: None,
+                watches: false,
+            },
         )?;
     }
     Ok(router)

@@ -258,7 +258,7 @@ fn tables(catalogue: &Catalogue) -> Result<[Arc<Table<Target>>; 3]> {
         };
         let types: Vec<String> =
             (0..TYPES).map(|number| format!("nl.bench.type{number}")).collect();
-        let target = Target { inbox: name.parse()?, fields: None };
+        let target = Target { inbox: name.parse()?, fields: None, watches: false };
         by_themselves.insert(&name.parse()?, &types, &filters, target.clone())?;
         if party <= FAN_OUT {
             unlimited.insert(&name.parse()?, &types, &[], target)?;

@@ -21,10 +21,12 @@ use wissel_routing::Router;
 use wissel_store::{InboxSettings, Store, StoreError};
 
 use crate::direct::Forwarders;
+use crate::direction::Direction;
 use crate::entitlement::Target;
 use crate::ordered::Ordered;
 use crate::policy::DeliveryDefaults;
 use crate::publish_limits::PublishLimits;
+use crate::questions::Questions;
 use crate::replay::REPLAY_PER_SECOND;
 use crate::road::deduplicate::{Known, UnderWay, Window, deduplicate};
 use crate::road::room::Limits;
@@ -52,6 +54,8 @@ pub struct Broker {
     /// What brings messages to the queues that parties read themselves.
     pub(crate) forwarders: Forwarders,
     publish_limits: PublishLimits,
+    /// Which questions are waited for here.
+    pub(crate) questions: Questions,
     pub(crate) options: BrokerOptions,
     pub(crate) started_at: Instant,
     window: Arc<Window>,
@@ -147,6 +151,7 @@ impl Broker {
             ordered: Ordered::default(),
             forwarders: Forwarders::default(),
             publish_limits: PublishLimits::new(options.publish_per_second),
+            questions: Questions::default(),
             options,
             started_at: Instant::now(),
             window,
@@ -176,12 +181,32 @@ impl Broker {
         caller: Caller,
         frames: Vec<Bytes>,
     ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + use<> {
-        let (ticket, steps, refusals) = self.take_in(caller, frames);
+        let (ticket, steps, refusals) = self.take_in(caller, frames, &Direction::Subscribed);
         let broker = Arc::clone(self);
         async move {
             let outcomes = broker.carry_out(steps, refusals).await;
             drop(ticket);
             outcomes
+        }
+    }
+
+    /// As [`Broker::publish`], for one message that goes where the exchange says, within
+    /// everybody's grants.
+    ///
+    /// # Errors
+    /// Whatever the road refuses.
+    pub fn publish_directed(
+        self: &Arc<Self>,
+        caller: Caller,
+        frame: Bytes,
+        direction: &Direction,
+    ) -> impl Future<Output = Result<Receipt, Refusal>> + Send + use<> {
+        let (ticket, steps, refusals) = self.take_in(caller, vec![frame], direction);
+        let broker = Arc::clone(self);
+        async move {
+            let mut outcomes = broker.carry_out(steps, refusals).await;
+            drop(ticket);
+            outcomes.pop().expect("one answer for one message")
         }
     }
 
@@ -195,6 +220,12 @@ impl Broker {
     #[must_use]
     pub fn is_prepared(&self) -> bool {
         *self.prepared.borrow()
+    }
+
+    /// Runs something beside calls. [`Broker::shut_down`] waits for it, so it is to end when
+    /// [`Broker::shutdown_token`] is cancelled.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.work.spawn(work);
     }
 
     /// Cancelled when [`Broker::shut_down`] begins.
@@ -249,6 +280,7 @@ impl Broker {
         &self,
         caller: Caller,
         frames: Vec<Bytes>,
+        direction: &Direction,
     ) -> (Option<TaskTrackerToken>, Vec<Step>, Vec<Record>) {
         let mut records = Vec::new();
         let ticket = match self.ticket() {
@@ -269,7 +301,7 @@ impl Broker {
         };
         let rest = frames.len() - allowed;
         for frame in frames.into_iter().take(allowed) {
-            let step = match self.admit(frame.clone(), caller, &catalogue) {
+            let step = match self.admit(frame.clone(), caller, direction, &catalogue) {
                 Ok(admitted) => self.direct(admitted),
                 Err(refusal) => Step::Done(Err(refusal)),
             };
@@ -291,12 +323,13 @@ impl Broker {
         &self,
         frame: Bytes,
         caller: Caller,
+        direction: &Direction,
         catalogue: &Catalogue,
     ) -> Result<Admitted, Refusal> {
         let limits = &self.options.limits;
         let received = decode::decode(frame, limits)?;
         let identified = identify::identify(received, caller)?;
-        let authorised = authorise::authorise(identified, catalogue, limits)?;
+        let authorised = authorise::authorise(identified, direction, catalogue, limits)?;
         validate::validate(authorised, limits)
     }
 

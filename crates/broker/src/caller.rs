@@ -24,8 +24,11 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// The party whose rights count; an operator is refused.
-    pub(crate) fn party(self) -> Result<Oin, Refusal> {
+    /// The party whose rights count.
+    ///
+    /// # Errors
+    /// [`Reason::NotGranted`] for an operator, which is none.
+    pub fn party(self) -> Result<Oin, Refusal> {
         match self {
             Self::Party(party) | Self::Representative { principal: party, .. } => Ok(party),
             Self::Operator(_) => Err(Refusal::new(
@@ -59,7 +62,10 @@ impl Caller {
     }
 
     /// Refuses one that acts for another when no mandate covers this.
-    pub(crate) fn check_mandate(
+    ///
+    /// # Errors
+    /// [`Reason::NoMandate`] then.
+    pub fn check_mandate(
         self,
         catalogue: &Catalogue,
         action: Action,

@@ -21,6 +21,9 @@ pub struct Target {
     pub inbox: InboxName,
     /// What it gets of the data; none: everything.
     pub fields: Option<Arc<Fields>>,
+    /// Whether it is the exchange's own: that is no recipient, and is told who the others
+    /// are.
+    pub watches: bool,
 }
 
 /// Event types with the same row limits and fields.
@@ -66,12 +69,17 @@ pub fn put(subscription: &Subscription, catalogue: &Catalogue, changes: &mut Cha
         let filters: Vec<&Filter> = subscription.filters.iter().chain(limits).collect();
         (filters, group)
     };
+    let watches = catalogue.exchange() == Some(subscription.name.owner());
     let entries: Vec<Entry<'_>> = groups.into_iter().map(with_filters).collect();
     let alternatives = entries.iter().map(|(filters, group)| Alternative {
         types: &group.types,
         filters,
         followed: subscription.follows,
-        target: Target { inbox: subscription.inbox.clone(), fields: group.fields.cloned() },
+        target: Target {
+            inbox: subscription.inbox.clone(),
+            fields: group.fields.cloned(),
+            watches,
+        },
     });
     if let Err(error) = changes.put(&subscription.name, alternatives) {
         // It was checked when it was made, and perhaps by another version.

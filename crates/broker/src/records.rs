@@ -171,10 +171,11 @@ impl Broker {
         })
     }
 
-    /// A message that is handed to a receiver.
+    /// A message that is handed to a receiver, by its grant.
     pub(crate) fn delivery(
         &self,
         caller: Caller,
+        receiver: Oin,
         inbox: &InboxName,
         leased: &Leased,
         catalogue: &Catalogue,
@@ -189,7 +190,7 @@ impl Broker {
         };
         let Ok(event) = EventView::decode(envelope.event.clone()) else { return Some(record) };
         let rights = catalogue.rights(event.event_type());
-        let grant = rights.and_then(|rights| rights.receive_grant(&inbox.owner()));
+        let grant = rights.and_then(|rights| rights.receive_grant(&receiver));
         let (Some(rights), Some(grant)) = (rights, grant) else { return Some(record) };
         let record = kept.of_message(record, &event, envelope.message_id, grant);
         Some(Record { subject_kind: rights.event_type.subject.identifier(), ..record })

@@ -75,6 +75,16 @@ pub enum Reason {
     UnknownInbox,
     /// The inbox was removed while it was open.
     InboxClosed,
+    /// The catalogue has no party that is the exchange.
+    NoExchange,
+    /// The message is no question.
+    NotAQuestion,
+    /// No answer came in time.
+    AnswerLate,
+    /// Nobody waits for the answer.
+    NotWaiting,
+    /// The answer is from one who was not asked.
+    NotAsked,
     /// Wissel itself failed; the log has more.
     Internal,
 }
@@ -103,7 +113,9 @@ impl Refusal {
         Self { faults, ..Self::new(reason, all.join("; ")) }
     }
 
-    pub(crate) fn shutting_down() -> Self {
+    /// What is refused as this gateway stops.
+    #[must_use]
+    pub fn shutting_down() -> Self {
         Self {
             retry_after: Some(Duration::from_secs(1)),
             ..Self::new(Reason::ShuttingDown, "this gateway is shutting down; try again elsewhere")
@@ -114,7 +126,8 @@ impl Refusal {
         Self::new(Reason::UnknownInbox, format!("there is no inbox {inbox} that you may see"))
     }
 
-    pub(crate) fn internal(error: &dyn fmt::Display) -> Self {
+    /// What failed by a fault of ours; the log has the error.
+    pub fn internal(error: &dyn fmt::Display) -> Self {
         tracing::error!(%error, "internal failure");
         Self::new(Reason::Internal, "Wissel itself failed; its log says more")
     }
@@ -179,6 +192,11 @@ impl Reason {
             Self::UnknownSubscription => "UNKNOWN_SUBSCRIPTION",
             Self::UnknownInbox => "UNKNOWN_INBOX",
             Self::InboxClosed => "INBOX_CLOSED",
+            Self::NoExchange => "NO_EXCHANGE",
+            Self::NotAQuestion => "NOT_A_QUESTION",
+            Self::AnswerLate => "ANSWER_LATE",
+            Self::NotWaiting => "NOT_WAITING",
+            Self::NotAsked => "NOT_ASKED",
             Self::Internal => "INTERNAL",
         }
     }

@@ -120,7 +120,9 @@ fn owners_with_other_rights(earlier: &Catalogue, later: &Catalogue) -> BTreeSet<
     parties
         .filter(|party| {
             let (old, new) = (earlier.grants_to_receive(party), later.grants_to_receive(party));
-            let same = old.len() == new.len()
+            let watches = |catalogue: &Catalogue| catalogue.exchange() == Some(*party);
+            let same = watches(earlier) == watches(later)
+                && old.len() == new.len()
                 && old.iter().zip(new).all(|(old, new)| {
                     let fields = (&old.fields, &new.fields);
                     old.event_type == new.event_type

@@ -19,6 +19,7 @@ pub(crate) type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 #[derive(Debug, Default)]
 pub struct Catalogue {
     pub(crate) parties: BTreeMap<Oin, Party>,
+    pub(crate) exchange: Option<Oin>,
     pub(crate) types: FastMap<Arc<str>, TypeRights>,
     /// By who acts, and for whom.
     pub(crate) mandates: FastMap<(Oin, Oin), Vec<Arc<Mandate>>>,
@@ -134,6 +135,12 @@ impl Catalogue {
     #[must_use]
     pub fn party(&self, oin: &Oin) -> Option<&Party> {
         self.parties.get(oin)
+    }
+
+    /// The party that is Wissel itself, which relays answers and watches over cases.
+    #[must_use]
+    pub fn exchange(&self) -> Option<Oin> {
+        self.exchange
     }
 
     /// Every party, by OIN.

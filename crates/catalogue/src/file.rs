@@ -33,6 +33,8 @@ pub(crate) struct Party {
     #[serde(default)]
     pub(crate) strict: bool,
     pub(crate) publish_per_second: Option<NonZeroU32>,
+    #[serde(default)]
+    pub(crate) exchange: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,6 +53,15 @@ pub(crate) struct EventType {
     pub(crate) archive: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) audience: Audience,
+    pub(crate) ask: Option<Spanned<Ask>>,
+}
+
+/// What makes an event type a question.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ask {
+    pub(crate) answer: String,
+    pub(crate) within: Spanned<String>,
 }
 
 /// The name of a file, or the schema itself.

@@ -27,6 +27,9 @@ pub struct Party {
     pub strict: bool,
     /// The most messages that it may publish in a second; none: as the gateway is set.
     pub publish_per_second: Option<NonZeroU32>,
+    /// Whether it is Wissel itself, which relays answers and watches over cases by grants
+    /// like everybody's. At most one party is.
+    pub exchange: bool,
 }
 
 /// What can happen.
@@ -54,6 +57,17 @@ pub struct EventType {
     pub archive: Option<Span>,
     /// How many recipients a message must find.
     pub audience: Audience,
+    /// What makes its messages questions; none: they are not.
+    pub ask: Option<Ask>,
+}
+
+/// What makes the messages of an event type questions, each to one party, which answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The event type of the answers.
+    pub answer: Arc<str>,
+    /// How long an asker waits who does not say; at most so long in any case.
+    pub within: Duration,
 }
 
 /// What the `subject` of a message is.
@@ -192,7 +206,7 @@ impl EventType {
 
 /// How long a span is, that of months and years counted from the first of January of a year
 /// that is no leap year.
-fn length_of(span: Span) -> Option<Duration> {
+pub(crate) fn length_of(span: Span) -> Option<Duration> {
     let begin = jiff::civil::date(2026, 1, 1);
     span.to_duration(begin).ok()?.try_into().ok()
 }

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span};
 use wissel_broker::{Broker, Caller, Reason, Refusal};
+use wissel_exchange::Exchange;
 
 use crate::answers::{self, AnswerStream, Answers};
 use crate::authenticate::Identity;
@@ -20,6 +21,7 @@ use crate::{Authenticate, GatewayOptions};
 /// What every service needs.
 pub(crate) struct Calls {
     pub(crate) broker: Arc<Broker>,
+    pub(crate) exchange: Arc<Exchange>,
     pub(crate) options: GatewayOptions,
     pub(crate) budget: Budget,
     pub(crate) cut_off: CutOff,
@@ -46,14 +48,24 @@ pub(crate) struct CutOff {
 
 impl Calls {
     pub(crate) fn new(
-        broker: Arc<Broker>,
+        exchange: Arc<Exchange>,
         authenticator: Arc<dyn Authenticate>,
         options: GatewayOptions,
     ) -> Arc<Self> {
+        let broker = Arc::clone(exchange.broker());
         let cut_off = CutOff { stopping: broker.shutdown_token(), now: CancellationToken::new() };
         let (tasks, unproven) = (TaskTracker::new(), Unproven::default());
         let budget = Budget::new(options.in_flight_bytes);
-        Arc::new(Self { broker, options, budget, cut_off, tasks, unproven, authenticator })
+        Arc::new(Self {
+            broker,
+            exchange,
+            options,
+            budget,
+            cut_off,
+            tasks,
+            unproven,
+            authenticator,
+        })
     }
 
     /// Who calls, and the span of the call.

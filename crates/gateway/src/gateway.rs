@@ -7,13 +7,16 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
 use tonic_health::pb::health_server::{Health, HealthServer};
-use wissel_broker::Broker;
+use wissel_exchange::Exchange;
 use wissel_identity::ServerTls;
+use wissel_proto::wissel::v1::answering_server::AnsweringServer;
+use wissel_proto::wissel::v1::asking_server::AskingServer;
 use wissel_proto::wissel::v1::operations_server::OperationsServer;
 use wissel_proto::wissel::v1::publishing_server::PublishingServer;
 use wissel_proto::wissel::v1::subscribing_server::SubscribingServer;
 use wissel_proto::wissel::v1::subscriptions_server::SubscriptionsServer;
 
+use crate::asking::{AnsweringService, AskingService};
 use crate::calls::Calls;
 use crate::operations::OperationsService;
 use crate::publishing::PublishingService;
@@ -67,14 +70,14 @@ impl Default for GatewayOptions {
 }
 
 impl Gateway {
-    /// A gateway before a broker.
+    /// A gateway before a broker and its exchange.
     #[must_use]
     pub fn new(
-        broker: Arc<Broker>,
+        exchange: Arc<Exchange>,
         authenticator: Arc<dyn Authenticate>,
         options: GatewayOptions,
     ) -> Self {
-        Self { calls: Calls::new(broker, authenticator, options), tls: None }
+        Self { calls: Calls::new(exchange, authenticator, options), tls: None }
     }
 
     /// The same, over TLS.
@@ -164,6 +167,8 @@ where
     let subscribing = SubscribingServer::new(SubscribingService(Arc::clone(calls)));
     let subscriptions = SubscriptionsServer::new(SubscriptionsService(Arc::clone(calls)));
     let operations = OperationsServer::new(OperationsService(Arc::clone(calls)));
+    let asking = AskingServer::new(AskingService(Arc::clone(calls)));
+    let answering = AnsweringServer::new(AnsweringService(Arc::clone(calls)));
     let max = calls.options.max_request_bytes;
     Ok(Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -177,5 +182,7 @@ where
         .add_service(publishing.max_decoding_message_size(max))
         .add_service(subscribing.max_decoding_message_size(max))
         .add_service(subscriptions.max_decoding_message_size(max))
+        .add_service(asking.max_decoding_message_size(max))
+        .add_service(answering.max_decoding_message_size(max))
         .add_service(operations.max_decoding_message_size(max)))
 }

@@ -4,6 +4,7 @@
 //! is asked, and the answer is written.
 
 mod answers;
+mod asking;
 mod authenticate;
 mod budget;
 mod calls;

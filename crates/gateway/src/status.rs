@@ -137,10 +137,16 @@ fn code(reason: Reason) -> Code {
         | Reason::MessageTooLarge
         | Reason::InvalidRequest
         | Reason::InvalidSubscription => Code::InvalidArgument,
-        Reason::UnknownEventType | Reason::AudienceUnmet | Reason::MinimisedDataInvalid => {
-            Code::FailedPrecondition
+        Reason::UnknownEventType
+        | Reason::AudienceUnmet
+        | Reason::MinimisedDataInvalid
+        | Reason::NoExchange
+        | Reason::NotAQuestion
+        | Reason::NotWaiting => Code::FailedPrecondition,
+        Reason::AnswerLate => Code::DeadlineExceeded,
+        Reason::NotGranted | Reason::NoMandate | Reason::SourceOfAnother | Reason::NotAsked => {
+            Code::PermissionDenied
         }
-        Reason::NotGranted | Reason::NoMandate | Reason::SourceOfAnother => Code::PermissionDenied,
         Reason::RateLimited | Reason::InboxFull | Reason::TooManySubscriptions => {
             Code::ResourceExhausted
         }

@@ -333,6 +333,16 @@ mod tests {
     }
 
     #[test]
+    fn an_attribute_is_added_behind_what_is_there() {
+        let event = event().subject("s").data_text("application/json", "{}").build().unwrap();
+        let longer = EventView::decode(event.encode()).unwrap().with_attribute("more", "é");
+        let longer = EventView::decode(longer).unwrap();
+        assert_eq!(longer.attribute("more"), Some(Value::String("é")));
+        assert_eq!(longer.subject(), Some("s"));
+        assert_eq!(longer.data(), Some(Data::Text("{}")));
+    }
+
+    #[test]
     fn too_many_attributes_are_a_violation_and_no_panic() {
         let many = (0..300).fold(event(), |event, index| event.extension(format!("a{index}"), 1));
         let text = many.build().unwrap_err().to_string();

@@ -159,6 +159,26 @@ pub(crate) fn replace_data(frame: &[u8], was: Option<&RawData>, data: &[u8]) -> 
     kept.freeze()
 }
 
+/// The frame with one more attribute behind all others. A frame is a protobuf message, to
+/// which fields may be added at the end.
+pub(crate) fn append_attribute(frame: &[u8], name: &str, text: &str) -> Bytes {
+    const KEYS_AND_LENGTHS: usize = 24;
+    let field = |number: u32, content: &[u8], out: &mut BytesMut| {
+        encode_key(number, WireType::LengthDelimited, out);
+        encode_varint(content.len() as u64, out);
+        out.extend_from_slice(content);
+    };
+    let mut value = BytesMut::with_capacity(text.len() + KEYS_AND_LENGTHS);
+    field(3, text.as_bytes(), &mut value);
+    let mut entry = BytesMut::with_capacity(name.len() + value.len() + KEYS_AND_LENGTHS);
+    field(1, name.as_bytes(), &mut entry);
+    field(2, &value, &mut entry);
+    let mut longer = BytesMut::with_capacity(frame.len() + entry.len() + KEYS_AND_LENGTHS);
+    longer.extend_from_slice(frame);
+    field(5, &entry, &mut longer);
+    longer.freeze()
+}
+
 fn scan_frame(frame: &[u8], check_each_text: bool) -> Result<Scanned, DecodeError> {
     let reader = Reader { frame, at: 0, end: frame.len() };
     let mut texts = Texts {

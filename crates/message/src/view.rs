@@ -3,7 +3,9 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::media_type::is_json;
-use crate::scan::{DecodeError, RawData, RawValue, Scanned, TextSpan, replace_data, scan};
+use crate::scan::{
+    DecodeError, RawData, RawValue, Scanned, TextSpan, append_attribute, replace_data, scan,
+};
 use crate::{Data, Timestamp, Value};
 
 /// A CloudEvent in the protobuf format, looked at without its data being copied.
@@ -142,6 +144,12 @@ impl EventView {
     #[must_use]
     pub fn with_data(&self, data: &[u8]) -> Bytes {
         replace_data(&self.frame, self.scanned.data.as_ref(), data)
+    }
+
+    /// The same frame with one more attribute, a String. It must not have one of that name.
+    #[must_use]
+    pub fn with_attribute(&self, name: &str, text: &str) -> Bytes {
+        append_attribute(&self.frame, name, text)
     }
 
     pub(crate) fn raw_attributes(&self) -> impl Iterator<Item = (&str, RawValue)> {

@@ -10,8 +10,9 @@ use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 use crate::sqlite::Database;
 use crate::{
-    Backend, Filed, Follow, Followed, InboxRecord, MakeKey, Mark, NewSignal, PseudonymKeys, Put,
-    Signal, SignalNotice, StoreError, SubscriptionRecord, Transfer, followed, signals,
+    Backend, Filed, Follow, Followed, InboxRecord, MakeKey, Mark, NewSignal, Outgoing,
+    PseudonymKeys, Put, Signal, StoreError, SubscriptionRecord, Tell, Transfer, followed, outbox,
+    signals,
 };
 
 pub(crate) struct Sqlite {
@@ -99,16 +100,16 @@ impl Backend for Sqlite {
         self.with(move |database| signals::of_party(&database.0, party, after, limit)).await
     }
 
-    async fn withdraw_signal(&self, id: Uuid, party: Oin) -> Result<bool, StoreError> {
-        self.with(move |database| signals::withdraw(&mut database.0, id, party)).await
+    async fn withdraw_signal(&self, id: Uuid, party: Oin, tell: Tell) -> Result<bool, StoreError> {
+        self.with(move |database| signals::withdraw(&mut database.0, id, party, &tell)).await
     }
 
-    async fn transfer_signal(&self, transfer: Transfer) -> Result<bool, StoreError> {
-        self.with(move |database| signals::transfer(&mut database.0, &transfer)).await
+    async fn transfer_signal(&self, transfer: Transfer, tell: Tell) -> Result<bool, StoreError> {
+        self.with(move |database| signals::transfer(&mut database.0, &transfer, &tell)).await
     }
 
-    async fn match_signals(&self, limit: usize) -> Result<usize, StoreError> {
-        self.with(move |database| signals::examine(&mut database.0, limit)).await
+    async fn match_signals(&self, limit: usize, tell: Tell) -> Result<usize, StoreError> {
+        self.with(move |database| signals::examine(&mut database.0, limit, &tell)).await
     }
 
     async fn expire_signals(&self) -> Result<usize, StoreError> {
@@ -119,15 +120,15 @@ impl Backend for Sqlite {
         self.with(|database| signals::next_expiry(&database.0)).await
     }
 
-    async fn signal_notices(
-        &self,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<SignalNotice>, StoreError> {
-        self.with(move |database| signals::notices(&database.0, after, limit)).await
+    async fn outgoing(&self, now: SystemTime, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        self.with(move |database| outbox::due(&database.0, now, limit)).await
     }
 
-    async fn signal_notice_told(&self, id: Uuid) -> Result<(), StoreError> {
-        self.with(move |database| signals::told(&database.0, id)).await
+    async fn sent(&self, number: i64) -> Result<(), StoreError> {
+        self.with(move |database| outbox::remove(&database.0, number)).await
+    }
+
+    async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError> {
+        self.with(move |database| outbox::put_off(&database.0, number, until)).await
     }
 }

@@ -7,6 +7,7 @@
 mod backend;
 mod followed;
 mod matching;
+mod outbox;
 mod signals;
 mod sqlite;
 
@@ -20,11 +21,12 @@ use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 use crate::backend::Sqlite;
+pub use crate::outbox::Outgoing;
 use crate::sqlite::Database;
 
 pub use crate::matching::{
     Filed, MakeKey, NewKey, NewSignal, NoticeOf, Pseudonym, PseudonymKeys, Signal, SignalMatch,
-    SignalNotice, Transfer,
+    SignalNotice, Tell, Transfer,
 };
 
 /// The control-plane state. Cheap to clone; clones share it.
@@ -87,13 +89,13 @@ pub trait Backend: Send + Sync + 'static {
     ) -> Result<Vec<Signal>, StoreError>;
 
     /// See [`Store::withdraw_signal`].
-    async fn withdraw_signal(&self, id: Uuid, party: Oin) -> Result<bool, StoreError>;
+    async fn withdraw_signal(&self, id: Uuid, party: Oin, tell: Tell) -> Result<bool, StoreError>;
 
     /// See [`Store::transfer_signal`].
-    async fn transfer_signal(&self, transfer: Transfer) -> Result<bool, StoreError>;
+    async fn transfer_signal(&self, transfer: Transfer, tell: Tell) -> Result<bool, StoreError>;
 
     /// See [`Store::match_signals`].
-    async fn match_signals(&self, limit: usize) -> Result<usize, StoreError>;
+    async fn match_signals(&self, limit: usize, tell: Tell) -> Result<usize, StoreError>;
 
     /// See [`Store::expire_signals`].
     async fn expire_signals(&self) -> Result<usize, StoreError>;
@@ -101,15 +103,14 @@ pub trait Backend: Send + Sync + 'static {
     /// See [`Store::next_signal_expiry`].
     async fn next_signal_expiry(&self) -> Result<Option<SystemTime>, StoreError>;
 
-    /// See [`Store::signal_notices`].
-    async fn signal_notices(
-        &self,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<SignalNotice>, StoreError>;
+    /// Messages of the exchange that are to be published by now, oldest first.
+    async fn outgoing(&self, now: SystemTime, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
 
-    /// See [`Store::signal_notice_told`].
-    async fn signal_notice_told(&self, id: Uuid) -> Result<(), StoreError>;
+    /// Forgets a message that was published.
+    async fn sent(&self, number: i64) -> Result<(), StoreError>;
+
+    /// Puts off a message that could not be published.
+    async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError>;
 }
 
 /// What stands for a subject that is followed.
@@ -362,5 +363,33 @@ impl Store {
     /// When the state cannot be read, or the secret not be kept.
     pub async fn routing_secret(&self) -> Result<[u8; 16], StoreError> {
         self.backend.routing_secret().await
+    }
+
+    /// Messages of the exchange that are to be published by now, oldest first.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn outgoing(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        self.backend.outgoing(now, limit).await
+    }
+
+    /// Forgets a message that was published.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn sent(&self, number: i64) -> Result<(), StoreError> {
+        self.backend.sent(number).await
+    }
+
+    /// Puts off a message that could not be published.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError> {
+        self.backend.put_off(number, until).await
     }
 }

@@ -117,17 +117,11 @@ pub struct Transfer {
     pub to: Oin,
     /// What the new party knows it by; where that is empty or taken, the signal's id.
     pub reference: String,
-    /// When.
-    pub at: SystemTime,
 }
 
-/// Something that a party is to be told about a signal of its own. Kept until it was.
+/// Something that a party is to be told about a signal of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignalNotice {
-    /// Names it, for good.
-    pub id: Uuid,
-    /// The place in the order of all.
-    pub sequence: i64,
     /// What it says.
     pub what: NoticeOf,
     /// The receiver's own signal.
@@ -147,6 +141,10 @@ pub struct SignalNotice {
     /// When it happened.
     pub at: SystemTime,
 }
+
+/// Writes a notice as a message, in the CloudEvents protobuf format, which goes to the outbox
+/// together with what it tells of. None when nothing can be told.
+pub type Tell = Box<dyn Fn(&SignalNotice) -> Option<Vec<u8>> + Send>;
 
 /// What a notice says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,11 +169,6 @@ impl NoticeOf {
             Self::Received => "received",
             Self::Withdrawn => "withdrawn",
         }
-    }
-
-    pub(crate) fn of_name(name: &str) -> Option<Self> {
-        let all = [Self::Match, Self::Moved, Self::Received, Self::Withdrawn];
-        all.into_iter().find(|one| one.name() == name)
     }
 }
 
@@ -232,8 +225,13 @@ impl Store {
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn withdraw_signal(&self, id: Uuid, party: Oin) -> Result<bool, StoreError> {
-        self.backend.withdraw_signal(id, party).await
+    pub async fn withdraw_signal(
+        &self,
+        id: Uuid,
+        party: Oin,
+        tell: Tell,
+    ) -> Result<bool, StoreError> {
+        self.backend.withdraw_signal(id, party, tell).await
     }
 
     /// Makes a signal another party's, and has that party told, and those that it matches
@@ -241,8 +239,12 @@ impl Store {
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn transfer_signal(&self, transfer: Transfer) -> Result<bool, StoreError> {
-        self.backend.transfer_signal(transfer).await
+    pub async fn transfer_signal(
+        &self,
+        transfer: Transfer,
+        tell: Tell,
+    ) -> Result<bool, StoreError> {
+        self.backend.transfer_signal(transfer, tell).await
     }
 
     /// Looks for matches of signals that were not looked at yet, so many at a time, and has
@@ -250,8 +252,8 @@ impl Store {
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn match_signals(&self, limit: usize) -> Result<usize, StoreError> {
-        self.backend.match_signals(limit).await
+    pub async fn match_signals(&self, limit: usize, tell: Tell) -> Result<usize, StoreError> {
+        self.backend.match_signals(limit, tell).await
     }
 
     /// Forgets the signals that are over their time, for good. Says how many.
@@ -268,25 +270,5 @@ impl Store {
     /// When the state cannot be read.
     pub async fn next_signal_expiry(&self) -> Result<Option<SystemTime>, StoreError> {
         self.backend.next_signal_expiry().await
-    }
-
-    /// What is to be told, behind this place in the order.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn signal_notices(
-        &self,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<SignalNotice>, StoreError> {
-        self.backend.signal_notices(after, limit).await
-    }
-
-    /// That a notice was told.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn signal_notice_told(&self, id: Uuid) -> Result<(), StoreError> {
-        self.backend.signal_notice_told(id).await
     }
 }

@@ -7,12 +7,12 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, Transaction
 use uuid::Uuid;
 use wissel_identifiers::Oin;
 
-use crate::StoreError;
 use crate::matching::{
     Filed, MakeKey, NewSignal, NoticeOf, Pseudonym, PseudonymKeys, Signal, SignalMatch,
-    SignalNotice, Transfer,
+    SignalNotice, Tell, Transfer,
 };
-use crate::sqlite::{milliseconds, unreadable};
+use crate::sqlite::milliseconds;
+use crate::{StoreError, outbox};
 
 /// What the tables are made by.
 pub(crate) const TABLES: &str = "
@@ -50,17 +50,9 @@ pub(crate) const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX signal_match_other ON signal_match (other);
 
-    -- What is to be told, to the party whose signal it is about.
-    CREATE TABLE signal_notice (
-        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-        id       BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
-        what     TEXT NOT NULL CHECK (what IN ('match', 'moved', 'received', 'withdrawn')),
-        signal   BLOB NOT NULL REFERENCES signal (id) ON DELETE CASCADE,
-        party    TEXT NOT NULL,
-        previous TEXT,
-        at       INTEGER NOT NULL
-    ) STRICT;
-    CREATE INDEX signal_notice_signal ON signal_notice (signal);
+    -- A notice of the outbox that is about a signal goes with it.
+    ALTER TABLE outbox ADD COLUMN signal BLOB REFERENCES signal (id) ON DELETE CASCADE;
+    CREATE INDEX outbox_signal ON outbox (signal) WHERE signal IS NOT NULL;
 ";
 
 // === keys ===
@@ -179,14 +171,14 @@ pub(crate) fn withdraw(
     connection: &mut Connection,
     id: Uuid,
     party: Oin,
+    tell: &Tell,
 ) -> Result<bool, StoreError> {
     let transaction = begin(connection)?;
     if one(&transaction, id)?.is_none_or(|signal| signal.party != party) {
         return Ok(false);
     }
-    let at = SystemTime::now();
     for (partner, _) in partners(&transaction, id)? {
-        tell(&transaction, NoticeOf::Withdrawn, partner, party, None, at)?;
+        put(&transaction, tell, NoticeOf::Withdrawn, partner, party, None)?;
     }
     transaction.execute("DELETE FROM signal WHERE id = ?1", [id.into_bytes()])?;
     transaction.commit()?;
@@ -197,8 +189,9 @@ pub(crate) fn withdraw(
 pub(crate) fn transfer(
     connection: &mut Connection,
     transfer: &Transfer,
+    tell: &Tell,
 ) -> Result<bool, StoreError> {
-    let Transfer { id, from, to, reference, at } = transfer;
+    let Transfer { id, from, to, reference } = transfer;
     let transaction = begin(connection)?;
     let Some(signal) = one(&transaction, *id)?.filter(|signal| signal.party == *from) else {
         return Ok(false);
@@ -219,8 +212,8 @@ pub(crate) fn transfer(
         params![id.into_bytes(), to.as_str(), reference],
     )?;
     // What its party was still to be told, the new one is told now.
-    transaction.execute("DELETE FROM signal_notice WHERE signal = ?1", [id.into_bytes()])?;
-    tell(&transaction, NoticeOf::Received, *id, *from, None, *at)?;
+    transaction.execute("DELETE FROM outbox WHERE signal = ?1", [id.into_bytes()])?;
+    put(&transaction, tell, NoticeOf::Received, *id, *from, None)?;
     for (partner, SignalMatch { party, .. }) in partners(&transaction, *id)? {
         if party == *to {
             // Both are one party's now, which is no match.
@@ -228,8 +221,8 @@ pub(crate) fn transfer(
             let sql = "DELETE FROM signal_match WHERE one = ?1 AND other = ?2";
             transaction.execute(sql, params![pair.0, pair.1])?;
         } else {
-            tell(&transaction, NoticeOf::Match, *id, party, None, *at)?;
-            tell(&transaction, NoticeOf::Moved, partner, *to, Some(*from), *at)?;
+            put(&transaction, tell, NoticeOf::Match, *id, party, None)?;
+            put(&transaction, tell, NoticeOf::Moved, partner, *to, Some(*from))?;
         }
     }
     transaction.commit()?;
@@ -238,7 +231,11 @@ pub(crate) fn transfer(
 
 // === matches ===
 
-pub(crate) fn examine(connection: &mut Connection, limit: usize) -> Result<usize, StoreError> {
+pub(crate) fn examine(
+    connection: &mut Connection,
+    limit: usize,
+    tell: &Tell,
+) -> Result<usize, StoreError> {
     let at = SystemTime::now();
     let transaction = begin(connection)?;
     let new: Vec<(Uuid, Oin)> = {
@@ -266,8 +263,8 @@ pub(crate) fn examine(connection: &mut Connection, limit: usize) -> Result<usize
                 "INSERT OR IGNORE INTO signal_match (one, other, matched_at) VALUES (?1, ?2, ?3)";
             let new = transaction.execute(sql, params![pair.0, pair.1, milliseconds(at)])?;
             if new > 0 {
-                tell(&transaction, NoticeOf::Match, *id, of, None, at)?;
-                tell(&transaction, NoticeOf::Match, other, *party, None, at)?;
+                put(&transaction, tell, NoticeOf::Match, *id, of, None)?;
+                put(&transaction, tell, NoticeOf::Match, other, *party, None)?;
             }
         }
         transaction.execute("UPDATE signal SET examined = 1 WHERE id = ?1", [id.into_bytes()])?;
@@ -320,46 +317,31 @@ fn forget(connection: &Connection) -> Result<(), StoreError> {
 
 // === notices ===
 
-fn tell(
+/// Puts a notice in the outbox, to the party whose signal this is.
+fn put(
     transaction: &Transaction<'_>,
+    tell: &Tell,
     what: NoticeOf,
     signal: Uuid,
     party: Oin,
     previous: Option<Oin>,
-    at: SystemTime,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO signal_notice (id, what, signal, party, previous, at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    transaction.prepare_cached(sql)?.execute(params![
-        Uuid::now_v7().into_bytes(),
-        what.name(),
-        signal.into_bytes(),
-        party.as_str(),
-        previous.as_ref().map(Oin::as_str),
-        milliseconds(at),
-    ])?;
-    Ok(())
-}
-
-pub(crate) fn notices(
-    connection: &Connection,
-    after: i64,
-    limit: usize,
-) -> Result<Vec<SignalNotice>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT sequence, notice.id, what, signal, event_type, signal.party, reference,
-             expires_at, notice.party, previous, at
-         FROM signal_notice AS notice JOIN signal ON signal.id = notice.signal
-         WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
-    )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![after, limit], |row| Ok(read_notice(row)))?;
-    rows.map(|row| row?).collect()
-}
-
-pub(crate) fn told(connection: &Connection, id: Uuid) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM signal_notice WHERE id = ?1", [id.into_bytes()])?;
-    Ok(())
+    let Some(signal) = one(transaction, signal)? else { return Ok(()) };
+    let notice = SignalNotice {
+        what,
+        signal: signal.id,
+        event_type: signal.event_type,
+        receiver: signal.party,
+        reference: signal.reference,
+        expires_at: signal.expires_at,
+        party,
+        previous,
+        at: SystemTime::now(),
+    };
+    match tell(&notice) {
+        Some(event) => outbox::put_about(transaction, &notice.receiver, &event, &notice.signal),
+        None => Ok(()),
+    }
 }
 
 // === rows ===
@@ -377,25 +359,6 @@ fn read_signal(row: &Row<'_>) -> rusqlite::Result<Signal> {
         filed_at: moment(row, 4)?,
         expires_at: moment(row, 5)?,
         matches: Vec::new(),
-    })
-}
-
-fn read_notice(row: &Row<'_>) -> Result<SignalNotice, StoreError> {
-    let what: String = row.get(2)?;
-    let unknown = || unreadable("notice of a signal", &"what it says is unknown to this version");
-    let previous = row.get::<_, Option<String>>(9)?.map(|_| oin(row, 9)).transpose()?;
-    Ok(SignalNotice {
-        sequence: row.get(0)?,
-        id: uuid(row, 1)?,
-        what: NoticeOf::of_name(&what).ok_or_else(unknown)?,
-        signal: uuid(row, 3)?,
-        event_type: row.get(4)?,
-        receiver: oin(row, 5)?,
-        reference: row.get(6)?,
-        expires_at: moment(row, 7)?,
-        party: oin(row, 8)?,
-        previous,
-        at: moment(row, 10)?,
     })
 }
 

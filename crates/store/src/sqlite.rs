@@ -11,7 +11,7 @@ use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, Whe
 pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -59,6 +59,16 @@ const MIGRATIONS: [&str; 6] = [
     "
     ALTER TABLE inbox ADD COLUMN direct_amqp INTEGER NOT NULL DEFAULT 0 CHECK (direct_amqp IN (0, 1));
     ",
+    "
+    -- What the exchange is yet to publish.
+    CREATE TABLE outbox (
+        number     INTEGER PRIMARY KEY AUTOINCREMENT,
+        recipient  TEXT NOT NULL,    -- an OIN
+        event      BLOB NOT NULL,    -- a CloudEvent in the protobuf format
+        not_before INTEGER NOT NULL  -- milliseconds since 1970
+    ) STRICT;
+    CREATE INDEX outbox_due ON outbox (not_before, number);
+    ",
     signals::TABLES,
 ];
 
@@ -76,7 +86,7 @@ impl Database {
 
     fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StoreError> {
         connection.pragma_update(None, "foreign_keys", true)?;
-        // What is deleted is overwritten.
+        // What is deleted is gone, and not merely unused.
         connection.pragma_update(None, "secure_delete", true)?;
         connection.busy_timeout(Duration::from_secs(5))?;
 

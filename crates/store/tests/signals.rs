@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 use wissel_identifiers::Oin;
 use wissel_store::{
-    Filed, NewKey, NewSignal, NoticeOf, Pseudonym, PseudonymKeys, SignalNotice, Store, StoreError,
+    Filed, NewKey, NewSignal, Pseudonym, PseudonymKeys, SignalNotice, Store, StoreError, Tell,
     Transfer,
 };
 
@@ -54,19 +54,33 @@ async fn file(store: &Store, new: NewSignal) -> Uuid {
     id
 }
 
-async fn all_matched(store: &Store) {
-    while store.match_signals(2).await.unwrap() > 0 {}
+/// What is told: about which signal of the receiver, what, and with whom.
+type Told = (Oin, String);
+
+fn told(receiver: u8, signal: Uuid, what: &str, with: u8) -> Told {
+    (party(receiver), format!("{signal} {what} {}", party(with)))
 }
 
-/// What is to be told: to whom about which of its signals, what, and with whom.
-async fn notices(store: &Store) -> Vec<(Oin, Uuid, NoticeOf, Oin)> {
-    let all = store.signal_notices(0, 100).await.unwrap();
-    let short = |one: &SignalNotice| (one.receiver, one.signal, one.what, one.party);
-    let told = all.iter().map(short).collect();
+fn tell() -> Tell {
+    Box::new(|notice: &SignalNotice| {
+        let SignalNotice { what, signal, party, .. } = notice;
+        Some(format!("{signal} {} {party}", what.name()).into_bytes())
+    })
+}
+
+async fn all_matched(store: &Store) {
+    while store.match_signals(2, tell()).await.unwrap() > 0 {}
+}
+
+/// What is in the outbox, which is empty afterwards.
+async fn notices(store: &Store) -> Vec<Told> {
+    let all = store.outgoing(SystemTime::now(), 100).await.unwrap();
+    let mut found = Vec::new();
     for one in all {
-        store.signal_notice_told(one.id).await.unwrap();
+        store.sent(one.number).await.unwrap();
+        found.push((one.recipient, String::from_utf8(one.event).unwrap()));
     }
-    told
+    found
 }
 
 #[tokio::test]
@@ -86,15 +100,15 @@ async fn signals_of_two_parties_about_one_subject_match_once() {
     // What is to be told outlives the process.
     drop(store);
     let store = Store::open(&path).unwrap();
-    let told = notices(&store).await;
+    let found = notices(&store).await;
     let expected = [
-        (party(2), other, NoticeOf::Match, party(1)),
-        (party(1), one, NoticeOf::Match, party(2)),
-        (party(2), other, NoticeOf::Match, party(1)),
-        (party(1), own, NoticeOf::Match, party(2)),
+        told(2, other, "match", 1),
+        told(1, one, "match", 2),
+        told(2, other, "match", 1),
+        told(1, own, "match", 2),
     ];
-    assert_eq!(told.len(), 4);
-    assert!(expected.iter().all(|one| told.contains(one)), "{told:?}");
+    assert_eq!(found.len(), 4);
+    assert!(expected.iter().all(|one| found.contains(one)), "{found:?}");
     all_matched(&store).await;
     assert_eq!(notices(&store).await, []);
 
@@ -144,19 +158,22 @@ async fn what_is_withdrawn_or_over_is_gone_from_the_file() {
     all_matched(&store).await;
     assert!(holds());
 
-    assert!(!store.withdraw_signal(one, party(2)).await.unwrap());
-    assert!(store.withdraw_signal(one, party(1)).await.unwrap());
-    assert!(!store.withdraw_signal(one, party(1)).await.unwrap());
+    assert!(!store.withdraw_signal(one, party(2), tell()).await.unwrap());
+    assert!(store.withdraw_signal(one, party(1), tell()).await.unwrap());
+    assert!(!store.withdraw_signal(one, party(1), tell()).await.unwrap());
     // The other is told of the match, and then that it is no more; its own signal stays.
-    let expected = [
-        (party(2), other, NoticeOf::Match, party(1)),
-        (party(2), other, NoticeOf::Withdrawn, party(1)),
-    ];
+    let expected = [told(2, other, "match", 1), told(2, other, "withdrawn", 1)];
     assert_eq!(notices(&store).await, expected);
     let listed = store.signals_of(party(2), None, 10).await.unwrap();
     assert!(listed[0].matches.is_empty());
 
-    store.withdraw_signal(other, party(2)).await.unwrap();
+    // What its own party was yet to be told goes with a signal.
+    let third = file(&store, signal(3, "a", subject)).await;
+    all_matched(&store).await;
+    store.withdraw_signal(other, party(2), tell()).await.unwrap();
+    let expected = [told(3, third, "match", 2), told(3, third, "withdrawn", 2)];
+    assert_eq!(notices(&store).await, expected);
+    store.withdraw_signal(third, party(3), tell()).await.unwrap();
     assert!(!holds());
     assert_eq!(store.next_signal_expiry().await.unwrap(), None);
 
@@ -192,36 +209,25 @@ async fn a_signal_that_becomes_anothers_takes_its_matches_along() {
         from: party(from),
         to: party(to),
         reference: reference.to_owned(),
-        at: SystemTime::now(),
     };
-    assert!(!store.transfer_signal(transfer(2, 3, "")).await.unwrap(), "of another");
+    assert!(!store.transfer_signal(transfer(2, 3, ""), tell()).await.unwrap(), "of another");
     // The new party has that reference already, so it is the signal's own id.
-    assert!(store.transfer_signal(transfer(1, 3, "a")).await.unwrap());
+    assert!(store.transfer_signal(transfer(1, 3, "a"), tell()).await.unwrap());
     let listed = store.signal(moved).await.unwrap().unwrap();
     assert_eq!((listed.party, listed.reference), (party(3), moved.to_string()));
     assert_eq!(
         notices(&store).await,
-        [
-            (party(3), moved, NoticeOf::Received, party(1)),
-            (party(3), moved, NoticeOf::Match, party(2)),
-            (party(2), school, NoticeOf::Moved, party(3)),
-        ]
+        [told(3, moved, "received", 1), told(3, moved, "match", 2), told(2, school, "moved", 3),]
     );
     // With the signal that the first party kept it matches now, and with the new party's
     // own no more.
     all_matched(&store).await;
-    assert_eq!(
-        notices(&store).await,
-        [
-            (party(3), moved, NoticeOf::Match, party(1)),
-            (party(1), stays, NoticeOf::Match, party(3)),
-        ]
-    );
+    assert_eq!(notices(&store).await, [told(3, moved, "match", 1), told(1, stays, "match", 3),]);
     let listed = store.signals_of(party(3), None, 10).await.unwrap();
     let own = listed.iter().find(|one| one.id == own).unwrap();
     assert!(own.matches.iter().all(|one| one.party != party(3)));
 
-    assert!(store.transfer_signal(transfer(3, 4, "new")).await.unwrap());
+    assert!(store.transfer_signal(transfer(3, 4, "new"), tell()).await.unwrap());
     assert_eq!(store.signal(moved).await.unwrap().unwrap().reference, "new");
 }
 

@@ -13,6 +13,7 @@ use wissel_broker::{Broker, BrokerOptions, Records};
 use wissel_bus_amqp::AmqpBus;
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
+use wissel_exchange::Exchange;
 use wissel_gateway::{Gateway, GatewayOptions};
 use wissel_receipts::{ReceiptOptions, Receipts};
 use wissel_store::Store;
@@ -77,11 +78,12 @@ impl Server {
             replay_per_second: config.limits.replay_per_second,
             records: Some(open_records(config)?),
         };
-        let broker = Broker::start(bus, store, catalogue, options)
+        let broker = Broker::start(bus, store.clone(), catalogue, options)
             .await
             .map_err(|error| Failure::unavailable(format!("{error}")))?;
+        let exchange = Exchange::start(Arc::clone(&broker), store, config.exchange.options());
         let gateway = Gateway::new(
-            Arc::clone(&broker),
+            exchange,
             Arc::clone(&callers.authenticator),
             GatewayOptions {
                 // A request may hold several messages, and each some framing.

@@ -206,10 +206,13 @@ impl Forwarder {
     fn judge(&self, envelope: &Envelope) -> Judgement {
         let policy = self.broker.policy(&self.inbox);
         let catalogue = self.broker.catalogue();
-        let may = entitled(self.inbox.owner(), &policy, envelope, &catalogue, |_| Ok(()));
+        let questions = &self.broker.questions;
+        let owner = self.inbox.owner();
+        let may = entitled(owner, &policy, envelope, &catalogue, questions, |_| Ok(()));
         let Entitled { event, fields, .. } = match may {
             Ok(entitled) => entitled,
             Err(Withheld::Dead(reason)) => return Judgement::Bury(reason),
+            Err(Withheld::Over) => return Judgement::Bury("nobody waits for it".to_owned()),
             Err(Withheld::NotForCaller(refusal)) => return Judgement::Bury(refusal.message),
         };
         match direct_message(&Envelope { event, fields, ..envelope.clone() }, &policy) {

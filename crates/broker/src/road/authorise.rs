@@ -8,6 +8,7 @@ use wissel_message::{EventView, Limits, Violations};
 
 use super::identify::Identified;
 use super::source::check_source;
+use crate::direction::{Destination, Direction};
 use crate::{Caller, Reason, Refusal};
 
 /// A message that its publisher may publish.
@@ -18,18 +19,21 @@ pub struct Authorised<'c> {
     pub(super) publisher: Oin,
     pub(super) grant: Arc<Grant>,
     pub(super) rights: &'c TypeRights,
+    pub(super) destination: Destination,
 }
 
 /// The message with its publisher's right; refused when there is none.
 pub fn authorise<'c>(
     identified: Identified,
+    direction: &Direction,
     catalogue: &'c Catalogue,
     limits: &Limits,
 ) -> Result<Authorised<'c>, Refusal> {
     let Identified { event, caller, publisher } = identified;
     let (rights, grant) = find_right(&event, caller, &publisher, catalogue, limits)?;
     let grant = Arc::clone(grant);
-    Ok(Authorised { event, caller, publisher, grant, rights })
+    let destination = direction.check(&event, rights)?;
+    Ok(Authorised { event, caller, publisher, grant, rights, destination })
 }
 
 /// The right by which a publisher may publish a message: two hash look-ups, and no

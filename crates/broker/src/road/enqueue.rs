@@ -22,8 +22,9 @@ pub async fn enqueue(
     let mut pending = Vec::with_capacity(messages.len());
     for message in messages {
         let Minimised { admitted, claim, copies, reservations } = message;
+        let told = copies.iter().filter(|copy| !copy.watches);
         let inboxes: Arc<[InboxName]> =
-            copies.iter().flat_map(|copy| copy.inboxes.iter().chain(&copy.full).cloned()).collect();
+            told.flat_map(|copy| copy.inboxes.iter().chain(&copy.full).cloned()).collect();
         let counts = goods.load(&admitted, copies);
         let receipt = Receipt {
             message_id: admitted.message_id,
@@ -88,13 +89,13 @@ impl Goods {
         };
         let mut to_archive = admitted.archive_until;
         for copy in copies {
-            let Copy { fields, event, inboxes, full } = copy;
+            let Copy { fields, event, inboxes, full, watches } = copy;
             let envelope = envelope(fields, event);
             for inbox in full {
                 let (envelope, reason) = (envelope.clone(), "the inbox was full".to_owned());
                 self.burials.push(Burial { envelope, inbox, reason });
             }
-            let archive_until = to_archive.take_if(|_| fields.is_none());
+            let archive_until = to_archive.take_if(|_| fields.is_none() && !watches);
             if !inboxes.is_empty() || archive_until.is_some() {
                 self.items.push(Enqueue { envelope, inboxes, archive_until });
             }

@@ -12,6 +12,7 @@ use super::deduplicate::Claim;
 use super::room::Reservation;
 use super::route::Routed;
 use super::validate::Admitted;
+use crate::direction::{RECIPIENTS, list, owners};
 use crate::entitlement::Target;
 use crate::{Reason, Refusal};
 
@@ -28,7 +29,8 @@ pub struct Minimised {
 impl Minimised {
     /// How many inboxes get the message.
     pub(crate) fn inbox_count(&self) -> usize {
-        self.copies.iter().map(|copy| copy.inboxes.len() + copy.full.len()).sum()
+        let copies = self.copies.iter().filter(|copy| !copy.watches);
+        copies.map(|copy| copy.inboxes.len() + copy.full.len()).sum()
     }
 }
 
@@ -41,11 +43,14 @@ pub struct Copy {
     pub(super) inboxes: Vec<InboxName>,
     /// Of inboxes without room, among whose dead letters it goes.
     pub(super) full: Vec<InboxName>,
+    /// Whether it is the exchange's own, of which a receipt does not tell.
+    pub(super) watches: bool,
 }
 
 /// A form that is being made, and who gets it.
 struct Form {
     fields: Option<Arc<Fields>>,
+    watches: bool,
     inboxes: Vec<InboxName>,
     full: Vec<InboxName>,
 }
@@ -58,34 +63,56 @@ struct Form {
 /// of its schema.
 pub fn minimise(routed: Routed) -> Result<Minimised, Refusal> {
     let Routed { admitted, claim, targets, full, reservations } = routed;
+    let recipients = recipients(&targets, &full);
     let mut forms: Vec<Form> = Vec::new();
-    for Target { inbox, fields } in targets {
-        Form::of(fields, &mut forms).inboxes.push(inbox);
+    for Target { inbox, fields, watches } in targets {
+        Form::of(fields, watches, &mut forms).inboxes.push(inbox);
     }
-    for Target { inbox, fields } in full {
-        Form::of(fields, &mut forms).full.push(inbox);
+    for Target { inbox, fields, watches } in full {
+        Form::of(fields, watches, &mut forms).full.push(inbox);
     }
     let mut copies = Vec::with_capacity(forms.len());
-    for Form { fields, inboxes, full } in forms {
+    for Form { fields, watches, inboxes, full } in forms {
         let event = match &fields {
             None => admitted.event.frame().clone(),
             Some(fields) => minimise_event(&admitted.event, fields)?,
         };
+        let event = if watches { told_of(event, &recipients) } else { event };
         let fields = fields.map(|fields| key_of(&fields));
-        copies.push(Copy { fields, event, inboxes, full });
+        copies.push(Copy { fields, event, inboxes, full, watches });
     }
     Ok(Minimised { admitted, claim, copies, reservations })
 }
 
 impl Form {
     /// That with these fields; made when there is none yet.
-    fn of(fields: Option<Arc<Fields>>, forms: &mut Vec<Self>) -> &mut Self {
-        let index = forms.iter().position(|form| is_same(form.fields.as_ref(), fields.as_ref()));
+    fn of(fields: Option<Arc<Fields>>, watches: bool, forms: &mut Vec<Self>) -> &mut Self {
+        let index = forms.iter().position(|form| {
+            form.watches == watches && is_same(form.fields.as_ref(), fields.as_ref())
+        });
         let index = index.unwrap_or_else(|| {
-            forms.push(Self { fields, inboxes: Vec::new(), full: Vec::new() });
+            forms.push(Self { fields, watches, inboxes: Vec::new(), full: Vec::new() });
             forms.len() - 1
         });
         &mut forms[index]
+    }
+}
+
+/// The parties that get the message; none when nobody watches.
+fn recipients(targets: &[Target], full: &[Target]) -> Arc<str> {
+    let all = || targets.iter().chain(full);
+    if !all().any(|target| target.watches) {
+        return "".into();
+    }
+    let recipients = all().filter(|target| !target.watches);
+    list(&owners(recipients.map(|target| &target.inbox)))
+}
+
+/// The exchange's copy, which tells who else has one.
+fn told_of(event: Bytes, recipients: &str) -> Bytes {
+    match EventView::decode(event.clone()) {
+        Ok(view) => view.with_attribute(RECIPIENTS, recipients),
+        Err(_) => event,
     }
 }
 

@@ -1,11 +1,12 @@
 //! Sixth room: which inboxes does the message go to?
 
-use wissel_identifiers::Oin;
+use wissel_catalogue::Audience;
 use wissel_routing::Table;
 
 use super::deduplicate::{Claim, Fresh};
 use super::room::Reservation;
 use super::validate::Admitted;
+use crate::direction::{Destination, owners};
 use crate::entitlement::Target;
 use crate::{Reason, Refusal};
 
@@ -30,25 +31,38 @@ pub struct Routed {
 pub fn route(fresh: Fresh, table: &Table<Target>) -> Result<Routed, Refusal> {
     let Fresh { admitted, claim } = fresh;
     let mut targets = Vec::new();
-    table.route(&admitted.event, &mut targets);
-    if !admitted.audience.is_met_by(targets.len()) {
-        check_audience(&admitted, &targets)?;
+    let audience = match &admitted.destination {
+        Destination::Subscribed => {
+            table.route(&admitted.event, &mut targets);
+            admitted.audience
+        }
+        Destination::One(party) => {
+            table.route(&admitted.event, &mut targets);
+            if let Some(party) = party {
+                targets.retain(|target| target.watches || target.inbox.owner() == *party);
+            }
+            Audience::ExactlyOne
+        }
+        Destination::Target(target) => {
+            targets.push(target.clone());
+            Audience::ExactlyOne
+        }
+    };
+    if audience != Audience::Any {
+        check_audience(audience, &targets)?;
     }
     Ok(Routed { admitted, claim, targets, full: Vec::new(), reservations: Vec::new() })
 }
 
-/// A recipient is a party: two of its inboxes are one recipient.
-fn check_audience(admitted: &Admitted, targets: &[Target]) -> Result<(), Refusal> {
-    let mut parties: Vec<Oin> = targets.iter().map(|target| target.inbox.owner()).collect();
-    parties.sort_unstable();
-    parties.dedup();
-    if admitted.audience.is_met_by(parties.len()) {
+/// A recipient is a party: two of its inboxes are one recipient. The exchange is none.
+fn check_audience(audience: Audience, targets: &[Target]) -> Result<(), Refusal> {
+    let recipients = targets.iter().filter(|target| !target.watches);
+    let found = owners(recipients.map(|target| &target.inbox)).len();
+    if audience.is_met_by(found) {
         return Ok(());
     }
-    let found = parties.len();
     let message = format!(
-        "the message finds {found} recipients, and its event type needs {}; nothing of it was kept",
-        admitted.audience
+        "the message finds {found} recipients, and its event type needs {audience}; nothing of it was kept"
     );
     Err(Refusal::of_field(Reason::AudienceUnmet, "type", message))
 }

@@ -11,6 +11,7 @@ use wissel_message::{
 };
 
 use super::authorise::Authorised;
+use crate::direction::Destination;
 use crate::{Caller, Refusal};
 
 /// A message that Wissel takes: it has an id of ours and a moment.
@@ -29,6 +30,7 @@ pub struct Admitted {
     /// Until when it is kept for replay.
     pub(crate) archive_until: Option<SystemTime>,
     pub(crate) warnings: Vec<Violation>,
+    pub(crate) destination: Destination,
 }
 
 /// A message that is worth nothing any more is not taken: nobody would get it.
@@ -45,7 +47,7 @@ fn expired(event: &EventView, now: SystemTime) -> Option<Violation> {
 /// the limits. What a message should be and is not is a warning, unless its publisher is
 /// to be strict.
 pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted, Refusal> {
-    let Authorised { event, caller, publisher, grant, rights } = authorised;
+    let Authorised { event, caller, publisher, grant, rights, destination } = authorised;
     let event_type = &rights.event_type;
     let mut broken: Vec<Violation> = match wissel_message::validate(&event, limits) {
         Ok(()) => Vec::new(),
@@ -74,5 +76,6 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
         message_id: MessageId::now(),
         admitted_at,
         warnings,
+        destination,
     })
 }

@@ -12,6 +12,7 @@ use super::Session;
 use super::expiring::too_old;
 use super::opening::INBOX_OF_ITS_OWN;
 use crate::policy::Policy;
+use crate::questions::Questions;
 use crate::road::minimise::{key_of, minimise_event};
 use crate::{Reason, Refusal};
 
@@ -29,6 +30,8 @@ pub(crate) struct Entitled {
 pub(crate) enum Withheld {
     /// Its owner has no right to it.
     Dead(String),
+    /// It is a question that nobody waits for any more.
+    Over,
     /// Its owner has, and the caller has not.
     NotForCaller(Refusal),
 }
@@ -51,7 +54,8 @@ impl Session {
             return Err(Withheld::NotForCaller(refusal.clone()));
         }
         let owner = self.inbox.owner();
-        entitled(owner, &self.policy(), envelope, catalogue, |event_type| {
+        let questions = &self.broker.questions;
+        entitled(owner, &self.policy(), envelope, catalogue, questions, |event_type| {
             self.caller.check_mandate(catalogue, Action::Receive, event_type).map_err(|_| {
                 let description = format!(
                     "its next message, of type {event_type}, is outside the mandate, and waits for \
@@ -75,10 +79,14 @@ pub(crate) fn entitled(
     policy: &Policy,
     envelope: &Envelope,
     catalogue: &Catalogue,
+    questions: &Questions,
     caller_may: impl FnOnce(&str) -> Result<(), Refusal>,
 ) -> Result<Entitled, Withheld> {
     let event = EventView::decode(envelope.event.clone())
         .map_err(|error| Withheld::dead(format!("the stored message cannot be read: {error}")))?;
+    if questions.is_over(&event, catalogue) {
+        return Err(Withheld::Over);
+    }
     let grant = catalogue
         .grant(&owner, Action::Receive, event.event_type())
         .ok_or_else(|| Withheld::dead("the grant to receive this event type is gone"))?;
@@ -87,7 +95,9 @@ pub(crate) fn entitled(
     }
     caller_may(event.event_type()).map_err(Withheld::NotForCaller)?;
     if let Some(reason) = too_old(policy, &event, envelope, SystemTime::now()) {
-        return Err(Withheld::Dead(reason));
+        let is_question =
+            catalogue.event_type(event.event_type()).is_some_and(|one| one.ask.is_some());
+        return Err(if is_question { Withheld::Over } else { Withheld::Dead(reason) });
     }
     let deadline = deadline(&event, envelope, catalogue);
     match &grant.fields {

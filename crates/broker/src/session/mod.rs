@@ -271,6 +271,10 @@ impl Session {
                 self.carry_out(vec![(tag, Settlement::dead_letter(reason))]);
                 return None;
             }
+            Err(Withheld::Over) => {
+                self.carry_out(vec![(tag, Settlement::Acknowledge)]);
+                return None;
+            }
             Err(Withheld::NotForCaller(refusal)) => {
                 self.refused = Some(refusal);
                 self.carry_out(vec![(tag, Settlement::Release)]);

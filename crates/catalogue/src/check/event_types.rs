@@ -36,6 +36,7 @@ impl<'a> Checker<'a> {
             deadline: self.span(place, &of, "deadline", stated.deadline.as_ref()),
             archive: self.span(place, &of, "archive", stated.archive.as_ref()),
             audience: stated.audience,
+            ask: stated.ask.and_then(|ask| self.ask(place, &of, &ask)),
         };
         self.sensitivity(place, &event_type);
         let example = stated.example.and_then(|file| self.example(place, &event_type, &file));
@@ -95,7 +96,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn span(
+    pub(super) fn span(
         &mut self,
         place: Place<'a>,
         of: &str,

@@ -4,6 +4,7 @@ mod coherence;
 mod event_types;
 mod grants;
 mod mandates;
+mod patterns;
 mod subscriptions;
 
 use std::collections::{HashMap, HashSet};
@@ -57,6 +58,7 @@ pub(crate) fn check(sources: &[Source]) -> Result<Catalogue, CatalogueErrors> {
     checker.catalogue.index_received();
     each(&mut files, |file| &mut file.subscription, |place, one| checker.subscription(place, one));
     if checker.is_complete() {
+        checker.patterns();
         checker.coherence();
     }
     checker.finish()
@@ -120,11 +122,15 @@ impl<'a> Checker<'a> {
     }
 
     fn party(&mut self, place: Place<'a>, party: file::Party) {
-        let file::Party { oin, name, kvk_number, strict, publish_per_second } = party;
+        let file::Party { oin, name, kvk_number, strict, publish_per_second, exchange } = party;
         if name.trim().is_empty() {
             self.fault(place, format!("party {oin} has no name"));
         }
-        let party = Party { oin, name, kvk_number, strict, publish_per_second };
+        if exchange && let Some(other) = self.catalogue.exchange.replace(oin) {
+            let message = format!("party {oin} is the exchange, and so is {other}; expected one");
+            self.fault(place, message);
+        }
+        let party = Party { oin, name, kvk_number, strict, publish_per_second, exchange };
         if self.catalogue.parties.insert(oin, party).is_some() {
             self.fault(place, format!("party {oin} is there twice"));
         }

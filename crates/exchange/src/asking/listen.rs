@@ -1,0 +1,64 @@
+//! What comes to the inbox of this gateway, handed to whoever waits for it.
+
+use std::sync::Arc;
+
+use wissel_broker::Refusal;
+use wissel_bus::{Arrival, Consumer, Delivery, Envelope, Settlement};
+use wissel_message::EventView;
+
+use super::answer::answered_question;
+use crate::Exchange;
+use crate::exchange::PAUSE;
+
+impl Exchange {
+    /// Takes answers, until the broker stops.
+    pub(crate) async fn listen_for_answers(self: Arc<Self>) {
+        let stopping = self.broker.shutdown_token();
+        let listening = async {
+            self.broker.prepared().await;
+            loop {
+                match self.listen().await {
+                    Ok(()) => tracing::warn!("the inbox of answers was closed; opening it again"),
+                    // Without an exchange in the catalogue there are no questions.
+                    Err(refusal) => tracing::debug!(%refusal, "no answers are taken yet"),
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        stopping.run_until_cancelled(listening).await;
+    }
+
+    async fn listen(&self) -> Result<(), Refusal> {
+        let inbox = self.answers_inbox()?;
+        let Consumer { mut arrivals, settler } = self.broker.open_answers(&inbox).await?;
+        tracing::info!(%inbox, "answers are taken");
+        let mut arrived = Vec::new();
+        while arrivals.recv_many(&mut arrived, 64).await > 0 {
+            let mut settlements = Vec::new();
+            for arrival in arrived.drain(..) {
+                // What was taken back comes again, and nobody waits for it twice.
+                if let Arrival::Delivery(Delivery { tag, envelope, .. }) = arrival {
+                    self.hand_to_asker(envelope);
+                    settlements.push((tag, Settlement::Acknowledge));
+                }
+            }
+            for outcome in settler.settle(settlements).await {
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "an answer is not acknowledged and will come again");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An answer for which nobody waits any more is worth nothing to anybody.
+    fn hand_to_asker(&self, envelope: Envelope) {
+        let view = EventView::decode(envelope.event.clone()).ok();
+        let question = view.as_ref().and_then(answered_question);
+        let open = question.and_then(|question| self.asking.open.lock().get(&question).cloned());
+        let handed = open.is_some_and(|open| open.answers.try_send(envelope).is_ok());
+        if !handed {
+            tracing::info!("an answer came for which nobody waits");
+        }
+    }
+}

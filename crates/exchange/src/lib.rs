@@ -1,0 +1,18 @@
+//! The exchange patterns: what public bodies do with messages besides telling.
+//!
+//! | pattern | what it does |
+//! |---|---|
+//! | ask | a question to the one party that can answer it, and its answer by a deadline |
+//! | gather | several questions at once; answers as they come, and what became of the rest |
+//!
+//! There is no second way for messages here. A question is a message in the inbox of whoever
+//! is to answer it, and an answer one in the inbox of the gateway where its asker waits: both
+//! go the road of every message, by the grants of the catalogue. The exchange itself is a
+//! party of the catalogue (`exchange = true`).
+
+mod asking;
+mod exchange;
+mod outbox;
+
+pub use asking::{Answer, Failure, FailureCode, Gathered, Outcome, Question};
+pub use exchange::{Exchange, ExchangeOptions};

@@ -1,0 +1,118 @@
+//! Which bus carries the messages.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Failure;
+
+/// Which bus carries the messages.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Bus {
+    Embedded,
+    Amqp(String),
+}
+
+impl TryFrom<String> for Bus {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "embedded" {
+            Ok(Self::Embedded)
+        } else if text.starts_with("amqp://") || text.starts_with("amqps://") {
+            Ok(Self::Amqp(text))
+        } else {
+            Err("bus: expected `embedded`, or the URL of a RabbitMQ: amqp://host:5672/vhost".into())
+        }
+    }
+}
+
+impl Serialize for Bus {
+    /// Without the password.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Embedded => serializer.serialize_str("embedded"),
+            Self::Amqp(url) => serializer.serialize_str(&masked(url)),
+        }
+    }
+}
+
+impl Bus {
+    /// The URL with the password of the file put in, when there is one.
+    pub(crate) fn with_password(url: &str, file: Option<&Path>) -> Result<String, Failure> {
+        let Some(file) = file else { return Ok(url.to_owned()) };
+        let password = std::fs::read_to_string(file).map_err(|error| {
+            Failure::usage(format!("bus_password_file {}: {error}", file.display()))
+        })?;
+        let parts = url.split_once("://").and_then(|(scheme, rest)| {
+            let (user, host) = rest.split_once('@')?;
+            Some((scheme, user, host))
+        });
+        let Some((scheme, user, host)) = parts else {
+            return Err(Failure::usage(
+                "bus_password_file: the bus URL names no user; expected amqp://user@host:5672/vhost",
+            ));
+        };
+        let password = percent_encoded(password.trim_end_matches(['\r', '\n']));
+        Ok(format!("{scheme}://{user}:{password}@{host}"))
+    }
+}
+
+/// Arguments can be read by every user of a machine.
+pub(crate) fn refuse_secret_in_argument(bus: &str) -> Result<(), Failure> {
+    if masked(bus) == bus {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "--bus: the URL holds a password, which other users of this machine can read; put it in \
+         the file that bus_password_file names, in the configuration file, or in WISSEL_BUS",
+    ))
+}
+
+/// The URL, its password replaced.
+fn masked(url: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let (user, host) = rest.split_once('@')?;
+        let (name, _password) = user.split_once(':')?;
+        Some(format!("{scheme}://{name}:***@{host}"))
+    };
+    hidden().unwrap_or_else(|| url.to_owned())
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_masked_and_refused_in_arguments() {
+        assert_eq!(masked("amqp://u:secret@h:5672/v"), "amqp://u:***@h:5672/v");
+        assert_eq!(masked("amqp://u@h/v"), "amqp://u@h/v");
+        assert!(refuse_secret_in_argument("amqp://u:secret@h/v").is_err());
+        assert!(refuse_secret_in_argument("amqp://h/v").is_ok());
+    }
+
+    #[test]
+    fn a_password_of_a_file_is_put_in() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "p@ss/word\n").unwrap();
+        let url = Bus::with_password("amqp://u@h:5672/v", Some(file.path())).unwrap();
+        assert_eq!(url, "amqp://u:p%40ss%2Fword@h:5672/v");
+    }
+
+    #[test]
+    fn unknown_buses_are_refused() {
+        assert!(Bus::try_from("kafka://x".to_owned()).is_err());
+    }
+}
