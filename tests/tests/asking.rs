@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 use wissel_client::{
     Answer, AnswerFailure, Client, ClientError, Delivery, Event, FailureCode, Oin, Outcome,
@@ -401,12 +402,108 @@ async fn does_not_survive_its_gateway_and_harms_nobody(bus: &str) {
     assert_eq!(count.load(Ordering::Relaxed), 1, "nobody is asked for one who left");
 }
 
+/// A registry that answers over HTTP, as the path of its answer says: its port, and how many
+/// questions it got.
+async fn http_registry(
+    answer: impl Fn(&str) -> String + Send + Sync + 'static,
+) -> (u16, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            // The body ends as JSON does.
+            while !request.ends_with(b"}") {
+                if stream.read_buf(&mut request).await.unwrap() == 0 {
+                    break;
+                }
+            }
+            counted.fetch_add(1, Ordering::Relaxed);
+            let answer = answer(&String::from_utf8(request).unwrap());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (port, count)
+}
+
+fn http_answer(status: &str, content_type: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    )
+}
+
+async fn is_answered_over_http(bus: &str) {
+    let mode = Arc::new(AtomicUsize::new(0));
+    let chosen = Arc::clone(&mode);
+    let (port, count) = http_registry(move |request| {
+        assert!(request.starts_with("POST /vragen HTTP/1.1") && request.contains(SUBJECT));
+        assert!(request.contains("content-type: application/cloudevents+json"), "{request}");
+        assert!(!request.contains("wisselreplyto"), "{request}");
+        let data = r#"{"gemeente":"0344","naam":"Proef"}"#;
+        match chosen.load(Ordering::Relaxed) {
+            0 => http_answer("200 OK", "application/json", data),
+            1 => {
+                let source = format!("urn:nld:oin:{BRP}:systeem:rest");
+                let event = Event::builder("structured-1", source, "nl.brp.antwoord");
+                let event = event.subject(SUBJECT).data_text("application/json", data);
+                let json = event.build().unwrap().to_json();
+                http_answer("200 OK", "application/cloudevents+json; charset=utf-8", &json)
+            }
+            2 => http_answer("404 Not Found", "application/problem+json", r#"{"title":"geen"}"#),
+            3 => http_answer("200 OK", "application/json", r#"{"gemeente":1}"#),
+            _ => http_answer("500 Oops", "text/html", "<html>"),
+        }
+    })
+    .await;
+    let mut gateway = Gateway::stopped(bus);
+    gateway.write_catalogue(CATALOGUE);
+    gateway.write_config(&format!(
+        "[[exchange.http]]\ninbox = '{BRP}.vragen'\nurl = 'http://127.0.0.1:{port}/vragen'"
+    ));
+    gateway.start_again().await;
+    let utrecht = gateway.client(UTRECHT);
+
+    for structured in [0, 1] {
+        mode.store(structured, Ordering::Relaxed);
+        let answer = utrecht.ask(&question("nl.brp.vraag")).await.unwrap();
+        assert_eq!((answer.by, text(&answer).as_str()), (oin(BRP), r#"{"gemeente":"0344"}"#));
+    }
+    let failure = async || {
+        let answer = utrecht.ask(&question("nl.brp.vraag")).await.unwrap();
+        answer.result.unwrap_err()
+    };
+    mode.store(2, Ordering::Relaxed);
+    let not_found = AnswerFailure::new(FailureCode::NotFound, "the service answered 404: geen");
+    assert_eq!(failure().await, not_found);
+    mode.store(3, Ordering::Relaxed);
+    assert_eq!(failure().await.code, FailureCode::Failed);
+    // One that fails again and again is left alone for a while, and then tried again.
+    mode.store(4, Ordering::Relaxed);
+    for _ in 0..5 {
+        assert_eq!(failure().await.code, FailureCode::Failed);
+    }
+    let called = count.load(Ordering::Relaxed);
+    assert_eq!(failure().await.code, FailureCode::Unavailable);
+    assert_eq!(count.load(Ordering::Relaxed), called, "the circuit is open");
+    mode.store(0, Ordering::Relaxed);
+    let begun = Instant::now();
+    while utrecht.ask(&question("nl.brp.vraag")).await.unwrap().result.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the circuit stays open");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 async fn all(bus: &str) {
     is_answered_within_its_grant(bus).await;
     is_refused_for_a_reason(bus).await;
     comes_too_late_or_from_another(bus).await;
     is_gathered_from_many(bus).await;
     does_not_survive_its_gateway_and_harms_nobody(bus).await;
+    is_answered_over_http(bus).await;
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@
 mod asking;
 mod exchange;
 mod outbox;
+mod services;
 
 pub use asking::{Answer, Failure, FailureCode, Gathered, Outcome, Question};
 pub use exchange::{Exchange, ExchangeOptions};
+pub use services::{HttpService, ServiceError};
