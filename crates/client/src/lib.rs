@@ -31,6 +31,8 @@
 //! | [`Client::publish_batch`] | up to 1,000 messages that are at hand |
 //! | [`Client::publisher`] | many messages: one stream, many in flight, sent again after a broken connection |
 //! | [`Client::subscribe`] | deliveries of an inbox: a stream that comes back by itself |
+//! | [`Client::ask`], [`Client::gather`] | a question to a registry, or several at once |
+//! | [`Client::answer_all`] | answer questions |
 //! | [`Client::create_subscription`] and on | which messages go to which inbox |
 //! | [`Client::replay`] | messages that are kept, once more |
 //! | [`Client::list_inboxes`] and on | watch and mend queues |
@@ -47,6 +49,8 @@
 //! A [`Publisher`] and an [`OpenInbox`] each run one background task. It ends when
 //! its handle is dropped; `close` ends it in good order.
 
+mod answering;
+mod asking;
 mod builder;
 mod client;
 mod convert;
@@ -63,6 +67,8 @@ mod settings;
 mod subscriptions;
 mod token;
 
+pub use answering::in_answer_to;
+pub use asking::{Answer, AnswerFailure, Ask, FailureCode, Gathered, Gathering, Outcome, Question};
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use dead_letters::{Attempt, DeadLetter, Redrive, Which};

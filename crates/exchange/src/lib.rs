@@ -15,7 +15,9 @@ mod asking;
 mod exchange;
 mod matching;
 mod outbox;
+mod services;
 
 pub use asking::{Answer, Failure, FailureCode, Gathered, Outcome, Question};
 pub use exchange::{Exchange, ExchangeOptions};
 pub use matching::{FiledSignal, Filing, KeyError, rotate_key};
+pub use services::{HttpService, ServiceError};

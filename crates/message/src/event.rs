@@ -168,6 +168,13 @@ impl Event {
         self.data.as_ref()
     }
 
+    /// The event without the optional attributes whose names begin so.
+    #[must_use]
+    pub fn without_attributes_of(mut self, prefix: &str) -> Self {
+        self.attributes.retain(|name, _| !name.starts_with(prefix));
+        self
+    }
+
     /// The rules that the event breaks.
     ///
     /// # Errors

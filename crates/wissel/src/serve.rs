@@ -82,6 +82,10 @@ impl Server {
             .await
             .map_err(|error| Failure::unavailable(format!("{error}")))?;
         let exchange = Exchange::start(Arc::clone(&broker), store, config.exchange.options());
+        for service in config.exchange.services() {
+            let wrong = |error| Failure::usage(format!("[[exchange.http]] {error}"));
+            exchange.serve_over_http(service).map_err(wrong)?;
+        }
         let gateway = Gateway::new(
             exchange,
             Arc::clone(&callers.authenticator),
