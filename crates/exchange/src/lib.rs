@@ -21,3 +21,4 @@ pub use asking::{Answer, Failure, FailureCode, Gathered, Outcome, Question};
 pub use exchange::{Exchange, ExchangeOptions};
 pub use matching::{FiledSignal, Filing, KeyError, rotate_key};
 pub use services::{HttpService, ServiceError};
+pub use wissel_store::{Signal, SignalMatch};
