@@ -168,6 +168,12 @@ impl Event {
         self.data.as_ref()
     }
 
+    /// The event with another `id`.
+    #[must_use]
+    pub fn with_id(self, id: impl Into<String>) -> Self {
+        Self { id: id.into(), ..self }
+    }
+
     /// The event without the optional attributes whose names begin so.
     #[must_use]
     pub fn without_attributes_of(mut self, prefix: &str) -> Self {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod asking;
 mod filter;
 mod queues;
 mod trust;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
+pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
 pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
@@ -54,6 +56,18 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  wissel subscribe --as 00000001002220647000 \
         00000001002220647000.inwoners --count 10")]
     Subscribe(SubscribeArguments),
+    /// Ask a registry a question, and print its answer
+    #[command(
+        after_help = "Example:\n  wissel ask --as 00000099000000002000 question.json --within 500ms"
+    )]
+    Ask(AskArguments),
+    /// Ask several sources at once, and print what each answers
+    #[command(after_help = "Example:\n  wissel gather --as 00000099000000002000 question.json \
+        --to 00000099000000003000 --to 00000099000000004000 --within 2s")]
+    Gather(GatherArguments),
+    /// Answer the questions of an inbox with a command
+    #[command(after_help = asking::ANSWER_HELP)]
+    Answer(AnswerArguments),
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),

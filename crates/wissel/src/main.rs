@@ -1,5 +1,6 @@
 //! The one binary: serve, demo, publish, subscribe, and what operators need.
 
+mod asking;
 mod audit;
 mod catalogue;
 mod check;
@@ -54,6 +55,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Publish(arguments) => publish::run(arguments).await,
         Command::Subscribe(arguments) => subscribe::run(arguments).await,
+        Command::Ask(arguments) => asking::ask(arguments).await,
+        Command::Gather(arguments) => asking::gather(arguments).await,
+        Command::Answer(arguments) => asking::answer(arguments).await,
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
