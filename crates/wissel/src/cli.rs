@@ -3,6 +3,7 @@
 mod asking;
 mod filter;
 mod queues;
+mod showcase;
 mod trust;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
     RedriveArguments, ReplayArguments,
 };
+pub(crate) use showcase::ShowcaseArguments;
 pub(crate) use trust::{
     AuditCommand, CatalogueCheckArguments, CatalogueCommand, DevCaCommand, IssueArguments,
 };
@@ -41,6 +43,9 @@ pub(crate) enum Command {
     /// Play a day of traffic between registries and counters, and check every delivery
     #[command(after_help = "Example:\n  wissel demo --seconds 20 --rate 500")]
     Demo(DemoArguments),
+    /// Play a project of the programme of 2008, and check what came to whom
+    #[command(after_help = showcase::HELP)]
+    Showcase(ShowcaseArguments),
     /// Run a gateway
     #[command(after_help = "Examples:\n  wissel serve --config deploy/wissel.toml\n  \
         wissel serve --insecure-dev --catalogue deploy/catalogue\n\

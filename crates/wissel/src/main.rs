@@ -21,6 +21,7 @@ mod publish;
 mod reload;
 mod replay;
 mod serve;
+mod showcase;
 mod subscribe;
 mod subscriptions;
 mod watch;
@@ -53,6 +54,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Showcase(arguments) => showcase::run(arguments).await,
         Command::Publish(arguments) => publish::run(arguments).await,
         Command::Subscribe(arguments) => subscribe::run(arguments).await,
         Command::Ask(arguments) => asking::ask(arguments).await,
