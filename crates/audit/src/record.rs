@@ -68,6 +68,14 @@ pub enum Operation {
     DeadLettersPurged,
     /// Messages of the archive were brought into an inbox.
     Replayed,
+    /// A signal was filed, to match with those of others.
+    SignalFiled,
+    /// A signal was withdrawn.
+    SignalWithdrawn,
+    /// A signal became another party's.
+    SignalTransferred,
+    /// Signals were forgotten, as their time was over.
+    SignalsExpired,
     /// Callers were to prove who they are, or no longer could.
     Authentication,
     /// Another catalogue came into force.

@@ -103,7 +103,10 @@ impl Caller {
 
     /// Refuses one that acts for another without a mandate to receive whatever comes: an
     /// inbox, and what died in it, may hold every type that its owner receives.
-    pub(crate) fn check_may_receive_all(self, catalogue: &Catalogue) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// [`Reason::NoMandate`] then.
+    pub fn check_may_receive_all(self, catalogue: &Catalogue) -> Result<(), Refusal> {
         self.check_may_receive(catalogue)?;
         let Self::Representative { party, principal } = self else { return Ok(()) };
         let now = SystemTime::now();

@@ -85,6 +85,10 @@ pub enum Reason {
     NotWaiting,
     /// The answer is from one who was not asked.
     NotAsked,
+    /// A signal of that reference exists, about another subject.
+    SignalExists,
+    /// No such signal, or not the caller's.
+    UnknownSignal,
     /// Wissel itself failed; the log has more.
     Internal,
 }
@@ -197,6 +201,8 @@ impl Reason {
             Self::AnswerLate => "ANSWER_LATE",
             Self::NotWaiting => "NOT_WAITING",
             Self::NotAsked => "NOT_ASKED",
+            Self::SignalExists => "SIGNAL_EXISTS",
+            Self::UnknownSignal => "UNKNOWN_SIGNAL",
             Self::Internal => "INTERNAL",
         }
     }

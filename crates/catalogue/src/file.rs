@@ -54,6 +54,8 @@ pub(crate) struct EventType {
     #[serde(default)]
     pub(crate) audience: Audience,
     pub(crate) ask: Option<Spanned<Ask>>,
+    #[serde(rename = "match")]
+    pub(crate) matching: Option<Spanned<Matching>>,
 }
 
 /// What makes an event type a question.
@@ -62,6 +64,15 @@ pub(crate) struct EventType {
 pub(crate) struct Ask {
     pub(crate) answer: String,
     pub(crate) within: Spanned<String>,
+}
+
+/// What makes an event type the notices of matching signals.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Matching {
+    pub(crate) subject: Spanned<String>,
+    pub(crate) keep: Spanned<String>,
+    pub(crate) signals_per_hour: Option<NonZeroU32>,
 }
 
 /// The name of a file, or the schema itself.

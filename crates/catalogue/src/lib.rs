@@ -40,6 +40,6 @@ mod model;
 pub use catalogue::{Catalogue, TypeRights};
 pub use error::{CatalogueError, CatalogueErrors};
 pub use model::{
-    Action, Ask, Audience, DeclaredSubscription, EventType, Fields, Grant, Mandate, Party,
-    Sensitivity, SubjectKind,
+    Action, Ask, Audience, DeclaredSubscription, EventType, Fields, Grant, Mandate, Matching,
+    Party, Sensitivity, SubjectKind,
 };

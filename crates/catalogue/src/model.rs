@@ -59,6 +59,8 @@ pub struct EventType {
     pub audience: Audience,
     /// What makes its messages questions; none: they are not.
     pub ask: Option<Ask>,
+    /// What makes its messages notices of matching signals; none: they are not.
+    pub matching: Option<Matching>,
 }
 
 /// What makes the messages of an event type questions, each to one party, which answers.
@@ -68,6 +70,18 @@ pub struct Ask {
     pub answer: Arc<str>,
     /// How long an asker waits who does not say; at most so long in any case.
     pub within: Duration,
+}
+
+/// What makes the messages of an event type notices: parties that may receive them file
+/// signals about subjects, and are told when those of two of them meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matching {
+    /// Whom or what signals are about. The notices have no subject.
+    pub subject: IdentifierKind,
+    /// How long a signal is kept, at most.
+    pub keep: Duration,
+    /// The most signals that a party may file in an hour.
+    pub signals_per_hour: NonZeroU32,
 }
 
 /// What the `subject` of a message is.
@@ -209,6 +223,11 @@ impl EventType {
 pub(crate) fn length_of(span: Span) -> Option<Duration> {
     let begin = jiff::civil::date(2026, 1, 1);
     span.to_duration(begin).ok()?.try_into().ok()
+}
+
+impl Matching {
+    /// How many signals a party may file in an hour, where the catalogue does not say.
+    pub const SIGNALS_PER_HOUR: NonZeroU32 = NonZeroU32::new(60).unwrap();
 }
 
 impl SubjectKind {

@@ -35,6 +35,7 @@
 //! | [`Client::answer_all`] | answer questions |
 //! | [`Client::create_subscription`] and on | which messages go to which inbox |
 //! | [`Client::replay`] | messages that are kept, once more |
+//! | [`Client::file_signal`] and on | signals that match with those of others |
 //! | [`Client::list_inboxes`] and on | watch and mend queues |
 //!
 //! # At least once
@@ -64,6 +65,7 @@ mod publishing;
 mod replay;
 mod retry;
 mod settings;
+mod signals;
 mod subscriptions;
 mod token;
 
@@ -81,6 +83,7 @@ pub use publishing::{MAX_BATCH, Receipt, Warning};
 pub use replay::{Replay, Replayed};
 pub use retry::RetryPolicy;
 pub use settings::{InboxSettings, WhenFull};
+pub use signals::{FiledSignal, NewSignal, Signal, SignalMatch};
 pub use subscriptions::{Filter, Followed, Subscription};
 pub use token::{Token, TokenError, TokenProvider};
 

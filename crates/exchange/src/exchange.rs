@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +8,14 @@ use wissel_identifiers::{InboxName, Oin};
 use wissel_store::Store;
 
 use crate::asking::Asking;
+use crate::matching::Matching;
 
 /// The patterns at one gateway.
 pub struct Exchange {
     pub(crate) broker: Arc<Broker>,
     pub(crate) store: Store,
     pub(crate) asking: Asking,
+    pub(crate) matching: Matching,
     /// That there is something in the outbox.
     pub(crate) to_send: Notify,
     pub(crate) options: ExchangeOptions,
@@ -24,11 +27,14 @@ pub struct ExchangeOptions {
     /// The local name of the inbox in which answers come to this gateway: 1 to 64 of a-z,
     /// 0-9 and `-`. Gateways on one bus each have their own.
     pub answers: String,
+    /// The file of the keys with which the pseudonyms of signals are made. Made when the first
+    /// signal is filed.
+    pub matching_keys: PathBuf,
 }
 
 impl Default for ExchangeOptions {
     fn default() -> Self {
-        Self { answers: "answers".to_owned() }
+        Self { answers: "answers".to_owned(), matching_keys: PathBuf::from("matching.keys") }
     }
 }
 
@@ -40,11 +46,14 @@ impl Exchange {
     #[must_use]
     pub fn start(broker: Arc<Broker>, store: Store, options: ExchangeOptions) -> Arc<Self> {
         let (asking, to_send) = (Asking::default(), Notify::new());
-        let exchange = Arc::new(Self { broker, store, asking, to_send, options });
+        let matching = Matching::new(options.matching_keys.clone());
+        let exchange = Arc::new(Self { broker, store, asking, matching, to_send, options });
         let listening = Arc::clone(&exchange);
         exchange.broker.spawn(async move { listening.listen_for_answers().await });
         let sending = Arc::clone(&exchange);
         exchange.broker.spawn(async move { sending.send_what_is_kept().await });
+        let keeping = Arc::clone(&exchange);
+        exchange.broker.spawn(async move { keeping.keep_signals().await });
         exchange
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | ask | a question to the one party that can answer it, and its answer by a deadline |
 //! | gather | several questions at once; answers as they come, and what became of the rest |
+//! | match | signals of two parties about one pseudonymised subject meet; both are told |
 //!
 //! There is no second way for messages here. A question is a message in the inbox of whoever
 //! is to answer it, and an answer one in the inbox of the gateway where its asker waits: both
@@ -12,9 +13,12 @@
 
 mod asking;
 mod exchange;
+mod matching;
 mod outbox;
 mod services;
 
 pub use asking::{Answer, Failure, FailureCode, Gathered, Outcome, Question};
 pub use exchange::{Exchange, ExchangeOptions};
+pub use matching::{FiledSignal, Filing, KeyError, rotate_key};
 pub use services::{HttpService, ServiceError};
+pub use wissel_store::{Signal, SignalMatch};

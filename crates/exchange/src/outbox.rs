@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use wissel_broker::{Direction, Refusal};
+use wissel_broker::{Direction, Reason, Refusal};
 use wissel_store::Outgoing;
 
 use crate::Exchange;
@@ -20,7 +20,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 impl Exchange {
     /// Says that there is something in the outbox.
-    #[allow(dead_code, reason = "used by what has messages to send")]
     pub(crate) fn something_to_send(&self) {
         self.to_send.notify_one();
     }
@@ -64,7 +63,12 @@ impl Exchange {
             self.broker.publish_directed(self.caller()?, event.into(), &direction).await;
         let kept = match published {
             Ok(_) => self.store.sent(number).await,
-            Err(refusal) if refusal.retry_after.is_some() => return Err(refusal),
+            // Nothing can be published now. One full inbox is no reason to keep the others.
+            Err(refusal)
+                if refusal.retry_after.is_some() && refusal.reason != Reason::InboxFull =>
+            {
+                return Err(refusal);
+            }
             Err(refusal) => {
                 tracing::warn!(to = %recipient, %refusal, "a message of the exchange is refused; it waits");
                 self.store.put_off(number, SystemTime::now() + AGAIN_AFTER).await

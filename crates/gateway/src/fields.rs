@@ -9,7 +9,7 @@ use wissel_identifiers::ScopedNameError;
 
 use crate::status::to_status;
 
-const TOKEN_EXPECTED: &str = "expected the next_page_token of the page before";
+pub(crate) const TOKEN_EXPECTED: &str = "expected the next_page_token of the page before";
 
 /// A field that breaks what its comment in `proto/` says.
 pub(crate) fn invalid(field: &str, description: impl Into<String>) -> Refusal {

@@ -11,6 +11,7 @@ use wissel_exchange::Exchange;
 use wissel_identity::ServerTls;
 use wissel_proto::wissel::v1::answering_server::AnsweringServer;
 use wissel_proto::wissel::v1::asking_server::AskingServer;
+use wissel_proto::wissel::v1::matching_server::MatchingServer;
 use wissel_proto::wissel::v1::operations_server::OperationsServer;
 use wissel_proto::wissel::v1::publishing_server::PublishingServer;
 use wissel_proto::wissel::v1::subscribing_server::SubscribingServer;
@@ -18,6 +19,7 @@ use wissel_proto::wissel::v1::subscriptions_server::SubscriptionsServer;
 
 use crate::asking::{AnsweringService, AskingService};
 use crate::calls::Calls;
+use crate::matching::MatchingService;
 use crate::operations::OperationsService;
 use crate::publishing::PublishingService;
 use crate::subscribing::SubscribingService;
@@ -169,6 +171,7 @@ where
     let operations = OperationsServer::new(OperationsService(Arc::clone(calls)));
     let asking = AskingServer::new(AskingService(Arc::clone(calls)));
     let answering = AnsweringServer::new(AnsweringService(Arc::clone(calls)));
+    let matching = MatchingServer::new(MatchingService(Arc::clone(calls)));
     let max = calls.options.max_request_bytes;
     Ok(Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -184,5 +187,6 @@ where
         .add_service(subscriptions.max_decoding_message_size(max))
         .add_service(asking.max_decoding_message_size(max))
         .add_service(answering.max_decoding_message_size(max))
+        .add_service(matching.max_decoding_message_size(max))
         .add_service(operations.max_decoding_message_size(max)))
 }

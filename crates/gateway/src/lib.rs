@@ -13,6 +13,7 @@ mod fields;
 mod gateway;
 mod handshakes;
 mod health;
+mod matching;
 mod operations;
 mod proofs;
 mod publishing;

@@ -151,8 +151,11 @@ fn code(reason: Reason) -> Code {
             Code::ResourceExhausted
         }
         Reason::BusUnavailable | Reason::ShuttingDown => Code::Unavailable,
-        Reason::SubscriptionExists => Code::AlreadyExists,
-        Reason::UnknownSubscription | Reason::UnknownInbox | Reason::InboxClosed => Code::NotFound,
+        Reason::SubscriptionExists | Reason::SignalExists => Code::AlreadyExists,
+        Reason::UnknownSubscription
+        | Reason::UnknownInbox
+        | Reason::InboxClosed
+        | Reason::UnknownSignal => Code::NotFound,
         _ => Code::Internal,
     }
 }

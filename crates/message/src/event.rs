@@ -350,9 +350,9 @@ mod tests {
         let event = event().subject("s").data_text("application/json", "{}").build().unwrap();
         let longer = EventView::decode(event.encode()).unwrap().with_attribute("more", "é");
         let longer = EventView::decode(longer).unwrap();
-        assert_eq!(longer.attribute("more"), Some(Value::String("é")));
+        assert!(longer.attribute("more") == Some(Value::String("é")));
         assert_eq!(longer.subject(), Some("s"));
-        assert_eq!(longer.data(), Some(Data::Text("{}")));
+        assert!(longer.data() == Some(Data::Text("{}")));
     }
 
     #[test]

@@ -5,12 +5,14 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use wissel_identifiers::{InboxName, SubscriptionName};
+use uuid::Uuid;
+use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 use crate::sqlite::Database;
 use crate::{
-    Backend, Follow, Followed, InboxRecord, Mark, Outgoing, Put, StoreError, SubscriptionRecord,
-    followed, outbox,
+    Backend, Filed, Follow, Followed, InboxRecord, MakeKey, Mark, NewSignal, Outgoing,
+    PseudonymKeys, Put, Signal, StoreError, SubscriptionRecord, Tell, Transfer, followed, outbox,
+    signals,
 };
 
 pub(crate) struct Sqlite {
@@ -71,6 +73,51 @@ impl Backend for Sqlite {
 
     async fn routing_secret(&self) -> Result<[u8; 16], StoreError> {
         self.with(|database| followed::secret(&database.0)).await
+    }
+
+    async fn pseudonym_keys(&self) -> Result<Option<PseudonymKeys>, StoreError> {
+        self.with(|database| signals::keys(&database.0)).await
+    }
+
+    async fn add_pseudonym_key(&self, make: MakeKey) -> Result<bool, StoreError> {
+        self.with(move |database| signals::add_key(&mut database.0, make)).await
+    }
+
+    async fn file_signal(&self, signal: NewSignal) -> Result<Filed, StoreError> {
+        self.with(move |database| signals::file(&mut database.0, &signal)).await
+    }
+
+    async fn signal(&self, id: Uuid) -> Result<Option<Signal>, StoreError> {
+        self.with(move |database| signals::one(&database.0, id)).await
+    }
+
+    async fn signals_of(
+        &self,
+        party: Oin,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError> {
+        self.with(move |database| signals::of_party(&database.0, party, after, limit)).await
+    }
+
+    async fn withdraw_signal(&self, id: Uuid, party: Oin, tell: Tell) -> Result<bool, StoreError> {
+        self.with(move |database| signals::withdraw(&mut database.0, id, party, &tell)).await
+    }
+
+    async fn transfer_signal(&self, transfer: Transfer, tell: Tell) -> Result<bool, StoreError> {
+        self.with(move |database| signals::transfer(&mut database.0, &transfer, &tell)).await
+    }
+
+    async fn match_signals(&self, limit: usize, tell: Tell) -> Result<usize, StoreError> {
+        self.with(move |database| signals::examine(&mut database.0, limit, &tell)).await
+    }
+
+    async fn expire_signals(&self) -> Result<usize, StoreError> {
+        self.with(|database| signals::expire(&mut database.0)).await
+    }
+
+    async fn next_signal_expiry(&self) -> Result<Option<SystemTime>, StoreError> {
+        self.with(|database| signals::next_expiry(&database.0)).await
     }
 
     async fn outgoing(&self, now: SystemTime, limit: usize) -> Result<Vec<Outgoing>, StoreError> {

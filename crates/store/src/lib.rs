@@ -1,12 +1,14 @@
-//! Control-plane state: the subscriptions that the API created, and the inboxes with
-//! their settings.
+//! Control-plane state: the subscriptions that the API created, the inboxes with their
+//! settings, and the signals that wait for a match.
 //!
 //! In SQLite by default; a [`Backend`] is where another database goes. What is not here:
 //! messages (the bus has them) and what stands in the catalogue's files.
 
 mod backend;
 mod followed;
+mod matching;
 mod outbox;
+mod signals;
 mod sqlite;
 
 use std::path::{Path, PathBuf};
@@ -14,12 +16,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use uuid::Uuid;
 use wissel_filter::Filter;
-use wissel_identifiers::{InboxName, SubscriptionName};
+use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 use crate::backend::Sqlite;
 pub use crate::outbox::Outgoing;
 use crate::sqlite::Database;
+
+pub use crate::matching::{
+    Filed, MakeKey, NewKey, NewSignal, NoticeOf, Pseudonym, PseudonymKeys, Signal, SignalMatch,
+    SignalNotice, Tell, Transfer,
+};
 
 /// The control-plane state. Cheap to clone; clones share it.
 #[derive(Clone)]
@@ -59,6 +67,41 @@ pub trait Backend: Send + Sync + 'static {
     /// The secret on which the marks of subjects depend: made once, the same for every
     /// gateway on this state.
     async fn routing_secret(&self) -> Result<[u8; 16], StoreError>;
+
+    /// See [`Store::pseudonym_keys`].
+    async fn pseudonym_keys(&self) -> Result<Option<PseudonymKeys>, StoreError>;
+
+    /// See [`Store::add_pseudonym_key`].
+    async fn add_pseudonym_key(&self, make: MakeKey) -> Result<bool, StoreError>;
+
+    /// See [`Store::file_signal`].
+    async fn file_signal(&self, signal: NewSignal) -> Result<Filed, StoreError>;
+
+    /// See [`Store::signal`].
+    async fn signal(&self, id: Uuid) -> Result<Option<Signal>, StoreError>;
+
+    /// See [`Store::signals_of`].
+    async fn signals_of(
+        &self,
+        party: Oin,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Signal>, StoreError>;
+
+    /// See [`Store::withdraw_signal`].
+    async fn withdraw_signal(&self, id: Uuid, party: Oin, tell: Tell) -> Result<bool, StoreError>;
+
+    /// See [`Store::transfer_signal`].
+    async fn transfer_signal(&self, transfer: Transfer, tell: Tell) -> Result<bool, StoreError>;
+
+    /// See [`Store::match_signals`].
+    async fn match_signals(&self, limit: usize, tell: Tell) -> Result<usize, StoreError>;
+
+    /// See [`Store::expire_signals`].
+    async fn expire_signals(&self) -> Result<usize, StoreError>;
+
+    /// See [`Store::next_signal_expiry`].
+    async fn next_signal_expiry(&self) -> Result<Option<SystemTime>, StoreError>;
 
     /// Messages of the exchange that are to be published by now, oldest first.
     async fn outgoing(&self, now: SystemTime, limit: usize) -> Result<Vec<Outgoing>, StoreError>;
@@ -211,6 +254,12 @@ pub enum StoreError {
     Row {
         /// What it is.
         what: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// A key of pseudonyms cannot be made.
+    #[error("a key of pseudonyms: {reason}")]
+    Key {
         /// Why not.
         reason: String,
     },

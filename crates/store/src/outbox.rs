@@ -6,6 +6,7 @@
 use std::time::SystemTime;
 
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
 use crate::StoreError;
 use crate::sqlite::{milliseconds, unreadable};
@@ -31,6 +32,19 @@ pub(crate) fn put(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO outbox (recipient, event, not_before) VALUES (?1, ?2, 0)";
     connection.prepare_cached(sql)?.execute(params![recipient.as_str(), event])?;
+    Ok(())
+}
+
+/// The same for a message about a signal of the recipient, which goes when the signal does.
+pub(crate) fn put_about(
+    connection: &Connection,
+    recipient: &Oin,
+    event: &[u8],
+    signal: &Uuid,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO outbox (recipient, event, not_before, signal) VALUES (?1, ?2, 0, ?3)";
+    let row = params![recipient.as_str(), event, signal.as_bytes()];
+    connection.prepare_cached(sql)?.execute(row)?;
     Ok(())
 }
 

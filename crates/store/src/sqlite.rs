@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use wissel_identifiers::{InboxName, SubscriptionName};
 
-use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, WhenFull};
+use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, WhenFull, signals};
 
 pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -69,6 +69,7 @@ const MIGRATIONS: [&str; 6] = [
     ) STRICT;
     CREATE INDEX outbox_due ON outbox (not_before, number);
     ",
+    signals::TABLES,
 ];
 
 impl Database {

@@ -4,6 +4,7 @@ mod asking;
 mod filter;
 mod queues;
 mod showcase;
+mod signals;
 mod trust;
 
 use std::net::SocketAddr;
@@ -19,6 +20,10 @@ pub(crate) use queues::{
     RedriveArguments, ReplayArguments,
 };
 pub(crate) use showcase::ShowcaseArguments;
+pub(crate) use signals::{
+    FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
+    TransferArguments, WithdrawArguments,
+};
 pub(crate) use trust::{
     AuditCommand, CatalogueCheckArguments, CatalogueCommand, DevCaCommand, IssueArguments,
 };
@@ -91,6 +96,15 @@ pub(crate) enum Command {
         00000001002220647000.inwoners --from 2026-11-24T00:00:00Z --until 2026-11-25T00:00:00Z \
         --type nl.brp.geboorte")]
     Replay(ReplayArguments),
+    /// File signals that match with those of others, withdraw, transfer and list them
+    #[command(subcommand, after_help = "Example:\n  wissel signals list --as 00000099000000002000")]
+    Signals(SignalsCommand),
+    /// Look after the keys with which the pseudonyms of signals are made
+    #[command(
+        subcommand,
+        after_help = "Example:\n  wissel matching rotate-key --config wissel.toml"
+    )]
+    Matching(MatchingCommand),
     /// Check messages against CloudEvents, the NL GOV profile and the catalogue, offline
     #[command(after_help = "Examples:\n  \
         wissel check --catalogue deploy/catalogue deploy/catalogue/examples/*.json\n  \

@@ -22,6 +22,7 @@ mod reload;
 mod replay;
 mod serve;
 mod showcase;
+mod signals;
 mod subscribe;
 mod subscriptions;
 mod watch;
@@ -64,6 +65,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
         Command::Replay(arguments) => replay::run(arguments).await,
+        Command::Signals(command) => signals::run(command).await,
+        Command::Matching(command) => signals::manage(command).await,
         Command::Check(arguments) => check::run(arguments).await,
         Command::Audit(command) => audit::run(&command),
         Command::DevCa(command) => dev_ca::run(&command),

@@ -81,7 +81,9 @@ impl Server {
         let broker = Broker::start(bus, store.clone(), catalogue, options)
             .await
             .map_err(|error| Failure::unavailable(format!("{error}")))?;
-        let exchange = Exchange::start(Arc::clone(&broker), store, config.exchange.options());
+        let options = config.exchange.options(&config.data_dir);
+        let exchange = Exchange::start(Arc::clone(&broker), store, options);
+        exchange.check_pseudonym_keys().await.map_err(Failure::unavailable)?;
         for service in config.exchange.services() {
             let wrong = |error| Failure::usage(format!("[[exchange.http]] {error}"));
             exchange.serve_over_http(service).map_err(wrong)?;

@@ -37,6 +37,7 @@ impl<'a> Checker<'a> {
             archive: self.span(place, &of, "archive", stated.archive.as_ref()),
             audience: stated.audience,
             ask: stated.ask.and_then(|ask| self.ask(place, &of, &ask)),
+            matching: stated.matching.and_then(|one| self.matching(place, &of, &one)),
         };
         self.sensitivity(place, &event_type);
         let example = stated.example.and_then(|file| self.example(place, &event_type, &file));

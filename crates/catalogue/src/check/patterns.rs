@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::{Checker, Place};
 use crate::model::length_of;
-use crate::{Ask, EventType, file};
+use crate::{Ask, EventType, Matching, SubjectKind, file};
 
 impl<'a> Checker<'a> {
     pub(super) fn ask(
@@ -21,16 +21,42 @@ impl<'a> Checker<'a> {
         Some(Ask { answer: answer.as_str().into(), within })
     }
 
+    pub(super) fn matching(
+        &mut self,
+        place: Place<'a>,
+        of: &str,
+        stated: &Spanned<file::Matching>,
+    ) -> Option<Matching> {
+        let place = place.of(stated);
+        let file::Matching { subject, keep, signals_per_hour } = stated.get_ref();
+        let keep = self.span(place, of, "match.keep", Some(keep)).and_then(length_of);
+        let kind = subject.get_ref().parse();
+        if kind.is_err() {
+            let expected = "expected a kind of identifier such as bsn";
+            let message = format!("{of}: match.subject {:?}; {expected}", subject.get_ref());
+            self.fault(place.of(subject), message);
+        }
+        Some(Matching {
+            subject: kind.ok()?,
+            keep: keep?,
+            signals_per_hour: signals_per_hour.unwrap_or(Matching::SIGNALS_PER_HOUR),
+        })
+    }
+
     /// What the patterns need besides the entries that use them.
     pub(super) fn patterns(&mut self) {
         let asked = self.catalogue.event_types().filter_map(|one| Some((one, one.ask.as_ref()?)));
-        let faults: Vec<(Arc<str>, String)> = asked
+        let mut faults: Vec<(Arc<str>, String)> = asked
             .flat_map(|(question, ask)| {
                 self.faults_of_question(question, ask)
                     .into_iter()
                     .map(|fault| (Arc::clone(&question.name), fault))
             })
             .collect();
+        for notice in self.catalogue.event_types().filter(|one| one.matching.is_some()) {
+            let found = self.faults_of_notice(notice).into_iter();
+            faults.extend(found.map(|fault| (Arc::clone(&notice.name), fault)));
+        }
         for (name, fault) in faults {
             if let Some(place) = self.types.get(&name).copied() {
                 self.fault(place, format!("event type {name}: {fault}"));
@@ -67,6 +93,38 @@ impl<'a> Checker<'a> {
             }
         }
         faults.sort();
+        faults
+    }
+
+    /// The exchange must be able to tell of matches, and nobody else may.
+    fn faults_of_notice(&self, notice: &EventType) -> Vec<String> {
+        let mut faults = Vec::new();
+        if notice.ask.is_some() {
+            faults.push("has both `ask` and `match`; expected one of them".to_owned());
+        }
+        if matches!(notice.subject, SubjectKind::Identifier(_) | SubjectKind::Other) {
+            let message = "notices of matches have no subject; expected `subject = \"none\"`, and \
+                           what signals are about as `match.subject`";
+            faults.push(message.to_owned());
+        }
+        let Some(exchange) = self.catalogue.exchange else {
+            let message = "tells of matches, and no party is the exchange that finds them; \
+                           expected `exchange = true` at one party";
+            faults.push(message.to_owned());
+            return faults;
+        };
+        let Some(rights) = self.catalogue.types.get(&notice.name) else { return faults };
+        if !rights.publishers.contains_key(&exchange) {
+            faults.push(format!(
+                "tells of matches, and the exchange, party {exchange}, has no grant to publish it"
+            ));
+        }
+        let mut others: Vec<_> =
+            rights.publishers.keys().filter(|party| **party != exchange).collect();
+        others.sort();
+        faults.extend(others.into_iter().map(|party| {
+            format!("party {party} may publish it, and only the exchange is to tell of matches")
+        }));
         faults
     }
 }

@@ -1,7 +1,7 @@
 //! How the exchange patterns run at this gateway.
 
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ pub(crate) struct Exchange {
     /// The local name of the inbox in which answers come to this gateway. Gateways on one
     /// RabbitMQ each have their own.
     pub(crate) answers: String,
+    /// The keys with which the pseudonyms of signals are made; `matching.keys` in data_dir
+    /// when it is not said. Made when the first signal is filed.
+    pub(crate) matching_key_file: Option<PathBuf>,
     /// Registries that answer over HTTP.
     pub(crate) http: Vec<Http>,
 }
@@ -38,8 +41,11 @@ pub(crate) struct Http {
 }
 
 impl Exchange {
-    pub(crate) fn options(&self) -> ExchangeOptions {
-        ExchangeOptions { answers: self.answers.clone() }
+    /// How it runs with its state in this directory.
+    pub(crate) fn options(&self, data_dir: &Path) -> ExchangeOptions {
+        let in_data_dir = || data_dir.join("matching.keys");
+        let matching_keys = self.matching_key_file.clone().unwrap_or_else(in_data_dir);
+        ExchangeOptions { answers: self.answers.clone(), matching_keys }
     }
 
     /// The registries that answer over HTTP.
@@ -57,7 +63,8 @@ impl Exchange {
 
 impl Default for Exchange {
     fn default() -> Self {
-        Self { answers: ExchangeOptions::default().answers, http: Vec::new() }
+        let answers = ExchangeOptions::default().answers;
+        Self { answers, matching_key_file: None, http: Vec::new() }
     }
 }
 
