@@ -1,6 +1,7 @@
 //! The command line.
 
 mod asking;
+mod cases;
 mod filter;
 mod queues;
 mod showcase;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
+pub(crate) use cases::{CaseArguments, CasesCommand, CasesListArguments, ForwardArguments};
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
 pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
@@ -78,6 +80,9 @@ pub(crate) enum Command {
     /// Answer the questions of an inbox with a command
     #[command(after_help = asking::ANSWER_HELP)]
     Answer(AnswerArguments),
+    /// Follow cases, take them back, and send them on
+    #[command(subcommand, after_help = "Example:\n  wissel cases list --as operator --open")]
+    Cases(CasesCommand),
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),

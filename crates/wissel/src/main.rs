@@ -2,6 +2,7 @@
 
 mod asking;
 mod audit;
+mod cases;
 mod catalogue;
 mod check;
 mod cli;
@@ -58,6 +59,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Showcase(arguments) => showcase::run(arguments).await,
         Command::Publish(arguments) => publish::run(arguments).await,
         Command::Subscribe(arguments) => subscribe::run(arguments).await,
+        Command::Cases(command) => cases::run(command).await,
         Command::Ask(arguments) => asking::ask(arguments).await,
         Command::Gather(arguments) => asking::gather(arguments).await,
         Command::Answer(arguments) => asking::answer(arguments).await,
