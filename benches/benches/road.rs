@@ -9,10 +9,10 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 use prost::Message as _;
 use wissel_benches::{Arguments, Report, big_event};
-use wissel_broker::Caller;
 use wissel_broker::entitlement::Target;
 use wissel_broker::road::deduplicate::{Known, Window, deduplicate};
 use wissel_broker::road::{authorise, decode, identify, minimise, route, validate};
+use wissel_broker::{Caller, Direction};
 use wissel_catalogue::Catalogue;
 use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, Oin};
@@ -54,7 +54,8 @@ fn walk(frames: Vec<Bytes>, catalogue: &Catalogue, router: &Router<Target>) -> R
     for frame in frames {
         let received = decode::decode(frame, &limits)?;
         let identified = identify::identify(received, caller)?;
-        let authorised = authorise::authorise(identified, catalogue, &limits)?;
+        let authorised =
+            authorise::authorise(identified, &Direction::Subscribed, catalogue, &limits)?;
         let admitted = validate::validate(authorised, &limits)?;
         let Known::Fresh(fresh) = deduplicate(admitted, &window) else { bail!("seen before") };
         let routed = route::route(fresh, &table)?;

@@ -18,7 +18,7 @@ use wissel_benches::{Arguments, Report, median};
 use wissel_broker::entitlement::{self, Target};
 use wissel_broker::road::deduplicate::{Known, Window, deduplicate};
 use wissel_broker::road::{authorise, decode, identify, minimise, route, validate};
-use wissel_broker::{Caller, Subscription};
+use wissel_broker::{Caller, Direction, Subscription};
 use wissel_catalogue::Catalogue;
 use wissel_filter::Filter;
 use wissel_identifiers::Oin;
@@ -134,7 +134,12 @@ fn walk(
     let all = through(unlimited)?;
     let (received, decoding) = timed(frames, |frame| Ok(decode::decode(frame, &limits)?))?;
     let (authorised, authorising) = timed(received, |received| {
-        Ok(authorise::authorise(identify::identify(received, caller)?, catalogue, &limits)?)
+        Ok(authorise::authorise(
+            identify::identify(received, caller)?,
+            &Direction::Subscribed,
+            catalogue,
+            &limits,
+        )?)
     })?;
     let (admitted, validating) =
         timed(authorised, |authorised| Ok(validate::validate(authorised, &limits)?))?;

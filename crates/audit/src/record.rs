@@ -76,6 +76,12 @@ pub enum Operation {
     SignalTransferred,
     /// Signals were forgotten, as their time was over.
     SignalsExpired,
+    /// A case was sent on to another party.
+    CaseForwarded,
+    /// A case was withdrawn by its sender.
+    CaseWithdrawn,
+    /// The term of a case ended, or whoever has it was reminded.
+    CaseDue,
     /// Callers were to prove who they are, or no longer could.
     Authentication,
     /// Another catalogue came into force.

@@ -76,6 +76,11 @@ fn check_published(event: &EventView, rights: &TypeRights) -> Result<(), Refusal
         let message = "a question, which is asked and not published; expected a call of Asking";
         return Err(Refusal::of_field(Reason::InvalidRequest, "type", message));
     }
+    if rights.event_type.is_status {
+        let message =
+            "says how a case stands, which is not simply published; expected a call of Cases";
+        return Err(Refusal::of_field(Reason::InvalidRequest, "type", message));
+    }
     check_reserved(event)
 }
 

@@ -22,6 +22,7 @@ mod direct;
 pub mod direction;
 pub mod entitlement;
 mod follow;
+mod forward;
 mod masked;
 mod operations;
 mod ordered;

@@ -75,6 +75,12 @@ pub enum Reason {
     UnknownInbox,
     /// The inbox was removed while it was open.
     InboxClosed,
+    /// There is no such case, or the caller has nothing to do with it.
+    UnknownCase,
+    /// The case is not so that this can be done.
+    WrongState,
+    /// The original of a message is not kept any more.
+    NoLongerKept,
     /// The catalogue has no party that is the exchange.
     NoExchange,
     /// The message is no question.
@@ -196,6 +202,9 @@ impl Reason {
             Self::UnknownSubscription => "UNKNOWN_SUBSCRIPTION",
             Self::UnknownInbox => "UNKNOWN_INBOX",
             Self::InboxClosed => "INBOX_CLOSED",
+            Self::UnknownCase => "UNKNOWN_CASE",
+            Self::WrongState => "WRONG_STATE",
+            Self::NoLongerKept => "NO_LONGER_KEPT",
             Self::NoExchange => "NO_EXCHANGE",
             Self::NotAQuestion => "NOT_A_QUESTION",
             Self::AnswerLate => "ANSWER_LATE",

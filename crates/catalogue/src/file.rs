@@ -54,8 +54,31 @@ pub(crate) struct EventType {
     #[serde(default)]
     pub(crate) audience: Audience,
     pub(crate) ask: Option<Spanned<Ask>>,
+    pub(crate) dispatch: Option<Spanned<Dispatch>>,
     #[serde(rename = "match")]
     pub(crate) matching: Option<Spanned<Matching>>,
+}
+
+/// What makes the messages of an event type cases.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dispatch {
+    pub(crate) status: String,
+    pub(crate) term: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) remind: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) silence: Silence,
+    pub(crate) decision: Option<String>,
+}
+
+/// What it means that nothing was decided in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Silence {
+    #[default]
+    Escalates,
+    Consents,
 }
 
 /// What makes an event type a question.

@@ -30,6 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cases;
 mod catalogue;
 mod check;
 mod conformance;
@@ -37,6 +38,7 @@ mod error;
 mod file;
 mod model;
 
+pub use cases::{CaseTerm, Dispatch, Silence};
 pub use catalogue::{Catalogue, TypeRights};
 pub use error::{CatalogueError, CatalogueErrors};
 pub use model::{

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::Dispatch;
 use jiff::Span;
 use serde::Deserialize;
 use wissel_filter::{Condition, EventFacts, Filter};
@@ -59,6 +60,10 @@ pub struct EventType {
     pub audience: Audience,
     /// What makes its messages questions; none: they are not.
     pub ask: Option<Ask>,
+    /// What makes its messages cases; none: they are not.
+    pub dispatch: Option<Dispatch>,
+    /// Whether its messages say how cases stand: then they are not simply published.
+    pub is_status: bool,
     /// What makes its messages notices of matching signals; none: they are not.
     pub matching: Option<Matching>,
 }

@@ -33,6 +33,7 @@
 //! | [`Client::subscribe`] | deliveries of an inbox: a stream that comes back by itself |
 //! | [`Client::ask`], [`Client::gather`] | a question to a registry, or several at once |
 //! | [`Client::answer_all`] | answer questions |
+//! | [`Client::set_status`], [`Client::get_case`] and on | cases, and how they stand |
 //! | [`Client::create_subscription`] and on | which messages go to which inbox |
 //! | [`Client::replay`] | messages that are kept, once more |
 //! | [`Client::file_signal`] and on | signals that match with those of others |
@@ -53,6 +54,7 @@
 mod answering;
 mod asking;
 mod builder;
+mod cases;
 mod client;
 mod convert;
 mod dead_letters;
@@ -72,6 +74,7 @@ mod token;
 pub use answering::in_answer_to;
 pub use asking::{Answer, AnswerFailure, Ask, FailureCode, Gathered, Gathering, Outcome, Question};
 pub use builder::ClientBuilder;
+pub use cases::{Case, CaseState, CaseStatus};
 pub use client::Client;
 pub use dead_letters::{Attempt, DeadLetter, Redrive, Which};
 pub use error::{ClientError, Refusal, Violation};

@@ -8,6 +8,7 @@ use wissel_identifiers::{InboxName, Oin};
 use wissel_store::Store;
 
 use crate::asking::Asking;
+use crate::cases::Cases;
 use crate::matching::Matching;
 
 /// The patterns at one gateway.
@@ -15,6 +16,7 @@ pub struct Exchange {
     pub(crate) broker: Arc<Broker>,
     pub(crate) store: Store,
     pub(crate) asking: Asking,
+    pub(crate) cases: Cases,
     pub(crate) matching: Matching,
     /// That there is something in the outbox.
     pub(crate) to_send: Notify,
@@ -47,13 +49,18 @@ impl Exchange {
     pub fn start(broker: Arc<Broker>, store: Store, options: ExchangeOptions) -> Arc<Self> {
         let (asking, to_send) = (Asking::default(), Notify::new());
         let matching = Matching::new(options.matching_keys.clone());
-        let exchange = Arc::new(Self { broker, store, asking, matching, to_send, options });
+        let cases = Cases::default();
+        let exchange = Arc::new(Self { broker, store, asking, cases, matching, to_send, options });
         let listening = Arc::clone(&exchange);
         exchange.broker.spawn(async move { listening.listen_for_answers().await });
         let sending = Arc::clone(&exchange);
         exchange.broker.spawn(async move { sending.send_what_is_kept().await });
         let keeping = Arc::clone(&exchange);
         exchange.broker.spawn(async move { keeping.keep_signals().await });
+        let watching = Arc::clone(&exchange);
+        exchange.broker.spawn(async move { watching.watch_cases().await });
+        let keeping = Arc::clone(&exchange);
+        exchange.broker.spawn(async move { keeping.keep_terms().await });
         exchange
     }
 

@@ -3,6 +3,7 @@
 //! | pattern | what it does |
 //! |---|---|
 //! | ask | a question to the one party that can answer it, and its answer by a deadline |
+//! | dispatch | a case to the one competent party, its term, and how it stands |
 //! | gather | several questions at once; answers as they come, and what became of the rest |
 //! | match | signals of two parties about one pseudonymised subject meet; both are told |
 //!
@@ -12,13 +13,16 @@
 //! party of the catalogue (`exchange = true`).
 
 mod asking;
+mod cases;
 mod exchange;
 mod matching;
 mod outbox;
 mod services;
 
 pub use asking::{Answer, Failure, FailureCode, Gathered, Outcome, Question};
+pub use cases::{Status, StatusChange};
 pub use exchange::{Exchange, ExchangeOptions};
 pub use matching::{FiledSignal, Filing, KeyError, rotate_key};
 pub use services::{HttpService, ServiceError};
+pub use wissel_store::{CaseFile, CaseStatus};
 pub use wissel_store::{Signal, SignalMatch};

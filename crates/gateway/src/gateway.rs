@@ -11,6 +11,7 @@ use wissel_exchange::Exchange;
 use wissel_identity::ServerTls;
 use wissel_proto::wissel::v1::answering_server::AnsweringServer;
 use wissel_proto::wissel::v1::asking_server::AskingServer;
+use wissel_proto::wissel::v1::cases_server::CasesServer;
 use wissel_proto::wissel::v1::matching_server::MatchingServer;
 use wissel_proto::wissel::v1::operations_server::OperationsServer;
 use wissel_proto::wissel::v1::publishing_server::PublishingServer;
@@ -19,6 +20,7 @@ use wissel_proto::wissel::v1::subscriptions_server::SubscriptionsServer;
 
 use crate::asking::{AnsweringService, AskingService};
 use crate::calls::Calls;
+use crate::cases::CasesService;
 use crate::matching::MatchingService;
 use crate::operations::OperationsService;
 use crate::publishing::PublishingService;
@@ -170,6 +172,7 @@ where
     let subscriptions = SubscriptionsServer::new(SubscriptionsService(Arc::clone(calls)));
     let operations = OperationsServer::new(OperationsService(Arc::clone(calls)));
     let asking = AskingServer::new(AskingService(Arc::clone(calls)));
+    let cases = CasesServer::new(CasesService(Arc::clone(calls)));
     let answering = AnsweringServer::new(AnsweringService(Arc::clone(calls)));
     let matching = MatchingServer::new(MatchingService(Arc::clone(calls)));
     let max = calls.options.max_request_bytes;
@@ -186,6 +189,7 @@ where
         .add_service(subscribing.max_decoding_message_size(max))
         .add_service(subscriptions.max_decoding_message_size(max))
         .add_service(asking.max_decoding_message_size(max))
+        .add_service(cases.max_decoding_message_size(max))
         .add_service(answering.max_decoding_message_size(max))
         .add_service(matching.max_decoding_message_size(max))
         .add_service(operations.max_decoding_message_size(max)))

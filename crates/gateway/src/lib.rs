@@ -8,6 +8,7 @@ mod asking;
 mod authenticate;
 mod budget;
 mod calls;
+mod cases;
 mod connection;
 mod fields;
 mod gateway;

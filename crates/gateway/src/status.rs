@@ -141,6 +141,8 @@ fn code(reason: Reason) -> Code {
         | Reason::AudienceUnmet
         | Reason::MinimisedDataInvalid
         | Reason::NoExchange
+        | Reason::WrongState
+        | Reason::NoLongerKept
         | Reason::NotAQuestion
         | Reason::NotWaiting => Code::FailedPrecondition,
         Reason::AnswerLate => Code::DeadlineExceeded,
@@ -152,7 +154,8 @@ fn code(reason: Reason) -> Code {
         }
         Reason::BusUnavailable | Reason::ShuttingDown => Code::Unavailable,
         Reason::SubscriptionExists | Reason::SignalExists => Code::AlreadyExists,
-        Reason::UnknownSubscription
+        Reason::UnknownCase
+        | Reason::UnknownSubscription
         | Reason::UnknownInbox
         | Reason::InboxClosed
         | Reason::UnknownSignal => Code::NotFound,

@@ -10,9 +10,9 @@ use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 use crate::sqlite::Database;
 use crate::{
-    Backend, Filed, Follow, Followed, InboxRecord, MakeKey, Mark, NewSignal, Outgoing,
-    PseudonymKeys, Put, Signal, StoreError, SubscriptionRecord, Tell, Transfer, followed, outbox,
-    signals,
+    Backend, CaseChange, CaseDue, CaseFile, Filed, Follow, Followed, InboxRecord, MakeKey, Mark,
+    NewSignal, Outgoing, PseudonymKeys, Put, Signal, StoreError, SubscriptionRecord, Tell,
+    Transfer, cases, followed, outbox, signals,
 };
 
 pub(crate) struct Sqlite {
@@ -130,5 +130,34 @@ impl Backend for Sqlite {
 
     async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError> {
         self.with(move |database| outbox::put_off(&database.0, number, until)).await
+    }
+
+    async fn open_case(&self, case: CaseFile, due: Vec<CaseDue>) -> Result<bool, StoreError> {
+        self.with(move |database| cases::open(&mut database.0, &case, &due)).await
+    }
+
+    async fn case(&self, id: Uuid) -> Result<Option<CaseFile>, StoreError> {
+        self.with(move |database| cases::one(&database.0, &id)).await
+    }
+
+    async fn cases(
+        &self,
+        party: Option<Oin>,
+        open_only: bool,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<CaseFile>, StoreError> {
+        self.with(move |database| {
+            cases::of_party(&database.0, party.as_ref(), open_only, after.as_ref(), limit)
+        })
+        .await
+    }
+
+    async fn change_case(&self, change: CaseChange) -> Result<(), StoreError> {
+        self.with(move |database| cases::change(&mut database.0, &change)).await
+    }
+
+    async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError> {
+        self.with(move |database| cases::next_due(&database.0)).await
     }
 }

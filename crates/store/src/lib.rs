@@ -5,6 +5,7 @@
 //! messages (the bus has them) and what stands in the catalogue's files.
 
 mod backend;
+mod cases;
 mod followed;
 mod matching;
 mod outbox;
@@ -21,6 +22,7 @@ use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 use crate::backend::Sqlite;
+pub use crate::cases::{CaseChange, CaseDue, CaseFile, CaseStatus};
 pub use crate::outbox::Outgoing;
 use crate::sqlite::Database;
 
@@ -111,6 +113,27 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Puts off a message that could not be published.
     async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError>;
+
+    /// Opens a case, with what is due about it. Says whether it was not there.
+    async fn open_case(&self, case: CaseFile, due: Vec<CaseDue>) -> Result<bool, StoreError>;
+
+    /// One case.
+    async fn case(&self, id: Uuid) -> Result<Option<CaseFile>, StoreError>;
+
+    /// The cases that a party sent or has, or everybody's, in the order of their ids.
+    async fn cases(
+        &self,
+        party: Option<Oin>,
+        open_only: bool,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<CaseFile>, StoreError>;
+
+    /// Changes a case, with the messages that tell of it.
+    async fn change_case(&self, change: CaseChange) -> Result<(), StoreError>;
+
+    /// What is due next, of all cases.
+    async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError>;
 }
 
 /// What stands for a subject that is followed.
@@ -391,5 +414,51 @@ impl Store {
     /// When the state cannot be written.
     pub async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError> {
         self.backend.put_off(number, until).await
+    }
+
+    /// Opens a case, with what is due about it. Says whether it was not there.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn open_case(&self, case: CaseFile, due: Vec<CaseDue>) -> Result<bool, StoreError> {
+        self.backend.open_case(case, due).await
+    }
+
+    /// One case.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn case(&self, id: Uuid) -> Result<Option<CaseFile>, StoreError> {
+        self.backend.case(id).await
+    }
+
+    /// The cases that a party sent or has, or everybody's, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn cases(
+        &self,
+        party: Option<Oin>,
+        open_only: bool,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<CaseFile>, StoreError> {
+        self.backend.cases(party, open_only, after, limit).await
+    }
+
+    /// Changes a case, with the messages that tell of it.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn change_case(&self, change: CaseChange) -> Result<(), StoreError> {
+        self.backend.change_case(change).await
+    }
+
+    /// What is due next, of all cases.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError> {
+        self.backend.next_case_due().await
     }
 }

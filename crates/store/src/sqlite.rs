@@ -6,12 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, params};
 use wissel_identifiers::{InboxName, SubscriptionName};
 
-use crate::{InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, WhenFull, signals};
+use crate::{
+    InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, WhenFull, cases, signals,
+};
 
 pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -70,6 +72,7 @@ const MIGRATIONS: [&str; 7] = [
     CREATE INDEX outbox_due ON outbox (not_before, number);
     ",
     signals::TABLES,
+    cases::TABLES,
 ];
 
 impl Database {

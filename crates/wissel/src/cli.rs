@@ -1,7 +1,10 @@
 //! The command line.
 
+mod asking;
+mod cases;
 mod filter;
 mod queues;
+mod showcase;
 mod signals;
 mod trust;
 
@@ -11,11 +14,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
+pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
+pub(crate) use cases::{CaseArguments, CasesCommand, CasesListArguments, ForwardArguments};
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
 pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
     RedriveArguments, ReplayArguments,
 };
+pub(crate) use showcase::ShowcaseArguments;
 pub(crate) use signals::{
     FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
     TransferArguments, WithdrawArguments,
@@ -44,6 +50,9 @@ pub(crate) enum Command {
     /// Play a day of traffic between registries and counters, and check every delivery
     #[command(after_help = "Example:\n  wissel demo --seconds 20 --rate 500")]
     Demo(DemoArguments),
+    /// Play a project of the programme of 2008, and check what came to whom
+    #[command(after_help = showcase::HELP)]
+    Showcase(ShowcaseArguments),
     /// Run a gateway
     #[command(after_help = "Examples:\n  wissel serve --config deploy/wissel.toml\n  \
         wissel serve --insecure-dev --catalogue deploy/catalogue\n\
@@ -59,6 +68,21 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  wissel subscribe --as 00000001002220647000 \
         00000001002220647000.inwoners --count 10")]
     Subscribe(SubscribeArguments),
+    /// Ask a registry a question, and print its answer
+    #[command(
+        after_help = "Example:\n  wissel ask --as 00000099000000002000 question.json --within 500ms"
+    )]
+    Ask(AskArguments),
+    /// Ask several sources at once, and print what each answers
+    #[command(after_help = "Example:\n  wissel gather --as 00000099000000002000 question.json \
+        --to 00000099000000003000 --to 00000099000000004000 --within 2s")]
+    Gather(GatherArguments),
+    /// Answer the questions of an inbox with a command
+    #[command(after_help = asking::ANSWER_HELP)]
+    Answer(AnswerArguments),
+    /// Follow cases, take them back, and send them on
+    #[command(subcommand, after_help = "Example:\n  wissel cases list --as operator --open")]
+    Cases(CasesCommand),
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),

@@ -1,6 +1,8 @@
 //! The one binary: serve, demo, publish, subscribe, and what operators need.
 
+mod asking;
 mod audit;
+mod cases;
 mod catalogue;
 mod check;
 mod cli;
@@ -20,6 +22,7 @@ mod publish;
 mod reload;
 mod replay;
 mod serve;
+mod showcase;
 mod signals;
 mod subscribe;
 mod subscriptions;
@@ -53,8 +56,13 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(arguments) => serve::run(&arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Showcase(arguments) => showcase::run(arguments).await,
         Command::Publish(arguments) => publish::run(arguments).await,
         Command::Subscribe(arguments) => subscribe::run(arguments).await,
+        Command::Cases(command) => cases::run(command).await,
+        Command::Ask(arguments) => asking::ask(arguments).await,
+        Command::Gather(arguments) => asking::gather(arguments).await,
+        Command::Answer(arguments) => asking::answer(arguments).await,
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,

@@ -30,6 +30,9 @@ impl Checker<'_> {
         self.catalogue.subscriptions.iter().any(|subscription| {
             let named = subscription.types.iter().any(|one| one == event_type);
             let owner = subscription.name.owner();
+            if self.catalogue.exchange == Some(owner) {
+                return false;
+            }
             let granted = self.catalogue.grants_to_receive(&owner);
             named
                 || (subscription.types.is_empty()

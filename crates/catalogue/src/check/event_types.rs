@@ -37,6 +37,8 @@ impl<'a> Checker<'a> {
             archive: self.span(place, &of, "archive", stated.archive.as_ref()),
             audience: stated.audience,
             ask: stated.ask.and_then(|ask| self.ask(place, &of, &ask)),
+            dispatch: stated.dispatch.and_then(|one| self.dispatch(place, &of, &one)),
+            is_status: false,
             matching: stated.matching.and_then(|one| self.matching(place, &of, &one)),
         };
         self.sensitivity(place, &event_type);

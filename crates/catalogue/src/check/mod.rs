@@ -1,5 +1,6 @@
 //! From texts to a checked model, with every fault on the way.
 
+mod cases;
 mod coherence;
 mod event_types;
 mod grants;
@@ -56,6 +57,7 @@ pub(crate) fn check(sources: &[Source]) -> Result<Catalogue, CatalogueErrors> {
     each(&mut files, |file| &mut file.grant, |place, one| checker.grant(place, &one));
     each(&mut files, |file| &mut file.mandate, |place, one| checker.mandate(place, &one));
     checker.catalogue.index_received();
+    checker.watch_cases();
     each(&mut files, |file| &mut file.subscription, |place, one| checker.subscription(place, one));
     if checker.is_complete() {
         checker.patterns();
@@ -80,6 +82,8 @@ fn each<'a, T>(
 struct Checker<'a> {
     catalogue: Catalogue,
     subscription_names: HashSet<SubscriptionName>,
+    /// The event types that say how cases stand.
+    statuses: HashSet<Arc<str>>,
     /// Where the event types stand.
     types: HashMap<Arc<str>, Place<'a>>,
     /// The field sets of each event type.
@@ -98,6 +102,7 @@ impl<'a> Checker<'a> {
         Self {
             catalogue: Catalogue::default(),
             subscription_names: HashSet::new(),
+            statuses: HashSet::new(),
             types: HashMap::new(),
             fields: HashMap::new(),
             now: SystemTime::now(),

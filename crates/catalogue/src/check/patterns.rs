@@ -57,6 +57,7 @@ impl<'a> Checker<'a> {
             let found = self.faults_of_notice(notice).into_iter();
             faults.extend(found.map(|fault| (Arc::clone(&notice.name), fault)));
         }
+        faults.extend(self.faults_of_cases());
         for (name, fault) in faults {
             if let Some(place) = self.types.get(&name).copied() {
                 self.fault(place, format!("event type {name}: {fault}"));

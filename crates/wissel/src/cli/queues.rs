@@ -230,7 +230,7 @@ fn setting(text: &str) -> Result<Setting, String> {
 }
 
 /// A day has 24 hours here.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let expected = "expected a duration such as 500ms, 2s, '10 min' or '30 days'";
     let span: jiff::Span = text.parse().map_err(|_| expected.to_owned())?;
     let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());

@@ -1,0 +1,288 @@
+//! What parties do with cases.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use uuid::Uuid;
+use wissel_audit::Operation;
+use wissel_broker::direction::check_reserved;
+use wissel_broker::{Caller, Direction, Processing, Reason, Refusal};
+use wissel_catalogue::{Action, Dispatch};
+use wissel_identifiers::Oin;
+use wissel_message::EventView;
+use wissel_store::{CaseChange, CaseFile, CaseStatus};
+
+use super::state::{check_open, follow};
+use super::{Status, messages, unknown, watch};
+use crate::Exchange;
+
+/// How a case stands from now on, as whoever has it says.
+#[derive(Debug, Clone)]
+pub struct StatusChange {
+    /// The case.
+    pub case: Uuid,
+    /// How it stands.
+    pub status: Status,
+    /// When its term ends, with [`Status::Extended`].
+    pub ends_at: Option<SystemTime>,
+    /// What its sender is to get: an event of the type of status messages, in the CloudEvents
+    /// protobuf format.
+    pub event: Bytes,
+}
+
+/// How long a case may take to come to the exchange, after its receipt.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// When to try again then.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+impl Exchange {
+    /// Says how a case stands, and tells its sender. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownCase`]; [`Reason::NotGranted`] for another than the party that has it;
+    /// [`Reason::WrongState`]; [`Reason::InvalidRequest`]; all that the road refuses.
+    pub async fn set_status(
+        &self,
+        caller: Caller,
+        change: StatusChange,
+    ) -> Result<CaseFile, Refusal> {
+        let StatusChange { case: id, status, ends_at, event } = change;
+        let party = caller.party()?;
+        let view = EventView::decode(event).map_err(|error| {
+            Refusal::of_field(Reason::MalformedMessage, "event", error.to_string())
+        })?;
+        check_reserved(&view)?;
+        self.find_case(caller, id).await?;
+        let _turn = self.cases.turn.lock().await;
+        let case = self.find_case(caller, id).await?;
+        let is_same = |known: &CaseStatus| known.party == party && known.event_id == view.id();
+        if case.statuses.iter().any(is_same) {
+            return Ok(case);
+        }
+        check_holder(&case, party)?;
+        let now = SystemTime::now();
+        let next = follow(&case, status, ends_at, now)?;
+        let dispatch = self.dispatch_of(&case)?;
+        if view.event_type() != &*dispatch.status {
+            let message =
+                format!("expected the event type of status messages, {}", dispatch.status);
+            return Err(Refusal::of_field(Reason::InvalidMessage, "type", message));
+        }
+        caller.check_mandate(&self.broker.catalogue(), Action::Publish, &dispatch.status)?;
+        let frame = messages::stamp(&view, id, status)?;
+        let direction = Direction::One(Some(case.sender));
+        self.broker.publish_directed(caller, frame, &direction).await?;
+
+        let stated = CaseStatus {
+            status: status.as_str().to_owned(),
+            party,
+            at: now,
+            event_id: view.id().to_owned(),
+        };
+        let due = match status {
+            Status::Suspended => Some(Vec::new()),
+            Status::Resumed | Status::Extended => Some(watch::due(&dispatch, next.ends_at, now)),
+            _ if next.closed => Some(Vec::new()),
+            _ => None,
+        };
+        self.change(next, Some(stated), due, Vec::new()).await?;
+        self.case_of(id).await
+    }
+
+    /// Takes a case back, and tells whoever has it. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownCase`]; [`Reason::NotGranted`] for another than its sender;
+    /// [`Reason::WrongState`] when it is closed.
+    pub async fn withdraw_case(&self, caller: Caller, id: Uuid) -> Result<CaseFile, Refusal> {
+        let party = caller.party()?;
+        self.find_case(caller, id).await?;
+        let _turn = self.cases.turn.lock().await;
+        let case = self.find_case(caller, id).await?;
+        if case.sender != party {
+            let message = "only the sender of a case withdraws it";
+            return Err(Refusal::new(Reason::NotGranted, message));
+        }
+        if case.statuses.last().is_some_and(|last| last.status == Status::Withdrawn.as_str()) {
+            return Ok(case);
+        }
+        check_open(&case)?;
+        caller.check_mandate(&self.broker.catalogue(), Action::Publish, &case.event_type)?;
+        self.put_on_record(caller, Operation::CaseWithdrawn, &case).await?;
+        let (status, to) = (Status::Withdrawn, vec![case.holder]);
+        let next = CaseFile { closed: true, ..case };
+        self.say(next, status, party, &to, Some(Vec::new())).await?;
+        self.case_of(id).await
+    }
+
+    /// Sends a case on to another party that is competent (*doorzendplicht*, Awb 2:3): its
+    /// message as it was published, as that party may have it. Its sender is told, its term
+    /// runs on. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownCase`]; [`Reason::NotGranted`] for another than the party that has it;
+    /// [`Reason::WrongState`] when it is closed; [`Reason::NoLongerKept`] when the archive
+    /// does not have the message; [`Reason::AudienceUnmet`] when the other party does not
+    /// subscribe to it.
+    pub async fn forward_case(
+        &self,
+        caller: Caller,
+        id: Uuid,
+        to: Oin,
+    ) -> Result<CaseFile, Refusal> {
+        let party = caller.party()?;
+        self.find_case(caller, id).await?;
+        let _turn = self.cases.turn.lock().await;
+        let case = self.find_case(caller, id).await?;
+        if case.holder == to {
+            return Ok(case);
+        }
+        check_holder(&case, party)?;
+        check_open(&case)?;
+        caller.check_mandate(&self.broker.catalogue(), Action::Receive, &case.event_type)?;
+        self.broker.forward(caller, id, case.opened_at, to).await?;
+        let sender = case.sender;
+        let next = CaseFile { holder: to, ..case };
+        self.say(next, Status::Forwarded, party, &[sender], None).await?;
+        self.case_of(id).await
+    }
+
+    /// A case that the caller sent, has or had.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownCase`].
+    pub async fn get_case(&self, caller: Caller, id: Uuid) -> Result<CaseFile, Refusal> {
+        self.find_case(caller, id).await
+    }
+
+    /// The cases that the caller sent or has; an operator's call: everybody's.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn list_cases(
+        &self,
+        caller: Caller,
+        open_only: bool,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<CaseFile>, Refusal> {
+        let party = match caller {
+            Caller::Operator(_) => None,
+            _ => Some(caller.party()?),
+        };
+        let cases = self.store.cases(party, open_only, after, limit).await;
+        cases.map_err(|error| Refusal::internal(&error))
+    }
+
+    /// Waits for a case that has a receipt, and is not here yet.
+    async fn find_case(&self, caller: Caller, id: Uuid) -> Result<CaseFile, Refusal> {
+        let waiting = async {
+            loop {
+                let opened = self.cases.opened.notified();
+                tokio::pin!(opened);
+                opened.as_mut().enable();
+                match self.store.case(id).await {
+                    Ok(Some(case)) => return Ok(case),
+                    Ok(None) => opened.await,
+                    Err(error) => return Err(Refusal::internal(&error)),
+                }
+            }
+        };
+        let is_recent = id.get_timestamp().is_some_and(|moment| {
+            let (seconds, _) = moment.to_unix();
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            since.is_ok_and(|now| now.as_secs() < seconds + PATIENCE.as_secs() * 12)
+        });
+        let patience = if is_recent { PATIENCE } else { Duration::from_millis(100) };
+        let case = tokio::time::timeout(patience, waiting).await.unwrap_or_else(|_| {
+            let retry_after = is_recent.then_some(AGAIN_AFTER);
+            Err(Refusal { retry_after, ..unknown() })
+        })?;
+        let is_concerned = match caller {
+            Caller::Operator(_) => true,
+            _ => {
+                let party = caller.party()?;
+                let had = case.statuses.iter().any(|status| status.party == party);
+                party == case.sender || party == case.holder || had
+            }
+        };
+        if is_concerned { Ok(case) } else { Err(unknown()) }
+    }
+
+    async fn case_of(&self, id: Uuid) -> Result<CaseFile, Refusal> {
+        let case = self.store.case(id).await.map_err(|error| Refusal::internal(&error))?;
+        case.ok_or_else(unknown)
+    }
+
+    /// What the catalogue says of the type of a case.
+    pub(super) fn dispatch_of(&self, case: &CaseFile) -> Result<Dispatch, Refusal> {
+        let catalogue = self.broker.catalogue();
+        let event_type = catalogue.event_type(&case.event_type);
+        event_type.and_then(|one| one.dispatch.clone()).ok_or_else(|| {
+            let message = format!("{} is no type of cases any more", case.event_type);
+            Refusal::new(Reason::UnknownEventType, message)
+        })
+    }
+
+    /// Changes a case by a message of the exchange to each of these parties.
+    async fn say(
+        &self,
+        case: CaseFile,
+        status: Status,
+        by: Oin,
+        to: &[Oin],
+        due: Option<Vec<wissel_store::CaseDue>>,
+    ) -> Result<(), Refusal> {
+        let (exchange, now) = (self.party()?, SystemTime::now());
+        let dispatch = self.dispatch_of(&case)?;
+        let mut all = Vec::new();
+        let mut event_id = String::new();
+        for to in to {
+            let (id, event) = messages::write(exchange, &dispatch.status, &case, status, now, *to)?;
+            event_id = id;
+            all.push((*to, event));
+        }
+        let status = status.as_str().to_owned();
+        let stated = CaseStatus { status, party: by, at: now, event_id };
+        self.change(case, Some(stated), due, all).await?;
+        self.something_to_send();
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        case: CaseFile,
+        status: Option<CaseStatus>,
+        due: Option<Vec<wissel_store::CaseDue>>,
+        messages: Vec<(Oin, Vec<u8>)>,
+    ) -> Result<(), Refusal> {
+        let change = CaseChange { case, status, due, done: None, messages };
+        let changed = self.store.change_case(change).await;
+        self.cases.due.notify_one();
+        changed.map_err(|error| Refusal::internal(&error))
+    }
+
+    async fn put_on_record(
+        &self,
+        caller: Caller,
+        operation: Operation,
+        case: &CaseFile,
+    ) -> Result<(), Refusal> {
+        let processing = Processing {
+            operation,
+            caller: Some(caller),
+            grant: None,
+            subject: None,
+            detail: format!("case {}", case.id),
+        };
+        self.broker.put_on_record(processing).await
+    }
+}
+
+fn check_holder(case: &CaseFile, party: Oin) -> Result<(), Refusal> {
+    if case.holder == party {
+        return Ok(());
+    }
+    let message = format!("party {party} does not have the case");
+    Err(Refusal::new(Reason::NotGranted, message))
+}

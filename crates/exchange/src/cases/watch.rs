@@ -1,0 +1,133 @@
+//! Cases are opened as their messages come to the exchange's inbox.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use wissel_broker::direction::RECIPIENTS;
+use wissel_broker::{Caller, Leased, Refusal, SessionEvent, SessionOptions, Verdict};
+use wissel_catalogue::Dispatch;
+use wissel_identifiers::{InboxName, Oin};
+use wissel_message::{EventView, Timestamp, Value};
+use wissel_store::{CaseDue, CaseFile};
+
+use crate::Exchange;
+use crate::exchange::PAUSE;
+
+/// The local name of the inbox.
+const INBOX: &str = "exchange";
+/// The attribute of a message that wants a decision earlier than its type says.
+const DEADLINE: &str = "deadline";
+const CREDIT: u16 = 100;
+const LEASE: Duration = Duration::from_secs(60);
+
+impl Exchange {
+    /// Opens cases, until the broker stops.
+    pub(crate) async fn watch_cases(self: Arc<Self>) {
+        let stopping = self.broker.shutdown_token();
+        let watching = async {
+            self.broker.prepared().await;
+            loop {
+                if let Err(refusal) = self.watch().await {
+                    tracing::debug!(%refusal, "no cases are watched");
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        stopping.run_until_cancelled(watching).await;
+    }
+
+    async fn watch(&self) -> Result<(), Refusal> {
+        let party = self.party()?;
+        let inbox = InboxName::new(party, INBOX).map_err(|error| Refusal::internal(&error))?;
+        let options = SessionOptions { credit: CREDIT, lease: LEASE };
+        let mut session = self.broker.open_session(Caller::Party(party), &inbox, options).await?;
+        loop {
+            match session.next().await {
+                SessionEvent::Deliveries(deliveries) => {
+                    for leased in deliveries {
+                        let verdict = match self.open_case(&leased).await {
+                            Ok(()) => Verdict::Acknowledge,
+                            Err(refusal) => {
+                                tracing::warn!(%refusal, "a case is not opened; trying again");
+                                let reason = refusal.reason.to_string();
+                                Verdict::Retry { after: Some(PAUSE), reason }
+                            }
+                        };
+                        session.settle(&[leased.id], &verdict);
+                    }
+                }
+                SessionEvent::LeaseLost(_) => {}
+                SessionEvent::Ended(end) => return Err(end.into()),
+            }
+        }
+    }
+
+    /// What is no case is not looked at further: the exchange may receive more than cases.
+    async fn open_case(&self, leased: &Leased) -> Result<(), Refusal> {
+        let envelope = &leased.envelope;
+        let Ok(event) = EventView::decode(envelope.event.clone()) else { return Ok(()) };
+        let catalogue = self.broker.catalogue();
+        let event_type = catalogue.event_type(event.event_type());
+        let Some(dispatch) = event_type.and_then(|one| one.dispatch.as_ref()) else {
+            return Ok(());
+        };
+        let Some(holder) = recipient(&event) else {
+            tracing::error!(message = %envelope.message_id, "a case that went to nobody");
+            return Ok(());
+        };
+        let ends_at = ends_at(&event, dispatch, envelope.admitted_at);
+        let case = CaseFile {
+            id: envelope.message_id.0,
+            event_type: event.event_type().to_owned(),
+            sender: envelope.publisher,
+            holder,
+            opened_at: envelope.admitted_at,
+            ends_at,
+            suspended_at: None,
+            closed: false,
+            statuses: Vec::new(),
+        };
+        let due = due(dispatch, ends_at, envelope.admitted_at);
+        let opened = self.store.open_case(case, due).await;
+        if opened.map_err(|error| Refusal::internal(&error))? {
+            tracing::info!(case = %envelope.message_id, "a case was opened");
+        }
+        self.cases.opened.notify_waiters();
+        self.cases.due.notify_one();
+        Ok(())
+    }
+}
+
+/// The one party that got it.
+fn recipient(event: &EventView) -> Option<Oin> {
+    match event.attribute(RECIPIENTS) {
+        Some(Value::String(text)) => text.split(' ').next()?.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The end of the term, or what the message says when that is earlier.
+fn ends_at(event: &EventView, dispatch: &Dispatch, from: SystemTime) -> Option<SystemTime> {
+    let stated = match event.attribute(DEADLINE) {
+        Some(Value::Timestamp(deadline)) => deadline.to_system_time(),
+        Some(Value::String(text)) => {
+            text.parse().ok().and_then(|one: Timestamp| one.to_system_time())
+        }
+        _ => None,
+    };
+    let of_type = dispatch.term.map(|term| term.ends(from));
+    [of_type, stated].into_iter().flatten().min()
+}
+
+/// What is due about a case whose term ends then: reminders that are still to come, and the
+/// end.
+pub(super) fn due(
+    dispatch: &Dispatch,
+    ends_at: Option<SystemTime>,
+    now: SystemTime,
+) -> Vec<CaseDue> {
+    let Some(end) = ends_at else { return Vec::new() };
+    let reminders = dispatch.remind.iter().map(|before| before.before(end));
+    let reminders = reminders.filter(|at| *at > now).map(|at| CaseDue { at, end: false });
+    reminders.chain([CaseDue { at: end, end: true }]).collect()
+}

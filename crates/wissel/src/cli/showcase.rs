@@ -1,0 +1,27 @@
+//! What is said about showcases.
+
+use clap::Args;
+
+pub(crate) const HELP: &str =
+    "Each party is a client with a certificate of its own, and the gateway a process of its own.
+
+Examples:
+  wissel showcase
+  wissel showcase klantdossier
+  wissel showcase --all --kill-every 2";
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowcaseArguments {
+    /// Which; without, those that there are are listed
+    #[arg(value_name = "NAME", conflicts_with = "all")]
+    pub(crate) name: Option<String>,
+    /// Play them all
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// `embedded`, or the URL of a RabbitMQ without a password [default: embedded]
+    #[arg(long, value_name = "BUS")]
+    pub(crate) bus: Option<String>,
+    /// Kill the gateway (kill -9) in the middle of each Nth step, and start it again
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) kill_every: Option<u32>,
+}
