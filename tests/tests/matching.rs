@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use wissel_client::{ClientError, NewSignal, OpenInbox, RetryPolicy, Subscription, Uuid};
-use wissel_message::OwnedData;
+use wissel_message::{Event, OwnedData};
 use wissel_testkit::RabbitMq;
 use wissel_tests::{Gateway, OPERATOR, alone, wissel_binary};
 
@@ -21,6 +21,7 @@ const ELSEWHERE: &str = "00000099000000004000";
 const OUTSIDER: &str = "00000099000000005000";
 /// Police that has no inbox for notices, at first.
 const LATE: &str = "00000099000000006000";
+const WISSEL: &str = "00000099000000009000";
 
 const CHILD: &str = "999990342";
 const OTHER_CHILD: &str = "999990019";
@@ -396,6 +397,12 @@ async fn what_may_not_be_filed_is_refused_and_on_record() {
     let acting = acting.on_behalf_of(SCHOOL.parse().unwrap()).connect().unwrap();
     let none = acting.file_signal(&signal(CHILD, "2")).await.unwrap_err();
     assert_eq!(reason(&none), "NO_MANDATE");
+
+    // Nobody makes notices but the exchange, and it by itself.
+    let source = format!("urn:nld:oin:{WISSEL}:systeem:signals");
+    let forged = Event::builder("1", source, TYPE).build().unwrap();
+    let forged = gateway.client(WISSEL).publish(&forged).await.unwrap_err();
+    assert_eq!(reason(&forged), "INVALID_REQUEST");
 
     let records = gateway.records();
     let filed = |line: &&str| line.contains(r#""operation":"signal-filed""#);

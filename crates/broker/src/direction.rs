@@ -69,8 +69,8 @@ impl Direction {
     }
 }
 
-/// What is published is no question, and has no attribute that is not its publisher's to
-/// write.
+/// What is published is no message of a pattern, and has no attribute that is not its
+/// publisher's to write.
 fn check_published(event: &EventView, rights: &TypeRights) -> Result<(), Refusal> {
     if rights.event_type.ask.is_some() {
         let message = "a question, which is asked and not published; expected a call of Asking";
@@ -79,6 +79,10 @@ fn check_published(event: &EventView, rights: &TypeRights) -> Result<(), Refusal
     if rights.event_type.is_status {
         let message =
             "says how a case stands, which is not simply published; expected a call of Cases";
+        return Err(Refusal::of_field(Reason::InvalidRequest, "type", message));
+    }
+    if rights.event_type.matching.is_some() {
+        let message = "tells that signals match, which is the exchange's alone to say";
         return Err(Refusal::of_field(Reason::InvalidRequest, "type", message));
     }
     check_reserved(event)
