@@ -1,5 +1,5 @@
 //! Questions and answers, on both buses: those that go well, and those that do not.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -53,7 +53,7 @@ async fn a_file_of_a_later_version_is_refused_and_left_alone() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     let refused = Store::open(&path).err().unwrap();
-    assert!(matches!(refused, StoreError::LaterVersion { found: 99, expected: 7, .. }));
+    assert!(matches!(refused, StoreError::LaterVersion { found: 99, expected: 8, .. }));
     assert_eq!(version_of(&path), 99);
 }
 

@@ -42,7 +42,7 @@ impl Exchange {
 
         let reply_to = ReplyTo { inbox: self.answers_inbox()?, asker, question: Uuid::new_v4() };
         let (open, mut answers, _waiting) = self.open(&reply_to, &ask, to);
-        let frame = stamped(view, &reply_to, patience);
+        let frame = stamped(&view, &reply_to, patience);
         // As a task of its own: an asker that goes away leaves no message half done.
         let publishing = self.broker.publish_directed(caller, frame?, &Direction::One(to));
         let publishing = self.spawned(publishing);
@@ -167,7 +167,7 @@ fn patience(view: &EventView, within: Duration) -> Duration {
 
 /// The question with where its asker waits, and until when.
 fn stamped(
-    view: EventView,
+    view: &EventView,
     reply_to: &ReplyTo,
     patience: Duration,
 ) -> Result<bytes::Bytes, Refusal> {
