@@ -1,5 +1,5 @@
 //! Cases on both buses: how they stand, what happens when time passes, and who may do what.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "tests")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -150,11 +150,20 @@ async fn next(inbox: &mut OpenInbox) -> Delivery {
     next.expect("a delivery comes").unwrap().unwrap()
 }
 
-/// The next message of an inbox: what it says of which case.
-async fn told(inbox: &mut OpenInbox) -> (String, Uuid, String) {
+async fn taken(inbox: &mut OpenInbox) -> Event {
     let delivery = next(inbox).await;
     let event = delivery.event().clone();
     delivery.acknowledge().await.unwrap();
+    event
+}
+
+/// The next message of an inbox that tells of a case: what it says of which.
+async fn told(inbox: &mut OpenInbox) -> (String, Uuid, String) {
+    let mut event = taken(inbox).await;
+    // A case that was acknowledged just before its gateway was killed comes again.
+    while text(&event, "wisselcase").is_empty() {
+        event = taken(inbox).await;
+    }
     let case = text(&event, "wisselcase");
     assert_eq!(text(&event, "correlationid"), case);
     (text(&event, "wisselstatus"), case.parse().unwrap(), event.event_type().to_owned())
@@ -175,12 +184,18 @@ async fn start(bus: &str) -> Gateway {
     gateway
 }
 
+/// Stops a gateway in good order, so that nothing that was acknowledged comes again in the next
+/// part, which is on the same bus.
+async fn stop(gateway: &mut Gateway) {
+    gateway.terminate().await;
+}
+
 async fn inbox(gateway: &Gateway, party: &str) -> OpenInbox {
     gateway.client(party).subscribe(format!("{party}.inbox")).open().await.unwrap()
 }
 
 async fn stands_as_its_holder_says(bus: &str) {
-    let gateway = start(bus).await;
+    let mut gateway = start(bus).await;
     let (loket, utrecht) = (gateway.client(LOKET), gateway.client(UTRECHT));
     let (mut of_loket, mut of_utrecht) =
         (inbox(&gateway, LOKET).await, inbox(&gateway, UTRECHT).await);
@@ -237,10 +252,11 @@ async fn stands_as_its_holder_says(bus: &str) {
     let all = gateway.client(OPERATOR).list_cases(false).all().await.unwrap();
     assert!(all.iter().any(|case| case.id == id));
     assert!(loket.list_cases(true).all().await.unwrap().iter().all(|case| case.id != id));
+    stop(&mut gateway).await;
 }
 
 async fn goes_to_one_or_to_nobody(bus: &str) {
-    let gateway = start(bus).await;
+    let mut gateway = start(bus).await;
     let loket = gateway.client(LOKET);
     let build = |event: wissel_client::EventBuilder| event.build().unwrap();
     let nobody = loket.publish(&build(event(LOKET, "nl.loket.aanvraag"))).await.unwrap_err();
@@ -258,10 +274,11 @@ async fn goes_to_one_or_to_nobody(bus: &str) {
     assert!(loket.withdraw_case(id).await.unwrap().closed);
     assert!(loket.withdraw_case(id).await.unwrap().closed);
     assert_eq!(told(&mut of_utrecht).await.0, "WITHDRAWN");
+    stop(&mut gateway).await;
 }
 
 async fn is_sent_on_with_all_that_it_is(bus: &str) {
-    let gateway = start(bus).await;
+    let mut gateway = start(bus).await;
     let (loket, utrecht) = (gateway.client(LOKET), gateway.client(UTRECHT));
     let (mut of_loket, mut of_utrecht) =
         (inbox(&gateway, LOKET).await, inbox(&gateway, UTRECHT).await);
@@ -286,7 +303,8 @@ async fn is_sent_on_with_all_that_it_is(bus: &str) {
         assert!(begun.elapsed() < PATIENCE, "{error}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    utrecht.forward_case(id, water).await.unwrap_err();
+    // Sent on again, it is not sent twice.
+    assert_eq!(utrecht.forward_case(id, water).await.unwrap().history.len(), 1);
     let forwarded = next(&mut of_water).await;
     assert_eq!((forwarded.message_id(), forwarded.publisher()), (id, LOKET.parse().unwrap()));
     assert_eq!(text(forwarded.event(), "gemeente"), "0344");
@@ -300,6 +318,7 @@ async fn is_sent_on_with_all_that_it_is(bus: &str) {
     assert_eq!(told(&mut of_loket).await.0, "DECIDED");
     // Whoever had it still sees it.
     assert!(utrecht.get_case(id).await.unwrap().closed);
+    stop(&mut gateway).await;
 }
 
 async fn lapses_and_its_sender_is_told(bus: &str) {
@@ -307,7 +326,12 @@ async fn lapses_and_its_sender_is_told(bus: &str) {
     let id = send(&gateway.client(LOKET), "nl.loket.spoed").await;
     let mut of_utrecht = inbox(&gateway, UTRECHT).await;
     next(&mut of_utrecht).await.acknowledge().await.unwrap();
-    assert_eq!(told(&mut of_utrecht).await.0, "REMINDED");
+    let mut reminder = taken(&mut of_utrecht).await;
+    while text(&reminder, "wisselcase").is_empty() {
+        reminder = taken(&mut of_utrecht).await;
+    }
+    assert_eq!(text(&reminder, "wisselstatus"), "REMINDED");
+    drop(of_utrecht);
     // The end falls due while nobody is there; it is told once, and so after kill -9.
     gateway.kill().await;
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -318,7 +342,12 @@ async fn lapses_and_its_sender_is_told(bus: &str) {
     let (mut of_loket, mut of_utrecht) =
         (inbox(&gateway, LOKET).await, inbox(&gateway, UTRECHT).await);
     assert_eq!(told(&mut of_loket).await, ("LAPSED".to_owned(), id, "nl.loket.status".to_owned()));
-    assert_eq!(told(&mut of_utrecht).await.0, "LAPSED");
+    // What was acknowledged just before kill -9 may come again, and it is the same.
+    let mut lapsed = taken(&mut of_utrecht).await;
+    while lapsed.id() == reminder.id() {
+        lapsed = taken(&mut of_utrecht).await;
+    }
+    assert_eq!(text(&lapsed, "wisselstatus"), "LAPSED");
     let more = tokio::time::timeout(Duration::from_secs(2), of_loket.next()).await;
     assert!(more.is_err(), "it is told once");
     // A decision may still come.
@@ -326,10 +355,11 @@ async fn lapses_and_its_sender_is_told(bus: &str) {
     let case = utrecht.set_status(id, CaseState::Decided, &status(UTRECHT)).await.unwrap();
     assert_eq!(states(&case), ["REMINDED", "LAPSED", "DECIDED"]);
     assert_eq!(told(&mut of_loket).await.0, "DECIDED");
+    stop(&mut gateway).await;
 }
 
 async fn is_granted_by_silence(bus: &str) {
-    let gateway = start(bus).await;
+    let mut gateway = start(bus).await;
     let (loket, utrecht) = (gateway.client(LOKET), gateway.client(UTRECHT));
     let (mut of_loket, mut of_utrecht) =
         (inbox(&gateway, LOKET).await, inbox(&gateway, UTRECHT).await);
@@ -339,7 +369,12 @@ async fn is_granted_by_silence(bus: &str) {
         next(&mut of_utrecht).await.acknowledge().await.unwrap();
     }
     utrecht.set_status(decided, CaseState::Decided, &status(UTRECHT)).await.unwrap();
-    assert_eq!(told(&mut of_loket).await.1, decided);
+    let mut first = told(&mut of_loket).await;
+    // What a gateway that was killed did not settle, in the part before, comes again.
+    while first.1 != decided && first.1 != silent {
+        first = told(&mut of_loket).await;
+    }
+    assert_eq!((first.0.as_str(), first.1), ("DECIDED", decided));
     let delivery = next(&mut of_loket).await;
     let event = delivery.event().clone();
     assert_eq!(delivery.publisher(), EXCHANGE.parse().unwrap());
@@ -357,6 +392,7 @@ async fn is_granted_by_silence(bus: &str) {
     let late = utrecht.set_status(silent, CaseState::Decided, &status(UTRECHT)).await;
     assert_eq!(reason(late.unwrap_err()), "WRONG_STATE");
     assert_eq!(states(&loket.get_case(silent).await.unwrap()), ["CONSENTED"]);
+    stop(&mut gateway).await;
 }
 
 async fn all(bus: &str) {

@@ -179,7 +179,7 @@ fn tell(
                 dossier.insert(source.topic, data_of(event));
             }
             Outcome::Answered(Answer { result: Err(failure), .. }) => {
-                stage.note(&format!("{name}: {failure}"))
+                stage.note(&format!("{name}: {failure}"));
             }
             Outcome::Late => stage.note(&format!("{name}: late")),
             Outcome::Refused(refusal) => stage.note(&format!("{name}: refused, {refusal}")),
@@ -213,7 +213,7 @@ async fn refusal(party: &Party, question: &Event) -> Result<String> {
         match party.client.ask(question).await {
             Ok(_) => return Ok("answered".to_owned()),
             Err(error) if error.is_retryable() => {
-                tokio::time::sleep(Duration::from_millis(50)).await
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Err(error) => {
                 return Ok(error.refusal().map(|one| one.reason.clone()).unwrap_or_default());

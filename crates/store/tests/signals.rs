@@ -194,7 +194,7 @@ async fn what_is_withdrawn_or_over_is_gone_from_the_file() {
 }
 
 #[tokio::test]
-async fn a_signal_that_becomes_anothers_takes_its_matches_along() {
+async fn a_signal_that_another_party_takes_over_takes_its_matches_along() {
     let store = Store::in_memory().unwrap();
     add_key(&store).await;
     let moved = file(&store, signal(1, "a", 7)).await;
