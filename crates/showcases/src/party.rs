@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value as Json;
 use uuid::Uuid;
 use wissel_client::{
-    AnswerFailure, Client, ClientError, Delivery, Event, EventBuilder, Gathered, Oin, Question,
+    AnswerFailure, Client, ClientError, Delivery, Event, EventBuilder, Gathered, Oin, Outcome,
+    Question,
 };
 use wissel_message::OwnedData;
 
@@ -58,7 +59,8 @@ impl Party {
         });
     }
 
-    /// Asks all until it is known what became of each question.
+    /// Asks all until it is known what became of each question. One that is refused for now,
+    /// by a gateway that is only just there, is asked again with the others.
     pub(crate) async fn gather(
         &self,
         questions: impl Fn(&Self) -> Result<Vec<Question>>,
@@ -66,7 +68,8 @@ impl Party {
     ) -> Result<Vec<Gathered>> {
         for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
             match self.try_gather(&questions(self)?, within).await {
-                Ok(gathered) => return Ok(gathered),
+                Ok(gathered) if !gathered.iter().any(is_refused_for_now) => return Ok(gathered),
+                Ok(_) => tokio::time::sleep(PAUSE).await,
                 Err(error) if is_passing(&error) => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(error).context(format!("{} gathers", self.name)),
             }
@@ -92,6 +95,10 @@ impl Party {
 fn is_passing(error: &ClientError) -> bool {
     let late = |reason: &str| reason == "ANSWER_LATE";
     error.is_retryable() || error.refusal().is_some_and(|refusal| late(&refusal.reason))
+}
+
+fn is_refused_for_now(gathered: &Gathered) -> bool {
+    matches!(&gathered.outcome, Outcome::Refused(refusal) if refusal.is_for_now())
 }
 
 /// The data of an event as JSON; null when it has none.
