@@ -395,12 +395,36 @@ async fn is_granted_by_silence(bus: &str) {
     stop(&mut gateway).await;
 }
 
+async fn that_cannot_be_handled_stands_before_no_other(bus: &str) {
+    let mut gateway = start(bus).await;
+    let loket = gateway.client(LOKET);
+    let mut of_utrecht = inbox(&gateway, UTRECHT).await;
+    let stuck = send(&loket, "nl.loket.spoed").await;
+    next(&mut of_utrecht).await.acknowledge().await.unwrap();
+    // Its type is no longer one of cases, so that nothing that is due of it can be done.
+    let no_case = "[event_type.dispatch]\nstatus = \"nl.loket.status\"\nterm = \"3 seconds\"\n\
+                   remind = [\"2 seconds\"]\n";
+    assert!(CATALOGUE.contains(no_case));
+    gateway.write_catalogue(&CATALOGUE.replace(no_case, ""));
+    gateway.hang_up().await;
+    gateway.logs("what is due of a case cannot be done").await;
+    let other = send(&loket, "nl.loket.stilte").await;
+    next(&mut of_utrecht).await.acknowledge().await.unwrap();
+    let mut found = told(&mut of_utrecht).await;
+    while found.1 == stuck {
+        found = told(&mut of_utrecht).await;
+    }
+    assert_eq!((found.0.as_str(), found.1), ("CONSENTED", other));
+    stop(&mut gateway).await;
+}
+
 async fn all(bus: &str) {
     stands_as_its_holder_says(bus).await;
     goes_to_one_or_to_nobody(bus).await;
     is_sent_on_with_all_that_it_is(bus).await;
     lapses_and_its_sender_is_told(bus).await;
     is_granted_by_silence(bus).await;
+    that_cannot_be_handled_stands_before_no_other(bus).await;
 }
 
 #[tokio::test]

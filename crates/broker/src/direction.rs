@@ -1,7 +1,5 @@
 //! Where a message goes, when that is not for subscriptions alone to say.
 
-use std::sync::Arc;
-
 use wissel_catalogue::TypeRights;
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::EventView;
@@ -93,9 +91,9 @@ fn check_published(event: &EventView, rights: &TypeRights) -> Result<(), Refusal
 /// # Errors
 /// [`Reason::InvalidMessage`] with the name of the attribute.
 pub fn check_reserved(event: &EventView) -> Result<(), Refusal> {
-    match event.attributes().find(|(name, _)| name.starts_with(RESERVED)) {
+    match event.attribute_names().find(|name| name.starts_with(RESERVED)) {
         None => Ok(()),
-        Some((name, _)) => Err(Refusal::of_field(
+        Some(name) => Err(Refusal::of_field(
             Reason::InvalidMessage,
             name,
             format!("names that begin with {RESERVED} are reserved; expected another name"),
@@ -111,8 +109,8 @@ pub(crate) fn owners<'a>(inboxes: impl Iterator<Item = &'a InboxName>) -> Vec<Oi
     parties
 }
 
-/// A shared text of them.
-pub(crate) fn list(parties: &[Oin]) -> Arc<str> {
+/// Their numbers, separated by spaces.
+pub(crate) fn list(parties: &[Oin]) -> String {
     let texts: Vec<&str> = parties.iter().map(Oin::as_str).collect();
-    texts.join(" ").into()
+    texts.join(" ")
 }

@@ -70,8 +70,7 @@ impl Broker {
             remove: bytes(&remove),
             max: FOLLOWED_MAX,
         };
-        let followed = self.store.follow(follow).await;
-        let followed = followed.map_err(|error| Refusal::internal(&error))?.ok_or_else(|| {
+        let followed = self.store.follow(follow).await?.ok_or_else(|| {
             Refusal::new(Reason::UnknownSubscription, format!("there is no subscription {name}"))
         })?;
         if followed.too_many {

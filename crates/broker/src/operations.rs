@@ -130,8 +130,7 @@ impl Broker {
         detail: String,
     ) -> Result<(), Refusal> {
         self.keep_one(caller, Operation::InboxChanged, Some(name), detail).await?;
-        let kept = self.store.set_inbox(InboxRecord { name: name.clone(), settings }).await;
-        kept.map_err(|error| Refusal::internal(&error))?;
+        self.store.set_inbox(InboxRecord { name: name.clone(), settings }).await?;
         self.inboxes.write().insert(name.clone(), settings);
         self.room.set(name, &settings);
         Ok(())

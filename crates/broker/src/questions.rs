@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 use wissel_audit::Operation;
 use wissel_bus::{Consumer, Enqueue, Envelope, MessageId};
-use wissel_catalogue::Catalogue;
+use wissel_catalogue::Action;
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::{EventView, Value};
 
@@ -90,9 +90,7 @@ impl Broker {
         let party = caller.party()?;
         let catalogue = self.catalogue();
         let policy = Policy::of(&Default::default(), &self.options.delivery);
-        let may = |event_type: &str| {
-            caller.check_mandate(&catalogue, wissel_catalogue::Action::Receive, event_type)
-        };
+        let may = |event_type: &str| caller.check_mandate(&catalogue, Action::Receive, event_type);
         let entitled = entitled(party, &policy, &envelope, &catalogue, &self.questions, may);
         let Entitled { event, fields, .. } = entitled.map_err(|withheld| match withheld {
             Withheld::NotForCaller(refusal) => refusal,
@@ -142,14 +140,9 @@ impl Broker {
 }
 
 impl Questions {
-    /// Whether a message is a question that nobody waits for any more, as far as is known
-    /// here.
-    pub(crate) fn is_over(&self, event: &EventView, catalogue: &Catalogue) -> bool {
-        let event_type = catalogue.event_type(event.event_type());
-        if event_type.is_none_or(|event_type| event_type.ask.is_none()) {
-            return false;
-        }
-        let Some(reply_to) = ReplyTo::of(event) else { return true };
+    /// Whether nobody waits for the answer to a question any more, as far as is known here.
+    pub(crate) fn is_over(&self, question: &EventView) -> bool {
+        let Some(reply_to) = ReplyTo::of(question) else { return true };
         self.inbox.get() == Some(&reply_to.inbox)
             && !self.waited_for.lock().contains(&reply_to.question)
     }

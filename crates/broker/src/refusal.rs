@@ -4,6 +4,7 @@ use std::time::Duration;
 use wissel_bus::BusError;
 use wissel_identifiers::InboxName;
 use wissel_message::Violations;
+use wissel_store::StoreError;
 
 /// Why something was refused, in a form that the sender can act on. Never holds
 /// the value of a `subject`, of `data`, or of anything else that may be personal.
@@ -155,6 +156,13 @@ impl From<BusError> for Refusal {
             BusError::Storage { .. } => Self::new(Reason::BusUnavailable, error.to_string()),
             other => Self::internal(&other),
         }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    /// The state cannot be read or written: a fault of ours.
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
     }
 }
 

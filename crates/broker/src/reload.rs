@@ -27,14 +27,12 @@ impl Broker {
         let _one_at_a_time = self.control.lock().await;
         let earlier = self.catalogue.load_full();
         for declared in catalogue.subscriptions() {
-            let added = self.store.add_inbox(declared.inbox.clone()).await;
-            added.map_err(|error| Refusal::internal(&error))?;
+            self.store.add_inbox(declared.inbox.clone()).await?;
             if self.is_prepared() {
                 self.bus.open_inbox(&declared.inbox).await?;
             }
         }
-        let stored = self.store.subscriptions().await;
-        let stored = stored.map_err(|error| Refusal::internal(&error))?;
+        let stored = self.store.subscriptions().await?;
         let changed = owners_with_other_rights(&earlier, &catalogue);
         let detail = format!("parties with other rights {}", changed.len());
         let record = Record::new(Operation::CatalogueReplaced, Actor::Wissel);

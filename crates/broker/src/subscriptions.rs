@@ -90,8 +90,7 @@ impl Broker {
         let detail = format!("subscription {}", created.name);
         self.keep_one(caller, Operation::SubscriptionCreated, Some(&created.inbox), detail).await?;
         self.bus.open_inbox(&created.inbox).await?;
-        let put = self.store.put_subscription(created.record()).await;
-        match put.map_err(|error| Refusal::internal(&error))? {
+        match self.store.put_subscription(created.record()).await? {
             Put::Conflict => return Err(exists(&created.name)),
             Put::Created | Put::Same => {}
         }
@@ -124,8 +123,7 @@ impl Broker {
         let detail = format!("subscription {name}");
         let inbox = Some(&subscription.inbox);
         self.keep_one(caller, Operation::SubscriptionDeleted, inbox, detail).await?;
-        let deleted = self.store.delete_subscription(name.clone()).await;
-        deleted.map_err(|error| Refusal::internal(&error))?;
+        self.store.delete_subscription(name.clone()).await?;
         self.router.remove(name);
         self.subscriptions.write().remove(name);
         tracing::info!(subscription = %name, "subscription deleted");

@@ -28,9 +28,6 @@ pub struct Party {
     pub strict: bool,
     /// The most messages that it may publish in a second; none: as the gateway is set.
     pub publish_per_second: Option<NonZeroU32>,
-    /// Whether it is Wissel itself, which relays answers and watches over cases by grants
-    /// like everybody's. At most one party is.
-    pub exchange: bool,
 }
 
 /// What can happen.

@@ -44,8 +44,7 @@ impl Exchange {
 
     async fn send_due(&self) -> Result<(), Refusal> {
         loop {
-            let due = self.store.outgoing(SystemTime::now(), AT_ONCE).await;
-            let due = due.map_err(|error| Refusal::internal(&error))?;
+            let due = self.store.outgoing(SystemTime::now(), AT_ONCE).await?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -61,8 +60,8 @@ impl Exchange {
         let direction = Direction::One(Some(recipient));
         let published =
             self.broker.publish_directed(self.caller()?, event.into(), &direction).await;
-        let kept = match published {
-            Ok(_) => self.store.sent(number).await,
+        match published {
+            Ok(_) => self.store.sent(number).await?,
             // Nothing can be published now. One full inbox is no reason to keep the others.
             Err(refusal)
                 if refusal.retry_after.is_some() && refusal.reason != Reason::InboxFull =>
@@ -71,9 +70,9 @@ impl Exchange {
             }
             Err(refusal) => {
                 tracing::warn!(to = %recipient, %refusal, "a message of the exchange is refused; it waits");
-                self.store.put_off(number, SystemTime::now() + AGAIN_AFTER).await
+                self.store.put_off(number, SystemTime::now() + AGAIN_AFTER).await?;
             }
-        };
-        kept.map_err(|error| Refusal::internal(&error))
+        }
+        Ok(())
     }
 }

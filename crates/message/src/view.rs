@@ -99,6 +99,12 @@ impl EventView {
         required.chain(others.filter_map(|(name, raw)| Some((name, self.value(raw)?))))
     }
 
+    /// The names of the attributes that are no fields of their own, in the order of the frame,
+    /// whatever their values are.
+    pub fn attribute_names(&self) -> impl Iterator<Item = &str> {
+        self.raw_attributes().map(|(name, _)| name)
+    }
+
     /// At most how many [`EventView::attributes`] there are.
     #[must_use]
     pub fn attribute_count(&self) -> usize {

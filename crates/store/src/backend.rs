@@ -160,4 +160,13 @@ impl Backend for Sqlite {
     async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError> {
         self.with(move |database| cases::next_due(&database.0)).await
     }
+
+    async fn put_off_case_due(
+        &self,
+        id: Uuid,
+        due: CaseDue,
+        until: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.with(move |database| cases::put_off_due(&database.0, &id, due, until)).await
+    }
 }

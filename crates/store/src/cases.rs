@@ -213,6 +213,20 @@ pub(crate) fn next_due(connection: &Connection) -> Result<Option<(Uuid, CaseDue)
     .transpose()
 }
 
+/// Puts off what is due.
+pub(crate) fn put_off_due(
+    connection: &Connection,
+    id: &Uuid,
+    due: CaseDue,
+    until: SystemTime,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE OR REPLACE case_due SET due = ?4 WHERE id = ?1 AND due = ?2 AND what = ?3";
+    let (at, until) = (milliseconds(due.at), milliseconds(until));
+    let row = params![id.as_bytes(), at, what(due.end), until];
+    connection.prepare_cached(sql)?.execute(row)?;
+    Ok(())
+}
+
 const COLUMNS: &str = "id, event_type, sender, holder, opened_at, ends_at, suspended_at, closed";
 
 fn put_due(transaction: &Transaction<'_>, id: &Uuid, due: &[CaseDue]) -> Result<(), StoreError> {

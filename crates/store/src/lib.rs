@@ -134,6 +134,14 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What is due next, of all cases.
     async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError>;
+
+    /// Puts off what is due of a case.
+    async fn put_off_case_due(
+        &self,
+        id: Uuid,
+        due: CaseDue,
+        until: SystemTime,
+    ) -> Result<(), StoreError>;
 }
 
 /// What stands for a subject that is followed.
@@ -460,5 +468,18 @@ impl Store {
     /// When the state cannot be read.
     pub async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError> {
         self.backend.next_case_due().await
+    }
+
+    /// Puts off what is due of a case.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn put_off_case_due(
+        &self,
+        id: Uuid,
+        due: CaseDue,
+        until: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.backend.put_off_case_due(id, due, until).await
     }
 }

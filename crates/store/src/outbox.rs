@@ -24,7 +24,6 @@ pub struct Outgoing {
 }
 
 /// Part of a transaction of something else.
-#[allow(dead_code, reason = "used by what has messages to send")]
 pub(crate) fn put(
     connection: &Connection,
     recipient: &Oin,

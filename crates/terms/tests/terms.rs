@@ -1,5 +1,5 @@
 //! When terms end, article by article, and against a model that goes day by day.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use jiff::civil::{Date, Weekday};
 use jiff::{Timestamp, ToSpan as _};

@@ -98,11 +98,11 @@ impl Form {
     }
 }
 
-/// The parties that get the message; none when nobody watches.
-fn recipients(targets: &[Target], full: &[Target]) -> Arc<str> {
+/// The parties that get the message; an empty text when nobody watches.
+fn recipients(targets: &[Target], full: &[Target]) -> String {
     let all = || targets.iter().chain(full);
     if !all().any(|target| target.watches) {
-        return "".into();
+        return String::new();
     }
     let recipients = all().filter(|target| !target.watches);
     list(&owners(recipients.map(|target| &target.inbox)))

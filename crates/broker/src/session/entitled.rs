@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use wissel_bus::{Envelope, FieldsKey};
-use wissel_catalogue::{Action, Catalogue};
+use wissel_catalogue::{Action, Catalogue, EventType};
 use wissel_identifiers::Oin;
 use wissel_message::{EventView, expiry_time};
 
@@ -84,22 +84,23 @@ pub(crate) fn entitled(
 ) -> Result<Entitled, Withheld> {
     let event = EventView::decode(envelope.event.clone())
         .map_err(|error| Withheld::dead(format!("the stored message cannot be read: {error}")))?;
-    if questions.is_over(&event, catalogue) {
+    let rights = catalogue.rights(event.event_type());
+    let right = rights.and_then(|rights| Some((rights, rights.receive_grant(&owner)?)));
+    let (rights, grant) =
+        right.ok_or_else(|| Withheld::dead("the grant to receive this event type is gone"))?;
+    let event_type = &rights.event_type;
+    if event_type.ask.is_some() && questions.is_over(&event) {
         return Err(Withheld::Over);
     }
-    let grant = catalogue
-        .grant(&owner, Action::Receive, event.event_type())
-        .ok_or_else(|| Withheld::dead("the grant to receive this event type is gone"))?;
     if !grant.covers(&event) {
         return Err(Withheld::dead("outside the row limits of the grant of now"));
     }
     caller_may(event.event_type()).map_err(Withheld::NotForCaller)?;
     if let Some(reason) = too_old(policy, &event, envelope, SystemTime::now()) {
-        let is_question =
-            catalogue.event_type(event.event_type()).is_some_and(|one| one.ask.is_some());
+        let is_question = event_type.ask.is_some();
         return Err(if is_question { Withheld::Over } else { Withheld::Dead(reason) });
     }
-    let deadline = deadline(&event, envelope, catalogue);
+    let deadline = deadline(&event, envelope, event_type);
     match &grant.fields {
         Some(fields) if envelope.fields != Some(key_of(fields)) => {
             let event = minimise_event(&event, fields);
@@ -112,8 +113,8 @@ pub(crate) fn entitled(
 
 /// The deadline of the event type, or `expirytime` when that is earlier. What was replayed
 /// has no deadline of its type: that has passed.
-fn deadline(event: &EventView, envelope: &Envelope, catalogue: &Catalogue) -> Option<SystemTime> {
-    let event_type = catalogue.event_type(event.event_type()).filter(|_| !envelope.replayed);
+fn deadline(event: &EventView, envelope: &Envelope, event_type: &EventType) -> Option<SystemTime> {
+    let event_type = Some(event_type).filter(|_| !envelope.replayed);
     let of_type = event_type.and_then(|one| one.deadline_of(envelope.admitted_at));
     let expires_at = expiry_time(event).ok().flatten().and_then(|moment| moment.to_system_time());
     [of_type, expires_at].into_iter().flatten().min()

@@ -135,7 +135,7 @@ impl<'a> Checker<'a> {
             let message = format!("party {oin} is the exchange, and so is {other}; expected one");
             self.fault(place, message);
         }
-        let party = Party { oin, name, kvk_number, strict, publish_per_second, exchange };
+        let party = Party { oin, name, kvk_number, strict, publish_per_second };
         if self.catalogue.parties.insert(oin, party).is_some() {
             self.fault(place, format!("party {oin} is there twice"));
         }

@@ -32,7 +32,9 @@ pub struct StatusChange {
 
 /// How long a case may take to come to the exchange, after its receipt.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// When to try again then.
+/// A message that is older is not on its way to the exchange any more.
+const RECENT: Duration = Duration::from_mins(1);
+/// When to try again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Exchange {
@@ -85,7 +87,8 @@ impl Exchange {
             _ if next.closed => Some(Vec::new()),
             _ => None,
         };
-        self.change(next, Some(stated), due, Vec::new()).await?;
+        let (status, messages) = (Some(stated), Vec::new());
+        self.change(CaseChange { case: next, status, due, done: None, messages }).await?;
         self.case_of(id).await
     }
 
@@ -109,9 +112,10 @@ impl Exchange {
         check_open(&case)?;
         caller.check_mandate(&self.broker.catalogue(), Action::Publish, &case.event_type)?;
         self.put_on_record(caller, Operation::CaseWithdrawn, &case).await?;
-        let (status, to) = (Status::Withdrawn, vec![case.holder]);
+        let (dispatch, holder) = (self.dispatch_of(&case)?, case.holder);
         let next = CaseFile { closed: true, ..case };
-        self.say(next, status, party, &to, Some(Vec::new())).await?;
+        let change = self.told(next, Status::Withdrawn, party, &[(holder, &dispatch.status)])?;
+        self.change(CaseChange { due: Some(Vec::new()), ..change }).await?;
         self.case_of(id).await
     }
 
@@ -141,9 +145,10 @@ impl Exchange {
         check_open(&case)?;
         caller.check_mandate(&self.broker.catalogue(), Action::Receive, &case.event_type)?;
         self.broker.forward(caller, id, case.opened_at, to).await?;
-        let sender = case.sender;
+        let (dispatch, sender) = (self.dispatch_of(&case)?, case.sender);
         let next = CaseFile { holder: to, ..case };
-        self.say(next, Status::Forwarded, party, &[sender], None).await?;
+        let change = self.told(next, Status::Forwarded, party, &[(sender, &dispatch.status)])?;
+        self.change(change).await?;
         self.case_of(id).await
     }
 
@@ -170,34 +175,20 @@ impl Exchange {
             Caller::Operator(_) => None,
             _ => Some(caller.party()?),
         };
-        let cases = self.store.cases(party, open_only, after, limit).await;
-        cases.map_err(|error| Refusal::internal(&error))
+        Ok(self.store.cases(party, open_only, after, limit).await?)
     }
 
-    /// Waits for a case that has a receipt, and is not here yet.
+    /// The case, when the caller has to do with it.
     async fn find_case(&self, caller: Caller, id: Uuid) -> Result<CaseFile, Refusal> {
-        let waiting = async {
-            loop {
-                let opened = self.cases.opened.notified();
-                tokio::pin!(opened);
-                opened.as_mut().enable();
-                match self.store.case(id).await {
-                    Ok(Some(case)) => return Ok(case),
-                    Ok(None) => opened.await,
-                    Err(error) => return Err(Refusal::internal(&error)),
-                }
-            }
+        let made_at = was_made_at(id);
+        let age = made_at.and_then(|at| SystemTime::now().duration_since(at).ok());
+        let case = if age.is_some_and(|age| age < RECENT) {
+            let waiting = tokio::time::timeout(PATIENCE, self.wait_for_case(id)).await;
+            waiting
+                .unwrap_or_else(|_| Err(Refusal { retry_after: Some(AGAIN_AFTER), ..unknown() }))?
+        } else {
+            self.case_of(id).await?
         };
-        let is_recent = id.get_timestamp().is_some_and(|moment| {
-            let (seconds, _) = moment.to_unix();
-            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            since.is_ok_and(|now| now.as_secs() < seconds + PATIENCE.as_secs() * 12)
-        });
-        let patience = if is_recent { PATIENCE } else { Duration::from_millis(100) };
-        let case = tokio::time::timeout(patience, waiting).await.unwrap_or_else(|_| {
-            let retry_after = is_recent.then_some(AGAIN_AFTER);
-            Err(Refusal { retry_after, ..unknown() })
-        })?;
         let is_concerned = match caller {
             Caller::Operator(_) => true,
             _ => {
@@ -209,9 +200,21 @@ impl Exchange {
         if is_concerned { Ok(case) } else { Err(unknown()) }
     }
 
+    /// A case that has a receipt, and may not be here yet.
+    async fn wait_for_case(&self, id: Uuid) -> Result<CaseFile, Refusal> {
+        loop {
+            let opened = self.cases.opened.notified();
+            tokio::pin!(opened);
+            opened.as_mut().enable();
+            match self.store.case(id).await? {
+                Some(case) => return Ok(case),
+                None => opened.await,
+            }
+        }
+    }
+
     async fn case_of(&self, id: Uuid) -> Result<CaseFile, Refusal> {
-        let case = self.store.case(id).await.map_err(|error| Refusal::internal(&error))?;
-        case.ok_or_else(unknown)
+        self.store.case(id).await?.ok_or_else(unknown)
     }
 
     /// What the catalogue says of the type of a case.
@@ -224,42 +227,30 @@ impl Exchange {
         })
     }
 
-    /// Changes a case by a message of the exchange to each of these parties.
-    async fn say(
+    /// A status of which the exchange tells each of these parties, in a message of its type.
+    pub(super) fn told(
         &self,
         case: CaseFile,
         status: Status,
         by: Oin,
-        to: &[Oin],
-        due: Option<Vec<wissel_store::CaseDue>>,
-    ) -> Result<(), Refusal> {
+        to: &[(Oin, &str)],
+    ) -> Result<CaseChange, Refusal> {
         let (exchange, now) = (self.party()?, SystemTime::now());
-        let dispatch = self.dispatch_of(&case)?;
-        let mut all = Vec::new();
-        let mut event_id = String::new();
-        for to in to {
-            let (id, event) = messages::write(exchange, &dispatch.status, &case, status, now, *to)?;
-            event_id = id;
-            all.push((*to, event));
-        }
-        let status = status.as_str().to_owned();
-        let stated = CaseStatus { status, party: by, at: now, event_id };
-        self.change(case, Some(stated), due, all).await?;
-        self.something_to_send();
-        Ok(())
+        let event_id = messages::event_id(&case, status);
+        let messages = to.iter().map(|(to, event_type)| {
+            Ok((*to, messages::write(exchange, event_type, &case, status, now, *to)?))
+        });
+        let messages = messages.collect::<Result<_, Refusal>>()?;
+        let status =
+            CaseStatus { status: status.as_str().to_owned(), party: by, at: now, event_id };
+        Ok(CaseChange { case, status: Some(status), due: None, done: None, messages })
     }
 
-    async fn change(
-        &self,
-        case: CaseFile,
-        status: Option<CaseStatus>,
-        due: Option<Vec<wissel_store::CaseDue>>,
-        messages: Vec<(Oin, Vec<u8>)>,
-    ) -> Result<(), Refusal> {
-        let change = CaseChange { case, status, due, done: None, messages };
-        let changed = self.store.change_case(change).await;
+    pub(super) async fn change(&self, change: CaseChange) -> Result<(), Refusal> {
+        self.store.change_case(change).await?;
         self.cases.due.notify_one();
-        changed.map_err(|error| Refusal::internal(&error))
+        self.something_to_send();
+        Ok(())
     }
 
     async fn put_on_record(
@@ -285,4 +276,10 @@ fn check_holder(case: &CaseFile, party: Oin) -> Result<(), Refusal> {
     }
     let message = format!("party {party} does not have the case");
     Err(Refusal::new(Reason::NotGranted, message))
+}
+
+/// When a UUID version 7 was made.
+fn was_made_at(id: Uuid) -> Option<SystemTime> {
+    let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
 }

@@ -7,14 +7,17 @@ use uuid::Uuid;
 use wissel_audit::Operation;
 use wissel_broker::{Processing, Refusal};
 use wissel_catalogue::Silence;
-use wissel_store::{CaseChange, CaseDue, CaseFile, CaseStatus};
+use wissel_store::{CaseChange, CaseDue, CaseFile};
 
-use super::{Status, messages};
+use super::Status;
 use crate::Exchange;
 use crate::exchange::PAUSE;
 
 /// The longest between two looks, whatever the clock says: a clock may be set.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// When something is tried again that cannot be done.
+const PUT_OFF: Duration = Duration::from_mins(1);
 
 impl Exchange {
     /// Reminds, and ends terms, until the broker stops. What fell due meanwhile is done at
@@ -43,26 +46,34 @@ impl Exchange {
     /// Says when to look again.
     async fn do_what_is_due(&self) -> Result<Duration, Refusal> {
         loop {
-            let next = self.store.next_case_due().await;
-            let Some((id, due)) = next.map_err(|error| Refusal::internal(&error))? else {
+            let Some((id, due)) = self.store.next_case_due().await? else {
                 return Ok(LOOK_EVERY);
             };
             match due.at.duration_since(SystemTime::now()) {
                 Ok(left) if !left.is_zero() => return Ok(left.min(LOOK_EVERY)),
-                _ => self.carry_out(id, due).await?,
+                _ => self.carry_out_or_put_off(id, due).await?,
             }
         }
     }
 
-    async fn carry_out(&self, id: Uuid, due: CaseDue) -> Result<(), Refusal> {
+    /// What cannot be carried out is not to stand before what is due of other cases.
+    async fn carry_out_or_put_off(&self, id: Uuid, due: CaseDue) -> Result<(), Refusal> {
         let _turn = self.cases.turn.lock().await;
-        let failed = |error| Refusal::internal(&error);
         // Somebody may have been faster.
-        if self.store.next_case_due().await.map_err(failed)? != Some((id, due)) {
+        if self.store.next_case_due().await? != Some((id, due)) {
             return Ok(());
         }
-        let Some(case) = self.store.case(id).await.map_err(failed)? else { return Ok(()) };
-        let change = if due.end { self.end_of_term(case, due)? } else { self.reminder(case, due)? };
+        let Some(case) = self.store.case(id).await? else { return Ok(()) };
+        match self.what_is_due(case, due) {
+            Ok(change) => self.carry_out(id, due, change).await,
+            Err(refusal) => {
+                tracing::error!(case = %id, %refusal, "what is due of a case cannot be done; it is put off");
+                Ok(self.store.put_off_case_due(id, due, SystemTime::now() + PUT_OFF).await?)
+            }
+        }
+    }
+
+    async fn carry_out(&self, id: Uuid, due: CaseDue, change: CaseChange) -> Result<(), Refusal> {
         let processing = Processing {
             operation: Operation::CaseDue,
             caller: None,
@@ -72,50 +83,24 @@ impl Exchange {
         };
         self.broker.put_on_record(processing).await?;
         tracing::info!(case = %id, end = due.end, "a term of a case");
-        self.store.change_case(change).await.map_err(failed)?;
-        self.something_to_send();
-        Ok(())
+        self.change(CaseChange { done: Some(due), ..change }).await
     }
 
-    fn reminder(&self, case: CaseFile, due: CaseDue) -> Result<CaseChange, Refusal> {
-        let dispatch = self.dispatch_of(&case)?;
-        let holder = case.holder;
-        self.told(case, due, Status::Reminded, &[(holder, &dispatch.status)])
-    }
-
-    fn end_of_term(&self, case: CaseFile, due: CaseDue) -> Result<CaseChange, Refusal> {
-        let dispatch = self.dispatch_of(&case)?;
-        let (sender, holder) = (case.sender, case.holder);
+    /// A reminder, or what the end of the term means.
+    fn what_is_due(&self, case: CaseFile, due: CaseDue) -> Result<CaseChange, Refusal> {
+        let (dispatch, exchange) = (self.dispatch_of(&case)?, self.party()?);
+        let (sender, holder, status) = (case.sender, case.holder, &*dispatch.status);
         match &dispatch.silence {
+            _ if !due.end => self.told(case, Status::Reminded, exchange, &[(holder, status)]),
             Silence::Escalates => {
-                let to = [(sender, &dispatch.status), (holder, &dispatch.status)];
-                self.told(case, due, Status::Lapsed, &to)
+                let to = [(sender, status), (holder, status)];
+                self.told(case, Status::Lapsed, exchange, &to)
             }
             Silence::Consents { decision } => {
+                let to = [(sender, &**decision), (holder, status)];
                 let closed = CaseFile { closed: true, ..case };
-                let to = [(sender, decision), (holder, &dispatch.status)];
-                self.told(closed, due, Status::Consented, &to)
+                self.told(closed, Status::Consented, exchange, &to)
             }
         }
-    }
-
-    fn told(
-        &self,
-        case: CaseFile,
-        due: CaseDue,
-        status: Status,
-        to: &[(wissel_identifiers::Oin, &Arc<str>)],
-    ) -> Result<CaseChange, Refusal> {
-        let (exchange, now) = (self.party()?, SystemTime::now());
-        let mut all = Vec::new();
-        let mut event_id = String::new();
-        for (to, event_type) in to {
-            let (id, event) = messages::write(exchange, event_type, &case, status, now, *to)?;
-            event_id = id;
-            all.push((*to, event));
-        }
-        let stated =
-            CaseStatus { status: status.as_str().to_owned(), party: exchange, at: now, event_id };
-        Ok(CaseChange { case, status: Some(stated), due: None, done: Some(due), messages: all })
     }
 }

@@ -18,6 +18,11 @@ const CASE: &str = "wisselcase";
 const STATUS: &str = "wisselstatus";
 const CORRELATION: &str = "correlationid";
 
+/// Names a status that the exchange tells of.
+pub(super) fn event_id(case: &CaseFile, status: Status) -> String {
+    format!("{}-{}-{status}", case.id, case.statuses.len())
+}
+
 /// A message of the exchange: always the same for the same case, status and number.
 pub(super) fn write(
     exchange: Oin,
@@ -26,9 +31,9 @@ pub(super) fn write(
     status: Status,
     at: SystemTime,
     to: Oin,
-) -> Result<(String, Vec<u8>), Refusal> {
-    let CaseFile { id, statuses, ends_at, .. } = case;
-    let event_id = format!("{id}-{}-{status}", statuses.len());
+) -> Result<Vec<u8>, Refusal> {
+    let CaseFile { id, ends_at, .. } = case;
+    let event_id = event_id(case, status);
     let data = json!({
         "zaak": id.to_string(),
         "status": status.as_str(),
@@ -45,7 +50,7 @@ pub(super) fn write(
         .data_text("application/json", data.to_string())
         .build()
         .map_err(|violations| Refusal::internal(&violations))?;
-    Ok((event_id, event.encode().to_vec()))
+    Ok(event.encode().to_vec())
 }
 
 /// A message of whoever has the case, with the case that it is about.

@@ -27,13 +27,22 @@ impl Exchange {
         let watching = async {
             self.broker.prepared().await;
             loop {
-                if let Err(refusal) = self.watch().await {
-                    tracing::debug!(%refusal, "no cases are watched");
+                // Opening what is not there would be refused, and on record, each time.
+                if self.may_watch()
+                    && let Err(refusal) = self.watch().await
+                {
+                    tracing::warn!(%refusal, "cases are not watched; trying again");
                 }
                 tokio::time::sleep(PAUSE).await;
             }
         };
         stopping.run_until_cancelled(watching).await;
+    }
+
+    /// Whether the exchange may receive anything, for which it then has an inbox.
+    fn may_watch(&self) -> bool {
+        let catalogue = self.broker.catalogue();
+        catalogue.exchange().is_some_and(|party| !catalogue.grants_to_receive(&party).is_empty())
     }
 
     async fn watch(&self) -> Result<(), Refusal> {
@@ -88,8 +97,7 @@ impl Exchange {
             statuses: Vec::new(),
         };
         let due = due(dispatch, ends_at, envelope.admitted_at);
-        let opened = self.store.open_case(case, due).await;
-        if opened.map_err(|error| Refusal::internal(&error))? {
+        if self.store.open_case(case, due).await? {
             tracing::info!(case = %envelope.message_id, "a case was opened");
         }
         self.cases.opened.notify_waiters();

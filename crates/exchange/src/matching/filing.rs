@@ -8,7 +8,7 @@ use wissel_audit::Operation;
 use wissel_broker::{Caller, Processing, Reason, Refusal};
 use wissel_catalogue::{Action, Catalogue, Grant, Matching as Settings};
 use wissel_identifiers::Oin;
-use wissel_store::{Filed, NewSignal, Signal, StoreError, Transfer};
+use wissel_store::{Filed, NewSignal, Signal, Transfer};
 
 use super::KeyError;
 use super::keys::Keys;
@@ -157,7 +157,7 @@ impl Exchange {
             let keys = self.pseudonym_keys().await.map_err(|error| Refusal::internal(&error))?;
             let pseudonym = keys.pseudonym(&new.event_type, subject);
             let signal = NewSignal { pseudonym, keys: keys.count(), ..new.clone() };
-            let filed = self.store.file_signal(signal).await.map_err(failed)?;
+            let filed = self.store.file_signal(signal).await?;
             if filed != Filed::OtherKeys {
                 return Ok(filed);
             }
@@ -206,7 +206,7 @@ impl Exchange {
         let signal = self.own_signal(caller, &catalogue, id).await?;
         self.done(caller, Operation::SignalWithdrawn, &catalogue, &signal, String::new()).await?;
         let withdrawn = self.store.withdraw_signal(id, signal.party, self.notices()).await;
-        if !withdrawn.map_err(failed)? {
+        if !withdrawn? {
             return Err(unknown_signal());
         }
         self.something_to_send();
@@ -260,7 +260,7 @@ impl Exchange {
         self.done(caller, Operation::SignalTransferred, &catalogue, &signal, detail).await?;
         let transfer = Transfer { id, from, to, reference: reference.to_owned() };
         let moved = self.store.transfer_signal(transfer, self.notices()).await;
-        if !moved.map_err(failed)? {
+        if !moved? {
             return Err(unknown_signal());
         }
         self.something_to_send();
@@ -283,7 +283,7 @@ impl Exchange {
     ) -> Result<Vec<Signal>, Refusal> {
         let party = caller.party()?;
         caller.check_may_receive_all(&self.broker.catalogue())?;
-        self.store.signals_of(party, after, limit).await.map_err(failed)
+        Ok(self.store.signals_of(party, after, limit).await?)
     }
 
     /// A signal of the caller. One of another party looks as if it did not exist.
@@ -294,7 +294,7 @@ impl Exchange {
         id: Uuid,
     ) -> Result<Signal, Refusal> {
         let party = caller.party()?;
-        let signal = self.store.signal(id).await.map_err(failed)?;
+        let signal = self.store.signal(id).await?;
         let own = signal.filter(|signal| signal.party == party).ok_or_else(unknown_signal)?;
         caller.check_mandate(catalogue, Action::Receive, &own.event_type)?;
         Ok(own)
@@ -367,9 +367,4 @@ fn invalid(field: &str, description: impl Into<String>) -> Refusal {
 
 fn unknown_signal() -> Refusal {
     Refusal::of_field(Reason::UnknownSignal, "signal_id", "there is no such signal of yours")
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "as map_err wants it")]
-fn failed(error: StoreError) -> Refusal {
-    Refusal::internal(&error)
 }

@@ -38,8 +38,7 @@ impl Exchange {
 
     /// Says when to look again.
     async fn look_after_signals(&self) -> Result<Duration, Refusal> {
-        let failed = |error| Refusal::internal(&error);
-        let forgotten = self.store.expire_signals().await.map_err(failed)?;
+        let forgotten = self.store.expire_signals().await?;
         if forgotten > 0 {
             let expired = Processing {
                 operation: Operation::SignalsExpired,
@@ -52,11 +51,11 @@ impl Exchange {
         }
         // Without an exchange there is nobody to tell of matches: they wait.
         if self.party().is_ok() {
-            while self.store.match_signals(AT_ONCE, self.notices()).await.map_err(failed)? > 0 {
+            while self.store.match_signals(AT_ONCE, self.notices()).await? > 0 {
                 self.something_to_send();
             }
         }
-        let next = self.store.next_signal_expiry().await.map_err(failed)?;
+        let next = self.store.next_signal_expiry().await?;
         let next = next.map(|next| next.duration_since(SystemTime::now()).unwrap_or_default());
         // A millisecond later it is over.
         Ok(next.map_or(LOOK_EVERY, |next| next + Duration::from_millis(1)).min(LOOK_EVERY))

@@ -44,6 +44,9 @@ pub struct HttpService {
 /// How long a question is leased to a service, beyond the time of its call.
 const LEASE_BEYOND: Duration = Duration::from_secs(10);
 
+/// When an inbox that cannot be opened is tried again: each time is on record.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
 /// What is made of a question.
 enum Done {
     /// It was answered, or nobody waits for it any more.
@@ -70,7 +73,7 @@ impl Exchange {
                     if let Err(refusal) = exchange.serve(&service, &http).await {
                         tracing::warn!(inbox = %service.inbox, %refusal, "an HTTP service is not served; trying again");
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(AGAIN_AFTER).await;
                 }
             };
             stopping.run_until_cancelled(serving).await;
