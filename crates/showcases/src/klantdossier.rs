@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value as Json, json};
-use wissel_client::{Answer, Event, FailureCode, Gathered, Outcome, Question, in_answer_to};
+use wissel_client::{Answer, FailureCode, Gathered, Outcome, Question, in_answer_to};
 
 use crate::Stage;
 use crate::party::{Party, data_of};
@@ -106,7 +106,8 @@ pub(crate) async fn play(stage: &mut Stage) -> Result<()> {
 
     stage.step(&sources[1].party, "tries to ask the BRP itself, for which it has no grant").await?;
     let event = sources[1].party.event("nl.brp.persoonsgegevens.vraag").subject(CLIENT).build()?;
-    let refused = refusal(&sources[1].party, &event).await?;
+    let uwv = &sources[1].party;
+    let refused = uwv.refused(async || uwv.client.ask(&event).await).await?;
     stage.check("it is refused: NOT_GRANTED", refused == "NOT_GRANTED");
     Ok(())
 }
@@ -205,21 +206,6 @@ fn is_unavailable(outcome: Option<&Outcome>) -> bool {
 
 fn asked(sources: &[Source]) -> Vec<usize> {
     sources.iter().map(|source| source.asked.load(Ordering::Relaxed)).collect()
-}
-
-/// Why a question is refused that should be.
-async fn refusal(party: &Party, question: &Event) -> Result<String> {
-    loop {
-        match party.client.ask(question).await {
-            Ok(_) => return Ok("answered".to_owned()),
-            Err(error) if error.is_retryable() => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Err(error) => {
-                return Ok(error.refusal().map(|one| one.reason.clone()).unwrap_or_default());
-            }
-        }
-    }
 }
 
 /// A registry with a REST interface: whatever it is asked, it answers this.

@@ -10,6 +10,7 @@ mod gateway;
 mod klantdossier;
 mod party;
 mod rest;
+mod seen;
 mod stage;
 mod transcript;
 

@@ -8,9 +8,9 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 use wissel_client::{
     AnswerFailure, Client, ClientError, Delivery, Event, EventBuilder, Gathered, Oin, Outcome,
-    Question,
+    Question, Receipt,
 };
-use wissel_message::OwnedData;
+use wissel_message::{OwnedData, Value};
 
 /// A party. Cheap to clone.
 #[derive(Clone)]
@@ -24,9 +24,9 @@ pub(crate) struct Party {
 /// The attribute by which a play knows its own messages.
 const PLAY: &str = "play";
 /// How long something that is to come may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait before trying again.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 impl Party {
     pub(crate) fn new(oin: Oin, name: &'static str, client: Client, run: &Arc<str>) -> Self {
@@ -38,6 +38,48 @@ impl Party {
         let source = format!("urn:nld:oin:{}:systeem:showcase", self.oin);
         Event::builder(Uuid::now_v7().to_string(), source, event_type)
             .extension(PLAY, self.run.to_string())
+    }
+
+    /// Whether a message is of this play, and not of one before it on the same bus.
+    pub(crate) fn is_of_play(&self, event: &Event) -> bool {
+        matches!(event.attribute(PLAY), Some(Value::String(run)) if *run == *self.run)
+    }
+
+    /// Publishes a message, and does not give up before it has a receipt.
+    pub(crate) async fn publish(&self, event: &Event) -> Result<Receipt> {
+        self.until_done(async || self.client.publish(event).await)
+            .await
+            .with_context(|| format!("{} publishes {}", self.name, event.event_type()))
+    }
+
+    /// Does something that is safe to repeat, until it is done or refused.
+    pub(crate) async fn until_done<T>(
+        &self,
+        what: impl AsyncFn() -> Result<T, ClientError>,
+    ) -> Result<T> {
+        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+            match what().await {
+                Err(error) if is_passing(&error) => tokio::time::sleep(PAUSE).await,
+                done => return Ok(done?),
+            }
+        }
+        bail!("{} cannot reach the gateway", self.name)
+    }
+
+    /// Why something is refused that should be: the reason, or that it is not.
+    pub(crate) async fn refused<T>(
+        &self,
+        what: impl AsyncFn() -> Result<T, ClientError>,
+    ) -> Result<String> {
+        match self.until_done(what).await {
+            Ok(_) => Ok("not refused".to_owned()),
+            Err(error) => {
+                match error.downcast_ref::<ClientError>().and_then(ClientError::refusal) {
+                    Some(refusal) => Ok(refusal.reason.clone()),
+                    None => Err(error),
+                }
+            }
+        }
     }
 
     /// Answers the questions of an inbox, from now on.
