@@ -47,16 +47,16 @@ impl Party {
 
     /// Publishes a message, and does not give up before it has a receipt.
     pub(crate) async fn publish(&self, event: &Event) -> Result<Receipt> {
-        self.until_done(async || self.client.publish(event).await)
+        self.until_done(|| self.client.publish(event))
             .await
             .with_context(|| format!("{} publishes {}", self.name, event.event_type()))
     }
 
     /// Does something that is safe to repeat, until it is done or refused.
-    pub(crate) async fn until_done<T>(
-        &self,
-        what: impl AsyncFn() -> Result<T, ClientError>,
-    ) -> Result<T> {
+    pub(crate) async fn until_done<T, W>(&self, what: impl Fn() -> W) -> Result<T>
+    where
+        W: IntoFuture<Output = Result<T, ClientError>>,
+    {
         for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
             match what().await {
                 Err(error) if is_passing(&error) => tokio::time::sleep(PAUSE).await,
@@ -67,10 +67,10 @@ impl Party {
     }
 
     /// Why something is refused that should be: the reason, or that it is not.
-    pub(crate) async fn refused<T>(
-        &self,
-        what: impl AsyncFn() -> Result<T, ClientError>,
-    ) -> Result<String> {
+    pub(crate) async fn refused<T, W>(&self, what: impl Fn() -> W) -> Result<String>
+    where
+        W: IntoFuture<Output = Result<T, ClientError>>,
+    {
         match self.until_done(what).await {
             Ok(_) => Ok("not refused".to_owned()),
             Err(error) => {
