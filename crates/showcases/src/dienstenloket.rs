@@ -78,7 +78,9 @@ pub(crate) async fn play(stage: &mut Stage) -> Result<()> {
     let case = cast.counter.case(silent).await?;
     let end = case.ends_at.context("the case has a term")?;
     let said = data_of(&proof.event);
-    stage.note(&format!("the proof of receipt: {said}"));
+    for (name, text) in said.as_object().into_iter().flatten() {
+        stage.note(&format!("{name}: {}", text.as_str().unwrap_or_default()));
+    }
     let says = |name: &str| said.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
     stage.check(
         "it says when it came in, and until when there is to be a decision",

@@ -39,7 +39,7 @@ struct Cast {
     post: Seen,
     registries: [Party; 2],
     utrecht: Authority,
-    de_bilt: Authority,
+    zeist: Authority,
     province: Authority,
     water: Authority,
     advisers: [Party; 3],
@@ -61,7 +61,7 @@ pub(crate) async fn play(stage: &mut Stage) -> Result<()> {
     let house = application(&cast, REGULAR, "bouwen", "een dakkapel", house_at)?;
     let house = send(stage, &cast, "a house in Utrecht", house, &cast.utrecht).await?;
     let landfill = application(&cast, EXTENDED, "stortplaats", "een stortplaats", landfill_at)?;
-    let landfill = send(stage, &cast, "a landfill in De Bilt", landfill, &cast.province).await?;
+    let landfill = send(stage, &cast, "a landfill in Zeist", landfill, &cast.province).await?;
     let dyke = application(&cast, REGULAR, "waterkering", "een steiger", dyke_at)?;
     let dyke = send(stage, &cast, "a landing stage on a dyke", dyke, &cast.water).await?;
     let gets_only = |authority: &Authority, sent: &Sent| ids(authority) == [sent.event.id()];
@@ -70,7 +70,7 @@ pub(crate) async fn play(stage: &mut Stage) -> Result<()> {
         gets_only(&cast.utrecht, &house)
             && gets_only(&cast.province, &landfill)
             && gets_only(&cast.water, &dyke)
-            && ids(&cast.de_bilt).is_empty(),
+            && ids(&cast.zeist).is_empty(),
     );
 
     let nobodys = application(&cast, REGULAR, "bouwen", "een schuur", nowhere)?;
@@ -78,8 +78,7 @@ pub(crate) async fn play(stage: &mut Stage) -> Result<()> {
     decide_on_house(stage, &cast, &house).await?;
     hear_about_landfill(stage, &cast, &landfill).await?;
     let shed = application(&cast, REGULAR, "bouwen", "een schuur", shed_at)?;
-    let shed =
-        send(stage, &cast, "a shed, with the wrong box ticked,", shed, &cast.de_bilt).await?;
+    let shed = send(stage, &cast, "a shed, with the wrong box ticked", shed, &cast.zeist).await?;
     send_on(stage, &cast, &shed).await
 }
 
@@ -99,7 +98,7 @@ impl Cast {
             counter,
             registries: [bag, brk],
             utrecht: Authority::of(stage, "00000099000000014000", "Utrecht").await?,
-            de_bilt: Authority::of(stage, "00000099000000015000", "De Bilt").await?,
+            zeist: Authority::of(stage, "00000099000000015000", "Zeist").await?,
             province: Authority::of(stage, "00000099000000016000", "Provincie").await?,
             water: Authority::of(stage, "00000099000000017000", "Waterschap").await?,
             advisers,
@@ -113,7 +112,7 @@ impl Cast {
     }
 
     fn authorities(&self) -> [&Authority; 4] {
-        [&self.utrecht, &self.de_bilt, &self.province, &self.water]
+        [&self.utrecht, &self.zeist, &self.province, &self.water]
     }
 }
 
@@ -127,7 +126,7 @@ impl Authority {
 /// The code of the province that a municipality is in.
 fn province_of(municipality: &str) -> &'static str {
     match municipality {
-        "0344" | "0310" => "26",
+        "0344" | "0355" => "26",
         _ => "00",
     }
 }
@@ -286,10 +285,10 @@ async fn hear_about_landfill(stage: &mut Stage, cast: &Cast, landfill: &Sent) ->
 }
 
 async fn send_on(stage: &mut Stage, cast: &Cast, shed: &Sent) -> Result<()> {
-    let (de_bilt, water) = (&cast.de_bilt.party, &cast.water.party);
+    let (zeist, water) = (&cast.zeist.party, &cast.water.party);
     let before = cast.counter.case(shed.case).await?;
-    stage.step(de_bilt, "sends it on: the shed is to stand on the dyke").await?;
-    let case = de_bilt.until_done(|| de_bilt.client.forward_case(shed.case, water.oin)).await?;
+    stage.step(zeist, "sends it on: the shed is to stand on the dyke").await?;
+    let case = zeist.until_done(|| zeist.client.forward_case(shed.case, water.oin)).await?;
     let came = cast.water.cases.wait("the shed", |one| one.id() == shed.event.id()).await?;
     stage.check(
         "the water board has it as it was sent in, from the counter",
@@ -303,10 +302,10 @@ async fn send_on(stage: &mut Stage, cast: &Cast, shed: &Sent) -> Result<()> {
         case.holder == water.oin && case.ends_at == before.ends_at,
     );
 
-    stage.step(de_bilt, "tries to decide on it nevertheless").await?;
-    let decision = de_bilt.event(STATUS).data_json(&json!({ "besluit": "verleend" })).build()?;
-    let decided = || de_bilt.client.set_status(shed.case, CaseState::Decided, &decision);
-    let refused = de_bilt.refused(decided).await?;
+    stage.step(zeist, "tries to decide on it nevertheless").await?;
+    let decision = zeist.event(STATUS).data_json(&json!({ "besluit": "verleend" })).build()?;
+    let decided = || zeist.client.set_status(shed.case, CaseState::Decided, &decision);
+    let refused = zeist.refused(decided).await?;
     stage.check("it is refused: NOT_GRANTED", refused == "NOT_GRANTED");
 
     stage.step(water, "decides").await?;

@@ -21,9 +21,9 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// What the base registries know: a municipality, an object and a parcel, by house number.
 const PLACES: [(&str, &str, &str); 5] = [
     ("0344", "0344019900000001", "VBD00 A 1"),
-    ("0310", "0310019900000002", "VBD00 A 2"),
+    ("0355", "0355019900000002", "VBD00 A 2"),
     ("0344", "0344019900000003", "VBD00 A 3"),
-    ("0310", "0310019900000004", "VBD00 A 4"),
+    ("0355", "0355019900000004", "VBD00 A 4"),
     ("1999", "1999019900000005", "VBD00 A 5"),
 ];
 
