@@ -22,7 +22,7 @@ const ACKNOWLEDGEMENT: &str = "nl.berichtenbox.ontvangst";
 /// The party that watches over terms.
 const EXCHANGE: &str = "00000099000000069000";
 /// Eight weeks by law, as the catalogue of this play has them.
-const TERM: Duration = Duration::from_secs(8);
+const TERM: Duration = Duration::from_secs(10);
 
 /// An authority, and what has come to it.
 struct Authority {
@@ -71,7 +71,7 @@ pub(crate) async fn play(stage: &mut Stage) -> Result<()> {
     let cast = Cast::enter(stage).await?;
 
     stage.step(&cast.counter, "sends in what a German caterer applies for in Rotterdam").await?;
-    stage.note("(the law gives eight weeks to decide; here they last 8 seconds)");
+    stage.note("(the law gives eight weeks to decide; here they last 10 seconds)");
     let silent = send(&cast, &CATERER, &cast.rotterdam).await?;
     stage.step(&cast.rotterdam.party, "confirms receipt").await?;
     let proof = confirm(&cast, &cast.rotterdam.party, silent).await?;
