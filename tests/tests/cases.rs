@@ -75,11 +75,19 @@ purpose = "To bring applications where they belong"
 legal_basis = "Omgevingswet, artikel 16.55"
 
 [[grant]]
-party = ["00000099000000002000", "00000099000000003000", "00000099000000009000"]
+party = ["00000099000000002000", "00000099000000009000"]
 type = ["nl.loket.aanvraag", "nl.loket.spoed", "nl.loket.stilte"]
 action = "receive"
 purpose = "To decide on applications, and to watch over the term"
 legal_basis = "Omgevingswet, artikel 16.55"
+
+[[grant]]
+party = "00000099000000003000"
+type = ["nl.loket.aanvraag", "nl.loket.spoed", "nl.loket.stilte"]
+action = "receive"
+purpose = "To decide on applications about water"
+legal_basis = "Omgevingswet, artikel 16.55"
+filters = [{ exact = { soort = "water" } }]
 
 [[grant]]
 party = ["00000099000000002000", "00000099000000003000", "00000099000000009000"]
@@ -286,16 +294,19 @@ async fn is_sent_on_with_all_that_it_is(bus: &str) {
     let id = send(&loket, "nl.loket.aanvraag").await;
     next(&mut of_utrecht).await.acknowledge().await.unwrap();
     let opened = loket.get_case(id).await.unwrap();
-    // The other party does not want what is of this kind; then it wants everything.
-    let water = WATERSCHAP.parse().unwrap();
-    let unwanted = utrecht.forward_case(id, water).await.unwrap_err();
-    assert_eq!(reason(unwanted), "AUDIENCE_UNMET");
-    let all = CATALOGUE
-        .replace("{ exact = { soort = \"water\" } }", "{ prefix = { type = \"nl.loket.\" } }");
+    // Who subscribes to nothing of this kind cannot have it, nor who has no right to it.
+    let (water, outsider) = (WATERSCHAP.parse().unwrap(), OUTSIDER.parse().unwrap());
+    for other in [outsider, water, EXCHANGE.parse().unwrap()] {
+        let refused = utrecht.forward_case(id, other).await.unwrap_err();
+        assert_eq!(reason(refused), "AUDIENCE_UNMET");
+    }
+    // The right is there; that its filters do not ask for it does not matter.
+    let all = CATALOGUE.replace("filters = [{ exact = { soort = \"water\" } }]\n", "");
     let all = all.replace(
         "audience = \"exactly-one\"\narchive",
         "audience = \"exactly-one\"\nretention = \"1 day\"\narchive",
     );
+    assert!(all.contains("filters = [{ any = [{ exact = { soort = \"water\" } }"), "{all}");
     gateway.write_catalogue(&all);
     gateway.hang_up().await;
     let begun = Instant::now();

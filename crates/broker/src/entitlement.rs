@@ -93,7 +93,8 @@ pub fn allows(fields: &Fields, pointers: &[String]) -> bool {
     pointers.iter().all(|pointer| fields.set.allows(pointer))
 }
 
-fn wants(subscription: &Subscription, grant: &Grant) -> bool {
+/// Whether a subscription is for messages of the grant's type, as far as types go.
+pub fn wants(subscription: &Subscription, grant: &Grant) -> bool {
     let types = &subscription.types;
     types.is_empty() || types.iter().any(|wanted| **wanted == *grant.event_type)
 }

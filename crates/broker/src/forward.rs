@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 use wissel_audit::{Operation, Record};
 use wissel_bus::{ArchivePage, Enqueue, Envelope};
+use wissel_catalogue::Action;
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::EventView;
 
+use crate::entitlement::{Target, wants};
 use crate::records::by;
 use crate::road::minimise::{key_of, minimise_event};
 use crate::{Broker, Caller, Reason, Refusal};
@@ -18,11 +20,14 @@ const AT_ONCE: usize = 256;
 
 impl Broker {
     /// Brings a message of the archive, with the id that it has, into the inboxes of a party
-    /// that subscribes to it.
+    /// whose grant covers it: those that it goes to by itself; or, when its filters leave it
+    /// out, those of its subscriptions to messages of this type. Filters say what is addressed
+    /// to a party, and what goes on was addressed to another.
     ///
     /// # Errors
     /// [`Reason::NoLongerKept`] when the archive does not have it; [`Reason::AudienceUnmet`]
-    /// when the party does not subscribe to it; what the bus says.
+    /// when no grant of the party covers it, or it does not subscribe to the type; what the
+    /// bus says.
     pub async fn forward(
         &self,
         caller: Caller,
@@ -38,7 +43,12 @@ impl Broker {
         self.router.snapshot().route(&event, &mut targets);
         targets.retain(|target| target.inbox.owner() == to && !target.watches);
         if targets.is_empty() {
-            let message = format!("party {to} does not subscribe to this message");
+            targets = self.but_for_filters(&event, to);
+        }
+        if targets.is_empty() {
+            let message = format!(
+                "party {to} may not receive this message, or does not subscribe to its type"
+            );
             return Err(Refusal::of_field(Reason::AudienceUnmet, "to", message));
         }
         let record = Record {
@@ -59,6 +69,31 @@ impl Broker {
         let items = items.collect::<Result<Vec<_>, Refusal>>()?;
         self.bus.enqueue(items).await.into_iter().collect::<Result<(), _>>()?;
         Ok(inboxes)
+    }
+
+    /// The inboxes of a party that a message would go to but for filters: of its subscriptions
+    /// that name the type; of those that name no types, when there are none.
+    fn but_for_filters(&self, event: &EventView, to: Oin) -> Vec<Target> {
+        let catalogue = self.catalogue();
+        let grant = catalogue.grant(&to, Action::Receive, event.event_type());
+        let Some(grant) = grant.filter(|grant| grant.covers(event)) else { return Vec::new() };
+        if catalogue.exchange() == Some(to) {
+            return Vec::new();
+        }
+        let subscriptions = self.subscriptions.read();
+        let of_party = subscriptions.values().filter(|one| one.name.owner() == to && !one.follows);
+        let (unnamed, named): (Vec<_>, Vec<_>) =
+            of_party.filter(|one| wants(one, grant)).partition(|one| one.types.is_empty());
+        let chosen = if named.is_empty() { unnamed } else { named };
+        let mut inboxes: Vec<&InboxName> = chosen.iter().map(|one| &one.inbox).collect();
+        inboxes.sort_unstable();
+        inboxes.dedup();
+        let target = |inbox: &InboxName| Target {
+            inbox: inbox.clone(),
+            fields: grant.fields.clone(),
+            watches: false,
+        };
+        inboxes.into_iter().map(target).collect()
     }
 
     /// The message as it was published.

@@ -130,7 +130,8 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::set_status`]; `NO_LONGER_KEPT` when the archive does not have the message
-    /// any more; `AUDIENCE_UNMET` when the other party does not subscribe to it.
+    /// any more; `AUDIENCE_UNMET` when no grant of the other party covers it, or it does not
+    /// subscribe to the type.
     pub async fn forward_case(&self, case: Uuid, to: Oin) -> Result<Case, ClientError> {
         let body = pb::ForwardCaseRequest { case_id: case.to_string(), to: to.to_string() };
         let response = self

@@ -6,8 +6,12 @@
 //! scripts need. The catalogue of each lies beside its script, and a page about it in
 //! `docs/showcases/`.
 
+mod case;
+mod codes;
+mod dienstenloket;
 mod gateway;
 mod klantdossier;
+mod omgevingsloket;
 mod party;
 mod rest;
 mod seen;
@@ -47,14 +51,32 @@ pub struct Options {
 }
 
 /// Every project, in the order of the programme.
-pub const ALL: &[Showcase] = &[Showcase {
-    name: "klantdossier",
-    title: "Digitaal klantdossier",
-    about: "What is known of a client is gathered from six sources, and not asked again",
-    catalogue: include_str!("klantdossier.toml"),
-    http_inbox: Some(klantdossier::HTTP_INBOX),
-    play: |stage| Box::pin(klantdossier::play(stage)),
-}];
+pub const ALL: &[Showcase] = &[
+    Showcase {
+        name: "omgevingsloket",
+        title: "Omgevingsloket",
+        about: "An application for a permit comes to the authority that is competent for its kind and place",
+        catalogue: include_str!("omgevingsloket.toml"),
+        http_inbox: None,
+        play: |stage| Box::pin(omgevingsloket::play(stage)),
+    },
+    Showcase {
+        name: "klantdossier",
+        title: "Digitaal klantdossier",
+        about: "What is known of a client is gathered from six sources, and not asked again",
+        catalogue: include_str!("klantdossier.toml"),
+        http_inbox: Some(klantdossier::HTTP_INBOX),
+        play: |stage| Box::pin(klantdossier::play(stage)),
+    },
+    Showcase {
+        name: "dienstenloket",
+        title: "Dienstenloket",
+        about: "An entrepreneur from abroad has proof of receipt, and a permit when nobody decides in time",
+        catalogue: include_str!("dienstenloket.toml"),
+        http_inbox: None,
+        play: |stage| Box::pin(dienstenloket::play(stage)),
+    },
+];
 
 impl Showcase {
     /// The one of this name.

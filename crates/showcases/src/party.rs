@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 use wissel_client::{
     AnswerFailure, Client, ClientError, Delivery, Event, EventBuilder, Gathered, Oin, Outcome,
-    Question, Receipt,
+    Question, Receipt, Refusal,
 };
 use wissel_message::{OwnedData, Value};
 
@@ -135,8 +135,9 @@ impl Party {
 
 /// Whether trying again may help: the gateway was not there, or is only just there.
 fn is_passing(error: &ClientError) -> bool {
-    let late = |reason: &str| reason == "ANSWER_LATE";
-    error.is_retryable() || error.refusal().is_some_and(|refusal| late(&refusal.reason))
+    let passing =
+        |refusal: &Refusal| refusal.reason == "ANSWER_LATE" || refusal.retry_after.is_some();
+    error.is_retryable() || error.refusal().is_some_and(passing)
 }
 
 fn is_refused_for_now(gathered: &Gathered) -> bool {

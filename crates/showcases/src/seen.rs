@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use uuid::Uuid;
-use wissel_client::{ClientError, Delivery, Event, Oin};
+use wissel_client::{ClientError, Delivery, Event, Oin, Receipt};
 
 use crate::party::{PATIENCE, PAUSE, Party};
 
@@ -77,9 +77,26 @@ impl Seen {
         what: &str,
         wanted: impl Fn(&Event) -> bool,
     ) -> Result<Received> {
+        self.wait_until(what, || self.all(&wanted).into_iter().next()).await
+    }
+
+    /// The message of a receipt, once it is there.
+    ///
+    /// # Errors
+    /// When it does not come: what did not.
+    pub(crate) async fn wait_for(&self, what: &str, receipt: &Receipt) -> Result<Received> {
+        let is_it = |one: &Received| one.message_id == receipt.message_id;
+        self.wait_until(what, || self.all(|_| true).into_iter().find(is_it)).await
+    }
+
+    async fn wait_until(
+        &self,
+        what: &str,
+        found: impl Fn() -> Option<Received>,
+    ) -> Result<Received> {
         for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
-            if let Some(first) = self.all(&wanted).into_iter().next() {
-                return Ok(first);
+            if let Some(found) = found() {
+                return Ok(found);
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use serde_json::Value as Json;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -82,6 +83,25 @@ impl Stage {
     /// What is to be seen.
     pub(crate) fn note(&self, text: &str) {
         Transcript::note(text);
+    }
+
+    /// The record of processing so far, one line each, once its chain is verified.
+    pub(crate) async fn records(&mut self) -> Result<Vec<Json>> {
+        self.is_there_again().await?;
+        let directory = self.directory.path().join("data/records");
+        let verified = wissel_audit::verify(&directory, |_| {})?;
+        let mut lines = Vec::new();
+        for entry in std::fs::read_dir(&directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "jsonl") {
+                // A last line may be under way.
+                let text = std::fs::read_to_string(&path)?;
+                lines.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
+            }
+        }
+        let read = u64::try_from(lines.len())?;
+        anyhow::ensure!(read >= verified.records, "records were left out while reading");
+        Ok(lines)
     }
 
     /// Something that must hold.

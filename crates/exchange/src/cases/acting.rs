@@ -126,8 +126,8 @@ impl Exchange {
     /// # Errors
     /// [`Reason::UnknownCase`]; [`Reason::NotGranted`] for another than the party that has it;
     /// [`Reason::WrongState`] when it is closed; [`Reason::NoLongerKept`] when the archive
-    /// does not have the message; [`Reason::AudienceUnmet`] when the other party does not
-    /// subscribe to it.
+    /// does not have the message; [`Reason::AudienceUnmet`] when no grant of the other party
+    /// covers it, or it does not subscribe to the type.
     pub async fn forward_case(
         &self,
         caller: Caller,
