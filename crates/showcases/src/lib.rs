@@ -13,6 +13,7 @@ mod gateway;
 mod klantdossier;
 mod omgevingsloket;
 mod party;
+mod regelhulp;
 mod rest;
 mod seen;
 mod stage;
@@ -67,6 +68,14 @@ pub const ALL: &[Showcase] = &[
         catalogue: include_str!("klantdossier.toml"),
         http_inbox: Some(klantdossier::HTTP_INBOX),
         play: |stage| Box::pin(klantdossier::play(stage)),
+    },
+    Showcase {
+        name: "regelhulp",
+        title: "Wmo/Regelhulp",
+        about: "One application goes to each body that it concerns, and whoever applied sees one status",
+        catalogue: include_str!("regelhulp.toml"),
+        http_inbox: None,
+        play: |stage| Box::pin(regelhulp::play(stage)),
     },
     Showcase {
         name: "dienstenloket",
