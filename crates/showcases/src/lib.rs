@@ -18,6 +18,7 @@ mod rest;
 mod seen;
 mod stage;
 mod transcript;
+mod verwijsindex;
 
 use std::path::PathBuf;
 
@@ -76,6 +77,14 @@ pub const ALL: &[Showcase] = &[
         catalogue: include_str!("regelhulp.toml"),
         http_inbox: None,
         play: |stage| Box::pin(regelhulp::play(stage)),
+    },
+    Showcase {
+        name: "verwijsindex",
+        title: "Verwijsindex risicojongeren",
+        about: "Who worries about a child hears who else does, and nothing more",
+        catalogue: include_str!("verwijsindex.toml"),
+        http_inbox: None,
+        play: |stage| Box::pin(verwijsindex::play(stage)),
     },
     Showcase {
         name: "dienstenloket",
