@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -16,10 +16,12 @@ use wissel_bus::Bus;
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::{InboxName, SubscriptionName};
 use wissel_message::Limits as MessageLimits;
+use wissel_metrics::Metrics;
 use wissel_receipts::Receipts;
 use wissel_routing::Router;
 use wissel_store::{InboxSettings, Store, StoreError};
 
+use crate::counting;
 use crate::direct::Forwarders;
 use crate::direction::Direction;
 use crate::entitlement::Target;
@@ -32,6 +34,7 @@ use crate::road::deduplicate::{Known, UnderWay, Window, deduplicate};
 use crate::road::room::Limits;
 use crate::road::validate::Admitted;
 use crate::road::{authorise, decode, enqueue, identify, minimise, room, route, validate};
+use crate::survey::Surveys;
 use crate::{Caller, Receipt, Records, Refusal, Subscription};
 
 /// The application: takes messages, keeps subscriptions, hands out deliveries.
@@ -41,6 +44,7 @@ pub struct Broker {
     pub(crate) catalogue: ArcSwap<Catalogue>,
     /// Counts the catalogues that were in force, so that sessions hear of a new one.
     pub(crate) catalogue_version: watch::Sender<u64>,
+    pub(crate) catalogue_since: Mutex<SystemTime>,
     pub(crate) router: Router<Target>,
     pub(crate) subscriptions: RwLock<BTreeMap<SubscriptionName, Subscription>>,
     pub(crate) inboxes: RwLock<BTreeMap<InboxName, InboxSettings>>,
@@ -56,6 +60,8 @@ pub struct Broker {
     publish_limits: PublishLimits,
     /// Which questions are waited for here.
     pub(crate) questions: Questions,
+    /// Looks at all inboxes together.
+    pub(crate) surveys: Surveys,
     pub(crate) options: BrokerOptions,
     pub(crate) started_at: Instant,
     window: Arc<Window>,
@@ -89,6 +95,8 @@ pub struct BrokerOptions {
     pub replay_per_second: NonZeroU32,
     /// The record of processing; none for tests of something else.
     pub records: Option<Records>,
+    /// What is counted of all this.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Why a broker does not start.
@@ -115,6 +123,7 @@ impl Default for BrokerOptions {
             subscriptions_per_party: 10_000,
             replay_per_second: REPLAY_PER_SECOND,
             records: None,
+            metrics: Arc::new(Metrics::new()),
         }
     }
 }
@@ -143,6 +152,7 @@ impl Broker {
             store,
             catalogue: ArcSwap::from_pointee(catalogue),
             catalogue_version: watch::Sender::new(0),
+            catalogue_since: Mutex::new(SystemTime::now()),
             router,
             subscriptions: RwLock::default(),
             inboxes: RwLock::default(),
@@ -152,6 +162,7 @@ impl Broker {
             forwarders: Forwarders::default(),
             publish_limits: PublishLimits::new(options.publish_per_second),
             questions: Questions::default(),
+            surveys: Surveys::default(),
             options,
             started_at: Instant::now(),
             window,
@@ -170,6 +181,7 @@ impl Broker {
         });
         let expiring = Arc::clone(&broker);
         broker.work.spawn(async move { expiring.expire_what_nobody_reads().await });
+        broker.work.spawn(Arc::clone(&broker).survey_now_and_then());
         Ok(broker)
     }
 
@@ -181,13 +193,7 @@ impl Broker {
         caller: Caller,
         frames: Vec<Bytes>,
     ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + use<> {
-        let (ticket, steps, refusals) = self.take_in(caller, frames, &Direction::Subscribed);
-        let broker = Arc::clone(self);
-        async move {
-            let outcomes = broker.carry_out(steps, refusals).await;
-            drop(ticket);
-            outcomes
-        }
+        self.publish_to(caller, frames, &Direction::Subscribed)
     }
 
     /// As [`Broker::publish`], for one message that goes where the exchange says, within
@@ -201,12 +207,25 @@ impl Broker {
         frame: Bytes,
         direction: &Direction,
     ) -> impl Future<Output = Result<Receipt, Refusal>> + Send + use<> {
-        let (ticket, steps, refusals) = self.take_in(caller, vec![frame], direction);
+        let publishing = self.publish_to(caller, vec![frame], direction);
+        async move { publishing.await.pop().expect("one answer for one message") }
+    }
+
+    fn publish_to(
+        self: &Arc<Self>,
+        caller: Caller,
+        frames: Vec<Bytes>,
+        direction: &Direction,
+    ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + use<> {
+        let came = Instant::now();
+        self.options.metrics.received(frames.iter().map(Bytes::len).sum());
+        let (ticket, steps, refusals) = self.take_in(caller, frames, direction);
         let broker = Arc::clone(self);
         async move {
-            let mut outcomes = broker.carry_out(steps, refusals).await;
+            let outcomes = broker.carry_out(steps, refusals).await;
             drop(ticket);
-            outcomes.pop().expect("one answer for one message")
+            broker.count_outcomes(&outcomes, came);
+            outcomes
         }
     }
 
@@ -391,7 +410,9 @@ impl Broker {
         let admissions: Vec<Record> =
             messages.iter().filter_map(|message| self.admission(message)).collect();
         let records = refusals.into_iter().chain(admissions.iter().cloned()).collect();
+        let counted = counting::Counted::of(&messages);
         let outcomes = enqueue::enqueue(messages, &*self.bus, self.keep(records)).await;
+        counted.tell(&outcomes, &self.options.metrics);
         let failed = outcomes.iter().zip(&admissions);
         let failed = failed
             .filter_map(|(outcome, record)| Some(Self::failure(record, outcome.as_ref().err()?)));

@@ -122,6 +122,7 @@ impl Broker {
                 }
             }
         };
+        self.metrics().redriven(redriven);
         tracing::info!(inbox = %name, %to, redriven, "dead letters redriven");
         Ok(redriven)
     }
@@ -164,6 +165,7 @@ impl Broker {
                 }
             }
         };
+        self.metrics().purged(purged);
         tracing::info!(inbox = %name, purged, "dead letters purged");
         Ok(purged)
     }

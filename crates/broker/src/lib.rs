@@ -17,6 +17,7 @@
 
 mod broker;
 mod caller;
+mod counting;
 mod dead_letters;
 mod direct;
 pub mod direction;
@@ -38,6 +39,7 @@ mod replay;
 pub mod road;
 mod session;
 mod subscriptions;
+mod survey;
 
 pub use broker::{Broker, BrokerOptions, StartError};
 pub use caller::Caller;
@@ -54,4 +56,7 @@ pub use refusal::{Fault, Reason, Refusal};
 pub use replay::{ReplayOptions, Replayed};
 pub use session::{Leased, Session, SessionEnd, SessionEvent, SessionOptions, Verdict};
 pub use subscriptions::Subscription;
+pub use survey::{
+    Concern, HISTORY_LENGTH, Order, Rates, SLOW_AFTER, Survey, Surveyed, Totals, UNREAD_AFTER,
+};
 pub use wissel_store::{Followed, InboxSettings, WhenFull};

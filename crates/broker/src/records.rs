@@ -45,6 +45,7 @@ impl Broker {
     pub(crate) async fn keep(&self, records: Vec<Record>) -> Result<(), Refusal> {
         let Some(kept) = &self.options.records else { return Ok(()) };
         kept.log.append(records).await.map_err(|error| {
+            self.metrics().unrecorded();
             let message = format!("{error}; nothing is done without it");
             let retry_after = Some(Duration::from_secs(1));
             Refusal { retry_after, ..Refusal::new(Reason::BusUnavailable, message) }

@@ -18,6 +18,12 @@ impl Broker {
         self.catalogue.load_full()
     }
 
+    /// Since when it is in force.
+    #[must_use]
+    pub fn catalogue_since(&self) -> SystemTime {
+        *self.catalogue_since.lock()
+    }
+
     /// Puts another catalogue in force. Rights that are gone are gone at once: for
     /// messages to come, for messages that wait in an inbox, and for running streams.
     ///
@@ -40,6 +46,7 @@ impl Broker {
         self.exchange_subscriptions(&catalogue, &changed, stored);
         // The table first: who routes by it with the old catalogue gets what both allow.
         self.catalogue.store(Arc::new(catalogue));
+        *self.catalogue_since.lock() = SystemTime::now();
         self.catalogue_version.send_modify(|version| *version += 1);
         tracing::info!(parties_with_other_rights = changed.len(), "catalogue replaced");
         Ok(())

@@ -133,6 +133,7 @@ impl Broker {
         self.bus.enqueue(items).await.into_iter().collect::<Result<(), _>>()?;
         so_far.examined += archived.len() as u64;
         so_far.replayed += replayed;
+        self.metrics().replayed(replayed);
         Ok(ended)
     }
 

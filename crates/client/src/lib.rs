@@ -37,7 +37,7 @@
 //! | [`Client::create_subscription`] and on | which messages go to which inbox |
 //! | [`Client::replay`] | messages that are kept, once more |
 //! | [`Client::file_signal`] and on | signals that match with those of others |
-//! | [`Client::list_inboxes`] and on | watch and mend queues |
+//! | [`Client::overview`], [`Client::list_inboxes`] and on | watch and mend queues |
 //!
 //! # At least once
 //!
@@ -62,6 +62,7 @@ mod error;
 mod inbox;
 mod listing;
 mod operations;
+mod overview;
 mod publisher;
 mod publishing;
 mod replay;
@@ -81,6 +82,7 @@ pub use error::{ClientError, Refusal, Violation};
 pub use inbox::{Delivery, OpenInbox, OpenInboxBuilder};
 pub use listing::Listing;
 pub use operations::{GatewayStatus, InboxState};
+pub use overview::{InboxActivity, InboxOrder, InboxTotals, Latency, Overview, Traffic};
 pub use publisher::{PendingReceipt, Publisher, PublisherOptions};
 pub use publishing::{MAX_BATCH, Receipt, Warning};
 pub use replay::{Replay, Replayed};

@@ -16,6 +16,7 @@ mod handshakes;
 mod health;
 mod matching;
 mod operations;
+mod overview;
 mod proofs;
 mod publishing;
 mod settings;

@@ -17,6 +17,7 @@ use crate::fields::{
     cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, timestamp,
     to_duration,
 };
+use crate::overview;
 use crate::settings::{self, Change};
 use crate::status::to_status;
 use crate::subscriptions::read_filters;
@@ -142,6 +143,15 @@ impl Operations for OperationsService {
         self.0.answer("PurgeDeadLetters", request, purge).await
     }
 
+    async fn get_overview(
+        &self,
+        request: Request<pb::GetOverviewRequest>,
+    ) -> Result<Response<pb::GetOverviewResponse>, Status> {
+        let broker = &self.0.broker;
+        let get = |caller, asked| overview::get(broker, caller, asked);
+        self.0.answer("GetOverview", request, get).await
+    }
+
     async fn get_status(
         &self,
         request: Request<pb::GetStatusRequest>,
@@ -176,7 +186,7 @@ fn read_which(ids: Vec<String>, all: bool, filters: Vec<pb::Filter>) -> Result<W
     }
 }
 
-fn write_inbox(inbox: Inbox) -> pb::Inbox {
+pub(crate) fn write_inbox(inbox: Inbox) -> pb::Inbox {
     let Inbox { name, state, settings } = inbox;
     pb::Inbox {
         name: name.to_string(),

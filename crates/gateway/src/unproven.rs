@@ -59,6 +59,7 @@ impl Unproven {
     async fn write(&self, broker: &Broker) {
         let attempts = std::mem::take(&mut *self.attempts.lock());
         for (reason, count) in &attempts {
+            broker.metrics().unproven(*count);
             tracing::info!(reason, count, "callers did not prove who they are");
         }
         broker.keep_unproven(attempts).await;

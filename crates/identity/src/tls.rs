@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{CertificateError, Error, RootCertStore, ServerConfig};
-use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
+use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 
 use crate::{IdentityError, Peer, PeerError};
 
@@ -91,6 +91,19 @@ impl ServerTls {
                 "a revocation list is over, or within a day: then its authority's clients are refused"
             );
         }
+    }
+
+    /// When the certificates end that are in force: `gateway`, and `authority-1` and on, as
+    /// the files say.
+    #[must_use]
+    pub fn ends(&self) -> Vec<(String, SystemTime)> {
+        let state = self.state.load();
+        let (certificate, authorities) = (state.contents.first(), state.contents.iter().skip(2));
+        let gateway = certificate.map(|pem| ("gateway".to_owned(), pem));
+        let authorities = authorities.take(self.files.client_authorities.len()).enumerate();
+        let authorities = authorities.map(|(index, pem)| (format!("authority-{}", index + 1), pem));
+        let all = gateway.into_iter().chain(authorities);
+        all.filter_map(|(name, pem)| Some((name, first_end(pem)?))).collect()
     }
 
     /// Reads the files again. Says whether something changed.
@@ -193,6 +206,17 @@ impl State {
     }
 }
 
+/// When the first of some certificates ends.
+fn first_end(pem: &[u8]) -> Option<SystemTime> {
+    let all = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+    let ends = all.filter_map(|certificate| {
+        let (_, parsed) = X509Certificate::from_der(&certificate).ok()?;
+        let seconds = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    });
+    ends.min()
+}
+
 /// What each file holds, in the order of [`State::new`].
 fn read_all(files: &TlsFiles) -> Result<Vec<Vec<u8>>, IdentityError> {
     let TlsFiles { certificate, key, client_authorities, revocation_lists } = files;
@@ -256,6 +280,11 @@ mod tests {
         let chain: Vec<_> =
             CertificateDer::pem_file_iter(party).unwrap().map(Result::unwrap).collect();
         let peer = Peer::from_chain(&chain).unwrap();
+        let ends = tls.ends();
+        let names: Vec<&str> = ends.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["gateway", "authority-1"]);
+        let left = ends[0].1.duration_since(SystemTime::now()).unwrap();
+        assert!(left > 7_290 * day && left < 7_301 * day, "{left:?}");
         let now = SystemTime::now();
         assert_eq!(tls.check_at(&peer, now), Ok(()));
         assert_eq!(tls.check_at(&peer, now + 3_649 * day), Ok(()));

@@ -13,10 +13,12 @@ mod gateway;
 mod klantdossier;
 mod omgevingsloket;
 mod party;
+mod regelhulp;
 mod rest;
 mod seen;
 mod stage;
 mod transcript;
+mod verwijsindex;
 
 use std::path::PathBuf;
 
@@ -67,6 +69,22 @@ pub const ALL: &[Showcase] = &[
         catalogue: include_str!("klantdossier.toml"),
         http_inbox: Some(klantdossier::HTTP_INBOX),
         play: |stage| Box::pin(klantdossier::play(stage)),
+    },
+    Showcase {
+        name: "regelhulp",
+        title: "Wmo/Regelhulp",
+        about: "One application goes to each body that it concerns, and whoever applied sees one status",
+        catalogue: include_str!("regelhulp.toml"),
+        http_inbox: None,
+        play: |stage| Box::pin(regelhulp::play(stage)),
+    },
+    Showcase {
+        name: "verwijsindex",
+        title: "Verwijsindex risicojongeren",
+        about: "Who worries about a child hears who else does, and nothing more",
+        catalogue: include_str!("verwijsindex.toml"),
+        http_inbox: None,
+        play: |stage| Box::pin(verwijsindex::play(stage)),
     },
     Showcase {
         name: "dienstenloket",

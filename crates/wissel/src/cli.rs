@@ -149,6 +149,9 @@ pub(crate) struct ServeArguments {
     /// Where to listen [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Where operators find health and metrics over HTTP, such as 127.0.0.1:7480; 0: a free port
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) console: Option<SocketAddr>,
     /// Where to keep state [default: data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

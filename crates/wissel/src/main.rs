@@ -26,6 +26,7 @@ mod showcase;
 mod signals;
 mod subscribe;
 mod subscriptions;
+mod supervision;
 mod watch;
 
 use clap::Parser as _;

@@ -103,6 +103,7 @@ impl Reload {
             Ok(Ok(catalogue)) => catalogue,
             Ok(Err(errors)) => {
                 let faults = errors.faults.len();
+                self.broker.metrics().catalogue_read(false);
                 tracing::error!(
                     faults,
                     "the catalogue's new version is refused; the old one stays"
@@ -120,7 +121,9 @@ impl Reload {
         if catalogue.is_of_same_files(&self.broker.catalogue()) {
             return;
         }
-        if let Err(error) = self.broker.replace_catalogue(catalogue).await {
+        let replaced = self.broker.replace_catalogue(catalogue).await;
+        self.broker.metrics().catalogue_read(replaced.is_ok());
+        if let Err(error) = replaced {
             tracing::error!(%error, "the catalogue's new version is refused; the old one stays");
         }
     }

@@ -13,8 +13,10 @@ use wissel_broker::{Broker, BrokerOptions, Records};
 use wissel_bus_amqp::AmqpBus;
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
+use wissel_console::{Console, ConsoleOptions, Vitals};
 use wissel_exchange::Exchange;
 use wissel_gateway::{Gateway, GatewayOptions};
+use wissel_metrics::Metrics;
 use wissel_receipts::{ReceiptOptions, Receipts};
 use wissel_store::Store;
 
@@ -24,16 +26,21 @@ use crate::exit::Failure;
 use crate::identity::Callers;
 use crate::logging;
 use crate::reload::Reload;
+use crate::supervision;
 
 /// How much of the deduplication window is held in memory, about 20 MB. Several times what
 /// waits to be written, so that what is on its way to disk is known.
 const RECENT_UNITS: usize = 100_000;
+
+/// How long pages of the console may take to end.
+const CONSOLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A gateway that is ready to serve.
 pub(crate) struct Server {
     pub(crate) broker: Arc<Broker>,
     gateway: Gateway,
     listener: TcpListener,
+    console: Option<(Console, TcpListener)>,
     reload: Reload,
     patience: std::time::Duration,
 }
@@ -77,6 +84,7 @@ impl Server {
             subscriptions_per_party: config.limits.subscriptions_per_party,
             replay_per_second: config.limits.replay_per_second,
             records: Some(open_records(config)?),
+            metrics: Arc::new(Metrics::new()),
         };
         let broker = Broker::start(bus, store.clone(), catalogue, options)
             .await
@@ -88,6 +96,22 @@ impl Server {
             let wrong = |error| Failure::usage(format!("[[exchange.http]] {error}"));
             exchange.serve_over_http(service).map_err(wrong)?;
         }
+        let console = match config.console.listen {
+            Some(address) => {
+                let listening = TcpListener::bind(address).await;
+                let listener = listening.map_err(|error| {
+                    Failure::unavailable(format!("console.listen {address}: {error}"))
+                })?;
+                let vitals = Vitals {
+                    data_dir: config.data_dir.clone(),
+                    disk_mark: config.limits.disk_free_bytes,
+                    tls: callers.tls.clone(),
+                };
+                let console = Console::new(Arc::clone(&exchange), ConsoleOptions { vitals });
+                Some((console, listener))
+            }
+            None => None,
+        };
         let gateway = Gateway::new(
             exchange,
             Arc::clone(&callers.authenticator),
@@ -105,7 +129,7 @@ impl Server {
         };
         callers.keep_fresh(broker.shutdown_token());
         let reload = Reload::new(Arc::clone(&broker), config, callers)?;
-        Ok(Self { broker, gateway, listener, reload, patience: config.patience() })
+        Ok(Self { broker, gateway, listener, console, reload, patience: config.patience() })
     }
 
     /// Where it listens.
@@ -116,7 +140,7 @@ impl Server {
     /// Serves until `stop` is cancelled; then nothing new is taken, receipts under
     /// way are given, leases are given back.
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
-        let Self { broker, gateway, listener, reload, patience } = self;
+        let Self { broker, gateway, listener, console, reload, patience } = self;
         let address = listener.local_addr().map_err(Failure::internal)?;
         tracing::info!(%address, bus = broker.status().bus, "listening");
         let stopping = broker.shutdown_token();
@@ -126,9 +150,24 @@ impl Server {
             stopping.cancel();
         });
         let reloading = AbortOnDropHandle::new(tokio::spawn(reload.run(broker.shutdown_token())));
+        let console = console.map(|(console, listener)| {
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!(%address, "the console listens");
+            }
+            tokio::spawn(console.serve(listener))
+        });
+        let telling = tokio::spawn(supervision::tell(Arc::clone(&broker)));
         let served = gateway.serve(listener).await;
         relay.abort();
         drop(reloading);
+        telling.abort();
+        if let Some(console) = console {
+            // Whoever still reads a page does not hold up the end.
+            let ended = tokio::time::timeout(CONSOLE_PATIENCE, console).await;
+            if let Ok(Ok(Err(error))) = ended {
+                tracing::error!(%error, "the console");
+            }
+        }
         broker.shut_down(patience).await;
         tracing::info!("stopped");
         served.map_err(|error| Failure::unavailable(error.to_string()))

@@ -32,6 +32,11 @@ impl Minimised {
         let copies = self.copies.iter().filter(|copy| !copy.watches);
         copies.map(|copy| copy.inboxes.len() + copy.full.len()).sum()
     }
+
+    /// Of those, how many have no room for it.
+    pub(crate) fn full_count(&self) -> usize {
+        self.copies.iter().map(|copy| copy.full.len()).sum()
+    }
 }
 
 /// One form of the message, and the inboxes that get it.

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 use wissel_bus::{Arrival, BusError, Delivery, Settlement};
 use wissel_identifiers::InboxName;
 use wissel_message::{EventView, Timestamp, expiry_time};
+use wissel_metrics::DeadCause;
 
 use crate::Broker;
 use crate::policy::Policy;
 
+/// How the reason of a delivery begins that is too old.
+pub(super) const EXPIRED: &str = "expired";
 /// How often inboxes that nobody reads are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long to wait for what an inbox is said to hold.
@@ -64,7 +67,10 @@ impl Broker {
                 };
                 match expired {
                     Ok(0) => {}
-                    Ok(count) => tracing::info!(%inbox, count, "deliveries expired"),
+                    Ok(count) => {
+                        self.metrics().dead(DeadCause::Expired, count);
+                        tracing::info!(%inbox, count, "deliveries expired");
+                    }
                     Err(error) => tracing::warn!(%inbox, %error, "cannot look for what expired"),
                 }
             }

@@ -22,10 +22,13 @@ use wissel_bus::{
 };
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
+use wissel_metrics::{DeadCause, Settled};
 
 use self::entitled::{Entitled, Withheld};
+use self::expiring::EXPIRED;
 use self::recording::Recording;
 pub use self::verdict::Verdict;
+use crate::survey::Traffic;
 use crate::{Broker, Caller, Reason, Refusal};
 
 /// How a session behaves.
@@ -56,6 +59,8 @@ pub struct Session {
     next_id: u64,
     stopping: CancellationToken,
     caller: Caller,
+    /// What is counted of its inbox.
+    traffic: Arc<Traffic>,
     /// Changes when another catalogue is in force.
     catalogue_version: watch::Receiver<u64>,
     /// A look at the caller's right now and then, as a mandate ends by itself.
@@ -268,6 +273,12 @@ impl Session {
                 deadline
             }
             Err(Withheld::Dead(reason)) => {
+                let cause = if reason.starts_with(EXPIRED) {
+                    DeadCause::Expired
+                } else {
+                    DeadCause::Withheld
+                };
+                self.broker.metrics().dead(cause, 1);
                 self.carry_out(vec![(tag, Settlement::dead_letter(reason))]);
                 return None;
             }
@@ -295,6 +306,7 @@ impl Session {
         };
         tracing::debug!(inbox = %self.inbox, delivery = id, "lease ended");
         self.lost.insert(id);
+        self.broker.metrics().settled(Settled::LeaseEnded, 1);
         let verdict = Verdict::Retry { after: None, reason: "the lease ended".to_owned() };
         let settlement = self.settlement(&held, &verdict);
         self.carry_out(vec![(held.tag, settlement)]);
@@ -354,6 +366,7 @@ async fn settle_or_release(
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.broker.metrics().session_ended();
         tracing::info!(inbox = %self.inbox, given_back = self.held.len(), "inbox left");
     }
 }

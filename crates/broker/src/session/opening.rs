@@ -57,6 +57,7 @@ impl Broker {
         } else {
             self.bus.consume(inbox, credit).await?
         };
+        self.metrics().session_began();
         tracing::info!(%inbox, %party, credit = options.credit, "inbox opened");
         Ok(Session {
             broker: Arc::clone(self),
@@ -72,6 +73,7 @@ impl Broker {
             next_id: 1,
             stopping: self.shutdown_token(),
             caller,
+            traffic: self.surveys.traffic(inbox),
             catalogue_version: self.catalogue_version.subscribe(),
             right_checks: tokio::time::interval(RIGHT_CHECKED_EVERY),
             refused: None,

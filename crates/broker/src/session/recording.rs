@@ -1,6 +1,7 @@
 //! Putting deliveries on record before they are handed out.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use wissel_bus::Settlement;
 use wissel_catalogue::Catalogue;
@@ -48,9 +49,22 @@ impl Session {
         } else if !Arc::ptr_eq(&catalogue, &self.broker.catalogue()) {
             self.give_back(&held);
         } else if !held.is_empty() {
+            self.count_handed_out(&held);
             return Some(SessionEvent::Deliveries(held));
         }
         None
+    }
+
+    fn count_handed_out(&self, deliveries: &[Leased]) {
+        let metrics = self.broker.metrics();
+        metrics.handed_out(deliveries.len() as u64);
+        let now = SystemTime::now();
+        for Leased { envelope, attempt, .. } in deliveries {
+            if *attempt == 1 && !envelope.replayed {
+                metrics
+                    .delivered_after(now.duration_since(envelope.admitted_at).unwrap_or_default());
+            }
+        }
     }
 
     fn give_back(&mut self, deliveries: &[Leased]) {

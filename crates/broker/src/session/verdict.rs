@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use wissel_bus::Settlement;
+use wissel_metrics::{DeadCause, Settled};
 
 use super::{Held, Session};
 use crate::masked;
@@ -36,30 +37,49 @@ impl Session {
         self.broker.policy(&self.inbox)
     }
 
-    /// What a verdict means for the bus. The last attempt is not retried, and neither is
-    /// one after the delivery's deadline; a retry that would come after it comes just
-    /// before.
+    /// What a verdict means for the bus, which is counted. The last attempt is not retried,
+    /// and neither is one after the delivery's deadline; a retry that would come after it
+    /// comes just before.
     pub(super) fn settlement(&self, held: &Held, verdict: &Verdict) -> Settlement {
+        let (settlement, cause) = self.judge(held, verdict);
+        let metrics = self.broker.metrics();
+        match (&settlement, cause) {
+            (_, Some(cause)) => {
+                metrics.settled(Settled::Dead, 1);
+                metrics.dead(cause, 1);
+            }
+            (Settlement::Acknowledge, None) => {
+                metrics.settled(Settled::Acknowledged, 1);
+                self.traffic.settled(1);
+            }
+            (_, None) => metrics.settled(Settled::Retried, 1),
+        }
+        settlement
+    }
+
+    fn judge(&self, held: &Held, verdict: &Verdict) -> (Settlement, Option<DeadCause>) {
+        let dead = |reason: String, cause| (Settlement::dead_letter(reason), Some(cause));
         let (after, reason) = match verdict {
-            Verdict::Acknowledge => return Settlement::Acknowledge,
-            Verdict::Reject { reason } => return Settlement::dead_letter(for_operators(reason)),
+            Verdict::Acknowledge => return (Settlement::Acknowledge, None),
+            Verdict::Reject { reason } => return dead(for_operators(reason), DeadCause::Rejected),
             Verdict::Retry { after, reason } => (*after, for_operators(reason)),
         };
         let (policy, attempt) = (self.policy(), held.attempt);
         if attempt >= policy.max_attempts {
             let reason = format!("given up after {attempt} attempts; the last: {reason}");
-            return Settlement::dead_letter(reason);
+            return dead(reason, DeadCause::Attempts);
         }
         let after = after.unwrap_or_else(|| policy.wait_after(attempt));
-        let Some(deadline) = held.deadline else { return Settlement::Retry { after, reason } };
+        let retry = |after| (Settlement::Retry { after, reason: reason.clone() }, None);
+        let Some(deadline) = held.deadline else { return retry(after) };
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         // A bus may wait a tenth longer, or 100 ms.
         let before_it = left.saturating_sub((left / 8).max(Duration::from_millis(120)));
         if before_it.is_zero() {
             let reason = format!("past its deadline, at attempt {attempt}; the last: {reason}");
-            return Settlement::dead_letter(reason);
+            return dead(reason, DeadCause::Deadline);
         }
-        Settlement::Retry { after: after.min(before_it), reason }
+        retry(after.min(before_it))
     }
 }
 

@@ -31,6 +31,17 @@ impl Exchange {
     /// than one can and none is named; [`Reason::NotGranted`] without a grant to ask, or to
     /// receive the answer; [`Reason::AnswerLate`] at the deadline; all that the road refuses.
     pub async fn ask(&self, caller: Caller, question: Question) -> Result<Answer, Refusal> {
+        let outcome = self.try_ask(caller, question).await;
+        self.broker.metrics().question(match &outcome {
+            Ok(Answer { result: Ok(_), .. }) => "answered",
+            Ok(_) => "failed",
+            Err(refusal) if refusal.reason == Reason::AnswerLate => "late",
+            Err(_) => "refused",
+        });
+        outcome
+    }
+
+    async fn try_ask(&self, caller: Caller, question: Question) -> Result<Answer, Refusal> {
         let asker = caller.party()?;
         let Question { event, to, within } = question;
         let view = EventView::decode(event).map_err(|error| {

@@ -114,6 +114,7 @@ impl RotateKeyArguments {
     /// The arguments of the gateway that it is about.
     pub(crate) fn serve(&self) -> ServeArguments {
         ServeArguments {
+            console: None,
             config: self.config.clone(),
             listen: None,
             data_dir: self.data_dir.clone(),

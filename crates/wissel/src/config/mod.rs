@@ -2,6 +2,7 @@
 //! variables, then flags.
 
 mod bus;
+mod console;
 mod exchange;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use wissel_identifiers::Oin;
 use wissel_message::Limits;
 
 pub(crate) use self::bus::{Bus, refuse_secret_in_argument};
+use self::console::Console;
 use self::exchange::Exchange;
 use crate::cli::ServeArguments;
 use crate::exit::Failure;
@@ -45,6 +47,8 @@ pub(crate) struct Config {
     /// How RabbitMQ is used, when it is the bus.
     pub(crate) amqp: Amqp,
     pub(crate) audit: Audit,
+    /// What operators see over HTTP.
+    pub(crate) console: Console,
     /// The exchange patterns.
     pub(crate) exchange: Exchange,
     pub(crate) limits: LimitsConfig,
@@ -130,6 +134,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) subscriptions_per_party: usize,
     /// The most messages that one replay brings in a second.
     pub(crate) replay_per_second: NonZeroU32,
+    /// Bytes that must be free in data_dir for the gateway to be ready.
+    pub(crate) disk_free_bytes: u64,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -228,6 +234,7 @@ impl Config {
             ("listen", arguments.listen.map(|listen| listen.to_string())),
             ("data_dir", arguments.data_dir.as_deref().map(path_text)),
             ("bus", arguments.bus.clone()),
+            ("console.listen", arguments.console.map(|listen| listen.to_string())),
             ("catalogue", arguments.catalogue.as_deref().map(path_text)),
         ];
         for (key, value) in flags {
@@ -287,6 +294,7 @@ impl Default for Config {
             tokens: None,
             amqp: Amqp::default(),
             audit: Audit::default(),
+            console: Console::default(),
             exchange: Exchange::default(),
             limits: LimitsConfig::default(),
             deduplication: Deduplication::default(),
@@ -353,6 +361,7 @@ impl Default for LimitsConfig {
             publish_per_second: 0,
             subscriptions_per_party: 10_000,
             replay_per_second: NonZeroU32::new(5_000).expect("5,000 is not 0"),
+            disk_free_bytes: 1 << 30,
         }
     }
 }

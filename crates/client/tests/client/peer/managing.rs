@@ -237,6 +237,15 @@ impl Operations for Service {
         Ok(Response::new(pb::PurgeDeadLettersResponse { purged }))
     }
 
+    async fn get_overview(
+        &self,
+        request: Request<pb::GetOverviewRequest>,
+    ) -> Result<Response<pb::GetOverviewResponse>, Status> {
+        self.begin(&request)?;
+        let totals = Some(pb::InboxTotals::default());
+        Ok(Response::new(pb::GetOverviewResponse { totals, ..Default::default() }))
+    }
+
     async fn get_status(
         &self,
         request: Request<pb::GetStatusRequest>,

@@ -1,0 +1,20 @@
+//! What operators see over HTTP: health, metrics, pages.
+//!
+//! | path | what it is |
+//! |---|---|
+//! | `/health/live` | 200 while the process answers |
+//! | `/health/ready` | 200 when messages are taken, else 503: what is wrong, by check |
+//! | `/health/started` | 200 once every inbox was open |
+//! | `/metrics` | metrics, in the text format of OpenMetrics ([which](../../../docs/metrics.md)) |
+//!
+//! It listens on an address of its own, which parties need not reach. Health and metrics hold
+//! no personal data, and are told to whoever reaches that address.
+
+mod console;
+mod health;
+mod scrape;
+mod vitals;
+
+pub use console::{Console, ConsoleError, ConsoleOptions};
+pub use health::{Check, Readiness};
+pub use vitals::Vitals;

@@ -1,0 +1,79 @@
+//! What a gateway stands on: disk, certificates, its process.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use procfs::WithCurrentSystemInfo as _;
+use wissel_identity::ServerTls;
+use wissel_metrics::{Certificate, Process};
+
+use crate::Check;
+
+/// What is looked at beside the broker.
+#[derive(Clone)]
+pub struct Vitals {
+    /// Where state is kept.
+    pub data_dir: PathBuf,
+    /// Bytes that must be free there for the gateway to be ready.
+    pub disk_mark: u64,
+    /// The gateway's certificates, when it has some.
+    pub tls: Option<Arc<ServerTls>>,
+}
+
+impl Vitals {
+    /// Bytes that are free where state is kept, for this process; none when that cannot be
+    /// found out.
+    #[must_use]
+    pub fn disk_free(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(&self.data_dir).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    /// When each certificate ends.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Certificate> {
+        let ends = self.tls.as_ref().map(|tls| tls.ends()).unwrap_or_default();
+        ends.into_iter().map(|(name, not_after)| Certificate { name, not_after }).collect()
+    }
+
+    /// What the operating system says of this process; none where it does not.
+    #[must_use]
+    pub fn process() -> Option<Process> {
+        let own = procfs::process::Process::myself().ok()?;
+        let stat = own.stat().ok()?;
+        let ticks = procfs::ticks_per_second();
+        let cpu = Duration::from_millis((stat.utime + stat.stime) * 1_000 / ticks.max(1));
+        let limits = own.limits().ok();
+        let most = limits.and_then(|limits| match limits.max_open_files.soft_limit {
+            procfs::process::LimitValue::Value(most) => Some(most),
+            procfs::process::LimitValue::Unlimited => None,
+        });
+        Some(Process {
+            resident_bytes: stat.rss_bytes().get(),
+            cpu,
+            open_files: own.fd_count().ok()? as u64,
+            open_files_max: most.unwrap_or_default(),
+        })
+    }
+
+    pub(crate) fn disk_check(&self) -> Check {
+        let mark = self.disk_mark >> 20;
+        let (ok, detail) = match self.disk_free() {
+            Some(free) => {
+                (free >= self.disk_mark, format!("{} MiB free; at least {mark} MiB", free >> 20))
+            }
+            None => (false, "it cannot be found out how much is free".to_owned()),
+        };
+        Check { name: "disk", ok, detail }
+    }
+}
+
+impl fmt::Debug for Vitals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { data_dir, disk_mark, .. } = self;
+        let fields = (data_dir, disk_mark);
+        f.debug_struct("Vitals").field("data_dir, disk_mark", &fields).finish_non_exhaustive()
+    }
+}
