@@ -80,6 +80,8 @@ pub enum Operation {
     CaseForwarded,
     /// A case was withdrawn by its sender.
     CaseWithdrawn,
+    /// A correction ended a report.
+    ReportCorrected,
     /// The term of a case ended, or whoever has it was reminded.
     CaseDue,
     /// Callers were to prove who they are, or no longer could.

@@ -36,6 +36,7 @@ mod records;
 mod refusal;
 mod reload;
 mod replay;
+pub mod reports;
 pub mod road;
 mod session;
 mod subscriptions;

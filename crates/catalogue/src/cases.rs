@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wissel_terms::{Calendar, Term};
 
+use crate::Report;
+
 /// What makes the messages of an event type cases, each for the one party that is competent,
 /// which says how it stands until it is decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Dispatch {
     pub remind: Vec<CaseTerm>,
     /// What it means that nothing was decided when the term ends.
     pub silence: Silence,
+    /// What makes these cases reports of doubt about data; none: they are not.
+    pub report: Option<Report>,
 }
 
 /// What it means that nothing was decided in time.

@@ -15,6 +15,9 @@ impl EventType {
         if let Some(schema) = &self.schema {
             check_data(schema, event, &mut found);
         }
+        if let Some(Err(faults)) = self.report().map(|report| report.datum(event)) {
+            found.extend(faults);
+        }
         found
     }
 

@@ -55,6 +55,7 @@ pub(crate) struct EventType {
     pub(crate) audience: Audience,
     pub(crate) ask: Option<Spanned<Ask>>,
     pub(crate) dispatch: Option<Spanned<Dispatch>>,
+    pub(crate) report: Option<Spanned<Report>>,
     #[serde(rename = "match")]
     pub(crate) matching: Option<Spanned<Matching>>,
 }
@@ -70,6 +71,20 @@ pub(crate) struct Dispatch {
     #[serde(default)]
     pub(crate) silence: Silence,
     pub(crate) decision: Option<String>,
+}
+
+/// What makes the messages of an event type reports.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Report {
+    pub(crate) status: String,
+    pub(crate) term: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) remind: Vec<Spanned<String>>,
+    pub(crate) object: Spanned<String>,
+    pub(crate) field: Spanned<String>,
+    pub(crate) about: String,
+    pub(crate) corrections: String,
 }
 
 /// What it means that nothing was decided in time.

@@ -37,6 +37,7 @@ mod conformance;
 mod error;
 mod file;
 mod model;
+mod reports;
 
 pub use cases::{CaseTerm, Dispatch, Silence};
 pub use catalogue::{Catalogue, TypeRights};
@@ -45,3 +46,4 @@ pub use model::{
     Action, Ask, Audience, DeclaredSubscription, EventType, Fields, Grant, Mandate, Matching,
     Party, Sensitivity, SubjectKind,
 };
+pub use reports::{Datum, Report};

@@ -61,6 +61,8 @@ pub struct EventType {
     pub dispatch: Option<Dispatch>,
     /// Whether its messages say how cases stand: then they are not simply published.
     pub is_status: bool,
+    /// The types of the reports that its messages may end, by correcting what they doubt.
+    pub corrects: Vec<Arc<str>>,
     /// What makes its messages notices of matching signals; none: they are not.
     pub matching: Option<Matching>,
 }

@@ -35,6 +35,9 @@ pub struct Case {
     pub closed: bool,
     /// How it stood, the last last.
     pub history: Vec<CaseStatus>,
+    /// The event type of the messages that say how it stands; none: its type is none of cases
+    /// any more.
+    pub status_type: Option<String>,
 }
 
 /// How a case stood from a moment on.
@@ -47,6 +50,8 @@ pub struct CaseStatus {
     pub party: Oin,
     /// When.
     pub at: SystemTime,
+    /// The message id of the correction that ended the report; none: none did.
+    pub correction: Option<Uuid>,
 }
 
 /// How a case stands.
@@ -77,6 +82,12 @@ pub enum CaseState {
     Lapsed,
     /// Its term ended, and what was asked for is granted by law. Final.
     Consented,
+    /// Of a report: what it doubts is looked into.
+    UnderInvestigation,
+    /// Of a report: what it doubted was corrected. Final.
+    Corrected,
+    /// Of a report: what it doubted is right. Final.
+    Confirmed,
 }
 
 impl Client {
@@ -212,6 +223,9 @@ impl CaseState {
             Self::Reminded => pb::CaseState::Reminded,
             Self::Lapsed => pb::CaseState::Lapsed,
             Self::Consented => pb::CaseState::Consented,
+            Self::UnderInvestigation => pb::CaseState::UnderInvestigation,
+            Self::Corrected => pb::CaseState::Corrected,
+            Self::Confirmed => pb::CaseState::Confirmed,
         }
     }
 
@@ -229,6 +243,9 @@ impl CaseState {
             pb::CaseState::Reminded => Self::Reminded,
             pb::CaseState::Lapsed => Self::Lapsed,
             pb::CaseState::Consented => Self::Consented,
+            pb::CaseState::UnderInvestigation => Self::UnderInvestigation,
+            pb::CaseState::Corrected => Self::Corrected,
+            pb::CaseState::Confirmed => Self::Confirmed,
             pb::CaseState::Unspecified => return Err(ClientError::protocol("an unknown state")),
         })
     }
@@ -249,6 +266,10 @@ impl TryFrom<pb::Case> for Case {
                 state: CaseState::of_proto(one.state())?,
                 party: parsed("history.party", &one.party)?,
                 at: moment("history.at", one.at)?,
+                correction: match one.correction.as_str() {
+                    "" => None,
+                    id => Some(parsed("history.correction", id)?),
+                },
             })
         });
         let optional = |field, at: Option<_>| at.map(|at| moment(field, Some(at))).transpose();
@@ -262,6 +283,7 @@ impl TryFrom<pb::Case> for Case {
             suspended_at: optional("suspended_at", case.suspended_at)?,
             closed: case.closed,
             history: history.collect::<Result<_, ClientError>>()?,
+            status_type: Some(case.status_type).filter(|name| !name.is_empty()),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! | ask | a question to the one party that can answer it, and its answer by a deadline |
 //! | dispatch | a case to the one competent party, its term, and how it stands |
 //! | gather | several questions at once; answers as they come, and what became of the rest |
+//! | report | a case of doubt about registered data, told to all who doubt the same, ended by its correction |
 //! | match | signals of two parties about one pseudonymised subject meet; both are told |
 //!
 //! There is no second way for messages here. A question is a message in the inbox of whoever

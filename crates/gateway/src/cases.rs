@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 use wissel_broker::Refusal;
-use wissel_exchange::{CaseFile, Status as State, StatusChange};
+use wissel_exchange::{CaseFile, Exchange, Status as State, StatusChange};
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::CaseState;
 use wissel_proto::wissel::v1::cases_server::Cases;
@@ -23,7 +23,7 @@ impl Cases for CasesService {
         let exchange = &self.0.exchange;
         let set = |caller, asked: pb::SetStatusRequest| async move {
             let case = exchange.set_status(caller, read_change(asked)?).await?;
-            Ok(pb::SetStatusResponse { case: Some(write(case)) })
+            Ok(pb::SetStatusResponse { case: Some(write(case, exchange)) })
         };
         self.0.answer("SetStatus", request, set).await
     }
@@ -35,7 +35,7 @@ impl Cases for CasesService {
         let exchange = &self.0.exchange;
         let withdraw = |caller, asked: pb::WithdrawCaseRequest| async move {
             let case = exchange.withdraw_case(caller, case_id(&asked.case_id)?).await?;
-            Ok(pb::WithdrawCaseResponse { case: Some(write(case)) })
+            Ok(pb::WithdrawCaseResponse { case: Some(write(case, exchange)) })
         };
         self.0.answer("WithdrawCase", request, withdraw).await
     }
@@ -49,7 +49,7 @@ impl Cases for CasesService {
             let wrong = |error| invalid("to", format!("{error}; expected an OIN"));
             let to = asked.to.parse().map_err(wrong)?;
             let case = exchange.forward_case(caller, case_id(&asked.case_id)?, to).await?;
-            Ok(pb::ForwardCaseResponse { case: Some(write(case)) })
+            Ok(pb::ForwardCaseResponse { case: Some(write(case, exchange)) })
         };
         self.0.answer("ForwardCase", request, forward).await
     }
@@ -61,7 +61,7 @@ impl Cases for CasesService {
         let exchange = &self.0.exchange;
         let get = |caller, asked: pb::GetCaseRequest| async move {
             let case = exchange.get_case(caller, case_id(&asked.case_id)?).await?;
-            Ok(pb::GetCaseResponse { case: Some(write(case)) })
+            Ok(pb::GetCaseResponse { case: Some(write(case, exchange)) })
         };
         self.0.answer("GetCase", request, get).await
     }
@@ -79,7 +79,7 @@ impl Cases for CasesService {
             let mut page =
                 exchange.list_cases(caller, asked.open_only, after, one_more(size)).await?;
             let next_page_token = cut_page(&mut page, size, |last| last.id.to_string());
-            let cases = page.into_iter().map(write).collect();
+            let cases = page.into_iter().map(|case| write(case, exchange)).collect();
             Ok(pb::ListCasesResponse { cases, next_page_token })
         };
         self.0.answer("ListCases", request, list).await
@@ -102,7 +102,7 @@ fn read_change(asked: pb::SetStatusRequest) -> Result<StatusChange, Refusal> {
     })
 }
 
-const STATES: [(CaseState, State); 12] = [
+const STATES: [(CaseState, State); 15] = [
     (CaseState::Received, State::Received),
     (CaseState::InProgress, State::InProgress),
     (CaseState::Suspended, State::Suspended),
@@ -115,6 +115,9 @@ const STATES: [(CaseState, State); 12] = [
     (CaseState::Reminded, State::Reminded),
     (CaseState::Lapsed, State::Lapsed),
     (CaseState::Consented, State::Consented),
+    (CaseState::UnderInvestigation, State::UnderInvestigation),
+    (CaseState::Corrected, State::Corrected),
+    (CaseState::Confirmed, State::Confirmed),
 ];
 
 fn read_state(state: CaseState) -> Option<State> {
@@ -127,11 +130,14 @@ fn write_state(text: &str) -> CaseState {
     found.map_or(CaseState::Unspecified, |(written, _)| *written)
 }
 
-fn write(case: CaseFile) -> pb::Case {
+fn write(case: CaseFile, exchange: &Exchange) -> pb::Case {
+    let catalogue = exchange.broker().catalogue();
+    let dispatch = catalogue.event_type(&case.event_type).and_then(|one| one.dispatch.as_ref());
     let history = case.statuses.into_iter().map(|one| pb::CaseStatus {
         state: write_state(&one.status).into(),
         party: one.party.to_string(),
         at: timestamp(one.at),
+        correction: one.correction.map(|id| id.to_string()).unwrap_or_default(),
     });
     pb::Case {
         case_id: case.id.to_string(),
@@ -143,5 +149,6 @@ fn write(case: CaseFile) -> pb::Case {
         suspended_at: case.suspended_at.and_then(timestamp),
         closed: case.closed,
         history: history.collect(),
+        status_type: dispatch.map(|one| one.status.to_string()).unwrap_or_default(),
     }
 }

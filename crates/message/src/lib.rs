@@ -23,6 +23,7 @@ mod expiry;
 mod json;
 mod media_type;
 mod profile;
+mod rewrite;
 mod rules;
 mod scan;
 mod timestamp;

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
-use prost::encoding::{WireType, encode_key, encode_varint};
 use smallvec::SmallVec;
 
 /// Why bytes are not a CloudEvent in the protobuf format.
@@ -133,54 +131,8 @@ pub(crate) fn scan(frame: &[u8]) -> Result<Scanned, DecodeError> {
     }
 }
 
-/// The frame with other data, of the kind that the data was of: text when there was
-/// none. Only the fields that CloudEvents knows are kept, as in one that it does not
-/// know there may be data too.
-pub(crate) fn replace_data(frame: &[u8], was: Option<&RawData>, data: &[u8]) -> Bytes {
-    const KEY_MAX: usize = 16;
-    let mut kept = BytesMut::with_capacity(frame.len().min(TEXTS_EXPECTED) + data.len() + KEY_MAX);
-    let mut reader = Reader { frame, at: 0, end: frame.len() };
-    while let Ok(Some(field)) = reader.next_field() {
-        if reader.skip(field).is_err() {
-            break;
-        }
-        if matches!(field.number, 1..=5) {
-            kept.extend_from_slice(&frame[field.at..reader.at]);
-        }
-    }
-    let number = match was {
-        Some(RawData::Binary(_)) => 6,
-        Some(RawData::Text(_)) | None => 7,
-        Some(RawData::Proto(_)) => 8,
-    };
-    encode_key(number, WireType::LengthDelimited, &mut kept);
-    encode_varint(data.len() as u64, &mut kept);
-    kept.extend_from_slice(data);
-    kept.freeze()
-}
-
-/// The frame with one more attribute behind all others. A frame is a protobuf message, to
-/// which fields may be added at the end.
-pub(crate) fn append_attribute(frame: &[u8], name: &str, text: &str) -> Bytes {
-    const KEYS_AND_LENGTHS: usize = 24;
-    let field = |number: u32, content: &[u8], out: &mut BytesMut| {
-        encode_key(number, WireType::LengthDelimited, out);
-        encode_varint(content.len() as u64, out);
-        out.extend_from_slice(content);
-    };
-    let mut value = BytesMut::with_capacity(text.len() + KEYS_AND_LENGTHS);
-    field(3, text.as_bytes(), &mut value);
-    let mut entry = BytesMut::with_capacity(name.len() + value.len() + KEYS_AND_LENGTHS);
-    field(1, name.as_bytes(), &mut entry);
-    field(2, &value, &mut entry);
-    let mut longer = BytesMut::with_capacity(frame.len() + entry.len() + KEYS_AND_LENGTHS);
-    longer.extend_from_slice(frame);
-    field(5, &entry, &mut longer);
-    longer.freeze()
-}
-
 fn scan_frame(frame: &[u8], check_each_text: bool) -> Result<Scanned, DecodeError> {
-    let reader = Reader { frame, at: 0, end: frame.len() };
+    let reader = Reader::new(frame);
     let mut texts = Texts {
         bytes: Vec::with_capacity(frame.len().min(TEXTS_EXPECTED)),
         check_each: check_each_text,
@@ -317,23 +269,27 @@ fn low_32_bits(number: u64) -> i32 {
 }
 
 #[derive(Clone, Copy)]
-struct Field {
-    number: u32,
+pub(crate) struct Field {
+    pub(crate) number: u32,
     wire_type: u8,
-    at: usize,
+    pub(crate) at: usize,
 }
 
 /// Reads a stretch of the frame. The small steps are inlined: passed through memory,
 /// their results cost more than the steps.
-struct Reader<'a> {
-    frame: &'a [u8],
-    at: usize,
+pub(crate) struct Reader<'a> {
+    pub(crate) frame: &'a [u8],
+    pub(crate) at: usize,
     end: usize,
 }
 
 impl<'a> Reader<'a> {
+    pub(crate) fn new(frame: &'a [u8]) -> Self {
+        Self { frame, at: 0, end: frame.len() }
+    }
+
     #[inline(always)]
-    fn next_field(&mut self) -> Result<Option<Field>, DecodeError> {
+    pub(crate) fn next_field(&mut self) -> Result<Option<Field>, DecodeError> {
         if self.at == self.end {
             return Ok(None);
         }
@@ -368,13 +324,13 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(always)]
-    fn nested(&mut self, field: Field) -> Result<Reader<'a>, DecodeError> {
+    pub(crate) fn nested(&mut self, field: Field) -> Result<Reader<'a>, DecodeError> {
         let span = self.bytes(field)?;
         Ok(Reader { frame: self.frame, at: span.start as usize, end: span.end as usize })
     }
 
     #[inline(always)]
-    fn bytes(&mut self, field: Field) -> Result<Span, DecodeError> {
+    pub(crate) fn bytes(&mut self, field: Field) -> Result<Span, DecodeError> {
         field.expect(LENGTH_DELIMITED)?;
         let length = self.raw_varint()?;
         let start = self.at;
@@ -382,7 +338,7 @@ impl<'a> Reader<'a> {
         Ok(Span { start: place(start)?, end: place(self.at)? })
     }
 
-    fn skip(&mut self, field: Field) -> Result<(), DecodeError> {
+    pub(crate) fn skip(&mut self, field: Field) -> Result<(), DecodeError> {
         match field.wire_type {
             VARINT => self.raw_varint().map(drop),
             FIXED64 => self.advance(8),

@@ -3,9 +3,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::media_type::is_json;
-use crate::scan::{
-    DecodeError, RawData, RawValue, Scanned, TextSpan, append_attribute, replace_data, scan,
-};
+use crate::rewrite::{append_attribute, remove_attribute, replace_data};
+use crate::scan::{DecodeError, RawData, RawValue, Scanned, TextSpan, scan};
 use crate::{Data, Timestamp, Value};
 
 /// A CloudEvent in the protobuf format, looked at without its data being copied.
@@ -156,6 +155,13 @@ impl EventView {
     #[must_use]
     pub fn with_attribute(&self, name: &str, text: &str) -> Bytes {
         append_attribute(&self.frame, name, text)
+    }
+
+    /// The same frame without an attribute that is no field of its own; as it is when it has
+    /// none of that name.
+    #[must_use]
+    pub fn without_attribute(&self, name: &str) -> Bytes {
+        remove_attribute(&self.frame, name)
     }
 
     pub(crate) fn raw_attributes(&self) -> impl Iterator<Item = (&str, RawValue)> {

@@ -15,6 +15,7 @@ mod omgevingsloket;
 mod party;
 mod regelhulp;
 mod rest;
+mod schoolverlaten;
 mod seen;
 mod stage;
 mod transcript;
@@ -69,6 +70,14 @@ pub const ALL: &[Showcase] = &[
         catalogue: include_str!("klantdossier.toml"),
         http_inbox: Some(klantdossier::HTTP_INBOX),
         play: |stage| Box::pin(klantdossier::play(stage)),
+    },
+    Showcase {
+        name: "schoolverlaten",
+        title: "Landelijk Digitaal Loket Schoolverlaten",
+        about: "Absence from school comes to the municipality where a pupil lives, wherever the school is",
+        catalogue: include_str!("schoolverlaten.toml"),
+        http_inbox: None,
+        play: |stage| Box::pin(schoolverlaten::play(stage)),
     },
     Showcase {
         name: "regelhulp",

@@ -11,8 +11,8 @@ use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 use crate::sqlite::Database;
 use crate::{
     Backend, CaseChange, CaseDue, CaseFile, Filed, Follow, Followed, InboxRecord, MakeKey, Mark,
-    NewSignal, Outgoing, PseudonymKeys, Put, Signal, StoreError, SubscriptionRecord, Tell,
-    Transfer, cases, followed, outbox, signals,
+    NewReport, NewSignal, Opened, Outgoing, PseudonymKeys, Put, Signal, StoreError,
+    SubscriptionRecord, Tell, Transfer, cases, followed, outbox, reports, signals,
 };
 
 pub(crate) struct Sqlite {
@@ -153,8 +153,16 @@ impl Backend for Sqlite {
         .await
     }
 
-    async fn change_case(&self, change: CaseChange) -> Result<(), StoreError> {
-        self.with(move |database| cases::change(&mut database.0, &change)).await
+    async fn open_report(&self, report: NewReport) -> Result<Opened, StoreError> {
+        self.with(move |database| reports::open(&mut database.0, &report)).await
+    }
+
+    async fn reports_of_same(&self, id: Uuid) -> Result<Vec<CaseFile>, StoreError> {
+        self.with(move |database| reports::of_same(&database.0, &id)).await
+    }
+
+    async fn change_cases(&self, changes: Vec<CaseChange>) -> Result<(), StoreError> {
+        self.with(move |database| cases::change(&mut database.0, &changes)).await
     }
 
     async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError> {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use wissel_identifiers::Oin;
 
 use crate::sqlite::{milliseconds, unreadable};
-use crate::{StoreError, outbox};
+use crate::{StoreError, outbox, reports};
 
 /// What the tables are made by.
 pub(crate) const TABLES: &str = "
@@ -77,6 +77,8 @@ pub struct CaseStatus {
     pub at: SystemTime,
     /// The `id` of the message that said so.
     pub event_id: String,
+    /// The message id of the correction that ended the report.
+    pub correction: Option<Uuid>,
 }
 
 /// What is to be done about a case at a moment.
@@ -110,6 +112,17 @@ pub(crate) fn open(
     due: &[CaseDue],
 ) -> Result<bool, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let opened = put(&transaction, case, due)?;
+    transaction.commit()?;
+    Ok(opened)
+}
+
+/// The same as part of a transaction of something else.
+pub(crate) fn put(
+    transaction: &Transaction<'_>,
+    case: &CaseFile,
+    due: &[CaseDue],
+) -> Result<bool, StoreError> {
     let sql = "INSERT OR IGNORE INTO case_file
                (id, event_type, sender, holder, opened_at, ends_at, suspended_at, closed)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, 0)";
@@ -122,9 +135,8 @@ pub(crate) fn open(
         case.ends_at.map(milliseconds),
     ])?;
     if opened > 0 {
-        put_due(&transaction, &case.id, due)?;
+        put_due(transaction, &case.id, due)?;
     }
-    transaction.commit()?;
     Ok(opened > 0)
 }
 
@@ -160,10 +172,21 @@ pub(crate) fn of_party(
     rows.map(|row| with_statuses(connection, row??)).collect()
 }
 
-/// Changes a case, with what is told of it.
-pub(crate) fn change(connection: &mut Connection, change: &CaseChange) -> Result<(), StoreError> {
-    let CaseChange { case, status, due, done, messages } = change;
+/// Changes cases, with what is told of them: all or none.
+pub(crate) fn change(
+    connection: &mut Connection,
+    changes: &[CaseChange],
+) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for change in changes {
+        change_one(&transaction, change)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn change_one(transaction: &Transaction<'_>, change: &CaseChange) -> Result<(), StoreError> {
+    let CaseChange { case, status, due, done, messages } = change;
     let sql = "UPDATE case_file SET holder = ?2, ends_at = ?3, suspended_at = ?4, closed = ?5
                WHERE id = ?1";
     transaction.prepare_cached(sql)?.execute(params![
@@ -173,11 +196,15 @@ pub(crate) fn change(connection: &mut Connection, change: &CaseChange) -> Result
         case.suspended_at.map(milliseconds),
         case.closed,
     ])?;
-    if let Some(CaseStatus { status, party, at, event_id }) = status {
-        let sql = "INSERT INTO case_status (id, number, status, party, at, event_id)
-                   VALUES (?1, (SELECT count(*) FROM case_status WHERE id = ?1), ?2, ?3, ?4, ?5)";
+    if case.closed {
+        reports::forget(transaction, &case.id)?;
+    }
+    if let Some(CaseStatus { status, party, at, event_id, correction }) = status {
+        let sql = "INSERT INTO case_status (id, number, status, party, at, event_id, correction)
+                   VALUES (?1, (SELECT count(*) FROM case_status WHERE id = ?1), ?2, ?3, ?4, ?5, ?6)";
         let (id, at) = (case.id.as_bytes(), milliseconds(*at));
-        let row = params![id, status, party.as_str(), at, event_id];
+        let correction = correction.as_ref().map(Uuid::as_bytes);
+        let row = params![id, status, party.as_str(), at, event_id, correction];
         transaction.prepare_cached(sql)?.execute(row)?;
     }
     if let Some(CaseDue { at, end }) = done {
@@ -188,12 +215,11 @@ pub(crate) fn change(connection: &mut Connection, change: &CaseChange) -> Result
     if let Some(due) = due {
         let sql = "DELETE FROM case_due WHERE id = ?1";
         transaction.prepare_cached(sql)?.execute([case.id.as_bytes()])?;
-        put_due(&transaction, &case.id, due)?;
+        put_due(transaction, &case.id, due)?;
     }
     for (recipient, event) in messages {
-        outbox::put(&transaction, recipient, event)?;
+        outbox::put(transaction, recipient, event)?;
     }
-    transaction.commit()?;
     Ok(())
 }
 
@@ -227,7 +253,8 @@ pub(crate) fn put_off_due(
     Ok(())
 }
 
-const COLUMNS: &str = "id, event_type, sender, holder, opened_at, ends_at, suspended_at, closed";
+pub(crate) const COLUMNS: &str =
+    "id, event_type, sender, holder, opened_at, ends_at, suspended_at, closed";
 
 fn put_due(transaction: &Transaction<'_>, id: &Uuid, due: &[CaseDue]) -> Result<(), StoreError> {
     let sql = "INSERT OR IGNORE INTO case_due (id, due, what) VALUES (?1, ?2, ?3)";
@@ -242,7 +269,7 @@ fn what(end: bool) -> &'static str {
     if end { "end" } else { "remind" }
 }
 
-fn read(row: &Row<'_>) -> Result<CaseFile, StoreError> {
+pub(crate) fn read(row: &Row<'_>) -> Result<CaseFile, StoreError> {
     let wrong = |error: &dyn std::fmt::Display| unreadable("case", error);
     let party = |column: usize| -> Result<Oin, StoreError> {
         row.get::<_, String>(column)?.parse().map_err(|error| wrong(&error))
@@ -261,16 +288,22 @@ fn read(row: &Row<'_>) -> Result<CaseFile, StoreError> {
     })
 }
 
-fn with_statuses(connection: &Connection, case: CaseFile) -> Result<CaseFile, StoreError> {
-    let sql = "SELECT status, party, at, event_id FROM case_status WHERE id = ?1 ORDER BY number";
+pub(crate) fn with_statuses(
+    connection: &Connection,
+    case: CaseFile,
+) -> Result<CaseFile, StoreError> {
+    let sql = "SELECT status, party, at, event_id, correction FROM case_status
+               WHERE id = ?1 ORDER BY number";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([case.id.as_bytes()], |row| {
-        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
+        let correction: Option<[u8; 16]> = row.get(4)?;
+        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, correction))
     })?;
     let statuses = rows.map(|row| {
-        let (status, party, at, event_id) = row?;
+        let (status, party, at, event_id, correction) = row?;
         let party = party.parse().map_err(|error| unreadable("case", &error))?;
-        Ok(CaseStatus { status, party, at: moment(at), event_id })
+        let correction = correction.map(Uuid::from_bytes);
+        Ok(CaseStatus { status, party, at: moment(at), event_id, correction })
     });
     Ok(CaseFile { statuses: statuses.collect::<Result<_, StoreError>>()?, ..case })
 }

@@ -9,6 +9,7 @@ mod cases;
 mod followed;
 mod matching;
 mod outbox;
+mod reports;
 mod signals;
 mod sqlite;
 
@@ -24,6 +25,7 @@ use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 use crate::backend::Sqlite;
 pub use crate::cases::{CaseChange, CaseDue, CaseFile, CaseStatus};
 pub use crate::outbox::Outgoing;
+pub use crate::reports::{NewReport, Opened};
 use crate::sqlite::Database;
 
 pub use crate::matching::{
@@ -129,8 +131,14 @@ pub trait Backend: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<CaseFile>, StoreError>;
 
-    /// Changes a case, with the messages that tell of it.
-    async fn change_case(&self, change: CaseChange) -> Result<(), StoreError>;
+    /// See [`Store::open_report`].
+    async fn open_report(&self, report: NewReport) -> Result<Opened, StoreError>;
+
+    /// See [`Store::reports_of_same`].
+    async fn reports_of_same(&self, id: Uuid) -> Result<Vec<CaseFile>, StoreError>;
+
+    /// Changes cases, with the messages that tell of them: all or none.
+    async fn change_cases(&self, changes: Vec<CaseChange>) -> Result<(), StoreError>;
 
     /// What is due next, of all cases.
     async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError>;
@@ -454,12 +462,29 @@ impl Store {
         self.backend.cases(party, open_only, after, limit).await
     }
 
-    /// Changes a case, with the messages that tell of it.
+    /// Opens a case that is a report, known by a pseudonym of what it doubts until it is
+    /// closed.
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub async fn change_case(&self, change: CaseChange) -> Result<(), StoreError> {
-        self.backend.change_case(change).await
+    pub async fn open_report(&self, report: NewReport) -> Result<Opened, StoreError> {
+        self.backend.open_report(report).await
+    }
+
+    /// The other reports that are open and doubt the same as this one, while it is open.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn reports_of_same(&self, id: Uuid) -> Result<Vec<CaseFile>, StoreError> {
+        self.backend.reports_of_same(id).await
+    }
+
+    /// Changes cases, with the messages that tell of them: all or none.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn change_cases(&self, changes: Vec<CaseChange>) -> Result<(), StoreError> {
+        self.backend.change_cases(changes).await
     }
 
     /// What is due next, of all cases.

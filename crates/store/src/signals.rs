@@ -12,7 +12,7 @@ use crate::matching::{
     SignalNotice, Tell, Transfer,
 };
 use crate::sqlite::milliseconds;
-use crate::{StoreError, outbox};
+use crate::{StoreError, outbox, reports};
 
 /// What the tables are made by.
 pub(crate) const TABLES: &str = "
@@ -78,6 +78,7 @@ pub(crate) fn add_key(connection: &mut Connection, make: MakeKey) -> Result<bool
             change.execute(params![id, (key.wrap)(&pseudonym)])?;
         }
     }
+    reports::wrap_all(&transaction, &key)?;
     let count = known.map_or(1, |known| known.count + 1);
     let sql = "INSERT OR REPLACE INTO pseudonym_keys (one, count, proof) VALUES (1, ?1, ?2)";
     transaction.execute(sql, params![count, key.proof])?;

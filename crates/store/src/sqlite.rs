@@ -7,13 +7,14 @@ use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, par
 use wissel_identifiers::{InboxName, SubscriptionName};
 
 use crate::{
-    InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, WhenFull, cases, signals,
+    InboxRecord, InboxSettings, Put, StoreError, SubscriptionRecord, WhenFull, cases, reports,
+    signals,
 };
 
 pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -73,6 +74,7 @@ const MIGRATIONS: [&str; 8] = [
     ",
     signals::TABLES,
     cases::TABLES,
+    reports::TABLES,
 ];
 
 impl Database {

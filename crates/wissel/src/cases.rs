@@ -1,9 +1,17 @@
 //! `wissel cases`.
 
-use serde_json::{Value, json};
-use wissel_client::Case;
+use std::path::Path;
+use std::time::SystemTime;
 
-use crate::cli::{CaseArguments, CasesCommand, CasesListArguments, ForwardArguments};
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use wissel_client::{Case, CaseState, Uuid};
+use wissel_message::{Event, Timestamp};
+
+use crate::cli::{
+    CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
+};
 use crate::exit::Failure;
 use crate::{client, output};
 
@@ -20,6 +28,7 @@ pub(crate) async fn run(command: CasesCommand) -> Result<(), Failure> {
             let CaseArguments { id, json, connection } = case;
             show(&client::connect(&connection)?.forward_case(id, to).await?, json)
         }
+        CasesCommand::Status(arguments) => status(arguments).await,
     }
 }
 
@@ -43,6 +52,55 @@ async fn list(arguments: CasesListArguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Its message is of the type that the catalogue names, from the party that has the case.
+async fn status(arguments: StatusArguments) -> Result<(), Failure> {
+    let StatusArguments { id, state, data, until, json, connection } = arguments;
+    let state = match (state, until) {
+        (CaseState::Extended(_), until @ Some(_)) => CaseState::Extended(until),
+        (CaseState::Extended(_), None) | (_, Some(_)) => {
+            return Err(Failure::usage("--until goes with EXTENDED: expected both or neither"));
+        }
+        (state, None) => state,
+    };
+    let data = match data {
+        Some(file) => Some(read(&file).await?),
+        None => None,
+    };
+    let client = client::connect(&connection)?;
+    let case = client.get_case(id).await?;
+    let Some(event_type) = &case.status_type else {
+        let message = format!("{} is no type of cases any more", case.event_type);
+        return Err(Failure::refused(message));
+    };
+    let source = format!("urn:nld:oin:{}:systeem:wissel", case.holder);
+    let mut event = Event::builder(Uuid::now_v7().to_string(), source, event_type.as_str())
+        .time(Timestamp::from(SystemTime::now()));
+    if let Some(data) = data {
+        event = event.data_text("application/json", data);
+    }
+    let event = event.build().map_err(|violations| Failure::usage(violations.to_string()))?;
+    show(&client.set_status(id, state, &event).await?, json)
+}
+
+/// A file with JSON.
+async fn read(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if file == "-" {
+        tokio::io::stdin().read_to_string(&mut text).await.map(drop)
+    } else {
+        tokio::fs::read_to_string(file).await.map(|read| text = read)
+    };
+    let wrong = |what: String| Failure::usage(format!("{}: {what}", file.display()));
+    read.map_err(|error| wrong(error.to_string()))?;
+    match serde_json::from_str::<IgnoredAny>(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Err(wrong(format!("not JSON at {place}; expected the data of the message")))
+        }
+    }
+}
+
 fn show(case: &Case, json: bool) -> Result<(), Failure> {
     if json {
         return output::json(&to_json(case));
@@ -58,18 +116,28 @@ fn show(case: &Case, json: bool) -> Result<(), Failure> {
     for (name, value) in facts {
         output::line(&format!("{name:<10} {value}"));
     }
-    let sent = vec![output::moment(case.opened_at), "SENT".to_owned(), case.sender.to_string()];
-    let history = case
-        .history
-        .iter()
-        .map(|one| vec![output::moment(one.at), one.state.to_string(), one.party.to_string()]);
-    output::table(&["AT", "STATUS", "BY"], [sent].into_iter().chain(history).collect());
+    let (opened, sender) = (output::moment(case.opened_at), case.sender.to_string());
+    let sent = vec![opened, "SENT".to_owned(), sender, String::new()];
+    let history = case.history.iter().map(|one| {
+        let correction = one.correction.map(|id| id.to_string()).unwrap_or_default();
+        let (at, state) = (output::moment(one.at), one.state.to_string());
+        vec![at, state, one.party.to_string(), correction]
+    });
+    output::table(
+        &["AT", "STATUS", "BY", "CORRECTION"],
+        [sent].into_iter().chain(history).collect(),
+    );
     Ok(())
 }
 
 fn to_json(case: &Case) -> Value {
     let history = case.history.iter().map(|one| {
-        json!({ "state": one.state.as_str(), "party": one.party, "at": output::moment(one.at) })
+        json!({
+            "state": one.state.as_str(),
+            "party": one.party,
+            "at": output::moment(one.at),
+            "correction": one.correction.map(|id| id.to_string()),
+        })
     });
     json!({
         "case_id": case.id.to_string(),

@@ -15,7 +15,9 @@ use clap::{Args, Parser, Subcommand};
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
-pub(crate) use cases::{CaseArguments, CasesCommand, CasesListArguments, ForwardArguments};
+pub(crate) use cases::{
+    CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
+};
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
 pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,

@@ -9,7 +9,7 @@ use wissel_message::{EventView, Limits, Violations};
 use super::identify::Identified;
 use super::source::check_source;
 use crate::direction::{Destination, Direction};
-use crate::{Caller, Reason, Refusal};
+use crate::{Caller, Reason, Refusal, reports};
 
 /// A message that its publisher may publish.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub fn authorise<'c>(
     let (rights, grant) = find_right(&event, caller, &publisher, catalogue, limits)?;
     let grant = Arc::clone(grant);
     let destination = direction.check(&event, rights)?;
+    reports::check_right(&event, &publisher, rights, catalogue)?;
     Ok(Authorised { event, caller, publisher, grant, rights, destination })
 }
 

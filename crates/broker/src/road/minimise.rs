@@ -14,6 +14,7 @@ use super::route::Routed;
 use super::validate::Admitted;
 use crate::direction::{RECIPIENTS, list, owners};
 use crate::entitlement::Target;
+use crate::reports::REPORTS;
 use crate::{Reason, Refusal};
 
 /// A message in the forms in which its receivers are to get it.
@@ -82,7 +83,7 @@ pub fn minimise(routed: Routed) -> Result<Minimised, Refusal> {
             None => admitted.event.frame().clone(),
             Some(fields) => minimise_event(&admitted.event, fields)?,
         };
-        let event = if watches { told_of(event, &recipients) } else { event };
+        let event = if watches { told_of(event, &recipients, &admitted) } else { event };
         let fields = fields.map(|fields| key_of(&fields));
         copies.push(Copy { fields, event, inboxes, full, watches });
     }
@@ -113,11 +114,16 @@ fn recipients(targets: &[Target], full: &[Target]) -> String {
     list(&owners(recipients.map(|target| &target.inbox)))
 }
 
-/// The exchange's copy, which tells who else has one.
-fn told_of(event: Bytes, recipients: &str) -> Bytes {
-    match EventView::decode(event.clone()) {
-        Ok(view) => view.with_attribute(RECIPIENTS, recipients),
+/// The exchange's copy, which tells who else has one, and which reports it ends.
+fn told_of(event: Bytes, recipients: &str, admitted: &Admitted) -> Bytes {
+    let with = |event: Bytes, name: &str, text: &str| match EventView::decode(event.clone()) {
+        Ok(view) => view.with_attribute(name, text),
         Err(_) => event,
+    };
+    let told = with(event, RECIPIENTS, recipients);
+    match &admitted.reports {
+        Some(reports) => with(told, REPORTS, reports),
+        None => told,
     }
 }
 

@@ -12,7 +12,7 @@ use wissel_message::{
 
 use super::authorise::Authorised;
 use crate::direction::Destination;
-use crate::{Caller, Refusal};
+use crate::{Caller, Refusal, reports};
 
 /// A message that Wissel takes: it has an id of ours and a moment.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Admitted {
     pub(crate) archive_until: Option<SystemTime>,
     pub(crate) warnings: Vec<Violation>,
     pub(crate) destination: Destination,
+    /// The reports that it says it ends, for the exchange alone: the event has them no more.
+    pub(crate) reports: Option<String>,
 }
 
 /// A message that is worth nothing any more is not taken: nobody would get it.
@@ -41,6 +43,11 @@ fn expired(event: &EventView, now: SystemTime) -> Option<Violation> {
         let expected = "a moment that is still to come";
         Violation::new(Rule::ExpiryTime, "expirytime", "in the past", expected)
     })
+}
+
+fn without_reports(event: &EventView) -> Result<EventView, Refusal> {
+    let frame = event.without_attribute(reports::REPORTS);
+    EventView::decode(frame).map_err(|error| Refusal::internal(&error))
 }
 
 /// Checks the rules of CloudEvents 1.0, of the NL GOV profile and of the event type, and
@@ -63,7 +70,12 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
     }
     broken.extend(event_type.check(&event));
     broken.extend(expired(&event, SystemTime::now()));
+    let reports = reports::named(&event, event_type).unwrap_or_else(|violation| {
+        broken.push(violation);
+        None
+    });
     Violations::none_of(broken)?;
+    let event = if reports.is_some() { without_reports(&event)? } else { event };
     let admitted_at = SystemTime::now();
     Ok(Admitted {
         archive_until: event_type.archive_until(admitted_at),
@@ -77,5 +89,6 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
         admitted_at,
         warnings,
         destination,
+        reports,
     })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use wissel_identifiers::Oin;
 
+use super::reports::faults_of_places;
 use super::{Checker, Place};
 use crate::catalogue::TypeRights;
 use crate::model::length_of;
@@ -14,7 +15,28 @@ use crate::{Audience, CaseTerm, DeclaredSubscription, Dispatch, EventType, Silen
 const WATCHING: &str = "exchange";
 
 impl<'a> Checker<'a> {
-    pub(super) fn dispatch(
+    /// What makes messages cases, of either kind.
+    pub(super) fn case(
+        &mut self,
+        place: Place<'a>,
+        of: &str,
+        dispatch: Option<&Spanned<file::Dispatch>>,
+        report: Option<&Spanned<file::Report>>,
+    ) -> Option<Dispatch> {
+        match (dispatch, report) {
+            (None, None) => None,
+            (Some(dispatch), None) => self.dispatch(place, of, dispatch),
+            (None, Some(report)) => self.report(place, of, report),
+            (Some(_), Some(report)) => {
+                let message =
+                    format!("{of} has both `dispatch` and `report`; expected one of them");
+                self.fault(place.of(report), message);
+                None
+            }
+        }
+    }
+
+    fn dispatch(
         &mut self,
         place: Place<'a>,
         of: &str,
@@ -22,14 +44,7 @@ impl<'a> Checker<'a> {
     ) -> Option<Dispatch> {
         let place = place.of(stated);
         let file::Dispatch { status, term, remind, silence, decision } = stated.get_ref();
-        let term = match term {
-            Some(term) => Some(self.term(place, of, "dispatch.term", term)?),
-            None => None,
-        };
-        let remind: Vec<CaseTerm> = remind
-            .iter()
-            .filter_map(|before| self.term(place, of, "dispatch.remind", before))
-            .collect();
+        let (term, remind) = self.terms(place, of, "dispatch", term.as_ref(), remind)?;
         if term.is_none() && (!remind.is_empty() || *silence == file::Silence::Consents) {
             let message = "has no dispatch.term, of which something is said; expected one";
             self.fault(place, format!("{of}: {message}"));
@@ -46,7 +61,25 @@ impl<'a> Checker<'a> {
                 return None;
             }
         };
-        Some(Dispatch { status: status.as_str().into(), term, remind, silence })
+        Some(Dispatch { status: status.as_str().into(), term, remind, silence, report: None })
+    }
+
+    /// How long there is, and how long before the end it is reminded.
+    pub(super) fn terms(
+        &mut self,
+        place: Place<'a>,
+        of: &str,
+        table: &str,
+        term: Option<&Spanned<String>>,
+        remind: &[Spanned<String>],
+    ) -> Option<(Option<CaseTerm>, Vec<CaseTerm>)> {
+        let term = match term {
+            Some(term) => Some(self.term(place, of, &format!("{table}.term"), term)?),
+            None => None,
+        };
+        let what = format!("{table}.remind");
+        let remind = remind.iter().filter_map(|before| self.term(place, of, &what, before));
+        Some((term, remind.collect()))
     }
 
     fn term(
@@ -75,6 +108,7 @@ impl<'a> Checker<'a> {
                 rights.event_type.is_status = true;
             }
         }
+        self.watch_corrections();
         let Some(exchange) = self.catalogue.exchange else { return };
         if self.catalogue.grants_to_receive(&exchange).is_empty() {
             return;
@@ -144,13 +178,25 @@ impl<'a> Checker<'a> {
                 needs(sender, decision, false);
             }
         }
-        let mut named = vec![("dispatch.status", &dispatch.status)];
+        let table = if dispatch.report.is_some() { "report" } else { "dispatch" };
+        let mut named = vec![("status", &dispatch.status)];
         if let Silence::Consents { decision } = &dispatch.silence {
-            named.push(("dispatch.decision", decision));
+            named.push(("decision", decision));
+        }
+        if let Some(report) = &dispatch.report {
+            needs(&exchange, &report.corrections, false);
+            for party in rights.receivers.keys().filter(|party| **party != exchange) {
+                needs(party, &report.corrections, true);
+            }
+            for reporter in rights.publishers.keys() {
+                needs(reporter, &report.about, false);
+            }
+            named.extend([("corrections", &report.corrections), ("about", &report.about)]);
+            faults.extend(faults_of_places(rights, report, &exchange));
         }
         for (what, name) in named {
             if !self.catalogue.types.contains_key(name) {
-                faults.push(format!("{what} is no event type: {name:?}"));
+                faults.push(format!("{table}.{what} is no event type: {name:?}"));
             }
         }
         faults.sort();

@@ -37,8 +37,9 @@ impl<'a> Checker<'a> {
             archive: self.span(place, &of, "archive", stated.archive.as_ref()),
             audience: stated.audience,
             ask: stated.ask.and_then(|ask| self.ask(place, &of, &ask)),
-            dispatch: stated.dispatch.and_then(|one| self.dispatch(place, &of, &one)),
+            dispatch: self.case(place, &of, stated.dispatch.as_ref(), stated.report.as_ref()),
             is_status: false,
+            corrects: Vec::new(),
             matching: stated.matching.and_then(|one| self.matching(place, &of, &one)),
         };
         self.sensitivity(place, &event_type);

@@ -6,6 +6,7 @@ mod event_types;
 mod grants;
 mod mandates;
 mod patterns;
+mod reports;
 mod subscriptions;
 
 use std::collections::{HashMap, HashSet};

@@ -31,7 +31,7 @@ pub struct StatusChange {
 }
 
 /// How long a case may take to come to the exchange, after its receipt.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// A message that is older is not on its way to the exchange any more.
 const RECENT: Duration = Duration::from_mins(1);
 /// When to try again.
@@ -63,8 +63,8 @@ impl Exchange {
         }
         check_holder(&case, party)?;
         let now = SystemTime::now();
-        let next = follow(&case, status, ends_at, now)?;
         let dispatch = self.dispatch_of(&case)?;
+        let next = follow(&case, dispatch.report.is_some(), status, ends_at, now)?;
         if view.event_type() != &*dispatch.status {
             let message =
                 format!("expected the event type of status messages, {}", dispatch.status);
@@ -72,6 +72,7 @@ impl Exchange {
         }
         caller.check_mandate(&self.broker.catalogue(), Action::Publish, &dispatch.status)?;
         let frame = messages::stamp(&view, id, status)?;
+        let of_same = self.said_of_same(&case, status, ends_at, now).await?;
         let direction = Direction::One(Some(case.sender));
         self.broker.publish_directed(caller, frame, &direction).await?;
 
@@ -80,15 +81,12 @@ impl Exchange {
             party,
             at: now,
             event_id: view.id().to_owned(),
+            correction: None,
         };
-        let due = match status {
-            Status::Suspended => Some(Vec::new()),
-            Status::Resumed | Status::Extended => Some(watch::due(&dispatch, next.ends_at, now)),
-            _ if next.closed => Some(Vec::new()),
-            _ => None,
-        };
-        let (status, messages) = (Some(stated), Vec::new());
-        self.change(CaseChange { case: next, status, due, done: None, messages }).await?;
+        let due = watch::due_after(status, &dispatch, &next, now);
+        let messages = Vec::new();
+        let own = CaseChange { case: next, status: Some(stated), due, done: None, messages };
+        self.change([vec![own], of_same].concat()).await?;
         self.case_of(id).await
     }
 
@@ -115,7 +113,7 @@ impl Exchange {
         let (dispatch, holder) = (self.dispatch_of(&case)?, case.holder);
         let next = CaseFile { closed: true, ..case };
         let change = self.told(next, Status::Withdrawn, party, &[(holder, &dispatch.status)])?;
-        self.change(CaseChange { due: Some(Vec::new()), ..change }).await?;
+        self.change(vec![CaseChange { due: Some(Vec::new()), ..change }]).await?;
         self.case_of(id).await
     }
 
@@ -148,7 +146,7 @@ impl Exchange {
         let (dispatch, sender) = (self.dispatch_of(&case)?, case.sender);
         let next = CaseFile { holder: to, ..case };
         let change = self.told(next, Status::Forwarded, party, &[(sender, &dispatch.status)])?;
-        self.change(change).await?;
+        self.change(vec![change]).await?;
         self.case_of(id).await
     }
 
@@ -235,19 +233,38 @@ impl Exchange {
         by: Oin,
         to: &[(Oin, &str)],
     ) -> Result<CaseChange, Refusal> {
+        self.told_with(case, status, None, by, to)
+    }
+
+    /// The same of a status that comes of a correction, this message.
+    pub(super) fn told_with(
+        &self,
+        case: CaseFile,
+        status: Status,
+        correction: Option<Uuid>,
+        by: Oin,
+        to: &[(Oin, &str)],
+    ) -> Result<CaseChange, Refusal> {
         let (exchange, now) = (self.party()?, SystemTime::now());
         let event_id = messages::event_id(&case, status);
         let messages = to.iter().map(|(to, event_type)| {
-            Ok((*to, messages::write(exchange, event_type, &case, status, now, *to)?))
+            let message =
+                messages::write(exchange, event_type, &case, status, correction, now, *to)?;
+            Ok((*to, message))
         });
         let messages = messages.collect::<Result<_, Refusal>>()?;
-        let status =
-            CaseStatus { status: status.as_str().to_owned(), party: by, at: now, event_id };
+        let status = CaseStatus {
+            status: status.as_str().to_owned(),
+            party: by,
+            at: now,
+            event_id,
+            correction,
+        };
         Ok(CaseChange { case, status: Some(status), due: None, done: None, messages })
     }
 
-    pub(super) async fn change(&self, change: CaseChange) -> Result<(), Refusal> {
-        self.store.change_case(change).await?;
+    pub(super) async fn change(&self, changes: Vec<CaseChange>) -> Result<(), Refusal> {
+        self.store.change_cases(changes).await?;
         self.cases.due.notify_one();
         self.something_to_send();
         Ok(())
@@ -279,7 +296,7 @@ fn check_holder(case: &CaseFile, party: Oin) -> Result<(), Refusal> {
 }
 
 /// When a UUID version 7 was made.
-fn was_made_at(id: Uuid) -> Option<SystemTime> {
+pub(super) fn was_made_at(id: Uuid) -> Option<SystemTime> {
     let (seconds, nanoseconds) = id.get_timestamp()?.to_unix();
     SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds))
 }

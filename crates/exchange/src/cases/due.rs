@@ -83,7 +83,7 @@ impl Exchange {
         };
         self.broker.put_on_record(processing).await?;
         tracing::info!(case = %id, end = due.end, "a term of a case");
-        self.change(CaseChange { done: Some(due), ..change }).await
+        self.change(vec![CaseChange { done: Some(due), ..change }]).await
     }
 
     /// A reminder, or what the end of the term means.

@@ -17,6 +17,8 @@ const CASE: &str = "wisselcase";
 /// The attribute with how it stands.
 const STATUS: &str = "wisselstatus";
 const CORRELATION: &str = "correlationid";
+/// The attribute with the message id of the correction that ended a report.
+const CORRECTION: &str = "wisselcorrection";
 
 /// Names a status that the exchange tells of.
 pub(super) fn event_id(case: &CaseFile, status: Status) -> String {
@@ -29,12 +31,13 @@ pub(super) fn write(
     event_type: &str,
     case: &CaseFile,
     status: Status,
+    correction: Option<Uuid>,
     at: SystemTime,
     to: Oin,
 ) -> Result<Vec<u8>, Refusal> {
     let CaseFile { id, ends_at, .. } = case;
     let event_id = event_id(case, status);
-    let data = json!({
+    let mut data = json!({
         "zaak": id.to_string(),
         "status": status.as_str(),
         "eindigt": ends_at.map(|end| Timestamp::from(end).to_string()),
@@ -42,11 +45,16 @@ pub(super) fn write(
     });
     // A type of messages may go to two parties, and each is one of its own.
     let source = format!("urn:nld:oin:{exchange}:systeem:zaken");
-    let event = Event::builder(format!("{event_id}-{to}"), source, event_type)
+    let mut event = Event::builder(format!("{event_id}-{to}"), source, event_type)
         .time(Timestamp::from(at))
         .extension(CASE, id.to_string())
         .extension(STATUS, status.as_str())
-        .extension(CORRELATION, id.to_string())
+        .extension(CORRELATION, id.to_string());
+    if let Some(correction) = correction {
+        data["correctie"] = correction.to_string().into();
+        event = event.extension(CORRECTION, correction.to_string());
+    }
+    let event = event
         .data_text("application/json", data.to_string())
         .build()
         .map_err(|violations| Refusal::internal(&violations))?;

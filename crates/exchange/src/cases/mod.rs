@@ -9,12 +9,16 @@
 //! a moment that is due          -> reminder, lapse or decision ([`due`]) -> the outbox
 //! ```
 //!
+//! A case may be a report of doubt about registered data (the pattern **report**): those who
+//! doubt the same are told the same, and a correction ends their reports ([`reports`]).
+//!
 //! The id of a case is that of its message. Everything that changes one is done one after the
 //! other, so that a decision and the end of the term do not pass each other.
 
 mod acting;
 mod due;
 mod messages;
+mod reports;
 mod state;
 mod watch;
 

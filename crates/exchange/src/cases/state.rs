@@ -35,9 +35,15 @@ pub enum Status {
     Lapsed,
     /// Its term ended, and what was asked for is granted by law.
     Consented,
+    /// Of a report: what it doubts is looked into (*in onderzoek*).
+    UnderInvestigation,
+    /// Of a report: what it doubted was corrected.
+    Corrected,
+    /// Of a report: what it doubted is right.
+    Confirmed,
 }
 
-const ALL: [Status; 12] = [
+const ALL: [Status; 15] = [
     Status::Received,
     Status::InProgress,
     Status::Suspended,
@@ -50,6 +56,9 @@ const ALL: [Status; 12] = [
     Status::Reminded,
     Status::Lapsed,
     Status::Consented,
+    Status::UnderInvestigation,
+    Status::Corrected,
+    Status::Confirmed,
 ];
 
 impl Status {
@@ -69,27 +78,40 @@ impl Status {
             Self::Reminded => "REMINDED",
             Self::Lapsed => "LAPSED",
             Self::Consented => "CONSENTED",
+            Self::UnderInvestigation => "UNDER_INVESTIGATION",
+            Self::Corrected => "CORRECTED",
+            Self::Confirmed => "CONFIRMED",
         }
     }
 
     /// Whether nothing follows on it.
     #[must_use]
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Decided | Self::NotCompetent | Self::Withdrawn | Self::Consented)
-    }
-
-    /// Whether it is for whoever has the case to say.
-    fn is_of_holder(self) -> bool {
         matches!(
             self,
-            Self::Received
-                | Self::InProgress
-                | Self::Suspended
-                | Self::Resumed
-                | Self::Extended
-                | Self::Decided
+            Self::Decided
                 | Self::NotCompetent
+                | Self::Withdrawn
+                | Self::Consented
+                | Self::Corrected
+                | Self::Confirmed
         )
+    }
+
+    /// Whether it is for whoever has the case to say, of a report or of another case.
+    fn is_of_holder(self, is_report: bool) -> bool {
+        match self {
+            Self::Received
+            | Self::Suspended
+            | Self::Resumed
+            | Self::Extended
+            | Self::NotCompetent => true,
+            Self::InProgress | Self::Decided => !is_report,
+            Self::UnderInvestigation | Self::Corrected | Self::Confirmed => is_report,
+            Self::Withdrawn | Self::Forwarded | Self::Reminded | Self::Lapsed | Self::Consented => {
+                false
+            }
+        }
     }
 }
 
@@ -100,13 +122,15 @@ impl Status {
 /// the holder's to say, or an end that does not go with it.
 pub(super) fn follow(
     case: &CaseFile,
+    is_report: bool,
     status: Status,
     new_end: Option<SystemTime>,
     now: SystemTime,
 ) -> Result<CaseFile, Refusal> {
     check_open(case)?;
-    if !status.is_of_holder() {
-        let message = format!("{status} is not for whoever has the case to say");
+    if !status.is_of_holder(is_report) {
+        let kind = if is_report { "a report" } else { "a case that is no report" };
+        let message = format!("{status} is not for whoever has {kind} to say");
         return Err(Refusal::of_field(Reason::InvalidRequest, "status", message));
     }
     if new_end.is_some() != (status == Status::Extended) {
@@ -191,38 +215,47 @@ mod tests {
 
     #[test]
     fn a_term_that_stood_still_ends_as_much_later() {
-        let suspended = follow(&case(), Status::Suspended, None, at(100)).unwrap();
+        let suspended = follow(&case(), false, Status::Suspended, None, at(100)).unwrap();
         assert_eq!(suspended.suspended_at, Some(at(100)));
-        assert!(follow(&suspended, Status::Suspended, None, at(150)).is_err());
-        let resumed = follow(&suspended, Status::Resumed, None, at(300)).unwrap();
+        assert!(follow(&suspended, false, Status::Suspended, None, at(150)).is_err());
+        let resumed = follow(&suspended, false, Status::Resumed, None, at(300)).unwrap();
         assert_eq!((resumed.ends_at, resumed.suspended_at), (Some(at(1_200)), None));
-        assert!(follow(&resumed, Status::Resumed, None, at(400)).is_err());
+        assert!(follow(&resumed, false, Status::Resumed, None, at(400)).is_err());
     }
 
     #[test]
     fn nothing_follows_on_what_is_final() {
         for last in ALL {
-            if !last.is_of_holder() {
-                let refusal = follow(&case(), last, None, at(1)).unwrap_err();
-                assert_eq!(refusal.reason, Reason::InvalidRequest, "{last}");
+            for is_report in [false, true] {
+                if !last.is_of_holder(is_report) {
+                    let refusal = follow(&case(), is_report, last, None, at(1)).unwrap_err();
+                    assert_eq!(refusal.reason, Reason::InvalidRequest, "{last}");
+                }
             }
             assert_eq!(last.as_str().parse(), Ok(last));
         }
-        let decided = follow(&case(), Status::Decided, None, at(1)).unwrap();
+        let decided = follow(&case(), false, Status::Decided, None, at(1)).unwrap();
         assert!(decided.closed);
-        let refusal = follow(&decided, Status::InProgress, None, at(2)).unwrap_err();
+        let refusal = follow(&decided, false, Status::InProgress, None, at(2)).unwrap_err();
         assert_eq!(refusal.reason, Reason::WrongState);
+        for (last, closed) in [
+            (Status::UnderInvestigation, false),
+            (Status::Corrected, true),
+            (Status::Confirmed, true),
+        ] {
+            assert_eq!(follow(&case(), true, last, None, at(1)).unwrap().closed, closed, "{last}");
+        }
     }
 
     #[test]
     fn an_extension_is_to_a_later_moment() {
-        let extended = follow(&case(), Status::Extended, Some(at(2_000)), at(1)).unwrap();
+        let extended = follow(&case(), false, Status::Extended, Some(at(2_000)), at(1)).unwrap();
         assert_eq!(extended.ends_at, Some(at(2_000)));
         for end in [None, Some(at(1_000)), Some(at(999))] {
-            assert!(follow(&case(), Status::Extended, end, at(1)).is_err());
+            assert!(follow(&case(), false, Status::Extended, end, at(1)).is_err());
         }
         let without = CaseFile { ends_at: None, ..case() };
-        assert!(follow(&without, Status::Extended, Some(at(1)), at(1)).is_err());
-        assert!(follow(&case(), Status::Decided, Some(at(2_000)), at(1)).is_err());
+        assert!(follow(&without, false, Status::Extended, Some(at(1)), at(1)).is_err());
+        assert!(follow(&case(), false, Status::Decided, Some(at(2_000)), at(1)).is_err());
     }
 }

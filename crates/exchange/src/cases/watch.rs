@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use wissel_broker::direction::RECIPIENTS;
 use wissel_broker::{Caller, Leased, Refusal, SessionEvent, SessionOptions, Verdict};
+use wissel_bus::Envelope;
 use wissel_catalogue::Dispatch;
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::{EventView, Timestamp, Value};
 use wissel_store::{CaseDue, CaseFile};
 
+use super::Status;
 use crate::Exchange;
 use crate::exchange::PAUSE;
 
@@ -54,10 +56,10 @@ impl Exchange {
             match session.next().await {
                 SessionEvent::Deliveries(deliveries) => {
                     for leased in deliveries {
-                        let verdict = match self.open_case(&leased).await {
+                        let verdict = match self.take_note(&leased).await {
                             Ok(()) => Verdict::Acknowledge,
                             Err(refusal) => {
-                                tracing::warn!(%refusal, "a case is not opened; trying again");
+                                tracing::warn!(%refusal, "a message about cases is not done with; trying again");
                                 let reason = refusal.reason.to_string();
                                 Verdict::Retry { after: Some(PAUSE), reason }
                             }
@@ -71,20 +73,33 @@ impl Exchange {
         }
     }
 
-    /// What is no case is not looked at further: the exchange may receive more than cases.
-    async fn open_case(&self, leased: &Leased) -> Result<(), Refusal> {
+    /// What is neither a case nor ends one is not looked at further: the exchange may receive
+    /// more than that.
+    async fn take_note(&self, leased: &Leased) -> Result<(), Refusal> {
         let envelope = &leased.envelope;
         let Ok(event) = EventView::decode(envelope.event.clone()) else { return Ok(()) };
         let catalogue = self.broker.catalogue();
-        let event_type = catalogue.event_type(event.event_type());
-        let Some(dispatch) = event_type.and_then(|one| one.dispatch.as_ref()) else {
-            return Ok(());
-        };
-        let Some(holder) = recipient(&event) else {
+        let Some(event_type) = catalogue.event_type(event.event_type()) else { return Ok(()) };
+        if !event_type.corrects.is_empty() {
+            self.end_reports(envelope, &event, &event_type.corrects).await?;
+        }
+        match &event_type.dispatch {
+            Some(dispatch) => self.open_case(envelope, &event, dispatch).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn open_case(
+        &self,
+        envelope: &Envelope,
+        event: &EventView,
+        dispatch: &Dispatch,
+    ) -> Result<(), Refusal> {
+        let Some(holder) = recipient(event) else {
             tracing::error!(message = %envelope.message_id, "a case that went to nobody");
             return Ok(());
         };
-        let ends_at = ends_at(&event, dispatch, envelope.admitted_at);
+        let ends_at = ends_at(event, dispatch, envelope.admitted_at);
         let case = CaseFile {
             id: envelope.message_id.0,
             event_type: event.event_type().to_owned(),
@@ -97,7 +112,11 @@ impl Exchange {
             statuses: Vec::new(),
         };
         let due = due(dispatch, ends_at, envelope.admitted_at);
-        if self.store.open_case(case, due).await? {
+        let is_new = match &dispatch.report {
+            Some(report) => self.open_report(report, event, case, due).await?,
+            None => self.store.open_case(case, due).await?,
+        };
+        if is_new {
             tracing::info!(case = %envelope.message_id, "a case was opened");
         }
         self.cases.opened.notify_waiters();
@@ -138,4 +157,19 @@ pub(super) fn due(
     let reminders = dispatch.remind.iter().map(|before| before.before(end));
     let reminders = reminders.filter(|at| *at > now).map(|at| CaseDue { at, end: false });
     reminders.chain([CaseDue { at: end, end: true }]).collect()
+}
+
+/// What is due from now on of a case that stands so since now; none: what was.
+pub(super) fn due_after(
+    status: Status,
+    dispatch: &Dispatch,
+    next: &CaseFile,
+    now: SystemTime,
+) -> Option<Vec<CaseDue>> {
+    match status {
+        Status::Suspended => Some(Vec::new()),
+        Status::Resumed | Status::Extended => Some(due(dispatch, next.ends_at, now)),
+        _ if next.closed => Some(Vec::new()),
+        _ => None,
+    }
 }

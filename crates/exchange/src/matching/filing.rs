@@ -161,8 +161,7 @@ impl Exchange {
             if filed != Filed::OtherKeys {
                 return Ok(filed);
             }
-            tracing::info!("the keys of pseudonyms are read again");
-            *self.matching.keys.lock() = None;
+            self.matching.read_keys_again();
         }
         Ok(Filed::OtherKeys)
     }
@@ -179,7 +178,8 @@ impl Exchange {
         Ok(())
     }
 
-    async fn pseudonym_keys(&self) -> Result<Keys, KeyError> {
+    /// The keys of pseudonyms; the first is made when there is none.
+    pub(crate) async fn pseudonym_keys(&self) -> Result<Keys, KeyError> {
         if let Some(keys) = &*self.matching.keys.lock() {
             return Ok(keys.clone());
         }

@@ -45,4 +45,10 @@ impl Matching {
         let (keys, limits, to_match) = Default::default();
         Self { key_file, keys, limits, to_match }
     }
+
+    /// Keys were added by another process.
+    pub(crate) fn read_keys_again(&self) {
+        tracing::info!("the keys of pseudonyms are read again");
+        *self.keys.lock() = None;
+    }
 }

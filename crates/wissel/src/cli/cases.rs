@@ -1,8 +1,12 @@
 //! What is said about cases.
 
+use std::path::PathBuf;
+use std::time::SystemTime;
+
 use clap::{Args, Subcommand};
-use wissel_client::Uuid;
+use wissel_client::{CaseState, Uuid};
 use wissel_identifiers::Oin;
+use wissel_message::Timestamp;
 
 use super::Connection;
 
@@ -23,7 +27,18 @@ pub(crate) enum CasesCommand {
     #[command(after_help = "Example:\n  wissel cases forward --as 00000099000000003000 \
         019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10 --to 00000099000000004000")]
     Forward(ForwardArguments),
+    /// Say how a case stands, as the party that has it
+    #[command(after_help = STATUS_HELP)]
+    Status(StatusArguments),
 }
+
+const STATUS_HELP: &str =
+    "Its sender gets a message of the type that the catalogue names, with the data of --data.
+
+Examples:
+  wissel cases status --as 00000099000000003000 019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10 RECEIVED
+  wissel cases status --as 00000099000000003000 019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10 \
+    EXTENDED --until 2027-03-01T00:00:00+01:00 --data reason.json";
 
 #[derive(Debug, Args)]
 pub(crate) struct CasesListArguments {
@@ -56,4 +71,54 @@ pub(crate) struct ForwardArguments {
     pub(crate) to: Oin,
     #[command(flatten)]
     pub(crate) case: CaseArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// The id of the case: the message id of its message
+    #[arg(value_name = "CASE-ID")]
+    pub(crate) id: Uuid,
+    /// How it stands: RECEIVED, IN_PROGRESS, SUSPENDED, RESUMED, EXTENDED, DECIDED or
+    /// NOT_COMPETENT; a report UNDER_INVESTIGATION, CORRECTED or CONFIRMED
+    #[arg(value_name = "STATE", value_parser = state)]
+    pub(crate) state: CaseState,
+    /// A file with the JSON data of the message to its sender; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// When its term ends (RFC 3339), with EXTENDED
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) until: Option<SystemTime>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// What whoever has a case may say.
+const STATES: [CaseState; 10] = [
+    CaseState::Received,
+    CaseState::InProgress,
+    CaseState::Suspended,
+    CaseState::Resumed,
+    CaseState::Extended(None),
+    CaseState::Decided,
+    CaseState::NotCompetent,
+    CaseState::UnderInvestigation,
+    CaseState::Corrected,
+    CaseState::Confirmed,
+];
+
+fn state(text: &str) -> Result<CaseState, String> {
+    let code = text.to_ascii_uppercase().replace('-', "_");
+    let found = STATES.into_iter().find(|state| state.as_str() == code);
+    found.ok_or_else(|| {
+        let codes: Vec<&str> = STATES.iter().map(|state| state.as_str()).collect();
+        format!("expected one of {}", codes.join(", "))
+    })
+}
+
+fn time(text: &str) -> Result<SystemTime, String> {
+    let time = text.parse::<Timestamp>().ok().and_then(Timestamp::to_system_time);
+    time.ok_or_else(|| "expected a moment such as 2027-03-01T00:00:00+01:00".to_owned())
 }
