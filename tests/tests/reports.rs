@@ -398,11 +398,13 @@ async fn of_the_same_is_told_to_each_reporter(bus: &str) {
     assert!(!data.contains(&one.to_string()) && !data.contains("voor de melder"), "{data}");
 
     // A correction of another, and one that names what there is not, change nothing.
-    let stranger = gateway.client(OTHER);
-    stranger.publish(&correction(OTHER, &[one, field])).await.unwrap();
     let unknown = "01890000-0000-7000-8000-000000000000".parse().unwrap();
-    holder.client.publish(&correction(HOLDER, &[unknown, Uuid::nil()])).await.unwrap();
-    let receipt = holder.client.publish(&correction(HOLDER, &[unknown, one])).await.unwrap();
+    let of_stranger = correction(OTHER, &[one, field]);
+    gateway.client(OTHER).publish(&of_stranger).await.unwrap();
+    let of_nothing = correction(HOLDER, &[unknown, Uuid::nil()]);
+    holder.client.publish(&of_nothing).await.unwrap();
+    let of_both = correction(HOLDER, &[unknown, one]);
+    let receipt = holder.client.publish(&of_both).await.unwrap();
     for (reporter, id) in [(&mut first, one), (&mut second, other)] {
         let corrected = reporter.told(id).await;
         assert_eq!(text(&corrected, "wisselstatus"), "CORRECTED");
@@ -419,9 +421,11 @@ async fn of_the_same_is_told_to_each_reporter(bus: &str) {
 
     // Who reports of something else hears of the corrections, and not of reports.
     let rest = third.rest().await;
-    let corrections = rest.iter().filter(|event| event.event_type() == "nl.bag.correctie");
-    assert_eq!(corrections.count(), 3);
-    assert_eq!(rest.len(), 3, "{rest:?}");
+    // On a bus that parts share, those of the part before come too.
+    assert!(rest.iter().all(|event| event.event_type() == "nl.bag.correctie"), "{rest:?}");
+    for published in [of_stranger, of_nothing, of_both] {
+        assert_eq!(rest.iter().filter(|event| event.id() == published.id()).count(), 1);
+    }
     assert!(rest.iter().all(|event| event.attribute("reports").is_none()), "{rest:?}");
     for id in [field, object] {
         let case = third.client.get_case(id).await.unwrap();
