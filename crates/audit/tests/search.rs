@@ -147,7 +147,10 @@ async fn what_belongs_together_is_found_by_the_hash_of_its_correlation() {
         (answer, Operation::Delivery),
     ];
     let found = log.search(&by_correlation).unwrap().entries;
-    assert_eq!(found.iter().map(|one| (one.message_id, one.operation)).collect::<Vec<_>>(), expected);
+    assert_eq!(
+        found.iter().map(|one| (one.message_id, one.operation)).collect::<Vec<_>>(),
+        expected
+    );
     // By the question: its answer follows, and not when that is not wanted.
     assert_eq!(log.search(&of(question)).unwrap().entries.len(), 4);
     let alone = log.search(&Search { follow: false, ..of(question) }).unwrap();

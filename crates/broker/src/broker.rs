@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -22,6 +22,7 @@ use wissel_store::{InboxSettings, Store, StoreError};
 
 use crate::direct::Forwarders;
 use crate::direction::Direction;
+use crate::dossier::SEARCHES_AT_ONCE;
 use crate::entitlement::Target;
 use crate::ordered::Ordered;
 use crate::policy::DeliveryDefaults;
@@ -56,6 +57,8 @@ pub struct Broker {
     publish_limits: PublishLimits,
     /// Which questions are waited for here.
     pub(crate) questions: Questions,
+    /// How many may look through the record of processing at a time.
+    pub(crate) searches: Arc<Semaphore>,
     pub(crate) options: BrokerOptions,
     pub(crate) started_at: Instant,
     window: Arc<Window>,
@@ -152,6 +155,7 @@ impl Broker {
             forwarders: Forwarders::default(),
             publish_limits: PublishLimits::new(options.publish_per_second),
             questions: Questions::default(),
+            searches: Arc::new(Semaphore::new(SEARCHES_AT_ONCE)),
             options,
             started_at: Instant::now(),
             window,
@@ -390,7 +394,10 @@ impl Broker {
     ) -> Vec<Result<Receipt, Refusal>> {
         let admissions: Vec<Record> =
             messages.iter().filter_map(|message| self.admission(message)).collect();
-        let records = refusals.into_iter().chain(admissions.iter().cloned()).collect();
+        let burials = messages.iter().flat_map(|message| self.burials(message));
+        let burials: Vec<Record> = burials.collect();
+        let records =
+            refusals.into_iter().chain(admissions.iter().cloned()).chain(burials).collect();
         let outcomes = enqueue::enqueue(messages, &*self.bus, self.keep(records)).await;
         let failed = outcomes.iter().zip(&admissions);
         let failed = failed
