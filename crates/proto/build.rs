@@ -13,11 +13,12 @@ use prost::Message as _;
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "google/rpc/status.proto",
     "io/cloudevents/v1/cloudevents.proto",
     "wissel/v1/asking.proto",
     "wissel/v1/cases.proto",
+    "wissel/v1/dossiers.proto",
     "wissel/v1/matching.proto",
     "wissel/v1/operations.proto",
     "wissel/v1/publishing.proto",

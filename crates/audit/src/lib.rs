@@ -24,6 +24,10 @@
 //! | `data_subject_id` | `dpl.core.data_subject_id`: HMAC-SHA-256 of the subject under the [`SubjectKey`] |
 //! | `data_subject_id_type` | `dpl.core.data_subject_id_type` |
 //!
+//! A line of an admission names the first inboxes that the message goes to (`inboxes`), and one of
+//! a message with the attribute `correlationid` has its hash (`correlation`), by which [`Search`]
+//! finds what belongs together.
+//!
 //! # What the chain proves
 //!
 //! `hash` is the SHA-256 of the line without it (`,"hash":"…"` taken out), and `prev` is
@@ -52,6 +56,7 @@ mod error;
 mod line;
 mod log;
 mod record;
+mod search;
 mod subject;
 mod verify;
 mod writer;
@@ -60,5 +65,6 @@ pub use error::{AuditError, VerifyError};
 pub use line::{RecordHash, RecordHashError};
 pub use log::{RecordLog, RecordOptions};
 pub use record::{Actor, Operation, Outcome, Record};
+pub use search::{Entry, Found, Search};
 pub use subject::{SubjectHash, SubjectKey};
 pub use verify::{After, Verification, Verified, verify};

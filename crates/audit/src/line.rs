@@ -48,7 +48,11 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    correlation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     inbox: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inboxes: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +121,8 @@ impl Head {
             on_behalf_of: record.on_behalf_of.as_ref().map(|oin| oin.as_str()),
             event_type: record.event_type.as_deref(),
             message_id: record.message_id.map(|id| id.to_string()),
+            correlation: record.correlation.map(|correlation| correlation.to_string()),
+            inboxes: record.inboxes.iter().map(|inbox| inbox.as_str()).collect(),
             inbox: record.inbox.as_ref().map(|inbox| inbox.as_str()),
             purpose: record.purpose.as_deref(),
             legal_basis: record.legal_basis.as_deref(),

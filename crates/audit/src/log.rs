@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::writer::Writer;
-use crate::{AuditError, Record};
+use crate::{AuditError, Found, Record, Search};
 
 /// The files of records, open for more. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct RecordLog {
+    directory: Arc<Path>,
     requests: mpsc::Sender<Request>,
     healthy: Arc<AtomicBool>,
 }
@@ -52,9 +53,8 @@ impl RecordLog {
         let healthy = Arc::new(AtomicBool::new(true));
         let writer = Writer::open(directory, options, Arc::clone(&healthy))?;
         let thread = std::thread::Builder::new().name("wissel-records".to_owned());
-        let path = directory.to_owned();
-        thread.spawn(move || writer.run(receiver)).map_err(AuditError::of(&path))?;
-        Ok(Self { requests, healthy })
+        thread.spawn(move || writer.run(receiver)).map_err(AuditError::of(directory))?;
+        Ok(Self { directory: directory.into(), requests, healthy })
     }
 
     /// Keeps records, in this order. Ends when they are with the operating system, so
@@ -70,6 +70,14 @@ impl RecordLog {
         let sent = self.requests.send(Request::Append(records, answer)).await;
         sent.map_err(|_| AuditError::Closed)?;
         written.await.map_err(|_| AuditError::Closed)?
+    }
+
+    /// Looks for records of messages, those that were appended before among them. Blocks.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn search(&self, search: &Search) -> Result<Found, AuditError> {
+        search.run(&self.directory)
     }
 
     /// Whether the last attempt to write went well.

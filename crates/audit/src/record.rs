@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wissel_identifiers::{InboxName, Oin};
 
@@ -25,8 +25,12 @@ pub struct Record {
     pub event_type: Option<Arc<str>>,
     /// Wissel's id of the message.
     pub message_id: Option<Uuid>,
+    /// What the message belongs to: its `correlationid`, by [`crate::SubjectKey::correlation`].
+    pub correlation: Option<SubjectHash>,
     /// Where it went, or what was acted on.
     pub inbox: Option<InboxName>,
+    /// The inboxes that a message is to go to, the first [`Record::INBOXES`].
+    pub inboxes: Vec<InboxName>,
     /// What for, by the grant that it rests on.
     pub purpose: Option<Arc<str>>,
     /// By which law, by the same grant.
@@ -42,7 +46,7 @@ pub struct Record {
 }
 
 /// What was done. The names do not change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Operation {
@@ -50,6 +54,16 @@ pub enum Operation {
     Admission,
     /// A message was handed to a receiver.
     Delivery,
+    /// A delivery came to nothing, and comes again.
+    Retried,
+    /// A delivery was given up on.
+    DeadLettered,
+    /// A question was handed to nobody any more, as its asker no longer waits.
+    QuestionOver,
+    /// A question got no answer.
+    Unanswered,
+    /// Somebody looked at what happened to a message, or in a correlation.
+    DossierRead,
     /// An inbox was opened.
     InboxOpened,
     /// A subscription was created.
@@ -117,6 +131,9 @@ pub enum Actor {
 }
 
 impl Record {
+    /// How many of the inboxes of a message are kept.
+    pub const INBOXES: usize = 20;
+
     /// A record of something that was done now, with nothing but that and who did it.
     #[must_use]
     pub fn new(operation: Operation, actor: Actor) -> Self {
@@ -128,7 +145,9 @@ impl Record {
             on_behalf_of: None,
             event_type: None,
             message_id: None,
+            correlation: None,
             inbox: None,
+            inboxes: Vec::new(),
             purpose: None,
             legal_basis: None,
             trace_id: None,
@@ -140,6 +159,19 @@ impl Record {
 }
 
 impl Actor {
+    /// What [`Actor::text`] wrote.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        match text {
+            "operator" => Some(Self::Operator(None)),
+            "wissel" => Some(Self::Wissel),
+            "unknown" => Some(Self::Unknown),
+            _ => match text.strip_prefix("operator ") {
+                Some(oin) => Some(Self::Operator(Some(oin.parse().ok()?))),
+                None => Some(Self::Party(text.parse().ok()?)),
+            },
+        }
+    }
+
     pub(crate) fn text(self) -> String {
         match self {
             Self::Party(oin) => oin.to_string(),

@@ -55,6 +55,12 @@ impl SubjectKey {
         SubjectHash(first)
     }
 
+    /// The hash of a correlation. It is another than that of a subject of the same text.
+    #[must_use]
+    pub fn correlation(&self, correlation: &str) -> SubjectHash {
+        self.hash(&format!("correlation\0{correlation}"))
+    }
+
     fn of(key: &[u8]) -> Self {
         Self(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
     }

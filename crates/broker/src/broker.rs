@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -24,6 +24,7 @@ use wissel_store::{InboxSettings, Store, StoreError};
 use crate::counting;
 use crate::direct::Forwarders;
 use crate::direction::Direction;
+use crate::dossier::SEARCHES_AT_ONCE;
 use crate::entitlement::Target;
 use crate::ordered::Ordered;
 use crate::policy::DeliveryDefaults;
@@ -62,6 +63,8 @@ pub struct Broker {
     pub(crate) questions: Questions,
     /// Looks at all inboxes together.
     pub(crate) surveys: Surveys,
+    /// How many may look through the record of processing at a time.
+    pub(crate) searches: Arc<Semaphore>,
     pub(crate) options: BrokerOptions,
     pub(crate) started_at: Instant,
     window: Arc<Window>,
@@ -163,6 +166,7 @@ impl Broker {
             publish_limits: PublishLimits::new(options.publish_per_second),
             questions: Questions::default(),
             surveys: Surveys::default(),
+            searches: Arc::new(Semaphore::new(SEARCHES_AT_ONCE)),
             options,
             started_at: Instant::now(),
             window,
@@ -409,7 +413,10 @@ impl Broker {
     ) -> Vec<Result<Receipt, Refusal>> {
         let admissions: Vec<Record> =
             messages.iter().filter_map(|message| self.admission(message)).collect();
-        let records = refusals.into_iter().chain(admissions.iter().cloned()).collect();
+        let burials: Vec<Record> =
+            messages.iter().flat_map(|message| self.burials(message)).collect();
+        let records =
+            refusals.into_iter().chain(admissions.iter().cloned()).chain(burials).collect();
         let counted = counting::Counted::of(&messages);
         let outcomes = enqueue::enqueue(messages, &*self.bus, self.keep(records)).await;
         counted.tell(&outcomes, &self.options.metrics);

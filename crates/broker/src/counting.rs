@@ -22,7 +22,7 @@ impl Counted {
         let of = |message: &Minimised| Of {
             event_type: Arc::clone(&message.admitted.grant.event_type),
             inboxes: message.inbox_count() as u64,
-            full: message.full_count() as u64,
+            full: message.full_inboxes().count() as u64,
         };
         Self(messages.iter().map(of).collect())
     }

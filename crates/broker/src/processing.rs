@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use wissel_audit::{Actor, Operation, Outcome, Record};
+use wissel_bus::MessageId;
 use wissel_catalogue::Grant;
+use wissel_identifiers::Oin;
 
 use crate::records::by;
 use crate::{Broker, Caller, Refusal};
@@ -36,6 +38,25 @@ impl Broker {
     pub async fn put_refusal_on_record(&self, processing: Processing<'_>, refusal: &Refusal) {
         let outcome = Outcome::Refused(refusal.reason.as_str());
         self.keep_refusals(vec![self.record_of(processing, outcome)]).await;
+    }
+
+    /// Puts on record that a question came to no answer, and why. What cannot be recorded is in
+    /// the log.
+    pub async fn put_unanswered_on_record(
+        &self,
+        caller: Caller,
+        question: MessageId,
+        reason: &'static str,
+        by_whom: Option<Oin>,
+    ) {
+        let detail = by_whom.map_or_else(|| reason.to_owned(), |by| format!("{reason}, by {by}"));
+        let record = Record {
+            outcome: Outcome::Refused(reason),
+            message_id: Some(question.0),
+            detail: Some(detail),
+            ..by(caller, Operation::Unanswered)
+        };
+        self.keep_refusals(vec![record]).await;
     }
 
     fn record_of(&self, processing: Processing<'_>, outcome: Outcome) -> Record {

@@ -11,8 +11,12 @@ use wissel_catalogue::{Catalogue, Grant};
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::{EventView, Value};
 
+use crate::questions::REPLY_TO;
 use crate::road::minimise::Minimised;
 use crate::{Broker, Caller, Leased, Reason, Refusal};
+
+/// The attribute by which messages belong together.
+const CORRELATION: &str = "correlationid";
 
 /// Where records are kept, and how subjects are hashed in them.
 #[derive(Debug, Clone)]
@@ -134,6 +138,7 @@ impl Broker {
         let admitted = &message.admitted;
         Some(Record {
             detail: Some(format!("inboxes {}", message.inbox_count())),
+            inboxes: message.inboxes().take(Record::INBOXES).cloned().collect(),
             subject_kind: admitted.subject.identifier(),
             ..kept.of_message(
                 by(admitted.caller, Operation::Admission),
@@ -186,7 +191,7 @@ impl Broker {
         let record = Record {
             inbox: Some(inbox.clone()),
             message_id: Some(envelope.message_id.0),
-            detail: Some(format!("attempt {attempt}")),
+            detail: Some(attempt_detail(*attempt, None)),
             ..by(caller, Operation::Delivery)
         };
         let Ok(event) = EventView::decode(envelope.event.clone()) else { return Some(record) };
@@ -213,8 +218,37 @@ impl Records {
             legal_basis: Some(Arc::clone(&grant.legal_basis)),
             trace_id: Some(trace_parent(event).unwrap_or_else(|| message_id.0.into_bytes())),
             subject: event.subject().map(|subject| self.subjects.hash(subject)),
+            correlation: correlation_of(event).map(|text| self.subjects.correlation(text)),
             ..record
         }
+    }
+}
+
+/// What a message says it belongs to. A question without that belongs to what its own id names,
+/// which is what its answer says.
+fn correlation_of(event: &EventView) -> Option<&str> {
+    match event.attribute(CORRELATION) {
+        Some(Value::String(text)) => Some(text),
+        _ => event.attribute(REPLY_TO).map(|_| event.id()),
+    }
+}
+
+/// What a record says of an attempt.
+pub(crate) fn attempt_detail(attempt: u32, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("attempt {attempt}: {reason}"),
+        None => format!("attempt {attempt}"),
+    }
+}
+
+/// What [`attempt_detail`] wrote: the attempt and the reason. Anything else is a reason.
+pub(crate) fn read_attempt(detail: &str) -> (Option<u32>, Option<&str>) {
+    let Some(rest) = detail.strip_prefix("attempt ") else { return (None, Some(detail)) };
+    let (number, reason) =
+        rest.split_once(": ").map_or((rest, None), |(number, reason)| (number, Some(reason)));
+    match number.parse() {
+        Ok(number) => (Some(number), reason),
+        Err(_) => (None, Some(detail)),
     }
 }
 
@@ -232,6 +266,28 @@ mod tests {
     use wissel_message::Event;
 
     use super::*;
+
+    #[test]
+    fn an_attempt_is_read_as_it_is_written() {
+        for reason in [None, Some("broken: twice"), Some("")] {
+            assert_eq!(read_attempt(&attempt_detail(12, reason)), (Some(12), reason));
+        }
+        for other in ["expired", "attempt to read", "attempt x: y"] {
+            assert_eq!(read_attempt(other), (None, Some(other)));
+        }
+    }
+
+    #[test]
+    fn a_question_belongs_to_what_its_answer_names() {
+        let correlation = |name: &str, value: &str| {
+            let event = Event::builder("q-1", "/s", "nl.t.x").extension(name, value);
+            let view = EventView::decode(event.build().unwrap().encode()).unwrap();
+            correlation_of(&view).map(str::to_owned)
+        };
+        assert_eq!(correlation(CORRELATION, "c-1").as_deref(), Some("c-1"));
+        assert_eq!(correlation(REPLY_TO, "x").as_deref(), Some("q-1"));
+        assert_eq!(correlation("other", "c-1"), None);
+    }
 
     #[test]
     fn the_trace_is_that_of_the_message() {

@@ -78,6 +78,8 @@ pub enum Reason {
     InboxClosed,
     /// There is no such case, or the caller has nothing to do with it.
     UnknownCase,
+    /// There is no such message, or the caller has nothing to do with it.
+    UnknownMessage,
     /// The case is not so that this can be done.
     WrongState,
     /// The original of a message is not kept any more.
@@ -211,6 +213,7 @@ impl Reason {
             Self::UnknownInbox => "UNKNOWN_INBOX",
             Self::InboxClosed => "INBOX_CLOSED",
             Self::UnknownCase => "UNKNOWN_CASE",
+            Self::UnknownMessage => "UNKNOWN_MESSAGE",
             Self::WrongState => "WRONG_STATE",
             Self::NoLongerKept => "NO_LONGER_KEPT",
             Self::NoExchange => "NO_EXCHANGE",

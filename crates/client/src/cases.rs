@@ -229,7 +229,7 @@ impl CaseState {
         }
     }
 
-    fn of_proto(state: pb::CaseState) -> Result<Self, ClientError> {
+    pub(crate) fn of_proto(state: pb::CaseState) -> Result<Self, ClientError> {
         Ok(match state {
             pb::CaseState::Received => Self::Received,
             pb::CaseState::InProgress => Self::InProgress,

@@ -34,6 +34,7 @@
 //! | [`Client::ask`], [`Client::gather`] | a question to a registry, or several at once |
 //! | [`Client::answer_all`] | answer questions |
 //! | [`Client::set_status`], [`Client::get_case`] and on | cases, and how they stand |
+//! | [`Client::dossier`] | all that happened to a message, or in a correlation |
 //! | [`Client::create_subscription`] and on | which messages go to which inbox |
 //! | [`Client::replay`] | messages that are kept, once more |
 //! | [`Client::file_signal`] and on | signals that match with those of others |
@@ -58,6 +59,7 @@ mod cases;
 mod client;
 mod convert;
 mod dead_letters;
+mod dossier;
 mod error;
 mod inbox;
 mod listing;
@@ -78,6 +80,7 @@ pub use builder::ClientBuilder;
 pub use cases::{Case, CaseState, CaseStatus};
 pub use client::Client;
 pub use dead_letters::{Attempt, DeadLetter, Redrive, Which};
+pub use dossier::{Dossier, DossierEntry, DossierEntryKind, DossierMessage};
 pub use error::{ClientError, Refusal, Violation};
 pub use inbox::{Delivery, OpenInbox, OpenInboxBuilder};
 pub use listing::Listing;

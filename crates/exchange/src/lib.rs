@@ -15,6 +15,7 @@
 
 mod asking;
 mod cases;
+mod dossier;
 mod exchange;
 mod matching;
 mod outbox;
@@ -22,6 +23,7 @@ mod services;
 
 pub use asking::{Answer, Failure, FailureCode, Gathered, Outcome, Question};
 pub use cases::{Status, StatusChange};
+pub use dossier::DossierOfCases;
 pub use exchange::{Exchange, ExchangeOptions};
 pub use matching::{FiledSignal, Filing, KeyError, rotate_key};
 pub use services::{HttpService, ServiceError};

@@ -124,13 +124,13 @@ fn read_state(state: CaseState) -> Option<State> {
     STATES.iter().find(|(written, _)| *written == state).map(|(_, state)| *state)
 }
 
-fn write_state(text: &str) -> CaseState {
+pub(crate) fn write_state(text: &str) -> CaseState {
     let state: Option<State> = text.parse().ok();
     let found = STATES.iter().find(|(_, known)| Some(*known) == state);
     found.map_or(CaseState::Unspecified, |(written, _)| *written)
 }
 
-fn write(case: CaseFile, exchange: &Exchange) -> pb::Case {
+pub(crate) fn write(case: CaseFile, exchange: &Exchange) -> pb::Case {
     let catalogue = exchange.broker().catalogue();
     let dispatch = catalogue.event_type(&case.event_type).and_then(|one| one.dispatch.as_ref());
     let history = case.statuses.into_iter().map(|one| pb::CaseStatus {

@@ -12,6 +12,7 @@ use wissel_identity::ServerTls;
 use wissel_proto::wissel::v1::answering_server::AnsweringServer;
 use wissel_proto::wissel::v1::asking_server::AskingServer;
 use wissel_proto::wissel::v1::cases_server::CasesServer;
+use wissel_proto::wissel::v1::dossiers_server::DossiersServer;
 use wissel_proto::wissel::v1::matching_server::MatchingServer;
 use wissel_proto::wissel::v1::operations_server::OperationsServer;
 use wissel_proto::wissel::v1::publishing_server::PublishingServer;
@@ -21,6 +22,7 @@ use wissel_proto::wissel::v1::subscriptions_server::SubscriptionsServer;
 use crate::asking::{AnsweringService, AskingService};
 use crate::calls::Calls;
 use crate::cases::CasesService;
+use crate::dossiers::DossiersService;
 use crate::matching::MatchingService;
 use crate::operations::OperationsService;
 use crate::publishing::PublishingService;
@@ -173,6 +175,7 @@ where
     let operations = OperationsServer::new(OperationsService(Arc::clone(calls)));
     let asking = AskingServer::new(AskingService(Arc::clone(calls)));
     let cases = CasesServer::new(CasesService(Arc::clone(calls)));
+    let dossiers = DossiersServer::new(DossiersService(Arc::clone(calls)));
     let answering = AnsweringServer::new(AnsweringService(Arc::clone(calls)));
     let matching = MatchingServer::new(MatchingService(Arc::clone(calls)));
     let max = calls.options.max_request_bytes;
@@ -190,6 +193,7 @@ where
         .add_service(subscriptions.max_decoding_message_size(max))
         .add_service(asking.max_decoding_message_size(max))
         .add_service(cases.max_decoding_message_size(max))
+        .add_service(dossiers.max_decoding_message_size(max))
         .add_service(answering.max_decoding_message_size(max))
         .add_service(matching.max_decoding_message_size(max))
         .add_service(operations.max_decoding_message_size(max)))

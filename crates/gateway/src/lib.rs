@@ -10,6 +10,7 @@ mod budget;
 mod calls;
 mod cases;
 mod connection;
+mod dossiers;
 mod fields;
 mod gateway;
 mod handshakes;

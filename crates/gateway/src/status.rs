@@ -155,6 +155,7 @@ fn code(reason: Reason) -> Code {
         Reason::BusUnavailable | Reason::ShuttingDown => Code::Unavailable,
         Reason::SubscriptionExists | Reason::SignalExists => Code::AlreadyExists,
         Reason::UnknownCase
+        | Reason::UnknownMessage
         | Reason::UnknownSubscription
         | Reason::UnknownInbox
         | Reason::InboxClosed

@@ -130,7 +130,7 @@ fn show(case: &Case, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn to_json(case: &Case) -> Value {
+pub(crate) fn to_json(case: &Case) -> Value {
     let history = case.history.iter().map(|one| {
         json!({
             "state": one.state.as_str(),

@@ -2,6 +2,7 @@
 
 mod asking;
 mod cases;
+mod dossier;
 mod filter;
 mod queues;
 mod showcase;
@@ -18,6 +19,7 @@ pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
 pub(crate) use cases::{
     CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
 };
+pub(crate) use dossier::DossierArguments;
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
 pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
@@ -85,6 +87,9 @@ pub(crate) enum Command {
     /// Follow cases, take them back, and send them on
     #[command(subcommand, after_help = "Example:\n  wissel cases list --as operator --open")]
     Cases(CasesCommand),
+    /// Show all that happened to a message, or in a correlation, as a timeline
+    #[command(after_help = dossier::HELP)]
+    Dossier(DossierArguments),
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),

@@ -11,6 +11,7 @@ mod config;
 mod dead_letters;
 mod demo;
 mod dev_ca;
+mod dossier;
 mod events;
 mod exit;
 mod filter;
@@ -67,6 +68,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
+        Command::Dossier(arguments) => dossier::run(arguments).await,
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Signals(command) => signals::run(command).await,
         Command::Matching(command) => signals::manage(command).await,

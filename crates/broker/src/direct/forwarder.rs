@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wissel_bus::{BusError, DirectMessage, DirectQueues, Envelope, Handed, Judgement};
+use wissel_bus::{BusError, DirectMessage, DirectQueues, Envelope, Handed, Judgement, Settlement};
 use wissel_identifiers::InboxName;
 
 use super::message::direct_message;
 use crate::session::entitled::{Entitled, Withheld, entitled};
+use crate::setbacks::Setback;
 use crate::{
     Broker, Caller, Leased, Refusal, Session, SessionEnd, SessionEvent, SessionOptions, Verdict,
 };
@@ -90,7 +92,18 @@ impl Forwarder {
         let broker = Arc::clone(&self.broker);
         let Some(direct) = broker.bus.direct() else { return Ok(Stopped::Ending) };
         direct.open(&self.inbox).await?;
-        let reviewed = direct.review(&self.inbox, &|envelope| self.judge(envelope)).await?;
+        let buried = Mutex::new(Vec::new());
+        let judge = |envelope: &Envelope| {
+            let judgement = self.judge(envelope);
+            if let Judgement::Bury(reason) = &judgement {
+                let setback = Setback::of(&self.inbox, envelope.message_id, None);
+                buried.lock().extend(setback.record(None, &Settlement::dead_letter(reason)));
+            }
+            judgement
+        };
+        let reviewed = direct.review(&self.inbox, &judge).await;
+        broker.keep_refusals(buried.into_inner()).await;
+        let reviewed = reviewed?;
         if reviewed.kept + reviewed.buried > 0 {
             let (kept, buried) = (reviewed.kept, reviewed.buried);
             tracing::info!(inbox = %self.inbox, kept, buried, "what waited for an AMQP client was looked at again");

@@ -9,6 +9,9 @@ use super::minimise::{Copy, Minimised};
 use super::validate::Admitted;
 use crate::{Receipt, Refusal};
 
+/// Why a message is a dead letter from the start.
+pub(crate) const INBOX_FULL: &str = "the inbox was full";
+
 /// Gives the messages to the bus together, while they are put on record; one answer each,
 /// in order. A message has a receipt when all of its copies are durable and it is on
 /// record. One that is not on record may be durable nevertheless: published again it is
@@ -92,7 +95,7 @@ impl Goods {
             let Copy { fields, event, inboxes, full, watches } = copy;
             let envelope = envelope(fields, event);
             for inbox in full {
-                let (envelope, reason) = (envelope.clone(), "the inbox was full".to_owned());
+                let (envelope, reason) = (envelope.clone(), INBOX_FULL.to_owned());
                 self.burials.push(Burial { envelope, inbox, reason });
             }
             let archive_until = to_archive.take_if(|_| fields.is_none() && !watches);

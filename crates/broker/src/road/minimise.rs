@@ -34,9 +34,15 @@ impl Minimised {
         copies.map(|copy| copy.inboxes.len() + copy.full.len()).sum()
     }
 
-    /// Of those, how many have no room for it.
-    pub(crate) fn full_count(&self) -> usize {
-        self.copies.iter().map(|copy| copy.full.len()).sum()
+    /// Those inboxes.
+    pub(crate) fn inboxes(&self) -> impl Iterator<Item = &InboxName> {
+        let copies = self.copies.iter().filter(|copy| !copy.watches);
+        copies.flat_map(|copy| copy.inboxes.iter().chain(&copy.full))
+    }
+
+    /// Those among them that have no room.
+    pub(crate) fn full_inboxes(&self) -> impl Iterator<Item = &InboxName> {
+        self.copies.iter().flat_map(|copy| &copy.full)
     }
 }
 

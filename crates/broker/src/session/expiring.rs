@@ -10,6 +10,7 @@ use wissel_metrics::DeadCause;
 
 use crate::Broker;
 use crate::policy::Policy;
+use crate::setbacks::Setback;
 
 /// How the reason of a delivery begins that is too old.
 pub(super) const EXPIRED: &str = "expired";
@@ -102,18 +103,25 @@ impl Broker {
                 Ok(1..) => {}
                 Ok(0) | Err(_) => break,
             }
-            let mut settlements = Vec::new();
+            let (mut settlements, mut records) = (Vec::new(), Vec::new());
             let mut young = false;
             for arrival in arrived.drain(..) {
                 let Arrival::Delivery(delivery) = arrival else { return Ok(expired) };
-                let Delivery { tag, envelope, .. } = delivery;
+                let Delivery { tag, envelope, attempt } = delivery;
                 if is_old(envelope.admitted_at) && !envelope.replayed {
                     let reason = "expired: older than the inbox keeps messages";
-                    settlements.push((tag, Settlement::dead_letter(reason)));
+                    let settlement = Settlement::dead_letter(reason);
+                    let setback = Setback::of(inbox, envelope.message_id, Some(attempt));
+                    records.extend(setback.record(None, &settlement));
+                    settlements.push((tag, settlement));
                 } else {
                     // What was replayed may stand before others that are old.
                     young |= !envelope.replayed;
                 }
+            }
+            if let Err(refusal) = self.keep(records).await {
+                tracing::warn!(%inbox, %refusal, "what expired cannot be put on record; it stays");
+                break;
             }
             expired += settlements.len() as u64;
             let settled = consumer.settler.settle(settlements).await;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::time::{DelayQueue, delay_queue};
 use wissel_bus::{
-    Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, Settle, Settlement,
+    Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, MessageId, Settle, Settlement,
 };
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
@@ -28,6 +28,7 @@ use self::entitled::{Entitled, Withheld};
 use self::expiring::EXPIRED;
 use self::recording::Recording;
 pub use self::verdict::Verdict;
+use crate::setbacks::Setback;
 use crate::survey::Traffic;
 use crate::{Broker, Caller, Reason, Refusal};
 
@@ -111,6 +112,7 @@ pub enum SessionEnd {
 #[derive(Debug)]
 struct Held {
     tag: DeliveryTag,
+    message_id: MessageId,
     attempt: u32,
     deadline: Option<SystemTime>,
     end_of_lease: delay_queue::Key,
@@ -177,12 +179,15 @@ impl Session {
     /// [`Session::next`] or [`Session::settled`] is awaited.
     pub fn settle(&mut self, ids: &[u64], verdict: &Verdict) {
         let mut settlements = Vec::with_capacity(ids.len());
+        let mut records = Vec::new();
         for id in ids {
             if let Some(held) = self.let_go(*id) {
-                settlements.push((held.tag, self.settlement(&held, verdict)));
+                let settlement = self.settlement(&held, verdict);
+                records.extend(self.setback(Some(self.caller), &held, &settlement));
+                settlements.push((held.tag, settlement));
             }
         }
-        self.carry_out(settlements);
+        self.carry_out(settlements, records);
     }
 
     /// Gives the receiver more time: the leases end this long from now. One that
@@ -266,6 +271,7 @@ impl Session {
     /// Leases a delivery to the receiver, unless its owner's right is gone.
     fn lease_out(&mut self, delivery: Delivery, catalogue: &Catalogue) -> Option<Leased> {
         let Delivery { tag, mut envelope, attempt } = delivery;
+        let message_id = envelope.message_id;
         let deadline = match self.entitled(&envelope, catalogue) {
             Ok(Entitled { event, fields, deadline }) => {
                 envelope.event = event;
@@ -279,23 +285,27 @@ impl Session {
                     DeadCause::Withheld
                 };
                 self.broker.metrics().dead(cause, 1);
-                self.carry_out(vec![(tag, Settlement::dead_letter(reason))]);
+                let settlement = Settlement::dead_letter(reason);
+                let setback = Setback::of(&self.inbox, message_id, Some(attempt));
+                let record = setback.record(None, &settlement);
+                self.carry_out(vec![(tag, settlement)], record.into_iter().collect());
                 return None;
             }
             Err(Withheld::Over) => {
-                self.carry_out(vec![(tag, Settlement::Acknowledge)]);
+                let setback = Setback::of(&self.inbox, message_id, None);
+                self.carry_out(vec![(tag, Settlement::Acknowledge)], vec![setback.over()]);
                 return None;
             }
             Err(Withheld::NotForCaller(refusal)) => {
                 self.refused = Some(refusal);
-                self.carry_out(vec![(tag, Settlement::Release)]);
+                self.carry_out(vec![(tag, Settlement::Release)], Vec::new());
                 return None;
             }
         };
         let id = self.next_id;
         self.next_id += 1;
         let end_of_lease = self.ends_of_leases.insert_at(id, Instant::now() + self.lease);
-        self.held.insert(id, Held { tag, attempt, deadline, end_of_lease });
+        self.held.insert(id, Held { tag, message_id, attempt, deadline, end_of_lease });
         let lease_ends_at = SystemTime::now() + self.lease;
         Some(Leased { id, envelope, attempt, lease_ends_at, deadline })
     }
@@ -309,7 +319,8 @@ impl Session {
         self.broker.metrics().settled(Settled::LeaseEnded, 1);
         let verdict = Verdict::Retry { after: None, reason: "the lease ended".to_owned() };
         let settlement = self.settlement(&held, &verdict);
-        self.carry_out(vec![(held.tag, settlement)]);
+        let record = self.setback(None, &held, &settlement);
+        self.carry_out(vec![(held.tag, settlement)], record.into_iter().collect());
     }
 
     fn everything_was_taken_back(&mut self) {
@@ -330,12 +341,31 @@ impl Session {
         held
     }
 
-    fn carry_out(&mut self, settlements: Vec<(DeliveryTag, Settlement)>) {
-        if !settlements.is_empty() {
-            let settler = Arc::clone(&self.consumer.settler);
-            let inbox = self.inbox.clone();
-            self.settling.push(Box::pin(settle_or_release(settler, settlements, inbox)));
+    /// The record of a delivery that was held and came to nothing.
+    fn setback(
+        &self,
+        by: Option<Caller>,
+        held: &Held,
+        settlement: &Settlement,
+    ) -> Option<wissel_audit::Record> {
+        Setback::of(&self.inbox, held.message_id, Some(held.attempt)).record(by, settlement)
+    }
+
+    /// Settles, what came to nothing when that is on record.
+    fn carry_out(
+        &mut self,
+        settlements: Vec<(DeliveryTag, Settlement)>,
+        records: Vec<wissel_audit::Record>,
+    ) {
+        if settlements.is_empty() {
+            return;
         }
+        let settler = Arc::clone(&self.consumer.settler);
+        let (inbox, broker) = (self.inbox.clone(), Arc::clone(&self.broker));
+        self.settling.push(Box::pin(async move {
+            let settlements = broker.when_on_record(settlements, records, &inbox).await;
+            settle_or_release(settler, settlements, inbox).await;
+        }));
     }
 }
 

@@ -74,6 +74,6 @@ impl Session {
             Some((held.tag, Settlement::Release))
         });
         let released = released.collect();
-        self.carry_out(released);
+        self.carry_out(released, Vec::new());
     }
 }

@@ -66,16 +66,27 @@ impl Exchange {
         let asked = asked(&receipt);
         *open.asked.lock() = Some(asked.clone());
 
+        let question = receipt.message_id;
         loop {
             let next = tokio::time::timeout_at(deadline, answers.recv());
-            let Some(envelope) = next.await.map_err(|_| late(patience))? else {
-                return Err(Refusal::shutting_down());
+            let Ok(next) = next.await else {
+                let (broker, refusal) = (&self.broker, late(patience));
+                let reason = refusal.reason.as_str();
+                broker.put_unanswered_on_record(caller, question, reason, None).await;
+                return Err(refusal);
             };
+            let Some(envelope) = next else { return Err(Refusal::shutting_down()) };
             if !asked.contains(&envelope.publisher) {
                 tracing::warn!(by = %envelope.publisher, "an answer from one who was not asked");
                 continue;
             }
-            return self.take_answer(caller, &reply_to.inbox, &ask, envelope).await;
+            let answer = self.take_answer(caller, &reply_to.inbox, &ask, envelope).await?;
+            if let Err(failure) = &answer.result {
+                let (broker, by) = (&self.broker, Some(answer.by));
+                let reason = failure.code.as_str();
+                broker.put_unanswered_on_record(caller, question, reason, by).await;
+            }
+            return Ok(answer);
         }
     }
 

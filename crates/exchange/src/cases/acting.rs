@@ -187,15 +187,7 @@ impl Exchange {
         } else {
             self.case_of(id).await?
         };
-        let is_concerned = match caller {
-            Caller::Operator(_) => true,
-            _ => {
-                let party = caller.party()?;
-                let had = case.statuses.iter().any(|status| status.party == party);
-                party == case.sender || party == case.holder || had
-            }
-        };
-        if is_concerned { Ok(case) } else { Err(unknown()) }
+        if is_concerned(caller, &case)? { Ok(case) } else { Err(unknown()) }
     }
 
     /// A case that has a receipt, and may not be here yet.
@@ -285,6 +277,16 @@ impl Exchange {
         };
         self.broker.put_on_record(processing).await
     }
+}
+
+/// Whether the caller sent a case, has it, or had it; or is an operator.
+pub(crate) fn is_concerned(caller: Caller, case: &CaseFile) -> Result<bool, Refusal> {
+    if matches!(caller, Caller::Operator(_)) {
+        return Ok(true);
+    }
+    let party = caller.party()?;
+    let had = case.statuses.iter().any(|status| status.party == party);
+    Ok(party == case.sender || party == case.holder || had)
 }
 
 fn check_holder(case: &CaseFile, party: Oin) -> Result<(), Refusal> {

@@ -26,6 +26,7 @@ use tokio::sync::{Mutex, Notify};
 use wissel_broker::{Reason, Refusal};
 
 pub use acting::StatusChange;
+pub(crate) use acting::is_concerned;
 pub use state::Status;
 
 /// Cases at one gateway.

@@ -238,7 +238,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     span.filter(|span| !span.is_zero()).ok_or_else(|| expected.to_owned())
 }
 
-fn moment(text: &str) -> Result<SystemTime, String> {
+pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
     let moment = text.parse::<wissel_message::Timestamp>().ok();
     if let Some(moment) = moment.and_then(wissel_message::Timestamp::to_system_time) {
         return Ok(moment);

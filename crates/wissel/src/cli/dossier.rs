@@ -1,0 +1,37 @@
+//! What is said about dossiers.
+
+use std::time::SystemTime;
+
+use clap::{ArgGroup, Args};
+use wissel_client::Uuid;
+
+use super::Connection;
+use super::queues::moment;
+
+pub(super) const HELP: &str = "Examples:
+  wissel dossier --as 00000099000000001000 019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10
+  wissel dossier --as operator --correlation order-2026-17 --since '2 days'
+
+A party sees what it published, with where that went, and what came to inboxes of its own;
+the parties of a case see how it stood; an operator sees everything. HANDED_OUT with nothing
+behind it: the receiver acknowledged the message, or still has it.";
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("about").required(true).args(["message", "correlation"])))]
+pub(crate) struct DossierArguments {
+    /// The message id: of a receipt, of a delivery, of a case
+    #[arg(value_name = "MESSAGE-ID")]
+    pub(crate) message: Option<Uuid>,
+    /// The `correlationid` of messages
+    #[arg(long, value_name = "ID")]
+    pub(crate) correlation: Option<String>,
+    /// With --correlation: from when on to look (RFC 3339), or since so long ago, such as '2 days'
+    /// [default: a month ago]
+    #[arg(long, value_name = "MOMENT", requires = "correlation", value_parser = moment)]
+    pub(crate) since: Option<SystemTime>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
