@@ -1,6 +1,6 @@
 //! What happened to one message, or in one correlation, as the one who asks may see it.
 //!
-//! The source is the record of processing. [`timeline`] makes entries of its records and decides
+//! The source is the record of processing. `timeline` makes entries of its records and decides
 //! who sees which of them.
 
 mod timeline;
