@@ -15,10 +15,11 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need { file: "/usr/lib/rabbitmq/bin/rabbitmq-server", packages: &["rabbitmq-server"] },
     Need { file: "/usr/bin/cc", packages: &["gcc", "libc6-dev"] },
     Need { file: "/usr/lib/python3/dist-packages/pika/__init__.py", packages: &["python3-pika"] },
+    Need { file: "/usr/bin/promtool", packages: &["prometheus"] },
 ];
 
 /// What puts another Debian in a folder.
