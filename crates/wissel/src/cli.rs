@@ -1,6 +1,7 @@
 //! The command line.
 
 mod asking;
+mod backup;
 mod cases;
 mod dossier;
 mod filter;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
+pub(crate) use backup::{BackupArguments, RestoreArguments};
 pub(crate) use cases::{
     CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
 };
@@ -137,6 +139,12 @@ pub(crate) enum Command {
     /// Verify the record of processing
     #[command(subcommand, after_help = "Example:\n  wissel audit verify data/records")]
     Audit(AuditCommand),
+    /// Copy the state of a gateway that does not run
+    #[command(allow_missing_positional = true, after_help = backup::BACKUP_HELP)]
+    Backup(BackupArguments),
+    /// Put a copy back as a new data directory, or find out whether it is whole
+    #[command(after_help = backup::RESTORE_HELP)]
+    Restore(RestoreArguments),
     /// Make a development authority, and certificates and tokens of parties
     #[command(
         subcommand,

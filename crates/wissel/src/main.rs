@@ -2,6 +2,7 @@
 
 mod asking;
 mod audit;
+mod backup;
 mod cases;
 mod catalogue;
 mod check;
@@ -74,6 +75,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Matching(command) => signals::manage(command).await,
         Command::Check(arguments) => check::run(arguments).await,
         Command::Audit(command) => audit::run(&command),
+        Command::Backup(arguments) => backup::backup(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::DevCa(command) => dev_ca::run(&command),
         Command::Filter(command) => filter::run(command).await,
         Command::Catalogue(command) => catalogue::run(&command),
