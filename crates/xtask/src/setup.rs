@@ -20,7 +20,6 @@ const NEEDS: [Need; 4] = [
     Need { file: "/usr/bin/cc", packages: &["gcc", "libc6-dev"] },
     Need { file: "/usr/bin/promtool", packages: &["prometheus"] },
     Need { file: "/usr/lib/python3/dist-packages/pika/__init__.py", packages: &["python3-pika"] },
-    Need { file: "/usr/bin/promtool", packages: &["prometheus"] },
 ];
 
 /// What puts another Debian in a folder.
