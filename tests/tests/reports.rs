@@ -353,7 +353,7 @@ async fn lives_until_it_is_corrected_or_confirmed(bus: &str) {
         .iter()
         .flat_map(|name| std::fs::read(gateway.data_directory().join(name)).unwrap_or_default())
         .collect();
-    assert!(state.windows(18).any(|bytes| bytes == b"UNDER_INVESTIGATIO"));
+    assert!(state.windows(19).any(|bytes| bytes == b"UNDER_INVESTIGATION"));
     assert!(!state.windows(11).any(|bytes| bytes == b"0363-geheim"));
     assert!(!gateway.log().contains("0363-geheim") && !gateway.records().contains("0363-geheim"));
     assert!(gateway.records().contains(r#""operation":"report-corrected""#));
