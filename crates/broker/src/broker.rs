@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,9 +20,7 @@ use wissel_receipts::Receipts;
 use wissel_routing::Router;
 use wissel_store::{InboxSettings, Store, StoreError};
 
-use crate::counting;
 use crate::direct::Forwarders;
-use crate::direction::Direction;
 use crate::dossier::SEARCHES_AT_ONCE;
 use crate::entitlement::Target;
 use crate::ordered::Ordered;
@@ -31,12 +28,10 @@ use crate::policy::DeliveryDefaults;
 use crate::publish_limits::PublishLimits;
 use crate::questions::Questions;
 use crate::replay::REPLAY_PER_SECOND;
-use crate::road::deduplicate::{Known, UnderWay, Window, deduplicate};
+use crate::road::deduplicate::Window;
 use crate::road::room::Limits;
-use crate::road::validate::Admitted;
-use crate::road::{authorise, decode, enqueue, identify, minimise, room, route, validate};
 use crate::survey::Surveys;
-use crate::{Caller, Receipt, Records, Refusal, Subscription};
+use crate::{Records, Refusal, Subscription};
 
 /// The application: takes messages, keeps subscriptions, hands out deliveries.
 pub struct Broker {
@@ -58,7 +53,7 @@ pub struct Broker {
     pub(crate) ordered: Ordered,
     /// What brings messages to the queues that parties read themselves.
     pub(crate) forwarders: Forwarders,
-    publish_limits: PublishLimits,
+    pub(crate) publish_limits: PublishLimits,
     /// Which questions are waited for here.
     pub(crate) questions: Questions,
     /// Looks at all inboxes together.
@@ -67,7 +62,7 @@ pub struct Broker {
     pub(crate) searches: Arc<Semaphore>,
     pub(crate) options: BrokerOptions,
     pub(crate) started_at: Instant,
-    window: Arc<Window>,
+    pub(crate) window: Arc<Window>,
     stopping: CancellationToken,
     pub(crate) work: TaskTracker,
     prepared: watch::Sender<bool>,
@@ -189,50 +184,6 @@ impl Broker {
         Ok(broker)
     }
 
-    /// Takes messages; one outcome each, in order. The road up to the bus is gone
-    /// in this call itself, so messages keep the order of the calls; the future
-    /// ends when each message is durable or refused.
-    pub fn publish(
-        self: &Arc<Self>,
-        caller: Caller,
-        frames: Vec<Bytes>,
-    ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + use<> {
-        self.publish_to(caller, frames, &Direction::Subscribed)
-    }
-
-    /// As [`Broker::publish`], for one message that goes where the exchange says, within
-    /// everybody's grants.
-    ///
-    /// # Errors
-    /// Whatever the road refuses.
-    pub fn publish_directed(
-        self: &Arc<Self>,
-        caller: Caller,
-        frame: Bytes,
-        direction: &Direction,
-    ) -> impl Future<Output = Result<Receipt, Refusal>> + Send + use<> {
-        let publishing = self.publish_to(caller, vec![frame], direction);
-        async move { publishing.await.pop().expect("one answer for one message") }
-    }
-
-    fn publish_to(
-        self: &Arc<Self>,
-        caller: Caller,
-        frames: Vec<Bytes>,
-        direction: &Direction,
-    ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + use<> {
-        let came = Instant::now();
-        self.options.metrics.received(frames.iter().map(Bytes::len).sum());
-        let (ticket, steps, refusals) = self.take_in(caller, frames, direction);
-        let broker = Arc::clone(self);
-        async move {
-            let outcomes = broker.carry_out(steps, refusals).await;
-            drop(ticket);
-            broker.count_outcomes(&outcomes, came);
-            outcomes
-        }
-    }
-
     /// Waits until every inbox is open on the bus.
     pub async fn prepared(&self) {
         // The sender lives as long as `self`, so this cannot fail.
@@ -298,165 +249,6 @@ impl Broker {
         Ok(self.work.token())
     }
 
-    /// What is to be awaited for each message, and the records of those refused already.
-    fn take_in(
-        &self,
-        caller: Caller,
-        frames: Vec<Bytes>,
-        direction: &Direction,
-    ) -> (Option<TaskTrackerToken>, Vec<Step>, Vec<Record>) {
-        let mut records = Vec::new();
-        let ticket = match self.ticket() {
-            Ok(ticket) => ticket,
-            Err(refusal) => {
-                // One for all, as whoever waits for the bus tries again and again.
-                records.push(Self::refusal_of_all(caller, frames.len(), &refusal));
-                let refused = |_| Step::Done(Err(refusal.clone()));
-                return (None, frames.iter().map(refused).collect(), records);
-            }
-        };
-        let catalogue = self.catalogue.load();
-        let mut steps = Vec::with_capacity(frames.len());
-        let (allowed, over) = match caller.party() {
-            Ok(party) => self.publish_limits.take(party, frames.len(), &catalogue),
-            // It is refused in a room of its own.
-            Err(_) => (frames.len(), None),
-        };
-        let rest = frames.len() - allowed;
-        for frame in frames.into_iter().take(allowed) {
-            let step = match self.admit(frame.clone(), caller, direction, &catalogue) {
-                Ok(admitted) => self.direct(admitted),
-                Err(refusal) => Step::Done(Err(refusal)),
-            };
-            if let Step::Done(Err(refusal)) = &step {
-                records.extend(self.refusal(&frame, caller, &catalogue, refusal));
-            }
-            steps.push(step);
-        }
-        if let Some(refusal) = over {
-            // One for all, as a flood is not to flood the record.
-            records.push(Self::refusal_of_all(caller, rest, &refusal));
-            steps.extend((0..rest).map(|_| Step::Done(Err(refusal.clone()))));
-        }
-        (Some(ticket), steps, records)
-    }
-
-    /// The road from the frame to the admitted message.
-    fn admit(
-        &self,
-        frame: Bytes,
-        caller: Caller,
-        direction: &Direction,
-        catalogue: &Catalogue,
-    ) -> Result<Admitted, Refusal> {
-        let limits = &self.options.limits;
-        let received = decode::decode(frame, limits)?;
-        let identified = identify::identify(received, caller)?;
-        let authorised = authorise::authorise(identified, direction, catalogue, limits)?;
-        validate::validate(authorised, limits)
-    }
-
-    /// The road from the admitted message to the bus's door.
-    fn direct(&self, admitted: Admitted) -> Step {
-        match deduplicate(admitted, &self.window) {
-            Known::Repeat(receipt) => Step::Done(Ok(receipt)),
-            Known::UnderWay(first) => Step::Wait(Box::new(first)),
-            Known::Fresh(fresh) => {
-                let routed = route::route(fresh, &self.router.snapshot());
-                let routed = routed.and_then(|mut routed| {
-                    room::make_room(&mut routed, &self.room, &*self.bus)?;
-                    Ok(routed)
-                });
-                match routed.and_then(minimise::minimise) {
-                    Ok(minimised) => Step::Enqueue(Box::new(minimised)),
-                    Err(refusal) => Step::Done(Err(refusal)),
-                }
-            }
-        }
-    }
-
-    async fn carry_out(
-        &self,
-        steps: Vec<Step>,
-        refusals: Vec<Record>,
-    ) -> Vec<Result<Receipt, Refusal>> {
-        let mut ready = Vec::with_capacity(steps.len());
-        let places: Vec<Place> = steps
-            .into_iter()
-            .map(|step| match step {
-                Step::Done(outcome) => Place::Done(outcome),
-                Step::Wait(first) => Place::Wait(first),
-                Step::Enqueue(message) => {
-                    ready.push(*message);
-                    Place::Enqueued
-                }
-            })
-            .collect();
-        let mut enqueued = self.enqueue(ready, refusals).await.into_iter();
-
-        let mut outcomes = Vec::with_capacity(places.len());
-        for place in places {
-            outcomes.push(match place {
-                Place::Done(outcome) => outcome,
-                Place::Wait(first) => self.follow(*first).await,
-                Place::Enqueued => enqueued.next().expect("one answer for each message"),
-            });
-        }
-        outcomes
-    }
-
-    /// Makes messages durable, and puts them and the refusals on record.
-    async fn enqueue(
-        &self,
-        messages: Vec<minimise::Minimised>,
-        refusals: Vec<Record>,
-    ) -> Vec<Result<Receipt, Refusal>> {
-        let admissions: Vec<Record> =
-            messages.iter().filter_map(|message| self.admission(message)).collect();
-        let burials: Vec<Record> =
-            messages.iter().flat_map(|message| self.burials(message)).collect();
-        let records =
-            refusals.into_iter().chain(admissions.iter().cloned()).chain(burials).collect();
-        let counted = counting::Counted::of(&messages);
-        let outcomes = enqueue::enqueue(messages, &*self.bus, self.keep(records)).await;
-        counted.tell(&outcomes, &self.options.metrics);
-        let failed = outcomes.iter().zip(&admissions);
-        let failed = failed
-            .filter_map(|(outcome, record)| Some(Self::failure(record, outcome.as_ref().err()?)));
-        if let Err(refusal) = self.keep(failed.collect()).await {
-            tracing::error!(%refusal, "messages that failed are on record as admitted");
-        }
-        outcomes
-    }
-
-    /// Waits for the first publication of the same message; when that fails, this
-    /// one takes its place.
-    async fn follow(&self, first: UnderWay) -> Result<Receipt, Refusal> {
-        let mut first = first;
-        loop {
-            let admitted = match first.wait().await {
-                Ok(receipt) => return Ok(receipt),
-                Err(admitted) => admitted,
-            };
-            let (frame, caller) = (admitted.event.frame().clone(), admitted.caller);
-            match self.direct(admitted) {
-                Step::Done(outcome) => {
-                    if let Err(refusal) = &outcome {
-                        let catalogue = self.catalogue.load();
-                        let record = self.refusal(&frame, caller, &catalogue, refusal);
-                        self.keep_refusals(record.into_iter().collect()).await;
-                    }
-                    return outcome;
-                }
-                Step::Wait(again) => first = *again,
-                Step::Enqueue(message) => {
-                    let mut outcome = self.enqueue(vec![*message], Vec::new()).await;
-                    return outcome.pop().expect("one answer for one message");
-                }
-            }
-        }
-    }
-
     /// Opens every inbox on the bus, however long the bus takes to be there; also those
     /// that come with another catalogue meanwhile.
     async fn prepare_bus(&self) {
@@ -499,18 +291,4 @@ impl Broker {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-/// How far a message came before something has to be awaited.
-enum Step {
-    Done(Result<Receipt, Refusal>),
-    Wait(Box<UnderWay>),
-    Enqueue(Box<minimise::Minimised>),
-}
-
-/// Where the outcome of a message comes from.
-enum Place {
-    Done(Result<Receipt, Refusal>),
-    Wait(Box<UnderWay>),
-    Enqueued,
 }

@@ -31,6 +31,7 @@ mod ordered;
 mod policy;
 mod processing;
 mod publish_limits;
+mod publishing;
 pub mod questions;
 mod receipt;
 mod records;
