@@ -95,7 +95,9 @@ impl Broker {
         let Entitled { event, fields, .. } = entitled.map_err(|withheld| match withheld {
             Withheld::NotForCaller(refusal) => refusal,
             Withheld::Over => Refusal::new(Reason::NotGranted, "it is a question that is over"),
-            Withheld::Dead(reason) => Refusal::new(Reason::NotGranted, reason),
+            Withheld::Dead(reason) | Withheld::Expired(reason) => {
+                Refusal::new(Reason::NotGranted, reason)
+            }
         })?;
         envelope.event = event.clone();
         envelope.fields = fields;

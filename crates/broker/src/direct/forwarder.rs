@@ -224,7 +224,9 @@ impl Forwarder {
         let may = entitled(owner, &policy, envelope, &catalogue, questions, |_| Ok(()));
         let Entitled { event, fields, .. } = match may {
             Ok(entitled) => entitled,
-            Err(Withheld::Dead(reason)) => return Judgement::Bury(reason),
+            Err(Withheld::Dead(reason) | Withheld::Expired(reason)) => {
+                return Judgement::Bury(reason);
+            }
             Err(Withheld::Over) => return Judgement::Bury("nobody waits for it".to_owned()),
             Err(Withheld::NotForCaller(refusal)) => return Judgement::Bury(refusal.message),
         };

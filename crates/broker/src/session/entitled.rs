@@ -30,6 +30,8 @@ pub(crate) struct Entitled {
 pub(crate) enum Withheld {
     /// Its owner has no right to it.
     Dead(String),
+    /// It is too old.
+    Expired(String),
     /// It is a question that nobody waits for any more.
     Over,
     /// Its owner has, and the caller has not.
@@ -98,7 +100,7 @@ pub(crate) fn entitled(
     caller_may(event.event_type()).map_err(Withheld::NotForCaller)?;
     if let Some(reason) = too_old(policy, &event, envelope, SystemTime::now()) {
         let is_question = event_type.ask.is_some();
-        return Err(if is_question { Withheld::Over } else { Withheld::Dead(reason) });
+        return Err(if is_question { Withheld::Over } else { Withheld::Expired(reason) });
     }
     let deadline = deadline(&event, envelope, event_type);
     match &grant.fields {

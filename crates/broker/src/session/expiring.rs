@@ -12,8 +12,6 @@ use crate::Broker;
 use crate::policy::Policy;
 use crate::setbacks::Setback;
 
-/// How the reason of a delivery begins that is too old.
-pub(super) const EXPIRED: &str = "expired";
 /// How often inboxes that nobody reads are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long to wait for what an inbox is said to hold.

@@ -25,7 +25,6 @@ use wissel_identifiers::InboxName;
 use wissel_metrics::{DeadCause, Settled};
 
 use self::entitled::{Entitled, Withheld};
-use self::expiring::EXPIRED;
 use self::recording::Recording;
 pub use self::verdict::Verdict;
 use crate::setbacks::Setback;
@@ -279,16 +278,11 @@ impl Session {
                 deadline
             }
             Err(Withheld::Dead(reason)) => {
-                let cause = if reason.starts_with(EXPIRED) {
-                    DeadCause::Expired
-                } else {
-                    DeadCause::Withheld
-                };
-                self.broker.metrics().dead(cause, 1);
-                let settlement = Settlement::dead_letter(reason);
-                let setback = Setback::of(&self.inbox, message_id, Some(attempt));
-                let record = setback.record(None, &settlement);
-                self.carry_out(vec![(tag, settlement)], record.into_iter().collect());
+                self.bury(tag, message_id, attempt, reason, DeadCause::Withheld);
+                return None;
+            }
+            Err(Withheld::Expired(reason)) => {
+                self.bury(tag, message_id, attempt, reason, DeadCause::Expired);
                 return None;
             }
             Err(Withheld::Over) => {
@@ -308,6 +302,22 @@ impl Session {
         self.held.insert(id, Held { tag, message_id, attempt, deadline, end_of_lease });
         let lease_ends_at = SystemTime::now() + self.lease;
         Some(Leased { id, envelope, attempt, lease_ends_at, deadline })
+    }
+
+    /// Makes a dead letter of a delivery that is not handed out.
+    fn bury(
+        &mut self,
+        tag: DeliveryTag,
+        message_id: MessageId,
+        attempt: u32,
+        reason: String,
+        cause: DeadCause,
+    ) {
+        self.broker.metrics().dead(cause, 1);
+        let settlement = Settlement::dead_letter(reason);
+        let setback = Setback::of(&self.inbox, message_id, Some(attempt));
+        let record = setback.record(None, &settlement);
+        self.carry_out(vec![(tag, settlement)], record.into_iter().collect());
     }
 
     fn lease_ended(&mut self, id: u64) {
