@@ -69,7 +69,7 @@ pub struct Totals {
     pub inboxes: u64,
     /// Inboxes with a concern.
     pub concerns: u64,
-    /// Inboxes with deliveries that wait, and no receiver.
+    /// Inboxes with deliveries that have waited for [`UNREAD_AFTER`], and no receiver.
     pub unread: u64,
     /// Deliveries that wait for a receiver.
     pub waiting: u64,
@@ -225,12 +225,14 @@ impl Order {
         limit: usize,
     ) -> Vec<&'a Surveyed> {
         let now = SystemTime::now();
-        let mut all: Vec<&Surveyed> = inboxes.collect();
-        if self != Self::Name {
-            // The highest first; what is as high stays in the order of names.
-            all.sort_by(|one, other| self.rank(other, now).total_cmp(&self.rank(one, now)));
+        if self == Self::Name {
+            return inboxes.skip(skip).take(limit).collect();
         }
-        all.into_iter().skip(skip).take(limit).collect()
+        let mut all: Vec<(f64, &Surveyed)> =
+            inboxes.map(|one| (self.rank(one, now), one)).collect();
+        // The highest first; what is as high stays in the order of names.
+        all.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        all.into_iter().map(|(_, one)| one).skip(skip).take(limit).collect()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "an order of what is large")]

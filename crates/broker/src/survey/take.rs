@@ -118,6 +118,15 @@ impl Broker {
                 state,
             });
         }
+        // Those that were removed are counted no longer.
+        let is_there = |name: &InboxName| {
+            inboxes.binary_search_by(|one: &Surveyed| one.name.cmp(name)).is_ok()
+        };
+        counted.settled.retain(|name, _| is_there(name));
+        self.surveys
+            .traffic
+            .write()
+            .retain(|name, traffic| is_there(name) || Arc::strong_count(traffic) > 1);
         let metrics = &self.options.metrics;
         let (messages, (enqueued, handed_out)) =
             (metrics.messages_so_far(), metrics.deliveries_so_far());
