@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value as Json, json};
 use wissel_client::{
-    Answer, AnswerFailure, CaseState, Event, FailureCode, Outcome, Question, Subscription, Uuid,
-    in_answer_to,
+    Answer, AnswerFailure, CaseState, Event, FailureCode, Outcome, Question, Receipt, Subscription,
+    Uuid, in_answer_to,
 };
 use wissel_message::Timestamp;
 use wissel_terms::{Calendar, Term};
@@ -148,8 +148,9 @@ fn of_play(cast: &Cast, event: &Event, pupil: &str) -> bool {
     event.subject() == Some(pupil) && cast.duo.is_of_play(event)
 }
 
-/// DUO asks where the pupil lives, and passes the report on. Gives the case.
-async fn pass_on(cast: &Cast, report: &Received, within: Option<Duration>) -> Result<Uuid> {
+/// DUO asks where the pupil lives, and passes the report on: the case has the message id of
+/// the receipt.
+async fn pass_on(cast: &Cast, report: &Received, within: Option<Duration>) -> Result<Receipt> {
     let (duo, pupil) = (&cast.duo, report.event.subject().unwrap_or_default());
     let municipality = residence(cast, pupil).await?;
     let reported = data_of(&report.event);
@@ -164,7 +165,7 @@ async fn pass_on(cast: &Cast, report: &Received, within: Option<Duration>) -> Re
         Some(within) => event.extension("deadline", Timestamp::from(SystemTime::now() + within)),
         None => event,
     };
-    Ok(duo.publish(&event.build()?).await?.message_id)
+    duo.publish(&event.build()?).await
 }
 
 async fn residence(cast: &Cast, pupil: &str) -> Result<String> {
@@ -195,8 +196,8 @@ async fn two_are_absent(stage: &mut Stage, cast: &Cast) -> Result<(Uuid, Uuid)> 
     let classmate = report(cast, &cast.north, CLASSMATE, &absence).await?;
 
     stage.step(&cast.duo, "asks the BRP where they live, and passes the reports on").await?;
-    let of_pupil = pass_on(cast, &pupil, None).await?;
-    let of_classmate = pass_on(cast, &classmate, None).await?;
+    let of_pupil = pass_on(cast, &pupil, None).await?.message_id;
+    let of_classmate = pass_on(cast, &classmate, None).await?.message_id;
     let at_rotterdam =
         cast.rotterdam.reports.wait("a report", |one| of_play(cast, one, PUPIL)).await?;
     cast.utrecht.reports.wait("a report", |one| of_play(cast, one, CLASSMATE)).await?;
@@ -266,18 +267,13 @@ async fn next_report_goes_there(stage: &mut Stage, cast: &Cast, absent: Uuid) ->
     let report = cast.reports.wait("the report", |one| of_play(cast, one, PUPIL)).await?;
     let again = pass_on(cast, &report, None).await?;
     let came = utrecht.reports.wait("the report", |one| of_play(cast, one, PUPIL)).await?;
-    stage.check("Utrecht has it", came.message_id == again);
+    stage.check("Utrecht has it", came.message_id == again.message_id);
 
     stage.step(&cast.south, "reports the same pupil, at another school by now").await?;
     let absence = json!({ "soort": "verzuim", "uren": 20 });
     let next = self::report(cast, &cast.south, PUPIL, &absence).await?;
     let next = pass_on(cast, &next, None).await?;
-    let is_it = |one: &Received| one.message_id == next;
-    let begun = SystemTime::now();
-    while !utrecht.reports.all(|_| true).iter().any(is_it) {
-        ensure!(begun.elapsed()? < Duration::from_secs(60), "the report does not come to Utrecht");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    utrecht.reports.wait_for("the report", &next).await?;
     stage.check("it goes to Utrecht", utrecht.count() == at_utrecht + 2);
     stage.check("Rotterdam gets nothing of either", rotterdam.count() == before);
     Ok(())
@@ -287,7 +283,7 @@ async fn one_leaves(stage: &mut Stage, cast: &Cast) -> Result<()> {
     let utrecht = &cast.utrecht.party;
     stage.step(&cast.north, "reports that the classmate left without a diploma").await?;
     let left = report(cast, &cast.north, CLASSMATE, &json!({ "soort": "uitval" })).await?;
-    let case = pass_on(cast, &left, None).await?;
+    let case = pass_on(cast, &left, None).await?.message_id;
     stage.step(utrecht, "finds a place to learn on the job").await?;
     utrecht.says(case, CaseState::InProgress, STATUS, &json!({})).await?;
     let placed = json!({ "actie": "leerwerkplek" });
@@ -305,7 +301,7 @@ async fn nobody_acts(stage: &mut Stage, cast: &Cast) -> Result<()> {
     stage.note("(the term of this one is cut short to 3 s, by the message itself)");
     let report =
         report(cast, &cast.south, PUPIL, &json!({ "soort": "verzuim", "uren": 24 })).await?;
-    let case = pass_on(cast, &report, Some(SHORT)).await?;
+    let case = pass_on(cast, &report, Some(SHORT)).await?.message_id;
     let told = cast.told(case, CaseState::Lapsed).await;
     stage.check("DUO is told that nothing was done in time", told.is_ok());
     let lapsed = cast.duo.case(case).await?;
