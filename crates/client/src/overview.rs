@@ -29,7 +29,7 @@ pub struct InboxTotals {
     pub inboxes: u64,
     /// Inboxes with a concern.
     pub concerns: u64,
-    /// Inboxes with deliveries that wait, and no receiver.
+    /// Inboxes with deliveries that have waited for 30 s, and no receiver.
     pub unread: u64,
     /// Deliveries that wait for a receiver.
     pub waiting: u64,

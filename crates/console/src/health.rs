@@ -14,28 +14,27 @@ use crate::console::Seen;
 
 /// Whether messages are taken, and what each check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     /// Whether every check holds.
-    pub ready: bool,
+    pub(crate) ready: bool,
     /// The checks.
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
 }
 
 /// One thing that must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub(crate) struct Check {
     /// `bus`, `inboxes`, `disk`, `catalogue` or `running`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Whether it holds.
-    pub ok: bool,
+    pub(crate) ok: bool,
     /// One sentence.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 impl Readiness {
     /// Of a broker, and of what it stands on.
-    #[must_use]
-    pub fn of(broker: &Broker, vitals: &Vitals) -> Self {
+    pub(crate) fn of(broker: &Broker, vitals: &Vitals) -> Self {
         let check = |name, ok, detail: String| Check { name, ok, detail };
         let status = broker.status();
         let opened = broker.is_prepared();

@@ -1,4 +1,4 @@
-//! What operators see over HTTP: health, metrics, pages.
+//! What operators see over HTTP: health and metrics.
 //!
 //! | path | what it is |
 //! |---|---|
@@ -16,5 +16,4 @@ mod scrape;
 mod vitals;
 
 pub use console::{Console, ConsoleError, ConsoleOptions};
-pub use health::{Check, Readiness};
 pub use vitals::Vitals;

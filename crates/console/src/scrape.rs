@@ -9,8 +9,9 @@ use axum::response::IntoResponse;
 use wissel_broker::{Broker, Order, Surveyed, Totals};
 use wissel_metrics::{CONTENT_TYPE as OPEN_METRICS, InboxGauges, State};
 
+use crate::Vitals;
 use crate::console::Seen;
-use crate::{Readiness, Vitals};
+use crate::health::Readiness;
 
 /// How old what is told of inboxes may be.
 const SURVEY_AGE: Duration = Duration::from_secs(10);

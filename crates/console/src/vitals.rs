@@ -9,7 +9,7 @@ use procfs::WithCurrentSystemInfo as _;
 use wissel_identity::ServerTls;
 use wissel_metrics::{Certificate, Process};
 
-use crate::Check;
+use crate::health::Check;
 
 /// What is looked at beside the broker.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl Vitals {
 impl fmt::Debug for Vitals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { data_dir, disk_mark, .. } = self;
-        let fields = (data_dir, disk_mark);
-        f.debug_struct("Vitals").field("data_dir, disk_mark", &fields).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Vitals");
+        shown.field("data_dir", data_dir).field("disk_mark", disk_mark).finish_non_exhaustive()
     }
 }

@@ -125,14 +125,14 @@ impl Metrics {
         r.add("messages_repeated", None, "", help, &self.repeated);
         let help = "Bytes of the messages that came, refused ones too";
         r.add("messages_received", Some(Unit::Bytes), "", help, &self.received_bytes);
-        let help = "From a message that came to its receipt";
+        let help = "From a message that came to its receipt, or its refusal";
         r.add("receipt_duration", seconds(), "", help, &self.receipt);
         let help = "Deliveries that messages became: one for each inbox that each went to";
         r.add("deliveries_enqueued", None, "", help, &self.copies);
         let help = "Deliveries that were handed to a receiver, each attempt counted";
         r.add("deliveries_handed_out", None, "", help, &self.handed_out);
-        let help = "What receivers made of deliveries: `acknowledged`, `retried`, `dead`, \
-                    `lease_ended`";
+        let help = "What receivers made of deliveries: `acknowledged`, `retried`, `dead`; and \
+                    `lease_ended` beside one of the last two, when it said nothing";
         r.add("deliveries_settled", None, "verdict", help, &self.settled);
         let help = "Deliveries that became dead letters: `rejected` by the receiver, `attempts` \
                     used up, `deadline` passed, `expired`, `withheld` as the right is gone, \

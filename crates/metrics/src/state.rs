@@ -126,7 +126,7 @@ impl StateGauges {
         r.add("catalogue_loaded_time", seconds(), "", help, &all.catalogue_since);
         r.add("subscriptions", None, "", "Subscriptions in force", &all.subscriptions);
         r.add("inboxes", None, "", "Inboxes", &all.inboxes);
-        let help = "Inboxes with deliveries that wait, and no receiver";
+        let help = "Inboxes with deliveries that have waited for 30 s, and no receiver";
         r.add("inboxes_unread", None, "", help, &all.inboxes_unread);
         let help = "Deliveries that are not settled, over all inboxes: `waiting` for a receiver, \
                     `delayed` for a retry, `in_flight` with a receiver";

@@ -17,15 +17,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub(crate) async fn tell(broker: Arc<Broker>) {
     let stopping = broker.shutdown_token();
     let watchdog = sd_notify::watchdog_enabled();
-    // Twice as often as it wants to hear.
-    let every = watchdog.map_or(Duration::from_secs(3_600), |within| within / 2);
+    // Twice as often as it wants to hear, if it does.
+    let every = watchdog.unwrap_or_default() / 2;
     let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
     let mut looks = tokio::time::interval(LOOK_EVERY);
     let mut told_ready = false;
     loop {
         tokio::select! {
             () = stopping.cancelled() => break,
-            _ = ticks.tick() => notify(&[NotifyState::Watchdog]),
+            _ = ticks.tick(), if watchdog.is_some() => notify(&[NotifyState::Watchdog]),
             _ = looks.tick(), if !told_ready => {
                 told_ready = broker.status().ready;
                 if told_ready {
