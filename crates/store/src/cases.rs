@@ -7,7 +7,7 @@ use uuid::Uuid;
 use wissel_identifiers::Oin;
 
 use crate::sqlite::{milliseconds, unreadable};
-use crate::{StoreError, outbox, reports};
+use crate::{Store, StoreError, outbox, reports};
 
 /// What the tables are made by.
 pub(crate) const TABLES: &str = "
@@ -103,6 +103,67 @@ pub struct CaseChange {
     pub done: Option<CaseDue>,
     /// Messages for the outbox, with their recipients.
     pub messages: Vec<(Oin, Vec<u8>)>,
+}
+
+impl Store {
+    /// Opens a case, with what is due about it. Says whether it was not there.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn open_case(&self, case: CaseFile, due: Vec<CaseDue>) -> Result<bool, StoreError> {
+        self.backend.open_case(case, due).await
+    }
+
+    /// One case.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn case(&self, id: Uuid) -> Result<Option<CaseFile>, StoreError> {
+        self.backend.case(id).await
+    }
+
+    /// The cases that a party sent or has, or everybody's, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn cases(
+        &self,
+        party: Option<Oin>,
+        open_only: bool,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<CaseFile>, StoreError> {
+        self.backend.cases(party, open_only, after, limit).await
+    }
+
+    /// Changes cases, with the messages that tell of them: all or none.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn change_cases(&self, changes: Vec<CaseChange>) -> Result<(), StoreError> {
+        self.backend.change_cases(changes).await
+    }
+
+    /// What is due next, of all cases.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError> {
+        self.backend.next_case_due().await
+    }
+
+    /// Puts off what is due of a case.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn put_off_case_due(
+        &self,
+        id: Uuid,
+        due: CaseDue,
+        until: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.backend.put_off_case_due(id, due, until).await
+    }
 }
 
 /// Opens a case; says whether it was not there.

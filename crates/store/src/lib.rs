@@ -6,6 +6,7 @@
 
 mod backend;
 mod cases;
+mod error;
 mod followed;
 mod matching;
 mod outbox;
@@ -13,7 +14,7 @@ mod reports;
 mod signals;
 mod sqlite;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,7 @@ use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 use crate::backend::Sqlite;
 pub use crate::cases::{CaseChange, CaseDue, CaseFile, CaseStatus};
+pub use crate::error::StoreError;
 pub use crate::outbox::Outgoing;
 pub use crate::reports::{NewReport, Opened};
 use crate::sqlite::Database;
@@ -253,60 +255,6 @@ pub enum Put {
     Conflict,
 }
 
-/// Why the state cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// SQLite says no.
-    #[error("the control-plane database: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The file was written by a later version.
-    #[error(
-        "{}: written by a later version of Wissel (schema {found}), expected schema {expected} or \
-         earlier; start that version",
-        path.display()
-    )]
-    LaterVersion {
-        /// The file.
-        path: PathBuf,
-        /// The schema found.
-        found: i64,
-        /// The latest schema that is known here.
-        expected: i64,
-    },
-    /// The file does not say which schema it has, so it may not be ours.
-    #[error(
-        "{}: has schema {found}, expected 0 (a new file) to {expected}; it is damaged, or not a \
-         database of Wissel",
-        path.display()
-    )]
-    UnknownVersion {
-        /// The file.
-        path: PathBuf,
-        /// The schema found.
-        found: i64,
-        /// The latest schema that is known here.
-        expected: i64,
-    },
-    /// A row that this version cannot read.
-    #[error("the control-plane database holds a {what} that cannot be read: {reason}")]
-    Row {
-        /// What it is.
-        what: &'static str,
-        /// Why not.
-        reason: String,
-    },
-    /// A key of pseudonyms cannot be made.
-    #[error("a key of pseudonyms: {reason}")]
-    Key {
-        /// Why not.
-        reason: String,
-    },
-    /// The work was cut off, at shutdown.
-    #[error("the work on the control-plane database was cut off")]
-    CutOff,
-}
-
 impl Store {
     /// Opens the state in this file, of SQLite; creates it, or brings it up to date, when
     /// needed.
@@ -402,109 +350,5 @@ impl Store {
     /// When the state cannot be read, or the secret not be kept.
     pub async fn routing_secret(&self) -> Result<[u8; 16], StoreError> {
         self.backend.routing_secret().await
-    }
-
-    /// Messages of the exchange that are to be published by now, oldest first.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn outgoing(
-        &self,
-        now: SystemTime,
-        limit: usize,
-    ) -> Result<Vec<Outgoing>, StoreError> {
-        self.backend.outgoing(now, limit).await
-    }
-
-    /// Forgets a message that was published.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn sent(&self, number: i64) -> Result<(), StoreError> {
-        self.backend.sent(number).await
-    }
-
-    /// Puts off a message that could not be published.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError> {
-        self.backend.put_off(number, until).await
-    }
-
-    /// Opens a case, with what is due about it. Says whether it was not there.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn open_case(&self, case: CaseFile, due: Vec<CaseDue>) -> Result<bool, StoreError> {
-        self.backend.open_case(case, due).await
-    }
-
-    /// One case.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn case(&self, id: Uuid) -> Result<Option<CaseFile>, StoreError> {
-        self.backend.case(id).await
-    }
-
-    /// The cases that a party sent or has, or everybody's, in the order of their ids.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn cases(
-        &self,
-        party: Option<Oin>,
-        open_only: bool,
-        after: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<CaseFile>, StoreError> {
-        self.backend.cases(party, open_only, after, limit).await
-    }
-
-    /// Opens a case that is a report, known by a pseudonym of what it doubts until it is
-    /// closed.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn open_report(&self, report: NewReport) -> Result<Opened, StoreError> {
-        self.backend.open_report(report).await
-    }
-
-    /// The other reports that are open and doubt the same as this one, while it is open.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn reports_of_same(&self, id: Uuid) -> Result<Vec<CaseFile>, StoreError> {
-        self.backend.reports_of_same(id).await
-    }
-
-    /// Changes cases, with the messages that tell of them: all or none.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn change_cases(&self, changes: Vec<CaseChange>) -> Result<(), StoreError> {
-        self.backend.change_cases(changes).await
-    }
-
-    /// What is due next, of all cases.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub async fn next_case_due(&self) -> Result<Option<(Uuid, CaseDue)>, StoreError> {
-        self.backend.next_case_due().await
-    }
-
-    /// Puts off what is due of a case.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub async fn put_off_case_due(
-        &self,
-        id: Uuid,
-        due: CaseDue,
-        until: SystemTime,
-    ) -> Result<(), StoreError> {
-        self.backend.put_off_case_due(id, due, until).await
     }
 }

@@ -8,9 +8,10 @@ use std::time::SystemTime;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use crate::StoreError;
-use crate::sqlite::{milliseconds, unreadable};
 use wissel_identifiers::Oin;
+
+use crate::sqlite::{milliseconds, unreadable};
+use crate::{Store, StoreError};
 
 /// A message that is yet to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,36 @@ pub struct Outgoing {
     pub recipient: Oin,
     /// The message, in the CloudEvents protobuf format.
     pub event: Vec<u8>,
+}
+
+impl Store {
+    /// Messages of the exchange that are to be published by now, oldest first.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn outgoing(
+        &self,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        self.backend.outgoing(now, limit).await
+    }
+
+    /// Forgets a message that was published.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn sent(&self, number: i64) -> Result<(), StoreError> {
+        self.backend.sent(number).await
+    }
+
+    /// Puts off a message that could not be published.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn put_off(&self, number: i64, until: SystemTime) -> Result<(), StoreError> {
+        self.backend.put_off(number, until).await
+    }
 }
 
 /// Part of a transaction of something else.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
 use crate::cases::{COLUMNS, put, read, with_statuses};
-use crate::{CaseDue, CaseFile, NewKey, Pseudonym, StoreError, signals};
+use crate::{CaseDue, CaseFile, NewKey, Pseudonym, Store, StoreError, signals};
 
 /// What the tables are made by.
 pub(crate) const TABLES: &str = "
@@ -43,6 +43,25 @@ pub enum Opened {
     Same,
     /// Pseudonyms are made with other keys; nothing was done.
     OtherKeys,
+}
+
+impl Store {
+    /// Opens a case that is a report, known by a pseudonym of what it doubts until it is
+    /// closed.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn open_report(&self, report: NewReport) -> Result<Opened, StoreError> {
+        self.backend.open_report(report).await
+    }
+
+    /// The other reports that are open and doubt the same as this one, while it is open.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn reports_of_same(&self, id: Uuid) -> Result<Vec<CaseFile>, StoreError> {
+        self.backend.reports_of_same(id).await
+    }
 }
 
 pub(crate) fn open(connection: &mut Connection, report: &NewReport) -> Result<Opened, StoreError> {
