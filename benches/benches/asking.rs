@@ -23,6 +23,8 @@ const QUESTIONS: u32 = 5_000;
 const PERIOD: Duration = Duration::from_millis(1);
 /// How long a source takes for an answer, times its number.
 const SLOWER_BY: Duration = Duration::from_millis(10);
+/// How many questions are asked one after another.
+const LONE: u32 = 500;
 /// How often ten sources are gathered from.
 const GATHERINGS: u32 = 20;
 
@@ -39,25 +41,39 @@ async fn main() -> Result<()> {
         for number in 0..=SOURCES {
             tokio::spawn(answer(gateway.client(&source(number)), number));
         }
-        let mut figures: [Vec<f64>; 5] = Default::default();
+        let mut figures: [Vec<f64>; 6] = Default::default();
         for round in 0..arguments.rounds {
             let run = format!("{name}-{round}");
+            let lone = one_by_one(&asker, &run).await?;
             let (median, tail) = round_trips(&asker, &run).await?;
             let (gathered, slowest) = gatherings(&asker, &run).await?;
             let directory = tempfile::tempdir()?;
             let two_syncs = 2_000.0 / group_commit_log(directory.path(), 2_000, 1)?;
-            let all = [median, tail, gathered, slowest, two_syncs];
+            let all = [lone, median, tail, gathered, slowest, two_syncs];
             figures.iter_mut().zip(all).for_each(|(figure, value)| figure.push(value));
         }
-        let [medians, tails, gathered, slowest, syncs] = &figures;
+        let [lone, medians, tails, gathered, slowest, syncs] = &figures;
         let peer = "two fdatasyncs of 1 KiB, mean";
-        report.ratio(&format!("{name}: ask, median"), "ms", medians, peer, syncs);
-        report.figure(&format!("{name}: ask, p99"), "ms", tails);
+        report.ratio(&format!("{name}: ask, one by one"), "ms", lone, peer, syncs);
+        report.figure(&format!("{name}: ask at 1,000/s, median"), "ms", medians);
+        report.figure(&format!("{name}: ask at 1,000/s, p99"), "ms", tails);
         let what = format!("{name}: gather from 10");
         report.ratio(&what, "ms", gathered, "ask the slowest", slowest);
     }
     report.finish();
     Ok(())
+}
+
+/// The median in milliseconds, with one question at a time and an answer at once.
+async fn one_by_one(asker: &Client, run: &str) -> Result<f64> {
+    let mut took = Vec::new();
+    for number in 0..LONE {
+        let begun = Instant::now();
+        let answer = asker.ask(&question(&format!("{run}-l{number}"), 0)?).await?;
+        answer.result.map_err(|failure| anyhow!("{failure}"))?;
+        took.push(begun.elapsed().as_secs_f64() * 1_000.0);
+    }
+    Ok(wissel_benches::median(&took))
 }
 
 /// Median and p99, in milliseconds, with an answer at once.

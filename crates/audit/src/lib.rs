@@ -58,6 +58,7 @@ mod log;
 mod record;
 mod search;
 mod subject;
+mod syncer;
 mod verify;
 mod writer;
 
