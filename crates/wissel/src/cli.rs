@@ -3,6 +3,7 @@
 mod asking;
 mod backup;
 mod cases;
+mod catalogue;
 mod dossier;
 mod filter;
 mod queues;
@@ -21,6 +22,10 @@ pub(crate) use backup::{BackupArguments, RestoreArguments};
 pub(crate) use cases::{
     CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
 };
+pub(crate) use catalogue::{
+    CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueShowArguments,
+    PartiesCommand, PartyArguments,
+};
 pub(crate) use dossier::DossierArguments;
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
 pub(crate) use queues::{
@@ -32,9 +37,7 @@ pub(crate) use signals::{
     FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
     TransferArguments, WithdrawArguments,
 };
-pub(crate) use trust::{
-    AuditCommand, CatalogueCheckArguments, CatalogueCommand, DevCaCommand, IssueArguments,
-};
+pub(crate) use trust::{AuditCommand, DevCaCommand, IssueArguments};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -136,6 +139,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict"
     )]
     Catalogue(CatalogueCommand),
+    /// List the parties of the catalogue, or show what one may do
+    #[command(
+        subcommand,
+        after_help = "Example:\n  wissel parties list --catalogue deploy/catalogue"
+    )]
+    Parties(PartiesCommand),
     /// Verify the record of processing
     #[command(subcommand, after_help = "Example:\n  wissel audit verify data/records")]
     Audit(AuditCommand),

@@ -20,6 +20,7 @@ mod identity;
 mod inboxes;
 mod logging;
 mod output;
+mod parties;
 mod publish;
 mod reload;
 mod replay;
@@ -80,6 +81,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::DevCa(command) => dev_ca::run(&command),
         Command::Filter(command) => filter::run(command).await,
         Command::Catalogue(command) => catalogue::run(&command),
+        Command::Parties(command) => parties::run(&command),
         Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
     }
 }
