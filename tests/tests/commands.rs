@@ -262,6 +262,6 @@ fn the_catalogue_is_shown_by_event_type_and_by_party() {
     // What is not there is told, with where to look.
     let absent = run("catalogue show nl.brp.niets");
     assert!(absent.code == 2 && absent.err.contains("wissel catalogue list"), "{}", absent.err);
-    let absent = run("parties show 00000099000000009990");
+    let absent = run("parties show 00000099000000990000");
     assert!(absent.code == 2 && absent.err.contains("wissel parties list"), "{}", absent.err);
 }

@@ -6,6 +6,7 @@ mod cases;
 mod catalogue;
 mod dossier;
 mod filter;
+mod manual;
 mod queues;
 mod showcase;
 mod signals;
@@ -28,6 +29,9 @@ pub(crate) use catalogue::{
 };
 pub(crate) use dossier::DossierArguments;
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
+#[cfg(test)]
+pub(crate) use manual::Shell;
+pub(crate) use manual::{CompletionsArguments, ManArguments};
 pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
     RedriveArguments, ReplayArguments,
@@ -160,6 +164,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  wissel dev-ca create dev-ca\n  wissel dev-ca party 00000001002220647000 --ca dev-ca --name utrecht"
     )]
     DevCa(DevCaCommand),
+    /// Print what a shell needs to complete commands and options
+    #[command(after_help = manual::COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+    /// Write the manual: a page for each command
+    #[command(after_help = manual::MAN_HELP)]
+    Man(ManArguments),
     /// Look at the configuration
     #[command(subcommand, after_help = "Example:\n  wissel config show --config wissel.toml")]
     Config(ConfigCommand),

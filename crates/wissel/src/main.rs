@@ -19,6 +19,7 @@ mod filter;
 mod identity;
 mod inboxes;
 mod logging;
+mod manual;
 mod output;
 mod parties;
 mod publish;
@@ -81,6 +82,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::DevCa(command) => dev_ca::run(&command),
         Command::Filter(command) => filter::run(command).await,
         Command::Catalogue(command) => catalogue::run(&command),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man(arguments) => manual::man(&arguments),
         Command::Parties(command) => parties::run(&command),
         Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
     }
