@@ -4,6 +4,7 @@ mod asking;
 mod backup;
 mod cases;
 mod catalogue;
+mod doctor;
 mod dossier;
 mod filter;
 mod manual;
@@ -27,6 +28,7 @@ pub(crate) use catalogue::{
     CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueShowArguments,
     PartiesCommand, PartyArguments,
 };
+pub(crate) use doctor::DoctorArguments;
 pub(crate) use dossier::DossierArguments;
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
 #[cfg(test)]
@@ -164,6 +166,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  wissel dev-ca create dev-ca\n  wissel dev-ca party 00000001002220647000 --ca dev-ca --name utrecht"
     )]
     DevCa(DevCaCommand),
+    /// Look whether configuration, certificates, bus, disk and what else a gateway needs are well
+    #[command(after_help = doctor::HELP)]
+    Doctor(DoctorArguments),
     /// Print what a shell needs to complete commands and options
     #[command(after_help = manual::COMPLETIONS_HELP)]
     Completions(CompletionsArguments),

@@ -12,6 +12,7 @@ mod config;
 mod dead_letters;
 mod demo;
 mod dev_ca;
+mod doctor;
 mod dossier;
 mod events;
 mod exit;
@@ -83,6 +84,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Filter(command) => filter::run(command).await,
         Command::Catalogue(command) => catalogue::run(&command),
         Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Man(arguments) => manual::man(&arguments),
         Command::Parties(command) => parties::run(&command),
         Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
