@@ -163,3 +163,30 @@ async fn a_gateway_that_runs_is_looked_at_and_its_directory_is_in_use() {
     assert_eq!(code, 1);
     has(&only(&told, "error", "gateway"), &["systemctl status wissel"]);
 }
+
+#[tokio::test]
+async fn rabbitmq_is_tried_with_a_message() {
+    let _alone = alone().await;
+    let rabbitmq = wissel_testkit::RabbitMq::start().await.unwrap();
+    let (here, _) = well(YEAR);
+    settings(here.path(), &format!("bus = {:?}", rabbitmq.url()));
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 0, "{told:#}");
+    has(&told.to_string(), &["takes messages", "ask its node"]);
+    let queues = rabbitmq.control(&["list_queues", "name", "--quiet"]).await.unwrap();
+    assert!(!queues.contains("wissel.doctor"), "nothing is left: {queues}");
+
+    let reader = rabbitmq.add_reader("reader", "a-word", "some-queue").await.unwrap();
+    settings(here.path(), &format!("bus = {reader:?}"));
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "bus"), &["does not let this user", "rabbitmqctl set_permissions"]);
+    assert!(!told.to_string().contains("a-word"), "no password is told");
+
+    // An alarm of memory, for any use is too much.
+    rabbitmq.control(&["set_vm_memory_high_watermark", "0.00001"]).await.unwrap();
+    settings(here.path(), &format!("bus = {:?}", rabbitmq.url()));
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "bus"), &["takes no messages", "rabbitmq-diagnostics alarms"]);
+}

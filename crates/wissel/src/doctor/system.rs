@@ -75,17 +75,17 @@ fn file_system(directory: &Path, found: &mut Findings) {
     let Ok(stat) = rustix::fs::statfs(directory) else { return };
     let (shown, command) =
         (directory.display(), format!("findmnt --target {}", directory.display()));
+    let unfit = match stat.f_type {
+        NFS => "on NFS, on which nothing was tried",
+        TMPFS => "in memory, gone at a restart",
+        OVERLAY => "in a container's layer, gone with it",
+        _ => {
+            found.ok(format!("{shown}: its file system is local, as far as can be told"));
+            return;
+        }
+    };
     let advice = "put data_dir on a local disk that stays";
-    match i64::from(stat.f_type) {
-        NFS => {
-            found.warning(format!("{shown}: on NFS, on which nothing was tried"), advice, command)
-        }
-        TMPFS => found.warning(format!("{shown}: in memory, gone at a restart"), advice, command),
-        OVERLAY => {
-            found.warning(format!("{shown}: in a container's layer, gone with it"), advice, command)
-        }
-        _ => found.ok(format!("{shown}: its file system is local, as far as can be told")),
-    }
+    found.warning(format!("{shown}: {unfit}"), advice, command);
 }
 
 /// How many files a process that starts here may open. A gateway that runs has its own limit.
