@@ -27,5 +27,5 @@ pub use dev_token::DevTokenIssuer;
 pub use error::{IdentityError, PeerError, TokenFault};
 pub use keys::KeySource;
 pub use peer::Peer;
-pub use tls::{ClientCertificates, ServerTls, TlsFiles};
+pub use tls::{ClientCertificates, End, ServerTls, TlsFiles};
 pub use token::{TokenClaims, TokenOptions, TokenProof, TokenVerifier};

@@ -38,6 +38,17 @@ pub enum ClientCertificates {
     Optional,
 }
 
+/// When what a file holds is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The file.
+    pub file: PathBuf,
+    /// When the first of its certificates or lists is over.
+    pub at: SystemTime,
+    /// Whether it holds revocation lists, and not certificates.
+    pub is_list: bool,
+}
+
 /// TLS for a server that knows its clients by their certificates. What it was set up with
 /// can be exchanged while it is in use.
 pub struct ServerTls {
@@ -104,6 +115,27 @@ impl ServerTls {
         let authorities = authorities.map(|(index, pem)| (format!("authority-{}", index + 1), pem));
         let all = gateway.into_iter().chain(authorities);
         all.filter_map(|(name, pem)| Some((name, first_end(pem)?))).collect()
+    }
+
+    /// When each file ends that is in force: certificate, authorities, revocation lists.
+    #[must_use]
+    pub fn all_ends(&self) -> Vec<End> {
+        let TlsFiles { certificate, key, client_authorities, revocation_lists } = &self.files;
+        let certificates = [certificate, key].into_iter().chain(client_authorities);
+        let files = certificates.map(|file| (file, false));
+        let files = files.chain(revocation_lists.iter().map(|file| (file, true)));
+        let state = self.state.load();
+        let mut ends = Vec::new();
+        for ((file, is_list), content) in files.zip(&state.contents) {
+            let mut at = None;
+            if !is_list {
+                at = first_end(content);
+            } else if self::revocation_lists(file, content, &mut at).is_err() {
+                continue;
+            }
+            ends.extend(at.map(|at| End { file: file.clone(), at, is_list }));
+        }
+        ends
     }
 
     /// Reads the files again. Says whether something changed.

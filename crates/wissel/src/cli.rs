@@ -3,8 +3,11 @@
 mod asking;
 mod backup;
 mod cases;
+mod catalogue;
+mod doctor;
 mod dossier;
 mod filter;
+mod manual;
 mod queues;
 mod showcase;
 mod signals;
@@ -21,8 +24,16 @@ pub(crate) use backup::{BackupArguments, RestoreArguments};
 pub(crate) use cases::{
     CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
 };
+pub(crate) use catalogue::{
+    CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueShowArguments,
+    PartiesCommand, PartyArguments,
+};
+pub(crate) use doctor::DoctorArguments;
 pub(crate) use dossier::DossierArguments;
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
+#[cfg(test)]
+pub(crate) use manual::Shell;
+pub(crate) use manual::{CompletionsArguments, ManArguments};
 pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
     RedriveArguments, ReplayArguments,
@@ -32,9 +43,7 @@ pub(crate) use signals::{
     FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
     TransferArguments, WithdrawArguments,
 };
-pub(crate) use trust::{
-    AuditCommand, CatalogueCheckArguments, CatalogueCommand, DevCaCommand, IssueArguments,
-};
+pub(crate) use trust::{AuditCommand, DevCaCommand, IssueArguments};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -136,6 +145,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict"
     )]
     Catalogue(CatalogueCommand),
+    /// List the parties of the catalogue, or show what one may do
+    #[command(
+        subcommand,
+        after_help = "Example:\n  wissel parties list --catalogue deploy/catalogue"
+    )]
+    Parties(PartiesCommand),
     /// Verify the record of processing
     #[command(subcommand, after_help = "Example:\n  wissel audit verify data/records")]
     Audit(AuditCommand),
@@ -151,6 +166,15 @@ pub(crate) enum Command {
         after_help = "Examples:\n  wissel dev-ca create dev-ca\n  wissel dev-ca party 00000001002220647000 --ca dev-ca --name utrecht"
     )]
     DevCa(DevCaCommand),
+    /// Look whether configuration, certificates, bus, disk and what else a gateway needs are well
+    #[command(after_help = doctor::HELP)]
+    Doctor(DoctorArguments),
+    /// Print what a shell needs to complete commands and options
+    #[command(after_help = manual::COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+    /// Write the manual: a page for each command
+    #[command(after_help = manual::MAN_HELP)]
+    Man(ManArguments),
     /// Look at the configuration
     #[command(subcommand, after_help = "Example:\n  wissel config show --config wissel.toml")]
     Config(ConfigCommand),

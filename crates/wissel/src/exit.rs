@@ -33,6 +33,11 @@ impl Failure {
         Self { code: 4, message: message.to_string() }
     }
 
+    /// What went wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     #[expect(clippy::print_stderr, reason = "the last word of a command line program")]
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("error: {}", self.message);

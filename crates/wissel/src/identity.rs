@@ -104,7 +104,8 @@ impl Callers {
 }
 
 impl Tls {
-    fn files(&self) -> TlsFiles {
+    /// The files, as TLS is set up with them.
+    pub(crate) fn files(&self) -> TlsFiles {
         let Self { certificate, key, client_authorities, revocation_lists } = self.clone();
         TlsFiles { certificate, key, client_authorities, revocation_lists }
     }

@@ -12,6 +12,7 @@ mod config;
 mod dead_letters;
 mod demo;
 mod dev_ca;
+mod doctor;
 mod dossier;
 mod events;
 mod exit;
@@ -19,7 +20,9 @@ mod filter;
 mod identity;
 mod inboxes;
 mod logging;
+mod manual;
 mod output;
+mod parties;
 mod publish;
 mod reload;
 mod replay;
@@ -80,6 +83,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::DevCa(command) => dev_ca::run(&command),
         Command::Filter(command) => filter::run(command).await,
         Command::Catalogue(command) => catalogue::run(&command),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Doctor(arguments) => doctor::run(arguments).await,
+        Command::Man(arguments) => manual::man(&arguments),
+        Command::Parties(command) => parties::run(&command),
         Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
     }
 }
