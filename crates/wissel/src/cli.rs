@@ -9,6 +9,7 @@ mod queues;
 mod showcase;
 mod signals;
 mod trust;
+mod watching;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
     RedriveArguments, ReplayArguments,
 };
-pub(crate) use showcase::ShowcaseArguments;
+pub(crate) use showcase::{DemoArguments, ShowcaseArguments};
 pub(crate) use signals::{
     FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
     TransferArguments, WithdrawArguments,
@@ -35,6 +36,7 @@ pub(crate) use signals::{
 pub(crate) use trust::{
     AuditCommand, CatalogueCheckArguments, CatalogueCommand, DevCaCommand, IssueArguments,
 };
+pub(crate) use watching::{GatewayStatusArguments, WatchArguments};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -95,6 +97,9 @@ pub(crate) enum Command {
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),
+    /// Show what the gateway is, how it fares, and which inboxes need somebody to look
+    #[command(after_help = watching::STATUS_HELP)]
+    Status(GatewayStatusArguments),
     /// Show inboxes and how they fare, and change their settings
     #[command(after_help = queues::INBOXES_HELP)]
     Inboxes(InboxesArguments),
@@ -179,22 +184,6 @@ pub(crate) struct ServeArguments {
     /// Believe callers without proof (`Bearer dev.<OIN>`), on loopback only
     #[arg(long)]
     pub(crate) insecure_dev: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoArguments {
-    /// How long to publish
-    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub(crate) seconds: u64,
-    /// Messages a second
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) rate: u32,
-    /// `embedded`, or the URL of a RabbitMQ without a password [default: embedded]
-    #[arg(long, value_name = "BUS")]
-    pub(crate) bus: Option<String>,
-    /// Print the totals as JSON, and no live view
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// How a client command reaches the gateway.

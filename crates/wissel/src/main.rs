@@ -26,10 +26,12 @@ mod replay;
 mod serve;
 mod showcase;
 mod signals;
+mod status;
 mod subscribe;
 mod subscriptions;
 mod supervision;
 mod watch;
+mod watching;
 
 use clap::Parser as _;
 
@@ -67,6 +69,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Gather(arguments) => asking::gather(arguments).await,
         Command::Answer(arguments) => asking::answer(arguments).await,
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
         Command::Dossier(arguments) => dossier::run(arguments).await,
