@@ -36,7 +36,7 @@ pub(crate) use signals::{
 pub(crate) use trust::{
     AuditCommand, CatalogueCheckArguments, CatalogueCommand, DevCaCommand, IssueArguments,
 };
-pub(crate) use watching::{GatewayStatusArguments, WatchArguments};
+pub(crate) use watching::{GatewayStatusArguments, TopArguments, WatchArguments};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -100,6 +100,9 @@ pub(crate) enum Command {
     /// Show what the gateway is, how it fares, and which inboxes need somebody to look
     #[command(after_help = watching::STATUS_HELP)]
     Status(GatewayStatusArguments),
+    /// Watch inboxes on the whole screen, and look into them; `?` tells the keys
+    #[command(after_help = "Example:\n  wissel top --as operator --interval 5")]
+    Top(TopArguments),
     /// Show inboxes and how they fare, and change their settings
     #[command(after_help = queues::INBOXES_HELP)]
     Inboxes(InboxesArguments),

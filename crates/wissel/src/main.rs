@@ -30,6 +30,7 @@ mod status;
 mod subscribe;
 mod subscriptions;
 mod supervision;
+mod top;
 mod watch;
 mod watching;
 
@@ -70,6 +71,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Answer(arguments) => asking::answer(arguments).await,
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
         Command::Status(arguments) => status::run(arguments).await,
+        Command::Top(arguments) => top::run(arguments).await,
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
         Command::Dossier(arguments) => dossier::run(arguments).await,

@@ -25,6 +25,15 @@ pub(crate) struct GatewayStatusArguments {
     pub(crate) connection: Connection,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct TopArguments {
+    /// Look again every so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) interval: Duration,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
 /// Whether to look once or again and again.
 #[derive(Debug, Args)]
 pub(crate) struct WatchArguments {
