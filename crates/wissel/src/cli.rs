@@ -12,6 +12,7 @@ mod queues;
 mod showcase;
 mod signals;
 mod trust;
+mod watching;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,12 +39,13 @@ pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
     RedriveArguments, ReplayArguments,
 };
-pub(crate) use showcase::ShowcaseArguments;
+pub(crate) use showcase::{DemoArguments, ShowcaseArguments};
 pub(crate) use signals::{
     FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
     TransferArguments, WithdrawArguments,
 };
 pub(crate) use trust::{AuditCommand, DevCaCommand, IssueArguments};
+pub(crate) use watching::{GatewayStatusArguments, TopArguments, WatchArguments};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -104,6 +106,12 @@ pub(crate) enum Command {
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),
+    /// Show what the gateway is, how it fares, and which inboxes need somebody to look
+    #[command(after_help = watching::STATUS_HELP)]
+    Status(GatewayStatusArguments),
+    /// Watch inboxes on the whole screen, and look into them; `?` tells the keys
+    #[command(after_help = "Example:\n  wissel top --as operator --interval 5")]
+    Top(TopArguments),
     /// Show inboxes and how they fare, and change their settings
     #[command(after_help = queues::INBOXES_HELP)]
     Inboxes(InboxesArguments),
@@ -203,22 +211,6 @@ pub(crate) struct ServeArguments {
     /// Believe callers without proof (`Bearer dev.<OIN>`), on loopback only
     #[arg(long)]
     pub(crate) insecure_dev: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DemoArguments {
-    /// How long to publish
-    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub(crate) seconds: u64,
-    /// Messages a second
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) rate: u32,
-    /// `embedded`, or the URL of a RabbitMQ without a password [default: embedded]
-    #[arg(long, value_name = "BUS")]
-    pub(crate) bus: Option<String>,
-    /// Print the totals as JSON, and no live view
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// How a client command reaches the gateway.

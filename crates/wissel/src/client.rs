@@ -13,7 +13,7 @@ use crate::output;
 /// How long making one connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client for this connection. Nothing is sent yet.
+/// A client for this connection, which tries again. Nothing is sent yet.
 pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
     let server = connection.server.clone();
     let told = AtomicBool::new(false);
@@ -22,6 +22,16 @@ pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
             output::note(&format!("{server} does not answer yet; trying again: {error}"));
         }
     });
+    build(connection, retry)
+}
+
+/// A client that says at once when the gateway does not answer, for who wants to know just
+/// that, or asks again anyway.
+pub(crate) fn connect_without_retries(connection: &Connection) -> Result<Client, Failure> {
+    build(connection, RetryPolicy::never())
+}
+
+fn build(connection: &Connection, retry: RetryPolicy) -> Result<Client, Failure> {
     let mut builder = Client::builder(&connection.server).retry(retry);
     if let Some(timeout) = connection.timeout() {
         builder = builder.call_timeout(timeout).connect_timeout(timeout.min(CONNECT_TIMEOUT));

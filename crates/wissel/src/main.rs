@@ -29,10 +29,13 @@ mod replay;
 mod serve;
 mod showcase;
 mod signals;
+mod status;
 mod subscribe;
 mod subscriptions;
 mod supervision;
+mod top;
 mod watch;
+mod watching;
 
 use clap::Parser as _;
 
@@ -70,6 +73,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Gather(arguments) => asking::gather(arguments).await,
         Command::Answer(arguments) => asking::answer(arguments).await,
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
+        Command::Top(arguments) => top::run(arguments).await,
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
         Command::Dossier(arguments) => dossier::run(arguments).await,

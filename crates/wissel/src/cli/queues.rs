@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use wissel_client::{InboxSettings, WhenFull};
 use wissel_identifiers::InboxName;
 
-use super::Connection;
+use super::{Connection, WatchArguments};
 
 pub(crate) const INBOXES_HELP: &str = "Settings, of which an empty value is as the gateway is set:
   max_attempts=5             hand out a delivery at most so often before it is given up on
@@ -21,6 +21,7 @@ pub(crate) const INBOXES_HELP: &str = "Settings, of which an empty value is as t
 
 Examples:
   wissel inboxes --as operator
+  wissel inboxes --as operator --watch 5
   wissel inboxes --as operator 00000001002220647000.inwoners --set max_attempts=5 --set max_age=";
 
 #[derive(Debug, Args)]
@@ -28,9 +29,11 @@ pub(crate) struct InboxesArguments {
     /// One inbox, OIN.name; all without
     pub(crate) name: Option<InboxName>,
     /// Change a setting; may be given several times
-    #[arg(long = "set", value_name = "SETTING=VALUE", requires = "name", value_parser = setting)]
+    #[arg(long = "set", value_name = "SETTING=VALUE", requires = "name", conflicts_with = "watch", value_parser = setting)]
     pub(crate) settings: Vec<Setting>,
-    /// Print JSON
+    #[command(flatten)]
+    pub(crate) watch: WatchArguments,
+    /// Print JSON: a line for each inbox, or with --watch for all of them each time
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
