@@ -53,6 +53,14 @@ impl TypeRights {
         self.receivers.get(party)
     }
 
+    /// Every grant to publish or to receive this type, in the order of the parties.
+    #[must_use]
+    pub fn grants(&self, action: Action) -> Vec<&Arc<Grant>> {
+        let mut grants: Vec<&Arc<Grant>> = self.of(action).values().collect();
+        grants.sort_by_key(|grant| grant.party);
+        grants
+    }
+
     pub(crate) fn of(&self, action: Action) -> &FastMap<Oin, Arc<Grant>> {
         match action {
             Action::Publish => &self.publishers,
