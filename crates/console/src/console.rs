@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use wissel_exchange::Exchange;
 
 use crate::vitals::Vitals;
-use crate::{health, scrape};
+use crate::{health, pages, scrape};
 
 /// The HTTP server of operators.
 pub struct Console {
@@ -18,6 +18,9 @@ pub struct Console {
 pub struct ConsoleOptions {
     /// What it looks at beside the broker.
     pub vitals: Vitals,
+    /// Whether whoever reaches it is believed to be an operator (`--insecure-dev`). Else no
+    /// page is told to anybody.
+    pub insecure_dev: bool,
 }
 
 /// Why a console does not serve.
@@ -33,14 +36,15 @@ pub enum ConsoleError {
 pub(crate) struct Seen {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) vitals: Vitals,
+    pub(crate) insecure_dev: bool,
 }
 
 impl Console {
     /// A console of a broker and its exchange.
     #[must_use]
     pub fn new(exchange: Arc<Exchange>, options: ConsoleOptions) -> Self {
-        let ConsoleOptions { vitals } = options;
-        Self { state: Arc::new(Seen { exchange, vitals }) }
+        let ConsoleOptions { vitals, insecure_dev } = options;
+        Self { state: Arc::new(Seen { exchange, vitals, insecure_dev }) }
     }
 
     /// Serves until the broker's shutdown token is cancelled.
@@ -60,6 +64,7 @@ impl Console {
             .route("/health/ready", get(health::ready))
             .route("/health/started", get(health::started))
             .route("/metrics", get(scrape::metrics))
+            .merge(pages::router())
             .with_state(self.state)
     }
 }

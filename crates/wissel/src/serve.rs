@@ -107,7 +107,9 @@ impl Server {
                     disk_mark: config.limits.disk_free_bytes,
                     tls: callers.tls.clone(),
                 };
-                let console = Console::new(Arc::clone(&exchange), ConsoleOptions { vitals });
+                let insecure_dev = callers.tls.is_none() && callers.tokens.is_none();
+                let console =
+                    Console::new(Arc::clone(&exchange), ConsoleOptions { vitals, insecure_dev });
                 Some((console, listener))
             }
             None => None,

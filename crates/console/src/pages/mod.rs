@@ -1,0 +1,44 @@
+//! The pages of operators, made here and whole without a script.
+
+mod format;
+mod inbox;
+mod inboxes;
+mod layout;
+mod map;
+mod overview;
+mod sparkline;
+mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use crate::console::Seen;
+
+/// How old what a page tells of inboxes may be.
+const SURVEY_AGE: Duration = Duration::from_secs(5);
+
+pub(crate) fn router() -> Router<Arc<Seen>> {
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/inboxes", get(inboxes::page))
+        .route("/inboxes/{name}", get(inbox::page))
+        .route("/map", get(map::page))
+        .route("/language/{code}", get(text::choose))
+        .route("/assets/console.css", get(style))
+        .route("/assets/console.js", get(script))
+}
+
+async fn style() -> impl IntoResponse {
+    let css = include_str!("../../assets/console.css");
+    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "max-age=300")], css)
+}
+
+async fn script() -> impl IntoResponse {
+    let js = include_str!("../../assets/console.js");
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "max-age=300")], js)
+}
