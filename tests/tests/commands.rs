@@ -230,7 +230,7 @@ fn the_catalogue_is_shown_by_event_type_and_by_party() {
     let types = lines(&run("catalogue list --json"));
     assert!(types.len() >= 60, "{}", types.len());
     let birth = types.iter().find(|one| one["event_type"] == "nl.brp.geboorte").unwrap();
-    assert_eq!(lines(&run("catalogue show nl.brp.geboorte --json")), [birth.clone()]);
+    assert_eq!(lines(&run("catalogue show nl.brp.geboorte --json")), std::slice::from_ref(birth));
     assert_eq!((&birth["owner"], &birth["subject"]), (&REGISTRY.into(), &"bsn".into()));
     assert_eq!((&birth["retention"], &birth["deadline"]), (&"P1Y".into(), &"PT8H".into()));
     assert_eq!(birth["sensitivity"], "personal");
