@@ -168,7 +168,9 @@ fn every_command_has_an_example() {
         assert_eq!(help.code, 0, "{command}: {}", help.err);
         assert!(command.is_empty() || help.out.contains("Example"), "{command}: {}", help.out);
         let Some((_, listed)) = help.out.split_once("Commands:\n") else { continue };
+        // What is indented further goes on with the line before it.
         let listed = listed.lines().take_while(|line| line.starts_with("  "));
+        let listed = listed.filter(|line| !line.starts_with("   "));
         let names = listed.filter_map(|line| line.split_whitespace().next());
         for name in names.filter(|name| *name != "help") {
             commands.push(format!("{command} {name}").trim_start().to_owned());

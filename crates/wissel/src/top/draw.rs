@@ -66,6 +66,9 @@ fn header(state: &State) -> Vec<Line<'static>> {
 }
 
 fn list(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let widths = [6, 6, 4, 7, 6, 6, 5, 12];
+    let taken: u16 = widths.iter().map(|width| width + 1).sum();
+    let room = usize::from(area.width.saturating_sub(taken));
     let rows = state.inboxes().into_iter().map(|one| {
         let numbers = [
             one.depth.to_string(),
@@ -76,7 +79,7 @@ fn list(state: &State, frame: &mut Frame<'_>, area: Rect) {
             output::rate(one.settled),
             one.dead_letters.to_string(),
         ];
-        let cells = [Line::from(one.name.to_string())].into_iter();
+        let cells = [Line::from(ending(&one.name.to_string(), room))].into_iter();
         let cells = cells.chain(numbers.map(|text| Line::from(text).right_aligned()));
         let row = Row::new(cells.chain([Line::from(one.concern().as_str())]));
         match one.concern() {
@@ -85,14 +88,23 @@ fn list(state: &State, frame: &mut Frame<'_>, area: Rect) {
             Concern::None => row,
         }
     });
-    let widths = [6, 6, 4, 7, 6, 6, 5, 12].map(Constraint::Length);
-    let widths = [Constraint::Fill(1)].into_iter().chain(widths);
+    let widths = [Constraint::Fill(1)].into_iter().chain(widths.map(Constraint::Length));
     let names = ["INBOX", "DEPTH", "FLIGHT", "CONS", "OLDEST", "IN/S", "OUT/S", "DEAD", "CONCERN"];
     let table = Table::new(rows, widths)
         .header(Row::new(names).dim())
         .row_highlight_style(Style::new().reversed());
     let mut chosen = TableState::new().with_selected(state.place());
     frame.render_stateful_widget(table, area, &mut chosen);
+}
+
+/// A name in so many columns: its end, as inboxes of one party begin alike.
+fn ending(name: &str, columns: usize) -> String {
+    let length = name.chars().count();
+    if length <= columns {
+        return name.to_owned();
+    }
+    let end = name.chars().skip(length + 1 - columns.max(1));
+    std::iter::once('…').chain(end).collect()
 }
 
 fn facts(one: &Inbox) -> String {
