@@ -22,8 +22,8 @@ pub struct RecordOptions {
     /// A file that has become this large, in bytes, is followed by another. One is also
     /// when the day (UTC) is over.
     pub file_bytes: u64,
-    /// How long records may wait to be safe from a loss of power. They are safe from the
-    /// end of the process at once.
+    /// How long records may wait until it begins that they are made safe from a loss of
+    /// power, which others do not wait for. They are safe from the end of the process at once.
     pub sync_every: Duration,
 }
 

@@ -88,8 +88,8 @@ pub(crate) struct Buried {
     pub(crate) reason: String,
 }
 
-/// Acknowledgements, and messages that need only outlive the process, are durable after this time at the latest, also when nothing
-/// else is written.
+/// Acknowledgements, and messages that need only outlive the process, are durable after this
+/// time at the latest, also when nothing else is written.
 const SYNC_WITHIN: Duration = Duration::from_secs(1);
 
 /// Gives places, each once.
