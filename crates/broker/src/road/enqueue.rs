@@ -88,11 +88,12 @@ impl Goods {
     /// Adds the copies of a message, and the message as it came for the archive.
     fn load(&mut self, admitted: &Admitted, copies: Vec<Copy>) -> Counts {
         let (items, burials) = (self.items.len(), self.burials.len());
-        let outlives = match admitted.destination {
-            Destination::Asked(_) => Outlives::Process,
-            Destination::Subscribed | Destination::One(_) | Destination::Target(_) => {
-                Outlives::PowerLoss
-            }
+        // What is kept for replay is kept, whether or not somebody waits for an answer.
+        let is_asked = matches!(admitted.destination, Destination::Asked(_));
+        let outlives = if is_asked && admitted.archive_until.is_none() {
+            Outlives::Process
+        } else {
+            Outlives::PowerLoss
         };
         let mut to_archive = admitted.archive_until;
         for copy in copies {
