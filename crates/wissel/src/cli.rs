@@ -213,23 +213,12 @@ pub(crate) struct ServeArguments {
     pub(crate) insecure_dev: bool,
 }
 
-/// How a client command reaches the gateway.
-#[derive(Debug, Args)]
-pub(crate) struct Connection {
-    /// The gateway
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "WISSEL_SERVER",
-        default_value = "http://127.0.0.1:7400"
-    )]
-    pub(crate) server: String,
+/// Who calls a gateway, and by what it is trusted.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Credentials {
     /// Call as this party (OIN) or as `operator`, with a development token
     #[arg(long = "as", value_name = "OIN", env = "WISSEL_AS", conflicts_with = "token_file")]
     pub(crate) caller: Option<String>,
-    /// Act for this party (OIN), by a mandate of it
-    #[arg(long = "on-behalf-of", value_name = "OIN", env = "WISSEL_ON_BEHALF_OF")]
-    pub(crate) on_behalf_of: Option<Oin>,
     /// A PEM file with the certificate to call with; its key is --key
     #[arg(long, value_name = "FILE", env = "WISSEL_CERT", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
@@ -242,6 +231,24 @@ pub(crate) struct Connection {
     /// A file with the token to call with; WISSEL_TOKEN may hold the token itself
     #[arg(long, value_name = "FILE", env = "WISSEL_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
+}
+
+/// How a client command reaches the gateway.
+#[derive(Debug, Args)]
+pub(crate) struct Connection {
+    /// The gateway
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WISSEL_SERVER",
+        default_value = "http://127.0.0.1:7400"
+    )]
+    pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
+    /// Act for this party (OIN), by a mandate of it
+    #[arg(long = "on-behalf-of", value_name = "OIN", env = "WISSEL_ON_BEHALF_OF")]
+    pub(crate) on_behalf_of: Option<Oin>,
     /// Give up on a gateway that does not answer after so long [default: 30, to publish 60]
     #[arg(long, value_name = "SECONDS", env = "WISSEL_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: Option<u64>,

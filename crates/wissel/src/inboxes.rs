@@ -97,7 +97,7 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
         "delayed": inbox.delayed,
         "in_flight": inbox.in_flight,
         "consumers": inbox.consumers,
-        "oldest_age_seconds": inbox.oldest_age.map(|age| age.as_secs_f64()),
+        "oldest_age_seconds": seconds(inbox.oldest_age),
         "dead_letters": inbox.dead_letters,
         "settings": {
             "max_attempts": inbox.settings.max_attempts,

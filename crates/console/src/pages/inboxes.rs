@@ -43,7 +43,7 @@ pub(super) async fn page(
     let now = SystemTime::now();
     let number: usize = asked.page.parse().unwrap_or_default();
     let part = asked.name.trim().to_ascii_lowercase();
-    let meant = survey.inboxes.iter().filter(|one| one.name.to_string().contains(&part));
+    let meant = survey.inboxes.iter().filter(|one| one.name.as_str().contains(&part));
     // One more than is shown says whether there is another page.
     let mut found = order(&asked.order).first(meant, number.saturating_mul(PAGE), PAGE + 1);
     let more = found.len() > PAGE;

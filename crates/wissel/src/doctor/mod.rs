@@ -83,7 +83,7 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
             found.error(
                 format!("not done within {} s", patience.as_secs()),
                 "find out what does not answer, or give it more time",
-                format!("wissel doctor --timeout {}", patience.as_secs() * 6),
+                format!("wissel doctor --timeout {}", (patience.as_secs() * 6).min(3_600)),
             );
             found
         })

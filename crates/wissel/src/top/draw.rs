@@ -79,7 +79,7 @@ fn list(state: &State, frame: &mut Frame<'_>, area: Rect) {
             output::rate(one.settled),
             one.dead_letters.to_string(),
         ];
-        let cells = [Line::from(ending(&one.name.to_string(), room))].into_iter();
+        let cells = [Line::from(ending(one.name.as_str(), room))].into_iter();
         let cells = cells.chain(numbers.map(|text| Line::from(text).right_aligned()));
         let row = Row::new(cells.chain([Line::from(one.concern().as_str())]));
         match one.concern() {

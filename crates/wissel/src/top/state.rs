@@ -78,7 +78,7 @@ impl State {
     /// The inboxes that pass the filter, in order.
     pub(crate) fn inboxes(&self) -> Vec<&Inbox> {
         let passes = |one: &&Inbox| {
-            one.name.to_string().contains(&self.filter)
+            one.name.as_str().contains(&self.filter)
                 || (!self.filter.is_empty() && one.concern().as_str().contains(&self.filter))
         };
         let mut inboxes: Vec<&Inbox> = self.look.inboxes.iter().filter(passes).collect();
