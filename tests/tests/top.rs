@@ -37,7 +37,7 @@ impl Terminal {
             if holds(&screen) {
                 return screen;
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{what} is not shown:\n{screen}");
+            assert!(begun.elapsed() < Duration::from_secs(60), "{what} is not shown:\n{screen}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

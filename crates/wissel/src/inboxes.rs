@@ -111,6 +111,8 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
                 _ => "refuse",
             }),
             "direct_amqp": inbox.settings.direct_amqp.then_some(true),
+            "paused": inbox.settings.paused.then_some(true),
+            "draining": inbox.settings.draining.then_some(true),
         },
     })
 }

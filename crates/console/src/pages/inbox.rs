@@ -101,6 +101,8 @@ fn settings(text: &Texts, settings: &InboxSettings) -> Markup {
             }),
         ),
         ("direct_amqp", settings.direct_amqp.then(|| "true".to_owned())),
+        ("paused", settings.paused.then(|| "true".to_owned())),
+        ("draining", settings.draining.then(|| "true".to_owned())),
     ];
     html! {
         section aria-labelledby="settings" {

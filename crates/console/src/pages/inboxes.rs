@@ -153,6 +153,8 @@ fn row(text: &Texts, one: &Surveyed, now: SystemTime) -> Markup {
 pub(super) fn concern(text: &Texts, concern: Option<Concern>) -> Markup {
     html! {
         @match concern {
+            Some(Concern::Paused) => span.warn { "‖ " (text.paused) },
+            Some(Concern::Draining) => span.warn { "↓ " (text.draining) },
             Some(Concern::NoReceiver) => span.grave { "■ " (text.no_receiver) },
             Some(Concern::Slow) => span.grave { "▲ " (text.slow) },
             Some(Concern::DeadLetters) => span.warn { "● " (text.has_dead_letters) },
@@ -164,6 +166,8 @@ pub(super) fn concern(text: &Texts, concern: Option<Concern>) -> Markup {
 /// Why somebody should look, in a sentence.
 pub(super) fn why(text: &Texts, one: &Surveyed, now: SystemTime) -> &'static str {
     match one.concern(now) {
+        Some(Concern::Paused) => text.why_paused,
+        Some(Concern::Draining) => text.why_draining,
         Some(Concern::NoReceiver) => text.why_no_receiver,
         Some(Concern::Slow) => text.why_slow,
         Some(Concern::DeadLetters) => text.why_dead_letters,

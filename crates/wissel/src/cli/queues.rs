@@ -18,6 +18,8 @@ pub(crate) const INBOXES_HELP: &str = "Settings, of which an empty value is as t
   when_full=refuse           what comes beyond is refused to its publisher, or
   when_full=dead-letter      becomes a dead letter
   direct_amqp=true           its owner takes it with an AMQP client of its own (docs/amqp.md)
+  paused=true                nothing is handed out; messages keep coming in
+  draining=true              nothing comes in, as if it were full; what is there is handed out
 
 Examples:
   wissel inboxes --as operator
@@ -51,6 +53,8 @@ pub(crate) enum Setting {
     MaxBytes(Option<u64>),
     WhenFull(Option<WhenFull>),
     DirectAmqp(bool),
+    Paused(bool),
+    Draining(bool),
 }
 
 impl Setting {
@@ -88,6 +92,14 @@ impl Setting {
             Self::DirectAmqp(value) => {
                 settings.direct_amqp = value;
                 "direct_amqp"
+            }
+            Self::Paused(value) => {
+                settings.paused = value;
+                "paused"
+            }
+            Self::Draining(value) => {
+                settings.draining = value;
+                "draining"
             }
         }
     }
@@ -198,7 +210,7 @@ pub(crate) struct ReplayArguments {
 
 fn setting(text: &str) -> Result<Setting, String> {
     const NAMES: &str = "max_attempts, retry_initial, retry_max, max_age, max_deliveries, \
-                         max_bytes, when_full or direct_amqp";
+                         max_bytes, when_full, direct_amqp, paused or draining";
     let (name, value) = text.split_once('=').ok_or("expected SETTING=VALUE")?;
     let value = Some(value).filter(|value| !value.is_empty());
     let span = |value: Option<&str>| value.map(duration).transpose();
@@ -206,6 +218,11 @@ fn setting(text: &str) -> Result<Setting, String> {
         None => Ok(None),
         Some(Ok(count)) if count > 0 => Ok(Some(count)),
         Some(_) => Err(format!("{name}: expected a number of at least 1")),
+    };
+    let whether = |value: Option<&str>| match value {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(format!("{name}: expected true or false")),
     };
     Ok(match name {
         "max_attempts" => {
@@ -223,11 +240,9 @@ fn setting(text: &str) -> Result<Setting, String> {
             Some("dead-letter") => Some(WhenFull::DeadLetter),
             Some(_) => return Err(format!("{name}: expected refuse or dead-letter")),
         }),
-        "direct_amqp" => Setting::DirectAmqp(match value {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(format!("{name}: expected true or false")),
-        }),
+        "direct_amqp" => Setting::DirectAmqp(whether(value)?),
+        "paused" => Setting::Paused(whether(value)?),
+        "draining" => Setting::Draining(whether(value)?),
         _ => return Err(format!("unknown setting; expected {NAMES}")),
     })
 }

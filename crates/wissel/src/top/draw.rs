@@ -6,7 +6,7 @@ use ratatui::style::{Style, Stylize as _};
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Row, Sparkline, Table, TableState, Wrap};
 
-use super::look::{Concern, Inbox};
+use super::look::{Gravity, Inbox};
 use super::state::{Page, State};
 use crate::output;
 
@@ -18,7 +18,7 @@ c n d o r x   sort by concern, name, depth, oldest, rate in, dead letters
 q, ctrl-c     leave
 
 no receiver   deliveries wait, and there is no consumer
-no acks       consumers, but nothing acknowledged, for 30 s or more
+paused        nothing is handed out, as somebody paused it
 slow          the oldest has waited for 5 min";
 
 pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
@@ -52,7 +52,7 @@ fn header(state: &State) -> Vec<Line<'static>> {
         None if state.look.ready => Line::from(state.look.gateway.clone()).bold(),
         None => Line::from(format!("NOT READY  {}", state.look.gateway)).red().bold(),
     };
-    let concerns = state.look.inboxes.iter().filter(|one| one.concern() != Concern::None).count();
+    let concerns = state.look.inboxes.iter().filter(|one| one.gravity() != Gravity::Well).count();
     let shown = state.look.inboxes.len();
     let of = state.look.total;
     let traffic = state.look.traffic.map_or_else(String::new, |(came, went)| {
@@ -81,11 +81,11 @@ fn list(state: &State, frame: &mut Frame<'_>, area: Rect) {
         ];
         let cells = [Line::from(ending(one.name.as_str(), room))].into_iter();
         let cells = cells.chain(numbers.map(|text| Line::from(text).right_aligned()));
-        let row = Row::new(cells.chain([Line::from(one.concern().as_str())]));
-        match one.concern() {
-            Concern::NoReceiver | Concern::Stalled => row.red(),
-            Concern::Slow | Concern::DeadLetters => row.yellow(),
-            Concern::None => row,
+        let row = Row::new(cells.chain([Line::from(one.concern())]));
+        match one.gravity() {
+            Gravity::Grave => row.red(),
+            Gravity::Noted => row.yellow(),
+            Gravity::Well => row,
         }
     });
     let widths = [Constraint::Fill(1)].into_iter().chain(widths.map(Constraint::Length));
@@ -119,7 +119,7 @@ fn facts(one: &Inbox) -> String {
         output::rate(one.came),
         output::rate(one.settled),
         one.dead_letters,
-        one.concern().as_str()
+        one.concern()
     )
 }
 

@@ -5,9 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use wissel_client::{DeadLetter, InboxActivity, InboxName};
 
-/// How long a delivery may wait at receivers that acknowledge nothing.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
-
 /// One look at a gateway.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Look {
@@ -65,44 +62,25 @@ pub(crate) struct Letter {
     pub(crate) history: Vec<(u32, SystemTime, String)>,
 }
 
-/// Why somebody should look, the gravest last.
+/// How grave what the gateway says of an inbox is, the gravest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Concern {
-    None,
-    DeadLetters,
-    Slow,
-    Stalled,
-    NoReceiver,
+pub(crate) enum Gravity {
+    Well,
+    Noted,
+    Grave,
 }
 
 impl Inbox {
-    /// What is gravest. Deliveries without a consumer are told at once here, and not after the
-    /// 30 s that a gateway waits before it says so; so are consumers that acknowledge nothing.
-    pub(crate) fn concern(&self) -> Concern {
-        let waits = self.depth > self.delayed;
-        let is_worked_on = self.consumers > 0 && (waits || self.in_flight > 0);
-        if waits && self.consumers == 0 {
-            Concern::NoReceiver
-        } else if is_worked_on && self.settled <= 0.0 && self.oldest >= STALLED_AFTER {
-            Concern::Stalled
-        } else if self.told.as_deref() == Some("slow") {
-            Concern::Slow
-        } else if self.dead_letters > 0 {
-            Concern::DeadLetters
-        } else {
-            Concern::None
-        }
+    /// What the gateway says is wrong with it; empty when nothing is.
+    pub(crate) fn concern(&self) -> &str {
+        self.told.as_deref().unwrap_or_default()
     }
-}
 
-impl Concern {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::DeadLetters => "dead letters",
-            Self::Slow => "slow",
-            Self::Stalled => "no acks",
-            Self::NoReceiver => "no receiver",
+    pub(crate) fn gravity(&self) -> Gravity {
+        match self.concern() {
+            "" => Gravity::Well,
+            "no receiver" | "slow" => Gravity::Grave,
+            _ => Gravity::Noted,
         }
     }
 }

@@ -79,14 +79,14 @@ impl State {
     pub(crate) fn inboxes(&self) -> Vec<&Inbox> {
         let passes = |one: &&Inbox| {
             one.name.as_str().contains(&self.filter)
-                || (!self.filter.is_empty() && one.concern().as_str().contains(&self.filter))
+                || (!self.filter.is_empty() && one.concern().contains(&self.filter))
         };
         let mut inboxes: Vec<&Inbox> = self.look.inboxes.iter().filter(passes).collect();
         inboxes.sort_by(|one, other| one.name.cmp(&other.name));
         match self.sort {
             Sort::Name => {}
             Sort::Concern => {
-                inboxes.sort_by_key(|one| std::cmp::Reverse((one.concern(), one.oldest)));
+                inboxes.sort_by_key(|one| std::cmp::Reverse((one.gravity(), one.oldest)));
             }
             Sort::Depth => {
                 inboxes.sort_by_key(|one| std::cmp::Reverse(one.depth + one.in_flight));
@@ -215,7 +215,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::super::draw::draw;
-    use super::super::look::{Concern, Open};
+    use super::super::look::Open;
     use super::*;
 
     fn inbox(name: &str, depth: u64, consumers: u32, oldest: u64) -> Inbox {
@@ -249,8 +249,9 @@ mod tests {
 
     fn state() -> State {
         let well = Inbox { settled: 4.0, ..inbox("well", 900, 1, 1) };
-        let unread = inbox("unread", 3, 0, 5);
-        let stalled = inbox("stalled", 2, 1, 40);
+        let told = |what: &str| Some(what.to_owned());
+        let unread = Inbox { told: told("no receiver"), ..inbox("unread", 3, 0, 5) };
+        let stalled = Inbox { told: told("paused"), ..inbox("stalled", 2, 1, 40) };
         let mut state = State::new();
         let open = Open {
             name: unread.name.clone(),
@@ -289,8 +290,8 @@ mod tests {
     fn the_gravest_is_first_and_keys_sort_and_filter() {
         let mut state = state();
         assert_eq!(names(&state), ["unread", "stalled", "well"]);
-        let concerns: Vec<Concern> = state.inboxes().iter().map(|one| one.concern()).collect();
-        assert_eq!(concerns, [Concern::NoReceiver, Concern::Stalled, Concern::None]);
+        let concerns: Vec<&str> = state.inboxes().iter().map(|one| one.concern()).collect();
+        assert_eq!(concerns, ["no receiver", "paused", ""]);
         // What is chosen stays so in another order.
         press(&mut state, "jd");
         assert_eq!((names(&state)[0], state.place()), ("well", 2));
@@ -319,7 +320,7 @@ mod tests {
     fn enter_leads_to_an_inbox_and_on_to_a_dead_letter() {
         let mut state = state();
         let shown = screen(&state, 80, 24);
-        assert!(shown.contains("no receiver") && shown.contains("no acks"), "{shown}");
+        assert!(shown.contains("no receiver") && shown.contains("paused"), "{shown}");
         press(&mut state, "\n");
         let shown = screen(&state, 80, 24);
         assert!(shown.contains("max_attempts = 2"), "{shown}");
