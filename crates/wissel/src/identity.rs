@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wissel_gateway::{Authenticate, DevelopmentTokens, Proofs};
 use wissel_identity::{
-    ClientCertificates, KeySource, ServerTls, TlsFiles, TokenOptions, TokenVerifier,
+    ClientCertificates, KeySource, ServerTls, Speaks, TlsFiles, TokenOptions, TokenVerifier,
 };
 
 use crate::config::{Config, Tls, Tokens};
@@ -72,7 +72,7 @@ impl Callers {
         };
         let tls = match tls {
             Some(tls) => {
-                let tls = ServerTls::load(tls.files(), clients);
+                let tls = ServerTls::load(tls.files(), clients, Speaks::Http2);
                 Some(Arc::new(tls.map_err(|error| Failure::usage(format!("[tls] {error}")))?))
             }
             None => None,

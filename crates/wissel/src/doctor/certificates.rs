@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use wissel_identity::{ClientCertificates, End, ServerTls};
+use wissel_identity::{ClientCertificates, End, ServerTls, Speaks};
 
 use super::finding::Findings;
 use crate::config::Config;
@@ -63,7 +63,7 @@ pub(super) fn look(config: &Config) -> Findings {
     } else {
         ClientCertificates::Required
     };
-    match ServerTls::load(tls.files(), clients) {
+    match ServerTls::load(tls.files(), clients, Speaks::Http2) {
         Ok(loaded) => {
             found.ok("certificate, key, authorities and revocation lists go together");
             for end in loaded.all_ends() {
