@@ -129,7 +129,7 @@ fn choice(text: &Texts, catalogue: &Catalogue, chosen: Option<Oin>) -> Markup {
 }
 
 const ROW: usize = 26;
-const WIDTH: usize = 1080;
+const WIDTH: usize = 1300;
 
 /// Where each party stands in a column, spread over the height.
 fn column(parties: impl Iterator<Item = Oin>, height: usize) -> BTreeMap<Oin, usize> {
@@ -162,19 +162,19 @@ fn drawing(
             @for (place, flow) in flows.iter().enumerate() {
                 @let y = place * step + step / 2;
                 @for grant in &flow.from { @if let Some(at) = left.get(&grant.party) {
-                    path.line d=(line((250, *at), (400, y))) fill="none" {}
+                    path.line d=(line((340, *at), (480, y))) fill="none" {}
                 } }
                 @for grant in &flow.to { @if let Some(at) = right.get(&grant.party) {
                     @let live = lit.get(&grant.party).is_some_and(|rate| *rate > 0.0);
-                    path class=(if live { "line live" } else { "line" }) d=(line((690, y), (830, *at))) fill="none" {}
+                    path class=(if live { "line live" } else { "line" }) d=(line((800, y), (940, *at))) fill="none" {}
                 } }
                 @let whole = flow.lacks(catalogue).is_empty();
-                text class=(if whole { "type" } else { "type lacking" }) x="545" y=(y + 4) text-anchor="middle" {
+                text class=(if whole { "type" } else { "type lacking" }) x="640" y=(y + 4) text-anchor="middle" {
                     (if whole { "" } else { "⚠ " }) (flow.name)
                 }
             }
-            @for (oin, y) in &left { text.party x="242" y=(y + 4) text-anchor="end" { (called(catalogue, *oin)) } }
-            @for (oin, y) in &right { text.party x="838" y=(y + 4) { (called(catalogue, *oin)) } }
+            @for (oin, y) in &left { text.party x="332" y=(y + 4) text-anchor="end" { (called(catalogue, *oin)) } }
+            @for (oin, y) in &right { text.party x="948" y=(y + 4) { (called(catalogue, *oin)) } }
         }
     }
 }
