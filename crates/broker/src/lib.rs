@@ -56,7 +56,7 @@ pub use policy::DeliveryDefaults;
 pub use processing::Processing;
 pub use questions::{ReplyTo, Wait};
 pub use receipt::Receipt;
-pub use records::Records;
+pub use records::{Act, Records};
 pub use refusal::{Fault, Reason, Refusal};
 pub use replay::{ReplayOptions, Replayed};
 pub use session::{Leased, Session, SessionEnd, SessionEvent, SessionOptions, Verdict};

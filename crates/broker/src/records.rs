@@ -13,7 +13,7 @@ use wissel_message::{EventView, Value};
 
 use crate::questions::REPLY_TO;
 use crate::road::minimise::Minimised;
-use crate::{Broker, Caller, Leased, Reason, Refusal};
+use crate::{Broker, Caller, Leased, Reason, Refusal, masked};
 
 /// The attribute by which messages belong together.
 const CORRELATION: &str = "correlationid";
@@ -25,6 +25,19 @@ pub struct Records {
     pub log: RecordLog,
     /// The key of subjects.
     pub subjects: SubjectKey,
+}
+
+/// What an operator does at the console.
+#[derive(Debug, Clone)]
+pub struct Act<'a> {
+    /// What kind of thing.
+    pub operation: Operation,
+    /// How it ended: what is about to be done is [`Outcome::Done`].
+    pub outcome: Outcome,
+    /// At which inbox.
+    pub inbox: Option<&'a InboxName>,
+    /// What, and why. Numbers that may be a person's are masked.
+    pub detail: String,
 }
 
 impl Caller {
@@ -66,6 +79,23 @@ impl Broker {
     ) -> Result<(), Refusal> {
         let record =
             Record { inbox: inbox.cloned(), detail: Some(detail), ..by(caller, operation) };
+        self.keep(vec![record]).await
+    }
+
+    /// Keeps the record of what an operator, called so, does at the console.
+    ///
+    /// # Errors
+    /// [`Reason::BusUnavailable`] when it cannot be kept; then nothing is to be done.
+    pub async fn keep_act(&self, operator: Option<&str>, act: Act<'_>) -> Result<(), Refusal> {
+        let Act { operation, outcome, inbox, detail } = act;
+        let actor = if operator.is_some() { Actor::Operator(None) } else { Actor::Unknown };
+        let record = Record {
+            outcome,
+            operator: operator.map(Arc::from),
+            inbox: inbox.cloned(),
+            detail: Some(masked(&detail)),
+            ..Record::new(operation, actor)
+        };
         self.keep(vec![record]).await
     }
 

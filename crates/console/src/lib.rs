@@ -2,7 +2,7 @@
 //!
 //! | path | what it is |
 //! |---|---|
-//! | `/`, `/inboxes`, `/map` | pages for operators ([which](../../../docs/operations/console.md)) |
+//! | `/sign-in`, `/`, `/inboxes`, … | pages for operators ([which](../../../docs/operations/console.md)) |
 //! | `/health/live` | 200 while the process answers |
 //! | `/health/ready` | 200 when messages are taken, else 503: what is wrong, by check |
 //! | `/health/started` | 200 once every inbox was open |
@@ -13,10 +13,12 @@
 
 mod access;
 mod console;
+mod entrance;
 mod health;
 mod pages;
 mod scrape;
 mod vitals;
 
+pub use access::{AccessOptions, CertificateOf, OidcOptions, Role, SessionOptions};
 pub use console::{Console, ConsoleError, ConsoleOptions};
 pub use vitals::Vitals;

@@ -1,6 +1,8 @@
 //! What is the same on every page.
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
@@ -28,6 +30,34 @@ pub(super) fn page(
     content: &Markup,
 ) -> Response {
     let text = reader.texts;
+    let who = html! {
+        span title=(operator.roles()) { (operator.name()) }
+        @if operator.may_leave() {
+            form method="post" action="/sign-out" {
+                input type="hidden" name="csrf" value=(operator.csrf());
+                button.plain { (text.sign_out) }
+            }
+        }
+    };
+    framed(reader, &navigation(text, place), &who, title, content)
+}
+
+/// A page for somebody who is not signed in.
+pub(super) fn outside(reader: &Reader, status: StatusCode, content: &Markup) -> Response {
+    let title = reader.texts.sign_in;
+    let mut response = framed(reader, &html! {}, &html! {}, title, content);
+    *response.status_mut() = status;
+    response
+}
+
+fn framed(
+    reader: &Reader,
+    navigation: &Markup,
+    who: &Markup,
+    title: &str,
+    content: &Markup,
+) -> Response {
+    let text = reader.texts;
     let body = html! {
         (DOCTYPE)
         html lang=(text.code) {
@@ -43,9 +73,9 @@ pub(super) fn page(
                 a.skip href="#content" { (text.skip) }
                 header.top {
                     a.brand href="/" { "Wissel" }
-                    (navigation(text, place))
+                    (navigation)
                     div.who {
-                        span { (operator.name()) }
+                        (who)
                         a href=(reader.switch()) lang=(text.other_code) hreflang=(text.other_code) { (text.other_language) }
                     }
                 }
@@ -56,9 +86,10 @@ pub(super) fn page(
             }
         }
     };
-    let headers: [(HeaderName, &str); 4] = [
+    let headers: [(HeaderName, &str); 5] = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-store"),
         (VARY, "accept-language, cookie"),
     ];

@@ -6,6 +6,7 @@ mod inboxes;
 mod layout;
 mod map;
 mod overview;
+mod signing_in;
 mod sparkline;
 mod text;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::console::Seen;
 
@@ -28,6 +29,11 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/inboxes", get(inboxes::page))
         .route("/inboxes/{name}", get(inbox::page))
         .route("/map", get(map::page))
+        .route("/sign-in", get(signing_in::page))
+        .route("/sign-in/provider", get(signing_in::to_provider))
+        .route("/sign-in/return", get(signing_in::from_provider))
+        .route("/sign-in/certificate", post(signing_in::by_certificate))
+        .route("/sign-out", post(signing_in::out))
         .route("/language/{code}", get(text::choose))
         .route("/assets/console.css", get(style))
         .route("/assets/console.js", get(script))
