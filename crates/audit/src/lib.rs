@@ -55,6 +55,7 @@
 mod error;
 mod line;
 mod log;
+mod recent;
 mod record;
 mod search;
 mod subject;
@@ -65,6 +66,7 @@ mod writer;
 pub use error::{AuditError, VerifyError};
 pub use line::{RecordHash, RecordHashError};
 pub use log::{RecordLog, RecordOptions};
+pub use recent::{Line, recent};
 pub use record::{Actor, Operation, Outcome, Record};
 pub use search::{Entry, Found, Search};
 pub use subject::{SubjectHash, SubjectKey};

@@ -72,6 +72,14 @@ impl RecordLog {
         written.await.map_err(|_| AuditError::Closed)?
     }
 
+    /// The last records but traffic, by [`recent`](crate::recent). Blocks.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn recent(&self, limit: usize, bytes: u64) -> Result<Vec<crate::Line>, AuditError> {
+        crate::recent(&self.directory, limit, bytes)
+    }
+
     /// Looks for records of messages, those that were appended before among them. Blocks.
     ///
     /// # Errors

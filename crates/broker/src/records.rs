@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wissel_audit::{Actor, Operation, Outcome, Record, RecordLog, SubjectKey};
+use wissel_audit::{Actor, Line, Operation, Outcome, Record, RecordLog, SubjectKey};
 use wissel_bus::MessageId;
 use wissel_catalogue::{Catalogue, Grant};
 use wissel_identifiers::{InboxName, Oin};
@@ -17,6 +17,9 @@ use crate::{Broker, Caller, Leased, Reason, Refusal, masked};
 
 /// The attribute by which messages belong together.
 const CORRELATION: &str = "correlationid";
+
+/// How much of the record's end is read for those who look at it.
+const RECENT_BYTES: u64 = 32 << 20;
 
 /// Where records are kept, and how subjects are hashed in them.
 #[derive(Debug, Clone)]
@@ -97,6 +100,22 @@ impl Broker {
             ..Record::new(operation, actor)
         };
         self.keep(vec![record]).await
+    }
+
+    /// The end of the record, but what every message leaves, the latest first; for operators.
+    ///
+    /// # Errors
+    /// [`Reason::NotGranted`] for anybody else; when the record cannot be read.
+    pub async fn recent_records(&self, caller: Caller, limit: usize) -> Result<Vec<Line>, Refusal> {
+        if !matches!(caller, Caller::Operator(_)) {
+            let message = "the record of processing is for operators";
+            return Err(Refusal::new(Reason::NotGranted, message));
+        }
+        let Some(records) = &self.options.records else { return Ok(Vec::new()) };
+        let log = records.log.clone();
+        let read = tokio::task::spawn_blocking(move || log.recent(limit, RECENT_BYTES)).await;
+        let read = read.map_err(|error| Refusal::internal(&error))?;
+        read.map_err(|error| Refusal::internal(&error))
     }
 
     /// Keeps the record of something that a caller wanted to do and may not. The inbox is

@@ -1,6 +1,6 @@
 //! Numbers and times, as people read them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::text::Texts;
 
@@ -27,6 +27,12 @@ pub(super) fn age(text: &Texts, age: Duration) -> String {
         (0, _, _) => format!("{hours} {} {minutes} min", text.hours),
         _ => format!("{days} d {hours} {}", text.hours),
     }
+}
+
+/// In UTC, to the second.
+pub(super) fn moment(at: SystemTime) -> String {
+    let at = jiff::Timestamp::try_from(at).map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
+    at.unwrap_or_else(|_| "–".to_owned())
 }
 
 /// So many in a second.

@@ -11,6 +11,7 @@ use wissel_broker::{Caller, Inbox, InboxSettings, Surveyed, WhenFull};
 use wissel_identifiers::InboxName;
 
 use super::SURVEY_AGE;
+use super::acting::switches;
 use super::format::{age, count, rate};
 use super::inboxes::{concern, why};
 use super::layout::{self, Place};
@@ -49,6 +50,10 @@ pub(super) async fn page(
     let content = html! {
         @if let Some(owner) = owner { p.lead { (text.inbox_of) " " (owner) } }
         div data-live { (state(text, &inbox, surveyed)) }
+        @if inbox.state.dead_letters > 0 {
+            p { a.button href={ "/inboxes/" (name) "/dead-letters" } { (text.to_dead_letters) } }
+        }
+        (switches(text, &operator, &name, &inbox.settings))
         (settings(text, &inbox.settings))
     };
     layout::page(&reader, &operator, Place::Inboxes, &name.to_string(), &content)

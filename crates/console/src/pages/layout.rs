@@ -15,7 +15,11 @@ use crate::access::Operator;
 pub(super) enum Place {
     Overview,
     Inboxes,
+    Dossier,
     Map,
+    Catalogue,
+    Subscriptions,
+    Records,
 }
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -117,7 +121,11 @@ fn navigation(text: &Texts, place: Place) -> Markup {
     let places = [
         (Place::Overview, "/", text.overview),
         (Place::Inboxes, "/inboxes", text.inboxes),
+        (Place::Dossier, "/dossier", text.dossier),
         (Place::Map, "/map", text.map),
+        (Place::Catalogue, "/catalogue", text.catalogue),
+        (Place::Subscriptions, "/subscriptions", text.subscriptions),
+        (Place::Records, "/records", text.records),
     ];
     html! {
         nav aria-label=(text.navigation) {

@@ -1,11 +1,17 @@
 //! The pages of operators, made here and whole without a script.
 
+mod acting;
+mod catalogue;
+mod dead_letters;
+mod dossier;
 mod format;
 mod inbox;
 mod inboxes;
 mod layout;
+mod letter;
 mod map;
 mod overview;
+mod records;
 mod signing_in;
 mod sparkline;
 mod text;
@@ -28,7 +34,17 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/", get(overview::page))
         .route("/inboxes", get(inboxes::page))
         .route("/inboxes/{name}", get(inbox::page))
+        .route("/inboxes/{name}/switch", post(acting::switch))
+        .route("/inboxes/{name}/dead-letters", get(dead_letters::page))
+        .route("/inboxes/{name}/dead-letters/ask", post(dead_letters::asked))
+        .route("/inboxes/{name}/dead-letters/do", post(dead_letters::done))
+        .route("/inboxes/{name}/dead-letters/{id}", get(letter::page))
+        .route("/inboxes/{name}/dead-letters/{id}/unmask", post(letter::unmasked))
+        .route("/dossier", get(dossier::page))
         .route("/map", get(map::page))
+        .route("/catalogue", get(catalogue::page))
+        .route("/subscriptions", get(catalogue::subscriptions))
+        .route("/records", get(records::page))
         .route("/sign-in", get(signing_in::page))
         .route("/sign-in/provider", get(signing_in::to_provider))
         .route("/sign-in/return", get(signing_in::from_provider))

@@ -1,5 +1,7 @@
 //! In which language a page is.
 
+mod dutch;
+mod english;
 mod words;
 
 use std::convert::Infallible;
@@ -10,7 +12,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-pub(super) use self::words::{DUTCH, ENGLISH, Texts};
+pub(super) use self::dutch::DUTCH;
+pub(super) use self::english::ENGLISH;
+pub(super) use self::words::Texts;
 
 const CHOSEN: &str = "wissel-language";
 
