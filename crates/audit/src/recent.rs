@@ -42,8 +42,14 @@ pub struct Line {
 /// How much is read at a time.
 const BLOCK: u64 = 1 << 20;
 /// What every message leaves, and what drowns the rest.
-const TRAFFIC: [&[u8]; 3] =
-    [b"\"operation\":\"admission\"", b"\"operation\":\"delivery\"", b"\"operation\":\"retried\""];
+const TRAFFIC: [&[u8]; 6] = [
+    b"\"operation\":\"admission\"",
+    b"\"operation\":\"delivery\"",
+    b"\"operation\":\"retried\"",
+    b"\"operation\":\"dead-lettered\"",
+    b"\"operation\":\"question-over\"",
+    b"\"operation\":\"unanswered\"",
+];
 
 /// The last records of a directory, the latest first, but what every message leaves: at most
 /// `limit`, from the last `bytes`. Blocks.

@@ -15,11 +15,14 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 8] = [
     Need { file: "/usr/lib/rabbitmq/bin/rabbitmq-server", packages: &["rabbitmq-server"] },
     Need { file: "/usr/bin/cc", packages: &["gcc", "libc6-dev"] },
     Need { file: "/usr/bin/tmux", packages: &["tmux"] },
     Need { file: "/usr/bin/promtool", packages: &["prometheus"] },
+    Need { file: "/usr/bin/chromium", packages: &["chromium"] },
+    Need { file: "/usr/bin/chromedriver", packages: &["chromium-driver"] },
+    Need { file: "/usr/bin/npm", packages: &["npm"] },
     Need { file: "/usr/lib/python3/dist-packages/pika/__init__.py", packages: &["python3-pika"] },
 ];
 
@@ -30,7 +33,43 @@ const SUITE: &str = "trixie";
 
 /// Installs what is missing; nothing when all is there.
 pub(crate) fn install() -> Result<()> {
-    install_missing(&NEEDS)
+    install_missing(&NEEDS)?;
+    install_axe()
+}
+
+/// Finds what on a page keeps people from using it. Mozilla's licence; it is used by tests
+/// alone, and no part of what is delivered.
+const AXE: &str = "axe-core@4.14.1";
+/// The SHA-512 of its package.
+const AXE_HASH: &str = "1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b73\
+                        4f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5";
+
+/// Puts axe-core in `target/tools/axe-core`, unless it is there.
+fn install_axe() -> Result<()> {
+    let tools = root().join("target/tools");
+    if tools.join("axe-core/axe.min.js").exists() {
+        return Ok(());
+    }
+    let unfinished = tools.join("axe-core.unfinished");
+    fs::create_dir_all(&unfinished).context("target/tools")?;
+    println!("== install {AXE}");
+    run(&unfinished, &["npm", "pack", "--silent", AXE])?;
+    let package = format!("{}.tgz", AXE.replace('@', "-"));
+    let sum = Command::new("sha512sum").arg(&package).current_dir(&unfinished).output();
+    let sum = String::from_utf8(sum.context("sha512sum")?.stdout)?;
+    ensure!(sum.starts_with(AXE_HASH), "{package} is another than was expected: {sum}");
+    run(&unfinished, &["tar", "--extract", "--strip-components=1", "--file", &package])?;
+    fs::rename(&unfinished, tools.join("axe-core")).context("target/tools/axe-core")
+}
+
+/// Runs a command in a folder.
+fn run(folder: &Path, words: &[&str]) -> Result<()> {
+    let (program, arguments) = words.split_first().context("no command")?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    let status = command.status().with_context(|| words.join(" "))?;
+    ensure!(status.success(), "{}: {status}", words.join(" "));
+    Ok(())
 }
 
 /// Puts a Debian with RabbitMQ 4 in `target/rabbitmq-4`, about 370 MB, unless it is there.

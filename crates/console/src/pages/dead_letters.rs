@@ -108,7 +108,7 @@ fn groups(text: &Texts, operator: &Operator, name: &InboxName, looked: &Looked) 
                 }
             }
             @if may_act {
-                p.acts {
+                div.acts {
                     (ask(text, operator, name, What::Redrive, None))
                     (ask(text, operator, name, What::Purge, None))
                 }
@@ -130,7 +130,7 @@ fn row(
             th.text scope="row" { (group.reason) }
             td.number { (count(text, group.count)) }
             td { @for one in &group.event_types { div { (one) } } }
-            td { (moment(first)) @if first != last { " – " (moment(last)) } }
+            td.nowrap { (moment(first)) @if first != last { " – " (moment(last)) } }
             @if may_act {
                 td.acts {
                     (ask(text, operator, name, What::Redrive, Some(&group.reason)))
@@ -191,7 +191,7 @@ fn oldest(text: &Texts, name: &InboxName, looked: &Looked) -> Markup {
                         @for letter in &looked.oldest {
                             @let event = wissel_message::EventView::decode(letter.envelope.event.clone()).ok();
                             tr {
-                                th scope="row" {
+                                th.nowrap scope="row" {
                                     a href={ "/inboxes/" (name) "/dead-letters/" (letter.id.0) } { (moment(letter.died_at)) }
                                 }
                                 td { (event.as_ref().map(|event| wissel_broker::masked(event.event_type())).unwrap_or_default()) }

@@ -129,7 +129,7 @@ fn choice(text: &Texts, catalogue: &Catalogue, chosen: Option<Oin>) -> Markup {
 }
 
 const ROW: usize = 26;
-const WIDTH: usize = 1300;
+const WIDTH: usize = 1220;
 
 /// Where each party stands in a column, spread over the height.
 fn column(parties: impl Iterator<Item = Oin>, height: usize) -> BTreeMap<Oin, usize> {

@@ -53,11 +53,17 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/language/{code}", get(text::choose))
         .route("/assets/console.css", get(style))
         .route("/assets/console.js", get(script))
+        .route("/assets/icon.svg", get(icon))
 }
 
 async fn style() -> impl IntoResponse {
     let css = include_str!("../../assets/console.css");
     ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "max-age=300")], css)
+}
+
+async fn icon() -> impl IntoResponse {
+    let svg = include_str!("../../assets/icon.svg");
+    ([(CONTENT_TYPE, "image/svg+xml"), (CACHE_CONTROL, "max-age=300")], svg)
 }
 
 async fn script() -> impl IntoResponse {

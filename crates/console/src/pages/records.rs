@@ -39,9 +39,9 @@ pub(super) async fn page(
                         th scope="col" { (text.detail) }
                     } }
                     tbody { @for one in &lines { tr {
-                        th scope="row" { (one.time) }
-                        td.text { (one.operator.as_deref().unwrap_or(&one.actor)) @if let Some(of) = &one.on_behalf_of { " → " (of) } }
-                        td {
+                        th.nowrap scope="row" { (short(&one.time)) }
+                        td.nowrap { (one.operator.as_deref().unwrap_or(&one.actor)) @if let Some(of) = &one.on_behalf_of { " → " (of) } }
+                        td.nowrap {
                             (one.operation)
                             @if let Some(reason) = &one.reason { " " span.grave { (reason) } }
                         }
@@ -53,4 +53,10 @@ pub(super) async fn page(
         }
     };
     layout::page(&reader, &operator, Place::Records, text.records, &content)
+}
+
+/// To the second, as elsewhere on the pages.
+fn short(time: &str) -> String {
+    let second = time.get(..19).unwrap_or(time);
+    format!("{}Z", second.replace('T', " "))
 }

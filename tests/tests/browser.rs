@@ -1,0 +1,175 @@
+//! The console in a real browser: whether everybody can use it, with a keyboard alone, on a
+//! narrow screen, in the dark, and without a script.
+//!
+//! `SCREENSHOTS=DIR` keeps what it saw.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "browser/chromium.rs"]
+mod chromium;
+
+use std::time::{Duration, Instant};
+
+use wissel_testkit::free_port;
+use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone, event};
+
+use self::chromium::{Chromium, Key};
+
+/// A gateway with an inbox that nobody reads, dead letters, and a flow that nobody takes.
+async fn gateway() -> (Gateway, String) {
+    let mut gateway = Gateway::stopped("embedded");
+    let port = free_port().unwrap();
+    gateway.write_config(&format!("[console]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let untaken = format!(
+        "[[event_type]]\nname = \"nl.test.ongezien\"\nowner = \"{REGISTRY}\"\n\
+         description = \"Nobody takes it.\"\n\
+         [[grant]]\nparty = \"{REGISTRY}\"\ntype = \"nl.test.ongezien\"\naction = \"publish\"\n\
+         purpose = \"To tell\"\nlegal_basis = \"Wet BRP\"\n"
+    );
+    gateway.write_catalogue(&format!("{}\n{untaken}", wissel_tests::CATALOGUE));
+    gateway.start_again().await;
+    let registry = gateway.client(REGISTRY);
+    for number in 0..40 {
+        registry.publish(&event("browser", number)).await.unwrap();
+    }
+    let mut open = gateway.client(PARTIES[2]).subscribe(inbox()).open().await.unwrap();
+    for number in 0..24 {
+        let reason = if number < 20 { "database is down" } else { "burger 999990019 onbekend" };
+        open.next().await.unwrap().unwrap().reject(reason).await.unwrap();
+    }
+    open.close().await.unwrap();
+    (gateway, format!("http://127.0.0.1:{port}"))
+}
+
+fn inbox() -> String {
+    format!("{}.inbox", PARTIES[2])
+}
+
+fn pages() -> Vec<(&'static str, String)> {
+    let inbox = format!("/inboxes/{}", inbox());
+    vec![
+        ("overview", "/".to_owned()),
+        ("inboxes", "/inboxes".to_owned()),
+        ("dead-letters", format!("{inbox}/dead-letters")),
+        ("inbox", inbox),
+        ("dossier", "/dossier".to_owned()),
+        ("map", "/map".to_owned()),
+        ("catalogue", "/catalogue".to_owned()),
+        ("subscriptions", "/subscriptions".to_owned()),
+        ("records", "/records".to_owned()),
+        ("not-there", "/inboxes/00000001002220647000.nergens".to_owned()),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_for_everybody() {
+    let _alone = alone().await;
+    let (_gateway, url) = gateway().await;
+    let browser = Chromium::start().await;
+    let mut faults = Vec::new();
+    for (language, width, scheme) in
+        [("en", 1440, "light"), ("nl", 1440, "dark"), ("nl", 390, "light"), ("en", 390, "dark")]
+    {
+        browser.go(&format!("{url}/language/{language}")).await;
+        browser.look(width, scheme).await;
+        for (name, path) in pages() {
+            browser.go(&format!("{url}{path}")).await;
+            let place = format!("{name} {language} {width} {scheme}");
+            browser.keep_picture(&format!("{name}-{width}-{scheme}")).await;
+            faults.extend(browser.axe().await.into_iter().map(|fault| format!("{place}: {fault}")));
+            let wide = browser.number("document.documentElement.scrollWidth").await;
+            if wide > f64::from(width) {
+                faults.push(format!("{place}: it is {wide} px wide"));
+            }
+            let elsewhere = browser
+                .number(
+                    "performance.getEntriesByType('resource')\
+                     .filter((one) => !one.name.startsWith(location.origin)).length",
+                )
+                .await;
+            if elsewhere > 0.0 {
+                faults.push(format!("{place}: it asks for something elsewhere"));
+            }
+        }
+    }
+    browser.close().await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_mends_an_inbox_with_the_keyboard() {
+    let _alone = alone().await;
+    let (gateway, url) = gateway().await;
+    let browser = Chromium::start().await;
+    browser.look(1440, "light").await;
+    browser.go(&format!("{url}/language/en")).await;
+    browser.go(&url).await;
+    // The first thing is a way past the navigation, and the focus is seen.
+    browser.press(Key::Tab).await;
+    assert_eq!(browser.focused().await, "Skip to content");
+    assert_ne!(
+        browser.text_of("getComputedStyle(document.activeElement).outlineStyle").await,
+        "none"
+    );
+    // The inbox that needs somebody is named on the first page.
+    browser.tab_to(&inbox()).await;
+    browser.press(Key::Enter).await;
+    browser.shows("no receiver").await.or(browser.shows("dead letters").await).unwrap();
+    browser.tab_to("Look at the dead letters").await;
+    browser.press(Key::Enter).await;
+    browser.shows("database is down").await.unwrap();
+    browser.tab_to("Deliver again…").await;
+    browser.press(Key::Enter).await;
+    browser.shows("20 dead letters would be delivered again").await.unwrap();
+    browser.tab_to("why").await;
+    browser.type_in("the database is back").await;
+    browser.press(Key::Enter).await;
+    browser.shows("20 dead letters are on their way again").await.unwrap();
+    let state = gateway.client(OPERATOR).get_inbox(&inbox().parse().unwrap()).await.unwrap();
+    assert_eq!(state.dead_letters, 4);
+    // What was done is in the audit trail; one message is followed to its end.
+    browser.tab_to("Audit trail").await;
+    browser.press(Key::Enter).await;
+    browser.shows("the database is back").await.unwrap();
+    browser.go(&format!("{url}/inboxes/{}/dead-letters", inbox())).await;
+    browser.click("#oldest ~ div a").await;
+    browser.shows("What happened").await.unwrap();
+    assert!(!browser.source().await.contains("999990019"));
+    browser.click("a[href^='/dossier?']").await;
+    browser.shows("given up").await.unwrap();
+    // The flow that does not cohere is marked on the map.
+    browser.go(&format!("{url}/map")).await;
+    browser.shows("nl.test.ongezien").await.unwrap();
+    browser.shows("nobody may receive").await.unwrap();
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_whole_without_a_script_and_live_with_one() {
+    let _alone = alone().await;
+    let (gateway, url) = gateway().await;
+    let browser = Chromium::start().await;
+    browser.go(&format!("{url}/language/en")).await;
+    let path = format!("{url}/inboxes/{}", inbox());
+    browser.go(&path).await;
+    browser.shows("Go on").await.unwrap_err();
+    let settings = wissel_client::InboxSettings { paused: true, ..Default::default() };
+    let operator = gateway.client(OPERATOR);
+    operator.set_inbox(&inbox().parse().unwrap(), &settings, &["paused"]).await.unwrap();
+    // Figures come up to date by themselves.
+    browser.shows_within("Nothing is handed out until", Duration::from_secs(20)).await.unwrap();
+    browser.without_script().await;
+    for (_, path) in pages() {
+        browser.go(&format!("{url}{path}")).await;
+        assert!(browser.source().await.contains("</main>"), "{path}");
+    }
+    browser.go(&path).await;
+    browser.click("form[action$='/switch'] button").await;
+    // A button works without a script.
+    let begun = Instant::now();
+    while operator.get_inbox(&inbox().parse().unwrap()).await.unwrap().settings.paused {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it stays paused");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    browser.close().await;
+}
