@@ -1,7 +1,7 @@
 //! Questions and answers: the round trip at 1,000 questions a second, from the moment at
 //! which one was to be asked; and what gathering from ten sources costs beyond asking the
-//! slowest of them. The peer of a round trip is two writes with fdatasync, as a question and
-//! its answer are one durable message each.
+//! slowest of them. The peer of a round trip is the same three calls over bare gRPC, with
+//! nothing in between: what this machine can do.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use hdrhistogram::Histogram;
 use tokio::time::{Instant, sleep_until};
-use wissel_benches::{Arguments, Report, group_commit_log};
+use wissel_benches::{Arguments, BareAsking, Report};
 use wissel_client::{Client, Delivery, Event, Outcome, Question, in_answer_to};
 use wissel_testkit::RabbitMq;
 use wissel_tests::Gateway;
@@ -23,6 +23,8 @@ const QUESTIONS: u32 = 5_000;
 const PERIOD: Duration = Duration::from_millis(1);
 /// How long a source takes for an answer, times its number.
 const SLOWER_BY: Duration = Duration::from_millis(10);
+/// How many questions are asked one after another.
+const LONE: u32 = 500;
 /// How often ten sources are gathered from.
 const GATHERINGS: u32 = 20;
 
@@ -39,20 +41,30 @@ async fn main() -> Result<()> {
         for number in 0..=SOURCES {
             tokio::spawn(answer(gateway.client(&source(number)), number));
         }
-        let mut figures: [Vec<f64>; 5] = Default::default();
+        let bare = BareAsking::start().await?;
+        let mut figures: [Vec<f64>; 8] = Default::default();
         for round in 0..arguments.rounds {
             let run = format!("{name}-{round}");
-            let (median, tail) = round_trips(&asker, &run).await?;
+            let asking = async |id: String| {
+                let answer = asker.ask(&question(&id, 0)?).await?;
+                answer.result.map(drop).map_err(|failure| anyhow!("{failure}"))
+            };
+            let barely = async |id: String| bare.ask(question(&id, 0)?.encode()).await;
+            let lone = one_by_one(&asking, &run).await?;
+            let bare_lone = one_by_one(&barely, &run).await?;
+            let (median, tail) = round_trips(&asking, &run).await?;
+            let (bare_median, bare_tail) = round_trips(&barely, &run).await?;
             let (gathered, slowest) = gatherings(&asker, &run).await?;
-            let directory = tempfile::tempdir()?;
-            let two_syncs = 2_000.0 / group_commit_log(directory.path(), 2_000, 1)?;
-            let all = [median, tail, gathered, slowest, two_syncs];
+            let all = [lone, bare_lone, median, bare_median, tail, bare_tail, gathered, slowest];
             figures.iter_mut().zip(all).for_each(|(figure, value)| figure.push(value));
         }
-        let [medians, tails, gathered, slowest, syncs] = &figures;
-        let peer = "two fdatasyncs of 1 KiB, mean";
-        report.ratio(&format!("{name}: ask, median"), "ms", medians, peer, syncs);
-        report.figure(&format!("{name}: ask, p99"), "ms", tails);
+        let [lone, bare_lone, medians, bare_medians, tails, bare_tails, gathered, slowest] =
+            &figures;
+        let peer = "bare gRPC";
+        report.ratio(&format!("{name}: ask, one by one"), "ms", lone, peer, bare_lone);
+        let at_a_rate = format!("{name}: ask at 1,000/s");
+        report.ratio(&format!("{at_a_rate}, median"), "ms", medians, peer, bare_medians);
+        report.ratio(&format!("{at_a_rate}, p99"), "ms", tails, peer, bare_tails);
         let what = format!("{name}: gather from 10");
         report.ratio(&what, "ms", gathered, "ask the slowest", slowest);
     }
@@ -60,8 +72,19 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
+/// The median in milliseconds, with one question at a time and an answer at once.
+async fn one_by_one(ask: &impl AsyncFn(String) -> Result<()>, run: &str) -> Result<f64> {
+    let mut took = Vec::new();
+    for number in 0..LONE {
+        let begun = Instant::now();
+        ask(format!("{run}-l{number}")).await?;
+        took.push(begun.elapsed().as_secs_f64() * 1_000.0);
+    }
+    Ok(wissel_benches::median(&took))
+}
+
 /// Median and p99, in milliseconds, with an answer at once.
-async fn round_trips(asker: &Client, run: &str) -> Result<(f64, f64)> {
+async fn round_trips(ask: &impl AsyncFn(String) -> Result<()>, run: &str) -> Result<(f64, f64)> {
     let mut latencies = Histogram::<u64>::new_with_bounds(1, 600_000_000, 3)?;
     let begun = Instant::now() + Duration::from_millis(100);
     let mut asking = FuturesUnordered::new();
@@ -69,13 +92,12 @@ async fn round_trips(asker: &Client, run: &str) -> Result<(f64, f64)> {
     while next < QUESTIONS || !asking.is_empty() {
         tokio::select! {
             () = sleep_until(begun + PERIOD * next), if next < QUESTIONS => {
-                let event = question(&format!("{run}-{next}"), 0)?;
-                let due = begun + PERIOD * next;
-                asking.push(async move { (due, asker.ask(&event).await) });
+                let (id, due) = (format!("{run}-{next}"), begun + PERIOD * next);
+                asking.push(async move { (due, ask(id).await) });
                 next += 1;
             }
             Some((due, answer)) = asking.next() => {
-                answer?.result.map_err(|failure| anyhow!("{failure}"))?;
+                answer?;
                 let took = due.elapsed().as_micros();
                 latencies.saturating_record(u64::try_from(took).unwrap_or(u64::MAX));
             }
@@ -118,7 +140,10 @@ async fn answer(client: Client, number: u32) -> Result<()> {
         let event = Event::builder(id, format!("urn:nld:oin:{oin}:systeem:x"), answer_type(number));
         let event = in_answer_to(question, event).data_text("application/json", "{}").build();
         async move {
-            tokio::time::sleep(SLOWER_BY * number).await;
+            // Even a sleep of no time waits for the next tick of the timer, a millisecond.
+            if number > 0 {
+                tokio::time::sleep(SLOWER_BY * number).await;
+            }
             Ok(event.expect("what is built here is right"))
         }
     };

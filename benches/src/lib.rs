@@ -4,10 +4,12 @@
 
 pub mod routing;
 
+mod bare;
 mod nats;
 mod rounds;
 mod work;
 
+pub use bare::BareAsking;
 pub use nats::Nats;
 pub use rounds::{Arguments, Report, median};
 pub use work::{

@@ -6,7 +6,9 @@
 
 mod gateway;
 mod load;
+pub mod provider;
 pub mod rounds;
+pub mod visitor;
 
 pub use gateway::{CATALOGUE, Gateway, OPERATOR, OPERATOR_OIN, PARTIES, REGISTRY, wissel_binary};
 pub use load::{Load, event, gemeente_of};

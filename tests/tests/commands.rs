@@ -168,7 +168,9 @@ fn every_command_has_an_example() {
         assert_eq!(help.code, 0, "{command}: {}", help.err);
         assert!(command.is_empty() || help.out.contains("Example"), "{command}: {}", help.out);
         let Some((_, listed)) = help.out.split_once("Commands:\n") else { continue };
+        // What is indented further goes on with the line before it.
         let listed = listed.lines().take_while(|line| line.starts_with("  "));
+        let listed = listed.filter(|line| !line.starts_with("   "));
         let names = listed.filter_map(|line| line.split_whitespace().next());
         for name in names.filter(|name| *name != "help") {
             commands.push(format!("{command} {name}").trim_start().to_owned());
@@ -216,4 +218,52 @@ async fn a_record_that_was_changed_is_found() {
     fs::write(&file, records.replace("UNKNOWN_EVENT_TYPE", "NOT_GRANTED")).unwrap();
     let broken = verify("");
     assert!(broken.code == 1 && broken.err.contains("records-000001.jsonl:3"), "{}", broken.err);
+}
+
+#[test]
+fn the_catalogue_is_shown_by_event_type_and_by_party() {
+    let (shipped, here) = (shipped(), tempfile::tempdir().unwrap());
+    let run =
+        |what: &str| wissel(here.path(), &format!("{what} --catalogue {}", shipped.display()));
+    let lines = |run: &Run| -> Vec<Value> {
+        run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+
+    let types = lines(&run("catalogue list --json"));
+    assert!(types.len() >= 60, "{}", types.len());
+    let birth = types.iter().find(|one| one["event_type"] == "nl.brp.geboorte").unwrap();
+    assert_eq!(lines(&run("catalogue show nl.brp.geboorte --json")), std::slice::from_ref(birth));
+    assert_eq!((&birth["owner"], &birth["subject"]), (&REGISTRY.into(), &"bsn".into()));
+    assert_eq!((&birth["retention"], &birth["deadline"]), (&"P1Y".into(), &"PT8H".into()));
+    assert_eq!(birth["sensitivity"], "personal");
+    assert_eq!(birth["schema"]["title"], "Birth");
+    let receivers = birth["receive"].as_array().unwrap();
+    assert!(receivers.len() > 1, "{birth}");
+    let of = |one: &Value, what: &str| one[what].as_str().unwrap().to_owned();
+    for grant in receivers.iter().chain(birth["publish"].as_array().unwrap()) {
+        assert!(!of(grant, "purpose").is_empty() && !of(grant, "legal_basis").is_empty());
+    }
+
+    let shown = run("catalogue show nl.brp.geboorte").out;
+    for part in ["1 party may publish it", "Wet BRP", "/geboortedatum", "8 hours", "1 year"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let party = of(&receivers[0], "party");
+    let parties = lines(&run("parties list --json"));
+    assert!(parties.iter().any(|one| one["oin"] == party.as_str()), "{parties:?}");
+    let utrecht = lines(&run("parties show 00000001002220647000 --json")).remove(0);
+    let inboxes = utrecht["inboxes"].as_array().unwrap();
+    assert!(inboxes.contains(&"00000001002220647000.inwoners".into()), "{inboxes:?}");
+    assert!(utrecht["grants"].as_array().unwrap().len() > 5, "{utrecht}");
+    assert!(!utrecht["mandates"].as_array().unwrap().is_empty(), "{utrecht}");
+    let shown = run("parties show 00000001002220647000").out;
+    for part in ["00000001002220647000.inwoners", "Gemeentewet", "may receive", "Munitax"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+
+    // What is not there is told, with where to look.
+    let absent = run("catalogue show nl.brp.niets");
+    assert!(absent.code == 2 && absent.err.contains("wissel catalogue list"), "{}", absent.err);
+    let absent = run("parties show 00000099000000990000");
+    assert!(absent.code == 2 && absent.err.contains("wissel parties list"), "{}", absent.err);
 }

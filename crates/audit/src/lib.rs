@@ -19,7 +19,7 @@
 //! |---|---|
 //! | `trace_id` | trace id: that of the message's `traceparent`, else its message id |
 //! | `operation`, `time`, `status` | name, start and end time, and status of the span |
-//! | `actor`, `on_behalf_of` | resource and attributes: who processes, for whom |
+//! | `actor`, `operator`, `on_behalf_of` | resource and attributes: who processes, which operator, for whom |
 //! | `event_type`, `purpose`, `legal_basis` | `dpl.core.processing_activity_id`: the grant that it rests on |
 //! | `data_subject_id` | `dpl.core.data_subject_id`: HMAC-SHA-256 of the subject under the [`SubjectKey`] |
 //! | `data_subject_id_type` | `dpl.core.data_subject_id_type` |
@@ -55,15 +55,18 @@
 mod error;
 mod line;
 mod log;
+mod recent;
 mod record;
 mod search;
 mod subject;
+mod syncer;
 mod verify;
 mod writer;
 
 pub use error::{AuditError, VerifyError};
 pub use line::{RecordHash, RecordHashError};
 pub use log::{RecordLog, RecordOptions};
+pub use recent::{Line, recent};
 pub use record::{Actor, Operation, Outcome, Record};
 pub use search::{Entry, Found, Search};
 pub use subject::{SubjectHash, SubjectKey};

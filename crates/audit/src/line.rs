@@ -42,6 +42,8 @@ struct Line<'a> {
     reason: Option<&'static str>,
     actor: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     on_behalf_of: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_type: Option<&'a str>,
@@ -118,6 +120,7 @@ impl Head {
             status,
             reason,
             actor: record.actor.text(),
+            operator: record.operator.as_deref(),
             on_behalf_of: record.on_behalf_of.as_ref().map(|oin| oin.as_str()),
             event_type: record.event_type.as_deref(),
             message_id: record.message_id.map(|id| id.to_string()),

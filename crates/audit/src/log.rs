@@ -22,8 +22,8 @@ pub struct RecordOptions {
     /// A file that has become this large, in bytes, is followed by another. One is also
     /// when the day (UTC) is over.
     pub file_bytes: u64,
-    /// How long records may wait to be safe from a loss of power. They are safe from the
-    /// end of the process at once.
+    /// How long records may wait until it begins that they are made safe from a loss of
+    /// power, which others do not wait for. They are safe from the end of the process at once.
     pub sync_every: Duration,
 }
 
@@ -70,6 +70,14 @@ impl RecordLog {
         let sent = self.requests.send(Request::Append(records, answer)).await;
         sent.map_err(|_| AuditError::Closed)?;
         written.await.map_err(|_| AuditError::Closed)?
+    }
+
+    /// The last records but traffic, by [`recent`](crate::recent). Blocks.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn recent(&self, limit: usize, bytes: u64) -> Result<Vec<crate::Line>, AuditError> {
+        crate::recent(&self.directory, limit, bytes)
     }
 
     /// Looks for records of messages, those that were appended before among them. Blocks.

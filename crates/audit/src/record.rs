@@ -19,6 +19,8 @@ pub struct Record {
     pub outcome: Outcome,
     /// Who did it.
     pub actor: Actor,
+    /// Which of the operators, by the name that they signed in with.
+    pub operator: Option<Arc<str>>,
     /// For whom, when that is somebody else.
     pub on_behalf_of: Option<Oin>,
     /// The event type; only one that the catalogue knows.
@@ -100,6 +102,13 @@ pub enum Operation {
     CaseDue,
     /// Callers were to prove who they are, or no longer could.
     Authentication,
+    /// An operator signed in at the console, or tried to.
+    SignedIn,
+    /// An operator signed out.
+    SignedOut,
+    /// An operator asked for something at the console: what follows in the record is done for
+    /// them.
+    OperatorActed,
     /// Another catalogue came into force.
     CatalogueReplaced,
     /// The gateway started.
@@ -142,6 +151,7 @@ impl Record {
             operation,
             outcome: Outcome::Done,
             actor,
+            operator: None,
             on_behalf_of: None,
             event_type: None,
             message_id: None,

@@ -1,6 +1,6 @@
 //! The one thread that writes records.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::line::{Head, check};
 use crate::log::{RecordOptions, Request};
+use crate::syncer::{self, Syncer, write_head};
 use crate::verify::{HEAD_FILE, LOCK_FILE, check_known, ends_early, files, number_of, read_head};
 use crate::{AuditError, Record, VerifyError};
 
@@ -26,7 +27,9 @@ pub(crate) struct Writer {
     day: u64,
     /// How much of the file holds whole lines.
     length: u64,
+    /// Whether nothing was written since a sync began.
     synced: bool,
+    syncer: Syncer,
     last_sync: Instant,
     /// Keeps others out as long as it is open.
     _lock: File,
@@ -57,6 +60,7 @@ impl Writer {
             options,
             healthy,
             synced: head == known,
+            syncer: Syncer::start(directory).map_err(AuditError::of(directory))?,
             head,
             file,
             number,
@@ -76,7 +80,7 @@ impl Writer {
                 tokio::time::timeout(self.options.sync_every, requests.recv()).await
             });
             match next {
-                Err(_) => self.sync_or_tell(),
+                Err(_) => self.begin_sync(),
                 Ok(None) => break,
                 Ok(Some(first)) => {
                     if let Some(closing) = self.serve(first, &mut requests) {
@@ -126,7 +130,7 @@ impl Writer {
             let _ = answer.send(written.as_ref().copied().map_err(|_| AuditError::NotWritten));
         }
         if self.last_sync.elapsed() >= self.options.sync_every {
-            self.sync_or_tell();
+            self.begin_sync();
         }
         closing
     }
@@ -170,38 +174,57 @@ impl Writer {
         File::open(&self.directory)?.sync_all()
     }
 
-    fn sync_or_tell(&mut self) {
-        let synced = self.sync();
-        if let Err(error) = &synced {
-            tracing::error!(%error, "the record of processing cannot be synced");
+    /// Begins to make safe what was written, and takes note of what came of that before.
+    fn begin_sync(&mut self) {
+        self.last_sync = Instant::now();
+        if let Some(outcome) = self.syncer.outcome() {
+            self.note(outcome);
         }
-        if !self.healthy.load(Ordering::Relaxed) && synced.is_ok() {
-            // An attempt to write nothing shows whether writing works again.
-            let _ = self.write(&[]);
+        if self.syncer.is_busy() {
+            return;
+        }
+        if self.synced {
+            return self.note(Ok(()));
+        }
+        match self.syncer.begin(&self.file, self.head.clone()) {
+            // What is written from now on is not part of it.
+            Ok(()) => self.synced = true,
+            Err(error) => self.note(Err(error)),
         }
     }
 
-    /// Makes what was written safe from a loss of power, and then says so in the head.
+    /// Makes what was written safe from a loss of power, and waits for that.
     fn sync(&mut self) -> io::Result<()> {
         self.last_sync = Instant::now();
-        if self.synced {
-            return Ok(());
+        if let Err(error) = self.syncer.finish() {
+            self.note(Err(error));
         }
-        self.file.sync_data()?;
-        write_head(&self.directory, &self.head)?;
-        self.synced = true;
+        if !self.synced {
+            syncer::sync(&self.directory, &self.file, &self.head)?;
+            self.synced = true;
+        }
         Ok(())
     }
-}
 
-fn write_head(directory: &Path, head: &Head) -> io::Result<()> {
-    let text = serde_json::to_vec(head)?;
-    let (path, new) = (directory.join(HEAD_FILE), directory.join(format!("{HEAD_FILE}.new")));
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(&text)?;
-    file.sync_data()?;
-    fs::rename(&new, &path)
+    fn sync_or_tell(&mut self) {
+        let outcome = self.sync();
+        self.note(outcome);
+    }
+
+    /// Takes note of what came of a sync.
+    fn note(&mut self, outcome: io::Result<()>) {
+        match outcome {
+            Err(error) => {
+                self.synced = false;
+                tracing::error!(%error, "the record of processing cannot be synced");
+            }
+            Ok(()) if !self.healthy.load(Ordering::Relaxed) => {
+                // An attempt to write nothing shows whether writing works again.
+                let _ = self.write(&[]);
+            }
+            Ok(()) => {}
+        }
+    }
 }
 
 fn lock(directory: &Path) -> Result<File, AuditError> {

@@ -41,6 +41,8 @@ pub struct Broker {
     pub(crate) catalogue: ArcSwap<Catalogue>,
     /// Counts the catalogues that were in force, so that sessions hear of a new one.
     pub(crate) catalogue_version: watch::Sender<u64>,
+    /// Counts the changes of inboxes, so that sessions hear of a pause and of its end.
+    pub(crate) pauses: watch::Sender<u64>,
     pub(crate) catalogue_since: Mutex<SystemTime>,
     pub(crate) router: Router<Target>,
     pub(crate) subscriptions: RwLock<BTreeMap<SubscriptionName, Subscription>>,
@@ -154,6 +156,7 @@ impl Broker {
             store,
             catalogue: ArcSwap::from_pointee(catalogue),
             catalogue_version: watch::Sender::new(0),
+            pauses: watch::Sender::new(0),
             catalogue_since: Mutex::new(SystemTime::now()),
             router,
             subscriptions: RwLock::default(),

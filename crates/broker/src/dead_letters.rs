@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Interval;
 use wissel_audit::Operation;
@@ -12,7 +12,7 @@ use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
 use crate::subscriptions::FILTERS_MAX;
-use crate::{Broker, Caller, Fault, Reason, Refusal};
+use crate::{Broker, Caller, Fault, Reason, Refusal, masked};
 
 /// Which dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Which {
     These(Vec<DeadLetterId>),
     /// Those whose message matches all of these.
     Matching(Vec<Filter>),
+    /// Those that were given up on for this reason, as [`masked`] has it.
+    Because(String),
 }
 
 /// How dead letters are put back.
@@ -37,7 +39,7 @@ pub struct RedriveOptions {
 }
 
 /// How many are looked at, or put back, together.
-const AT_ONCE: usize = 500;
+pub(crate) const AT_ONCE: usize = 500;
 
 impl Broker {
     /// Dead letters of an inbox, oldest first.
@@ -170,7 +172,7 @@ impl Broker {
         Ok(purged)
     }
 
-    fn check_may_mend(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
+    pub(crate) fn check_may_mend(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
         self.check_inbox(caller, name)?;
         caller.check_may_receive_all(&self.catalogue.load())
     }
@@ -185,15 +187,17 @@ impl Broker {
         if self.inboxes.read().contains_key(to) { Ok(()) } else { Err(Refusal::unknown_inbox(to)) }
     }
 
-    fn find(&self, inbox: &InboxName, which: Which, condition: Condition) -> Found {
-        let named = match which {
-            Which::These(ids) => Some(ids.into()),
-            Which::All | Which::Matching(_) => None,
+    pub(crate) fn find(&self, inbox: &InboxName, which: Which, condition: Condition) -> Found {
+        let (named, because) = match which {
+            Which::These(ids) => (Some(ids.into()), None),
+            Which::Because(reason) => (None, Some(reason)),
+            Which::All | Which::Matching(_) => (None, None),
         };
-        let until = std::time::SystemTime::now();
+        let until = SystemTime::now();
         Found {
             inbox: inbox.clone(),
             named,
+            because,
             condition,
             until,
             after: None,
@@ -203,19 +207,24 @@ impl Broker {
 }
 
 /// Dead letters, found a few at a time.
-struct Found {
+pub(crate) struct Found {
     inbox: InboxName,
     named: Option<VecDeque<DeadLetterId>>,
+    because: Option<String>,
     condition: Condition,
     /// Those that died later are not meant.
-    until: std::time::SystemTime,
+    until: SystemTime,
     after: Option<DeadLetterId>,
     matching: VecDeque<DeadLetterId>,
 }
 
 impl Found {
     /// At most so many; none when there are no more.
-    async fn next(&mut self, broker: &Broker, limit: usize) -> Result<Vec<DeadLetterId>, Refusal> {
+    pub(crate) async fn next(
+        &mut self,
+        broker: &Broker,
+        limit: usize,
+    ) -> Result<Vec<DeadLetterId>, Refusal> {
         if let Some(named) = &mut self.named {
             return Ok(named.drain(..named.len().min(limit)).collect());
         }
@@ -224,7 +233,14 @@ impl Found {
             let letters = broker.bus.dead_letters(&self.inbox, page).await?;
             let Some(last) = letters.last() else { return Ok(Vec::new()) };
             self.after = Some(last.id.clone());
-            let meant = letters.into_iter().filter(|letter| letter.died_at <= self.until);
+            let is_meant = |letter: &DeadLetter| {
+                letter.died_at <= self.until
+                    && self
+                        .because
+                        .as_ref()
+                        .is_none_or(|because| *because == masked(&letter.reason))
+            };
+            let meant = letters.into_iter().filter(is_meant);
             let matching = meant.filter(|letter| {
                 EventView::decode(letter.envelope.event.clone())
                     .is_ok_and(|event| self.condition.holds(&EventFacts::new(&event)))
@@ -268,21 +284,22 @@ impl Which {
         match self {
             Self::All => Some(Selection::All),
             Self::These(ids) => Some(Selection::These(ids.clone())),
-            Self::Matching(_) => None,
+            Self::Matching(_) | Self::Because(_) => None,
         }
     }
 
-    fn described(&self) -> String {
+    pub(crate) fn described(&self) -> String {
         match self {
             Self::All => "all".to_owned(),
             Self::These(ids) => format!("{} chosen", ids.len()),
             Self::Matching(filters) => format!("those that match {} filters", filters.len()),
+            Self::Because(_) => "those of one reason".to_owned(),
         }
     }
 
     /// What a message has to meet. An operator does not find out by trying what the subject
     /// of a message is, or what is in its data.
-    fn condition(&self, caller: Caller) -> Result<Condition, Refusal> {
+    pub(crate) fn condition(&self, caller: Caller) -> Result<Condition, Refusal> {
         let Self::Matching(filters) = self else { return Ok(Condition::all([])) };
         check_amount(filters)?;
         let mut faults = Vec::new();

@@ -15,6 +15,9 @@ pub enum Direction {
     Subscribed,
     /// To one party: to this one, of those who subscribe; or to the only one who does.
     One(Option<Oin>),
+    /// To one party, as [`Direction::One`], that is asked: what it is told is worth nothing
+    /// once nobody waits for its answer.
+    Asked(Option<Oin>),
     /// To a party that waits for it at a gateway, as that party may have it.
     Reply {
         /// Who waits.
@@ -29,6 +32,7 @@ pub enum Direction {
 pub(crate) enum Destination {
     Subscribed,
     One(Option<Oin>),
+    Asked(Option<Oin>),
     Target(Target),
 }
 
@@ -50,6 +54,7 @@ impl Direction {
                 Ok(Destination::Subscribed)
             }
             Self::One(party) => Ok(Destination::One(*party)),
+            Self::Asked(party) => Ok(Destination::Asked(*party)),
             Self::Reply { to, inbox } => {
                 let grant = rights.receive_grant(to).filter(|grant| grant.covers(event));
                 let grant = grant.ok_or_else(|| {

@@ -133,6 +133,7 @@ impl Broker {
         self.store.set_inbox(InboxRecord { name: name.clone(), settings }).await?;
         self.inboxes.write().insert(name.clone(), settings);
         self.room.set(name, &settings);
+        self.pauses.send_modify(|changes| *changes += 1);
         Ok(())
     }
 
@@ -172,6 +173,8 @@ fn described(settings: &InboxSettings) -> String {
         max_bytes,
         when_full,
         direct_amqp,
+        paused,
+        draining,
     } = settings;
     let ms = |duration: &Option<Duration>| duration.map(|duration| duration.as_millis());
     let stated = [
@@ -183,6 +186,8 @@ fn described(settings: &InboxSettings) -> String {
         max_bytes.map(|count| format!("max_bytes {count}")),
         when_full.map(|what| format!("when_full {what:?}")),
         direct_amqp.then(|| "direct_amqp".to_owned()),
+        paused.then(|| "paused".to_owned()),
+        draining.then(|| "draining".to_owned()),
     ];
     let stated: Vec<String> = stated.into_iter().flatten().collect();
     if stated.is_empty() { "as the gateway is set".to_owned() } else { stated.join(", ") }

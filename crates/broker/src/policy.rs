@@ -143,6 +143,8 @@ mod tests {
             max_bytes: Some(0),
             when_full: None,
             direct_amqp: false,
+            paused: false,
+            draining: false,
         };
         let faults = check(&settings).unwrap_err().faults;
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();

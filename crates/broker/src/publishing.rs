@@ -228,7 +228,8 @@ impl Broker {
         let records =
             refusals.into_iter().chain(admissions.iter().cloned()).chain(burials).collect();
         let counted = Counted::of(&messages);
-        let outcomes = enqueue::enqueue(messages, &*self.bus, self.keep(records)).await;
+        let recording = self.keep(records);
+        let outcomes = enqueue::enqueue(messages, &*self.bus, &self.questions, recording).await;
         counted.tell(&outcomes, &self.options.metrics);
         for (place, followed) in followed {
             followed.enqueued(begun, &outcomes[place]);

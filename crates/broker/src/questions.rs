@@ -2,7 +2,9 @@
 //!
 //! A question is a message like any other, that goes to the inbox of the one party that is
 //! to answer it. It says where its asker waits: at the inbox of a gateway. The answer is a
-//! message to that inbox. Neither outlives the asker's patience.
+//! message to that inbox, or, where its asker waits at this very gateway, straight to it: the
+//! two end together, so a bus between them would keep nothing for anybody. Neither outlives
+//! the asker's patience.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -39,11 +41,16 @@ pub struct ReplyTo {
 }
 
 /// The questions that askers at this gateway wait for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Questions {
-    /// Where answers come in.
-    inbox: OnceLock<InboxName>,
+    desk: OnceLock<Desk>,
     waited_for: Mutex<HashSet<Uuid>>,
+}
+
+/// Where answers come in at this gateway.
+struct Desk {
+    inbox: InboxName,
+    take: Box<dyn Fn(Envelope) + Send + Sync>,
 }
 
 /// An asker that waits. Dropped, it does so no longer, and the question goes to nobody who
@@ -57,16 +64,22 @@ pub struct Wait {
 const ANSWERS_AHEAD: u16 = 1_000;
 
 impl Broker {
-    /// Opens the inbox in which answers come to this gateway. A question of an asker here
-    /// that no longer waits is from then on handed to nobody.
+    /// Opens the inbox in which answers come to this gateway from others; `take` gets those
+    /// that are given at this one, which waits for nothing. A question of an asker here that no
+    /// longer waits is from then on handed to nobody.
     ///
     /// # Errors
     /// When the bus is not there.
-    pub async fn open_answers(&self, inbox: &InboxName) -> Result<Consumer, Refusal> {
+    pub async fn open_answers(
+        &self,
+        inbox: &InboxName,
+        take: impl Fn(Envelope) + Send + Sync + 'static,
+    ) -> Result<Consumer, Refusal> {
         let _ticket = self.ticket()?;
         self.bus.open_inbox(inbox).await?;
         let consumer = self.bus.consume(inbox, ANSWERS_AHEAD).await?;
-        let _ = self.questions.inbox.set(inbox.clone());
+        // Opened again, it is the same inbox, and whoever took answers before still does.
+        let _ = self.questions.desk.set(Desk { inbox: inbox.clone(), take: Box::new(take) });
         Ok(consumer)
     }
 
@@ -137,17 +150,32 @@ impl Broker {
             replayed: false,
             event,
         };
+        if self.questions.is_taken_here(&to.inbox) {
+            self.questions.take(envelope);
+            return Ok(());
+        }
         let sent = self.bus.enqueue(vec![Enqueue::new(envelope, vec![to.inbox.clone()])]).await;
         Ok(sent.into_iter().collect::<Result<(), _>>()?)
     }
 }
 
 impl Questions {
+    /// Whether answers to this inbox are taken at this gateway.
+    pub(crate) fn is_taken_here(&self, inbox: &InboxName) -> bool {
+        self.desk.get().is_some_and(|desk| desk.inbox == *inbox)
+    }
+
+    /// Hands an answer to whoever waits for it here.
+    pub(crate) fn take(&self, answer: Envelope) {
+        if let Some(desk) = self.desk.get() {
+            (desk.take)(answer);
+        }
+    }
+
     /// Whether nobody waits for the answer to a question any more, as far as is known here.
     pub(crate) fn is_over(&self, question: &EventView) -> bool {
         let Some(reply_to) = ReplyTo::of(question) else { return true };
-        self.inbox.get() == Some(&reply_to.inbox)
-            && !self.waited_for.lock().contains(&reply_to.question)
+        self.is_taken_here(&reply_to.inbox) && !self.waited_for.lock().contains(&reply_to.question)
     }
 }
 

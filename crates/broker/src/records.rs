@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wissel_audit::{Actor, Operation, Outcome, Record, RecordLog, SubjectKey};
+use wissel_audit::{Actor, Line, Operation, Outcome, Record, RecordLog, SubjectKey};
 use wissel_bus::MessageId;
 use wissel_catalogue::{Catalogue, Grant};
 use wissel_identifiers::{InboxName, Oin};
@@ -13,10 +13,13 @@ use wissel_message::{EventView, Value};
 
 use crate::questions::REPLY_TO;
 use crate::road::minimise::Minimised;
-use crate::{Broker, Caller, Leased, Reason, Refusal};
+use crate::{Broker, Caller, Leased, Reason, Refusal, masked};
 
 /// The attribute by which messages belong together.
 const CORRELATION: &str = "correlationid";
+
+/// How much of the record's end is read for those who look at it.
+const RECENT_BYTES: u64 = 32 << 20;
 
 /// Where records are kept, and how subjects are hashed in them.
 #[derive(Debug, Clone)]
@@ -25,6 +28,19 @@ pub struct Records {
     pub log: RecordLog,
     /// The key of subjects.
     pub subjects: SubjectKey,
+}
+
+/// What an operator does at the console.
+#[derive(Debug, Clone)]
+pub struct Act<'a> {
+    /// What kind of thing.
+    pub operation: Operation,
+    /// How it ended: what is about to be done is [`Outcome::Done`].
+    pub outcome: Outcome,
+    /// At which inbox.
+    pub inbox: Option<&'a InboxName>,
+    /// What, and why. Numbers that may be a person's are masked.
+    pub detail: String,
 }
 
 impl Caller {
@@ -67,6 +83,39 @@ impl Broker {
         let record =
             Record { inbox: inbox.cloned(), detail: Some(detail), ..by(caller, operation) };
         self.keep(vec![record]).await
+    }
+
+    /// Keeps the record of what an operator, called so, does at the console.
+    ///
+    /// # Errors
+    /// [`Reason::BusUnavailable`] when it cannot be kept; then nothing is to be done.
+    pub async fn keep_act(&self, operator: Option<&str>, act: Act<'_>) -> Result<(), Refusal> {
+        let Act { operation, outcome, inbox, detail } = act;
+        let actor = if operator.is_some() { Actor::Operator(None) } else { Actor::Unknown };
+        let record = Record {
+            outcome,
+            operator: operator.map(Arc::from),
+            inbox: inbox.cloned(),
+            detail: Some(masked(&detail)),
+            ..Record::new(operation, actor)
+        };
+        self.keep(vec![record]).await
+    }
+
+    /// The end of the record, but what every message leaves, the latest first; for operators.
+    ///
+    /// # Errors
+    /// [`Reason::NotGranted`] for anybody else; when the record cannot be read.
+    pub async fn recent_records(&self, caller: Caller, limit: usize) -> Result<Vec<Line>, Refusal> {
+        if !matches!(caller, Caller::Operator(_)) {
+            let message = "the record of processing is for operators";
+            return Err(Refusal::new(Reason::NotGranted, message));
+        }
+        let Some(records) = &self.options.records else { return Ok(Vec::new()) };
+        let log = records.log.clone();
+        let read = tokio::task::spawn_blocking(move || log.recent(limit, RECENT_BYTES)).await;
+        let read = read.map_err(|error| Refusal::internal(&error))?;
+        read.map_err(|error| Refusal::internal(&error))
     }
 
     /// Keeps the record of something that a caller wanted to do and may not. The inbox is

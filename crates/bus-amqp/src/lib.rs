@@ -61,6 +61,7 @@ mod confirm;
 mod consumer;
 mod dead_letters;
 mod direct;
+mod examine;
 mod gathering;
 mod held;
 mod inspect;
@@ -76,4 +77,5 @@ mod settler;
 mod topology;
 
 pub use bus::AmqpBus;
+pub use examine::{Probe, probe};
 pub use options::{AmqpError, AmqpOptions, Packing};

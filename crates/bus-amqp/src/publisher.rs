@@ -192,7 +192,8 @@ impl Publisher {
             if !goes(item) {
                 continue;
             }
-            let Enqueue { envelope, inboxes, archive_until } = enqueue;
+            // A quorum queue keeps everything as safely as it can.
+            let Enqueue { envelope, inboxes, archive_until, outlives: _ } = enqueue;
             let bytes = envelope.event.len();
             let targets = targets_of(inboxes, archive_until.is_some());
             let kept = Kept { envelope, archive_until };

@@ -181,6 +181,7 @@ impl EmbeddedBus {
                         body,
                         inboxes,
                         archive_until_ms,
+                        outlives: item.outlives,
                     });
                 }
             }));

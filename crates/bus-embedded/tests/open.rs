@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use wissel_bus::{Arrival, Bus, Enqueue, Envelope, InboxName, MessageId, Settlement};
+use wissel_bus::{Arrival, Bus, Enqueue, Envelope, InboxName, MessageId, Outlives, Settlement};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedBusError, EmbeddedOptions};
 
 fn inbox() -> InboxName {
@@ -61,11 +61,13 @@ async fn dropping_the_bus_keeps_what_was_enqueued() {
     let bus = EmbeddedBus::open(options.clone()).unwrap();
     bus.open_inbox(&inbox()).await.unwrap();
     assert_eq!(bus.enqueue(vec![item()]).await, [Ok(())]);
+    let unsynced = Enqueue { outlives: Outlives::Process, ..item() };
+    assert_eq!(bus.enqueue(vec![unsynced]).await, [Ok(())]);
     let consumer = bus.consume(&inbox(), 10).await.unwrap();
     drop(bus);
 
     let bus = EmbeddedBus::open(options).unwrap();
-    assert_eq!(bus.inspect(&inbox()).await.unwrap().depth, 1);
+    assert_eq!(bus.inspect(&inbox()).await.unwrap().depth, 2);
     bus.close().await;
     drop(consumer);
 }

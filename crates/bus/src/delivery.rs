@@ -48,13 +48,27 @@ pub struct Enqueue {
     /// Until when it is kept in the archive as well; none: not at all. Milliseconds are
     /// kept.
     pub archive_until: Option<SystemTime>,
+    /// What it outlives once it is answered.
+    pub outlives: Outlives,
+}
+
+/// What a message outlives from the moment at which its enqueueing is answered. A bus may
+/// keep it more safely than is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Outlives {
+    /// A loss of power.
+    #[default]
+    PowerLoss,
+    /// The end of the process; a loss of power may take what came in the last second. For
+    /// messages that nobody waits for after one.
+    Process,
 }
 
 impl Enqueue {
-    /// A message that goes to these inboxes, and not to the archive.
+    /// A message that goes to these inboxes, not to the archive, and outlives a loss of power.
     #[must_use]
     pub fn new(envelope: Envelope, inboxes: Vec<InboxName>) -> Self {
-        Self { envelope, inboxes, archive_until: None }
+        Self { envelope, inboxes, archive_until: None, outlives: Outlives::PowerLoss }
     }
 }
 

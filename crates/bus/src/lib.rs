@@ -35,7 +35,7 @@ use async_trait::async_trait;
 pub use archive::{ArchivePage, ArchivePosition, Archived};
 pub use delivery::{
     Arrival, Attempt, Burial, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue,
-    Envelope, FieldsKey, MessageId, Settle, Settlement,
+    Envelope, FieldsKey, MessageId, Outlives, Settle, Settlement,
 };
 pub use direct::{DirectMessage, DirectQueues, DirectValue, Handed, Judgement, Removal, Reviewed};
 pub use error::BusError;

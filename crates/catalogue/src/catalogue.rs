@@ -53,6 +53,14 @@ impl TypeRights {
         self.receivers.get(party)
     }
 
+    /// Every grant to do this with the type, by OIN of the party.
+    #[must_use]
+    pub fn grants(&self, action: Action) -> Vec<&Arc<Grant>> {
+        let mut all: Vec<_> = self.of(action).values().collect();
+        all.sort_by_key(|grant| grant.party);
+        all
+    }
+
     pub(crate) fn of(&self, action: Action) -> &FastMap<Oin, Arc<Grant>> {
         match action {
             Action::Publish => &self.publishers,
@@ -196,6 +204,19 @@ impl Catalogue {
     #[must_use]
     pub fn mandates(&self, party: Oin, principal: Oin) -> &[Arc<Mandate>] {
         self.mandates.get(&(party, principal)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every mandate by which a party acts for another, or another for it: by OIN of who
+    /// acts, then of whom it acts for. Looks at all that there are.
+    #[must_use]
+    pub fn mandates_about(&self, party: Oin) -> Vec<&Arc<Mandate>> {
+        let about = self
+            .mandates
+            .iter()
+            .filter(|((actor, principal), _)| *actor == party || *principal == party);
+        let mut all: Vec<_> = about.flat_map(|(_, mandates)| mandates).collect();
+        all.sort_by_key(|one| (one.party, one.principal, one.until));
+        all
     }
 
     /// A mandate that holds at this moment, to do this with this event type.

@@ -89,8 +89,8 @@ impl Client {
     }
 
     /// Changes settings of an inbox, those that are named: `max_attempts`, `retry_initial`,
-    /// `retry_max`, `max_age`, `max_deliveries`, `max_bytes`, `when_full`, `direct_amqp`. One that
-    /// is named and `None` is as the gateway is set from then on.
+    /// `retry_max`, `max_age`, `max_deliveries`, `max_bytes`, `when_full`, `direct_amqp`,
+    /// `paused`, `draining`. One that is named and `None` is as the gateway is set from then on.
     ///
     /// # Errors
     /// As [`Client::get_inbox`]; [`ClientError::Refused`] with `INVALID_REQUEST` for

@@ -26,6 +26,10 @@ pub struct InboxSettings {
     /// Whether its owner takes its messages with an AMQP 0-9-1 client of its own, from the
     /// queue `wissel.direct.NAME`; only on RabbitMQ.
     pub direct_amqp: bool,
+    /// Whether nothing is handed out: streams stay open, and messages keep coming in.
+    pub paused: bool,
+    /// Whether nothing comes in, as if it were full; what is there is handed out.
+    pub draining: bool,
 }
 
 /// What becomes of a message that comes to an inbox without room for it.
@@ -55,6 +59,8 @@ impl InboxSettings {
             max_bytes: self.max_bytes,
             when_full: when_full.into(),
             direct_amqp: self.direct_amqp,
+            paused: self.paused,
+            draining: self.draining,
         }
     }
 
@@ -76,6 +82,8 @@ impl InboxSettings {
             max_bytes: settings.max_bytes,
             when_full,
             direct_amqp: settings.direct_amqp,
+            paused: settings.paused,
+            draining: settings.draining,
         })
     }
 }

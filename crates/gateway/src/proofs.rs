@@ -45,7 +45,7 @@ impl Proofs {
     fn peer(&self, peer: &Result<Arc<Peer>, PeerError>) -> Result<Arc<Peer>, Refusal> {
         let peer = peer.clone().map_err(of_peer)?;
         if let Some(tls) = &self.tls {
-            tls.check_still_valid(&peer).map_err(of_peer)?;
+            tls.check_still_valid(peer.proof()).map_err(of_peer)?;
         }
         Ok(peer)
     }
@@ -84,7 +84,7 @@ impl Proofs {
     ) -> impl Fn() -> Result<(), Refusal> + Send + Sync + 'static {
         let tls = self.tls.clone();
         move || match (&tls, &peer) {
-            (Some(tls), Some(peer)) => tls.check_still_valid(peer).map_err(of_peer),
+            (Some(tls), Some(peer)) => tls.check_still_valid(peer.proof()).map_err(of_peer),
             _ => Ok(()),
         }
     }

@@ -14,7 +14,7 @@ pub(crate) struct Change {
 }
 
 /// The names of the settings, as a field mask has them.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 10] = [
     "max_attempts",
     "retry_initial",
     "retry_max",
@@ -23,6 +23,8 @@ const PATHS: [&str; 8] = [
     "max_bytes",
     "when_full",
     "direct_amqp",
+    "paused",
+    "draining",
 ];
 
 impl Change {
@@ -57,6 +59,8 @@ impl Change {
                 "max_bytes" => all.max_bytes = new.max_bytes,
                 "when_full" => all.when_full = new.when_full,
                 "direct_amqp" => all.direct_amqp = new.direct_amqp,
+                "paused" => all.paused = new.paused,
+                "draining" => all.draining = new.draining,
                 _ => debug_assert!(false, "the names were checked"),
             }
         }
@@ -84,6 +88,8 @@ fn read(settings: pb::InboxSettings) -> Result<InboxSettings, Refusal> {
         max_bytes: settings.max_bytes,
         when_full,
         direct_amqp: settings.direct_amqp,
+        paused: settings.paused,
+        draining: settings.draining,
     })
 }
 
@@ -102,6 +108,8 @@ pub(crate) fn write(settings: &InboxSettings) -> pb::InboxSettings {
         max_bytes: settings.max_bytes,
         when_full: when_full.into(),
         direct_amqp: settings.direct_amqp,
+        paused: settings.paused,
+        draining: settings.draining,
     }
 }
 
@@ -120,6 +128,8 @@ mod tests {
             max_bytes: Some(1 << 30),
             when_full: Some(WhenFull::DeadLetter),
             direct_amqp: true,
+            paused: true,
+            draining: true,
         };
         let change = |settings, paths: &[&str]| {
             let paths = paths.iter().map(ToString::to_string).collect();

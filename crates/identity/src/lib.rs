@@ -15,6 +15,7 @@
 //!   it makes says that it is for development only.
 
 mod authority;
+mod chain;
 mod dev_token;
 mod error;
 mod keys;
@@ -23,9 +24,10 @@ mod tls;
 mod token;
 
 pub use authority::{DevAuthority, Validity};
+pub use chain::{ProvenChain, Subject};
 pub use dev_token::DevTokenIssuer;
 pub use error::{IdentityError, PeerError, TokenFault};
 pub use keys::KeySource;
 pub use peer::Peer;
-pub use tls::{ClientCertificates, ServerTls, TlsFiles};
+pub use tls::{ClientCertificates, End, ServerTls, Speaks, TlsFiles};
 pub use token::{TokenClaims, TokenOptions, TokenProof, TokenVerifier};

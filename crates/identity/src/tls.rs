@@ -12,7 +12,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{CertificateError, Error, RootCertStore, ServerConfig};
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 
-use crate::{IdentityError, Peer, PeerError};
+use crate::{IdentityError, PeerError, ProvenChain};
 
 /// The files that TLS is set up with, all PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +38,32 @@ pub enum ClientCertificates {
     Optional,
 }
 
+/// When what a file holds is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The file.
+    pub file: PathBuf,
+    /// When the first of its certificates or lists is over.
+    pub at: SystemTime,
+    /// Whether it holds revocation lists, and not certificates.
+    pub is_list: bool,
+}
+
+/// What is spoken over a connection (ALPN, RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/2, as gRPC does.
+    Http2,
+    /// HTTP/1.1.
+    Http1,
+}
+
 /// TLS for a server that knows its clients by their certificates. What it was set up with
 /// can be exchanged while it is in use.
 pub struct ServerTls {
     files: TlsFiles,
     clients: ClientCertificates,
+    speaks: Speaks,
     state: ArcSwap<State>,
     generations: AtomicU64,
 }
@@ -64,10 +85,14 @@ impl ServerTls {
     ///
     /// # Errors
     /// The first file at fault, and why.
-    pub fn load(files: TlsFiles, clients: ClientCertificates) -> Result<Self, IdentityError> {
+    pub fn load(
+        files: TlsFiles,
+        clients: ClientCertificates,
+        speaks: Speaks,
+    ) -> Result<Self, IdentityError> {
         let contents = read_all(&files)?;
-        let state = ArcSwap::from_pointee(State::new(&files, contents, clients, 1)?);
-        let tls = Self { files, clients, state, generations: AtomicU64::new(1) };
+        let state = ArcSwap::from_pointee(State::new(&files, contents, clients, speaks, 1)?);
+        let tls = Self { files, clients, speaks, state, generations: AtomicU64::new(1) };
         tls.warn_of_old_lists();
         Ok(tls)
     }
@@ -106,6 +131,27 @@ impl ServerTls {
         all.filter_map(|(name, pem)| Some((name, first_end(pem)?))).collect()
     }
 
+    /// When each file ends that is in force: certificate, authorities, revocation lists.
+    #[must_use]
+    pub fn all_ends(&self) -> Vec<End> {
+        let TlsFiles { certificate, key, client_authorities, revocation_lists } = &self.files;
+        let certificates = [certificate, key].into_iter().chain(client_authorities);
+        let files = certificates.map(|file| (file, false));
+        let files = files.chain(revocation_lists.iter().map(|file| (file, true)));
+        let state = self.state.load();
+        let mut ends = Vec::new();
+        for ((file, is_list), content) in files.zip(&state.contents) {
+            let mut at = None;
+            if !is_list {
+                at = first_end(content);
+            } else if self::revocation_lists(file, content, &mut at).is_err() {
+                continue;
+            }
+            ends.extend(at.map(|at| End { file: file.clone(), at, is_list }));
+        }
+        ends
+    }
+
     /// Reads the files again. Says whether something changed.
     ///
     /// # Errors
@@ -116,7 +162,7 @@ impl ServerTls {
             return Ok(false);
         }
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
-        let state = State::new(&self.files, contents, self.clients, generation)?;
+        let state = State::new(&self.files, contents, self.clients, self.speaks, generation)?;
         self.state.store(Arc::new(state));
         self.warn_of_old_lists();
         Ok(true)
@@ -128,11 +174,11 @@ impl ServerTls {
     /// # Errors
     /// When its certificate has expired, was revoked, or is not trusted any more; when the
     /// revocation list that would say so is over.
-    pub fn check_still_valid(&self, peer: &Peer) -> Result<(), PeerError> {
+    pub fn check_still_valid(&self, peer: &ProvenChain) -> Result<(), PeerError> {
         self.check_at(peer, SystemTime::now())
     }
 
-    fn check_at(&self, peer: &Peer, now: SystemTime) -> Result<(), PeerError> {
+    fn check_at(&self, peer: &ProvenChain, now: SystemTime) -> Result<(), PeerError> {
         if now > peer.not_after() {
             return Err(PeerError::Expired);
         }
@@ -163,6 +209,7 @@ impl State {
         files: &TlsFiles,
         contents: Vec<Vec<u8>>,
         clients: ClientCertificates,
+        speaks: Speaks,
         generation: u64,
     ) -> Result<Self, IdentityError> {
         let mut parts = contents.iter();
@@ -198,11 +245,20 @@ impl State {
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(Arc::clone(&verifier))
             .with_single_cert(certificates, key)?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![speaks.protocol().to_vec()];
         // Who comes back is looked at again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Self { config: Arc::new(config), verifier, lists_until, generation, contents })
+    }
+}
+
+impl Speaks {
+    fn protocol(self) -> &'static [u8] {
+        match self {
+            Self::Http2 => b"h2",
+            Self::Http1 => b"http/1.1",
+        }
     }
 }
 
@@ -276,10 +332,10 @@ mod tests {
             client_authorities: vec![path("ca.pem")],
             revocation_lists: vec![path("crl.pem")],
         };
-        let tls = ServerTls::load(files, ClientCertificates::Required).unwrap();
+        let tls = ServerTls::load(files, ClientCertificates::Required, Speaks::Http2).unwrap();
         let chain: Vec<_> =
             CertificateDer::pem_file_iter(party).unwrap().map(Result::unwrap).collect();
-        let peer = Peer::from_chain(&chain).unwrap();
+        let peer = ProvenChain::from_chain(&chain).unwrap();
         let ends = tls.ends();
         let names: Vec<&str> = ends.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["gateway", "authority-1"]);

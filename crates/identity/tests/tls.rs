@@ -14,7 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use wissel_identifiers::Oin;
 use wissel_identity::{
-    ClientCertificates, DevAuthority, IdentityError, Peer, PeerError, ServerTls, TlsFiles, Validity,
+    ClientCertificates, DevAuthority, IdentityError, Peer, PeerError, ServerTls, Speaks, TlsFiles,
+    Validity,
 };
 
 const UTRECHT: &str = "00000001002220647000";
@@ -46,7 +47,7 @@ impl World {
     }
 
     fn server(&self, clients: ClientCertificates) -> Arc<ServerTls> {
-        Arc::new(ServerTls::load(self.files(), clients).unwrap())
+        Arc::new(ServerTls::load(self.files(), clients, Speaks::Http2).unwrap())
     }
 
     fn party(&self, name: &str, validity: Validity) -> PathBuf {
@@ -106,7 +107,7 @@ async fn a_party_is_known_by_the_oin_in_its_certificate() {
     let met = meet(&server, &world.path("ca.pem"), Some(&certificate)).await.unwrap();
     let peer = met.unwrap().unwrap();
     assert_eq!(peer.oin(), oin());
-    assert_eq!(server.check_still_valid(&peer), Ok(()));
+    assert_eq!(server.check_still_valid(peer.proof()), Ok(()));
 }
 
 #[tokio::test]
@@ -173,16 +174,16 @@ async fn an_open_connection_ends_to_be_valid_when_its_certificate_is_revoked() {
     let peer = meet(&server, &ca, Some(&certificate)).await.unwrap().unwrap().unwrap();
     let spared = meet(&server, &ca, Some(&other)).await.unwrap().unwrap().unwrap();
     world.authority.revoke(&certificate).unwrap();
-    assert_eq!(server.check_still_valid(&peer), Ok(()), "nothing was read again yet");
+    assert_eq!(server.check_still_valid(peer.proof()), Ok(()), "nothing was read again yet");
     assert!(server.reload().unwrap());
     assert!(!server.reload().unwrap(), "nothing changed");
-    assert_eq!(server.check_still_valid(&peer), Err(PeerError::Revoked));
-    assert_eq!(server.check_still_valid(&spared), Ok(()));
+    assert_eq!(server.check_still_valid(peer.proof()), Err(PeerError::Revoked));
+    assert_eq!(server.check_still_valid(spared.proof()), Ok(()));
     // A second one is added to the list, and the first stays on it.
     world.authority.revoke(&other).unwrap();
     assert!(server.reload().unwrap());
-    assert_eq!(server.check_still_valid(&peer), Err(PeerError::Revoked));
-    assert_eq!(server.check_still_valid(&spared), Err(PeerError::Revoked));
+    assert_eq!(server.check_still_valid(peer.proof()), Err(PeerError::Revoked));
+    assert_eq!(server.check_still_valid(spared.proof()), Err(PeerError::Revoked));
 }
 
 #[tokio::test]

@@ -213,6 +213,10 @@ pub struct InboxSettings {
     pub when_full: Option<WhenFull>,
     /// Whether its owner takes its messages with an AMQP client of its own.
     pub direct_amqp: bool,
+    /// Whether nothing is handed out of it.
+    pub paused: bool,
+    /// Whether nothing comes into it, as if it were full.
+    pub draining: bool,
 }
 
 /// What becomes of a message that comes to an inbox without room for it.

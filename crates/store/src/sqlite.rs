@@ -14,7 +14,7 @@ use crate::{
 pub(crate) struct Database(pub(crate) Connection);
 
 /// Each brings the schema one version further. Never change one: add one.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     "
     CREATE TABLE inbox (
         name TEXT PRIMARY KEY
@@ -75,6 +75,10 @@ const MIGRATIONS: [&str; 9] = [
     signals::TABLES,
     cases::TABLES,
     reports::TABLES,
+    "
+    ALTER TABLE inbox ADD COLUMN paused INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1));
+    ALTER TABLE inbox ADD COLUMN draining INTEGER NOT NULL DEFAULT 0 CHECK (draining IN (0, 1));
+    ",
 ];
 
 impl Database {
@@ -177,7 +181,7 @@ impl Database {
         let changed = self.0.execute(
             "UPDATE inbox SET max_attempts = ?2, retry_initial_ms = ?3, retry_max_ms = ?4,
                  max_age_ms = ?5, max_deliveries = ?6, max_bytes = ?7, when_full = ?8,
-                 direct_amqp = ?9
+                 direct_amqp = ?9, paused = ?10, draining = ?11
              WHERE name = ?1",
             params![
                 name.as_str(),
@@ -189,6 +193,8 @@ impl Database {
                 count(settings.max_bytes),
                 settings.when_full.map(WhenFull::name),
                 settings.direct_amqp,
+                settings.paused,
+                settings.draining,
             ],
         )?;
         Ok(changed > 0)
@@ -197,7 +203,7 @@ impl Database {
     pub(crate) fn inboxes(&self) -> Result<Vec<InboxRecord>, StoreError> {
         let mut statement = self.0.prepare(
             "SELECT name, max_attempts, retry_initial_ms, retry_max_ms, max_age_ms,
-                 max_deliveries, max_bytes, when_full, direct_amqp
+                 max_deliveries, max_bytes, when_full, direct_amqp, paused, draining
              FROM inbox ORDER BY name",
         )?;
         let rows = statement.query_map([], |row| Ok(read_inbox(row)))?;
@@ -228,6 +234,8 @@ fn read_inbox(row: &Row<'_>) -> Result<InboxRecord, StoreError> {
             max_bytes: count(6)?,
             when_full: when_full.transpose()?,
             direct_amqp: row.get(8)?,
+            paused: row.get(9)?,
+            draining: row.get(10)?,
         },
     })
 }

@@ -168,6 +168,8 @@ async fn settings_of_an_inbox_stay_and_an_older_file_is_brought_up_to_date() {
         settings: InboxSettings {
             max_attempts: Some(3),
             direct_amqp: true,
+            paused: true,
+            draining: true,
             ..InboxSettings::default()
         },
     };

@@ -3,12 +3,16 @@
 mod asking;
 mod backup;
 mod cases;
+mod catalogue;
+mod doctor;
 mod dossier;
 mod filter;
+mod manual;
 mod queues;
 mod showcase;
 mod signals;
 mod trust;
+mod watching;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,20 +25,27 @@ pub(crate) use backup::{BackupArguments, RestoreArguments};
 pub(crate) use cases::{
     CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
 };
+pub(crate) use catalogue::{
+    CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueShowArguments,
+    PartiesCommand, PartyArguments,
+};
+pub(crate) use doctor::DoctorArguments;
 pub(crate) use dossier::DossierArguments;
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
+#[cfg(test)]
+pub(crate) use manual::Shell;
+pub(crate) use manual::{CompletionsArguments, ManArguments};
 pub(crate) use queues::{
     DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
     RedriveArguments, ReplayArguments,
 };
-pub(crate) use showcase::ShowcaseArguments;
+pub(crate) use showcase::{DemoArguments, ShowcaseArguments};
 pub(crate) use signals::{
     FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
     TransferArguments, WithdrawArguments,
 };
-pub(crate) use trust::{
-    AuditCommand, CatalogueCheckArguments, CatalogueCommand, DevCaCommand, IssueArguments,
-};
+pub(crate) use trust::{AuditCommand, DevCaCommand, IssueArguments};
+pub(crate) use watching::{GatewayStatusArguments, TopArguments, WatchArguments};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -95,6 +106,12 @@ pub(crate) enum Command {
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),
+    /// Show what the gateway is, how it fares, and which inboxes need somebody to look
+    #[command(after_help = watching::STATUS_HELP)]
+    Status(GatewayStatusArguments),
+    /// Watch inboxes on the whole screen, and look into them; `?` tells the keys
+    #[command(after_help = "Example:\n  wissel top --as operator --interval 5")]
+    Top(TopArguments),
     /// Show inboxes and how they fare, and change their settings
     #[command(after_help = queues::INBOXES_HELP)]
     Inboxes(InboxesArguments),
@@ -136,6 +153,12 @@ pub(crate) enum Command {
         after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict"
     )]
     Catalogue(CatalogueCommand),
+    /// List the parties of the catalogue, or show what one may do
+    #[command(
+        subcommand,
+        after_help = "Example:\n  wissel parties list --catalogue deploy/catalogue"
+    )]
+    Parties(PartiesCommand),
     /// Verify the record of processing
     #[command(subcommand, after_help = "Example:\n  wissel audit verify data/records")]
     Audit(AuditCommand),
@@ -151,6 +174,15 @@ pub(crate) enum Command {
         after_help = "Examples:\n  wissel dev-ca create dev-ca\n  wissel dev-ca party 00000001002220647000 --ca dev-ca --name utrecht"
     )]
     DevCa(DevCaCommand),
+    /// Look whether configuration, certificates, bus, disk and what else a gateway needs are well
+    #[command(after_help = doctor::HELP)]
+    Doctor(DoctorArguments),
+    /// Print what a shell needs to complete commands and options
+    #[command(after_help = manual::COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+    /// Write the manual: a page for each command
+    #[command(after_help = manual::MAN_HELP)]
+    Man(ManArguments),
     /// Look at the configuration
     #[command(subcommand, after_help = "Example:\n  wissel config show --config wissel.toml")]
     Config(ConfigCommand),
@@ -181,20 +213,24 @@ pub(crate) struct ServeArguments {
     pub(crate) insecure_dev: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct DemoArguments {
-    /// How long to publish
-    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub(crate) seconds: u64,
-    /// Messages a second
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) rate: u32,
-    /// `embedded`, or the URL of a RabbitMQ without a password [default: embedded]
-    #[arg(long, value_name = "BUS")]
-    pub(crate) bus: Option<String>,
-    /// Print the totals as JSON, and no live view
-    #[arg(long)]
-    pub(crate) json: bool,
+/// Who calls a gateway, and by what it is trusted.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Credentials {
+    /// Call as this party (OIN) or as `operator`, with a development token
+    #[arg(long = "as", value_name = "OIN", env = "WISSEL_AS", conflicts_with = "token_file")]
+    pub(crate) caller: Option<String>,
+    /// A PEM file with the certificate to call with; its key is --key
+    #[arg(long, value_name = "FILE", env = "WISSEL_CERT", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// A PEM file with the key of the certificate
+    #[arg(long, value_name = "FILE", env = "WISSEL_KEY", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// A PEM file with the authorities that the gateway is trusted by [default: the system's]
+    #[arg(long = "ca", value_name = "FILE", env = "WISSEL_CA")]
+    pub(crate) authorities: Option<PathBuf>,
+    /// A file with the token to call with; WISSEL_TOKEN may hold the token itself
+    #[arg(long, value_name = "FILE", env = "WISSEL_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// How a client command reaches the gateway.
@@ -208,24 +244,11 @@ pub(crate) struct Connection {
         default_value = "http://127.0.0.1:7400"
     )]
     pub(crate) server: String,
-    /// Call as this party (OIN) or as `operator`, with a development token
-    #[arg(long = "as", value_name = "OIN", env = "WISSEL_AS", conflicts_with = "token_file")]
-    pub(crate) caller: Option<String>,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
     /// Act for this party (OIN), by a mandate of it
     #[arg(long = "on-behalf-of", value_name = "OIN", env = "WISSEL_ON_BEHALF_OF")]
     pub(crate) on_behalf_of: Option<Oin>,
-    /// A PEM file with the certificate to call with; its key is --key
-    #[arg(long, value_name = "FILE", env = "WISSEL_CERT", requires = "key")]
-    pub(crate) cert: Option<PathBuf>,
-    /// A PEM file with the key of the certificate
-    #[arg(long, value_name = "FILE", env = "WISSEL_KEY", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
-    /// A PEM file with the authorities that the gateway is trusted by [default: the system's]
-    #[arg(long = "ca", value_name = "FILE", env = "WISSEL_CA")]
-    pub(crate) authorities: Option<PathBuf>,
-    /// A file with the token to call with; WISSEL_TOKEN may hold the token itself
-    #[arg(long, value_name = "FILE", env = "WISSEL_TOKEN_FILE")]
-    pub(crate) token_file: Option<PathBuf>,
     /// Give up on a gateway that does not answer after so long [default: 30, to publish 60]
     #[arg(long, value_name = "SECONDS", env = "WISSEL_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: Option<u64>,

@@ -13,7 +13,7 @@ use crate::output;
 /// How long making one connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client for this connection. Nothing is sent yet.
+/// A client for this connection, which tries again. Nothing is sent yet.
 pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
     let server = connection.server.clone();
     let told = AtomicBool::new(false);
@@ -22,28 +22,40 @@ pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
             output::note(&format!("{server} does not answer yet; trying again: {error}"));
         }
     });
+    build(connection, retry)
+}
+
+/// A client that says at once when the gateway does not answer, for who wants to know just
+/// that, or asks again anyway.
+pub(crate) fn connect_without_retries(connection: &Connection) -> Result<Client, Failure> {
+    build(connection, RetryPolicy::never())
+}
+
+fn build(connection: &Connection, retry: RetryPolicy) -> Result<Client, Failure> {
     let mut builder = Client::builder(&connection.server).retry(retry);
     if let Some(timeout) = connection.timeout() {
         builder = builder.call_timeout(timeout).connect_timeout(timeout.min(CONNECT_TIMEOUT));
     }
-    if let Some(file) = &connection.authorities {
+    if let Some(file) = &connection.credentials.authorities {
         builder = builder.authorities(read(file)?);
     }
-    if let (Some(certificate), Some(key)) = (&connection.cert, &connection.key) {
+    if let (Some(certificate), Some(key)) =
+        (&connection.credentials.cert, &connection.credentials.key)
+    {
         builder = builder.certificate(read(certificate)?, read(key)?);
     }
     if let Some(principal) = connection.on_behalf_of {
         builder = builder.on_behalf_of(principal);
     }
-    if let Some(file) = &connection.token_file {
+    if let Some(file) = &connection.credentials.token_file {
         // It is read again at each call; that it is there at all is told now.
         read(file)?;
         builder = builder.token_file(file);
-    } else if let Some(caller) = &connection.caller {
+    } else if let Some(caller) = &connection.credentials.caller {
         builder = builder.token(format!("dev.{caller}"));
     } else if let Ok(token) = std::env::var("WISSEL_TOKEN") {
         builder = builder.token(token);
-    } else if connection.cert.is_none() {
+    } else if connection.credentials.cert.is_none() {
         return Err(Failure::usage(
             "who calls? give --cert and --key, --token-file FILE or WISSEL_TOKEN, or with a \
              gateway of --insecure-dev --as OIN",

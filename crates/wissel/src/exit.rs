@@ -33,10 +33,26 @@ impl Failure {
         Self { code: 4, message: message.to_string() }
     }
 
+    /// What went wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the same may succeed later.
+    pub(crate) fn is_for_now(&self) -> bool {
+        self.code == 3
+    }
+
     #[expect(clippy::print_stderr, reason = "the last word of a command line program")]
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("error: {}", self.message);
         ExitCode::from(self.code)
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

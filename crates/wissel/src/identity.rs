@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wissel_gateway::{Authenticate, DevelopmentTokens, Proofs};
 use wissel_identity::{
-    ClientCertificates, KeySource, ServerTls, TlsFiles, TokenOptions, TokenVerifier,
+    ClientCertificates, KeySource, ServerTls, Speaks, TlsFiles, TokenOptions, TokenVerifier,
 };
 
 use crate::config::{Config, Tls, Tokens};
@@ -21,6 +21,11 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
+    /// Whether callers are believed to be who they say they are.
+    pub(crate) fn believes_all(&self) -> bool {
+        self.tls.is_none() && self.tokens.is_none()
+    }
+
     /// Believes whoever says who they are: loudly, and on loopback only.
     pub(crate) fn insecure(config: &Config) -> Result<Self, Failure> {
         let sections = [("[tls]", config.tls.is_some()), ("[tokens]", config.tokens.is_some())];
@@ -67,7 +72,7 @@ impl Callers {
         };
         let tls = match tls {
             Some(tls) => {
-                let tls = ServerTls::load(tls.files(), clients);
+                let tls = ServerTls::load(tls.files(), clients, Speaks::Http2);
                 Some(Arc::new(tls.map_err(|error| Failure::usage(format!("[tls] {error}")))?))
             }
             None => None,
@@ -104,7 +109,8 @@ impl Callers {
 }
 
 impl Tls {
-    fn files(&self) -> TlsFiles {
+    /// The files, as TLS is set up with them.
+    pub(crate) fn files(&self) -> TlsFiles {
         let Self { certificate, key, client_authorities, revocation_lists } = self.clone();
         TlsFiles { certificate, key, client_authorities, revocation_lists }
     }

@@ -1,27 +1,60 @@
 //! `wissel inboxes`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
-use wissel_client::{InboxSettings, InboxState, WhenFull};
+use wissel_client::{Client, InboxName, InboxSettings, InboxState, WhenFull};
 
 use crate::cli::InboxesArguments;
 use crate::exit::Failure;
-use crate::{client, output};
+use crate::{client, output, watching};
 
 pub(crate) async fn run(arguments: InboxesArguments) -> Result<(), Failure> {
+    if let Some(every) = arguments.watch.watch {
+        return watch(every, &arguments).await;
+    }
     let client = client::connect(&arguments.connection)?;
     let mut settings = InboxSettings::default();
     let changed: Vec<&str> =
         arguments.settings.iter().map(|setting| setting.put(&mut settings)).collect();
     let inboxes = match &arguments.name {
-        Some(name) if changed.is_empty() => vec![client.get_inbox(name).await?],
-        Some(name) => vec![client.set_inbox(name, &settings, &changed).await?],
-        None => client.list_inboxes().all().await?,
+        Some(name) if !changed.is_empty() => {
+            vec![client.set_inbox(name, &settings, &changed).await?]
+        }
+        name => get(&client, name.as_ref()).await?,
     };
     if arguments.json {
         return inboxes.iter().try_for_each(|inbox| output::json(&to_json(inbox)));
     }
+    output::line(&text(&inboxes, arguments.name.is_some()));
+    Ok(())
+}
+
+async fn watch(every: Duration, arguments: &InboxesArguments) -> Result<(), Failure> {
+    let client = &client::connect_without_retries(&arguments.connection)?;
+    let (name, as_json) = (arguments.name.as_ref(), arguments.json);
+    let look = || async move {
+        let inboxes = get(client, name).await?;
+        if !as_json {
+            return Ok(text(&inboxes, name.is_some()));
+        }
+        let inboxes: Vec<_> = inboxes.iter().map(to_json).collect();
+        let now = output::moment(SystemTime::now());
+        serde_json::to_string(&json!({ "at": now, "inboxes": inboxes })).map_err(Failure::internal)
+    };
+    watching::again_and_again(every, as_json, look).await
+}
+
+/// One inbox, or all.
+async fn get(client: &Client, name: Option<&InboxName>) -> Result<Vec<InboxState>, Failure> {
+    Ok(match name {
+        Some(name) => vec![client.get_inbox(name).await?],
+        None => client.list_inboxes().all().await?,
+    })
+}
+
+/// For people; the settings of one are told when it is asked for by name.
+fn text(inboxes: &[InboxState], is_named: bool) -> String {
     let columns =
         ["INBOX", ">DEPTH", ">DELAYED", ">IN FLIGHT", ">CONSUMERS", ">OLDEST", ">DEAD LETTERS"];
     let rows = inboxes.iter().map(|inbox| {
@@ -35,21 +68,25 @@ pub(crate) async fn run(arguments: InboxesArguments) -> Result<(), Failure> {
             inbox.dead_letters.to_string(),
         ]
     });
-    output::table(&columns, rows.collect());
-    // The settings of one are told when it is asked for by name.
-    if let (Some(_), [inbox]) = (&arguments.name, inboxes.as_slice()) {
-        let stated = to_json(inbox)["settings"].clone();
-        let stated = stated.as_object().into_iter().flatten();
-        let stated = stated.filter(|(_, value)| !value.is_null());
-        let stated: Vec<String> = stated.map(|(name, value)| format!("{name} = {value}")).collect();
+    let mut text = output::table_text(&columns, rows.collect());
+    if let (true, [inbox]) = (is_named, inboxes) {
+        let stated = settings(inbox);
         if !stated.is_empty() {
-            output::line(&format!("settings of its own: {}", stated.join(", ")));
+            text.push_str(&format!("\nsettings of its own: {}", stated.join(", ")));
         }
     }
-    Ok(())
+    text
 }
 
-fn seconds(duration: Option<Duration>) -> Option<f64> {
+/// The settings of its own that an inbox has, each as `name = value`.
+pub(crate) fn settings(inbox: &InboxState) -> Vec<String> {
+    let stated = to_json(inbox)["settings"].clone();
+    let stated = stated.as_object().into_iter().flatten();
+    let stated = stated.filter(|(_, value)| !value.is_null());
+    stated.map(|(name, value)| format!("{name} = {value}")).collect()
+}
+
+pub(crate) fn seconds(duration: Option<Duration>) -> Option<f64> {
     duration.map(|duration| duration.as_secs_f64())
 }
 
@@ -60,7 +97,7 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
         "delayed": inbox.delayed,
         "in_flight": inbox.in_flight,
         "consumers": inbox.consumers,
-        "oldest_age_seconds": inbox.oldest_age.map(|age| age.as_secs_f64()),
+        "oldest_age_seconds": seconds(inbox.oldest_age),
         "dead_letters": inbox.dead_letters,
         "settings": {
             "max_attempts": inbox.settings.max_attempts,
@@ -74,6 +111,8 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
                 _ => "refuse",
             }),
             "direct_amqp": inbox.settings.direct_amqp.then_some(true),
+            "paused": inbox.settings.paused.then_some(true),
+            "draining": inbox.settings.draining.then_some(true),
         },
     })
 }

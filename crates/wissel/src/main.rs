@@ -12,6 +12,7 @@ mod config;
 mod dead_letters;
 mod demo;
 mod dev_ca;
+mod doctor;
 mod dossier;
 mod events;
 mod exit;
@@ -19,17 +20,22 @@ mod filter;
 mod identity;
 mod inboxes;
 mod logging;
+mod manual;
 mod output;
+mod parties;
 mod publish;
 mod reload;
 mod replay;
 mod serve;
 mod showcase;
 mod signals;
+mod status;
 mod subscribe;
 mod subscriptions;
 mod supervision;
+mod top;
 mod watch;
+mod watching;
 
 use clap::Parser as _;
 
@@ -67,6 +73,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Gather(arguments) => asking::gather(arguments).await,
         Command::Answer(arguments) => asking::answer(arguments).await,
         Command::Subscriptions(arguments) => subscriptions::run(arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
+        Command::Top(arguments) => top::run(arguments).await,
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
         Command::Dossier(arguments) => dossier::run(arguments).await,
@@ -80,6 +88,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::DevCa(command) => dev_ca::run(&command),
         Command::Filter(command) => filter::run(command).await,
         Command::Catalogue(command) => catalogue::run(&command),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Doctor(arguments) => doctor::run(arguments).await,
+        Command::Man(arguments) => manual::man(&arguments),
+        Command::Parties(command) => parties::run(&command),
         Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
     }
 }

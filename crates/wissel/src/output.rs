@@ -43,6 +43,11 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
 
 /// A table that fits the terminal. Columns that are marked `>` are numbers.
 pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) {
+    line(&table_text(columns, rows));
+}
+
+/// The same, to be printed later.
+pub(crate) fn table_text(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if std::io::stdout().is_terminal() {
@@ -57,7 +62,17 @@ pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    line(&table.trim_fmt());
+    table.trim_fmt()
+}
+
+/// So many a second, for people: `0`, `0.4`, `12`, `3400`.
+pub(crate) fn rate(per_second: f64) -> String {
+    match per_second {
+        rate if rate <= 0.0 => "0".to_owned(),
+        rate if rate < 0.1 => "<0.1".to_owned(),
+        rate if rate < 9.95 => format!("{rate:.1}"),
+        rate => format!("{rate:.0}"),
+    }
 }
 
 /// A duration for people: `350 ms`, `12 s`, `3 min`, `5 h`, `2 d`.
@@ -71,8 +86,31 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// A duration of which fractions of a millisecond matter: `250 µs`, `2.5 ms`.
+pub(crate) fn short_duration(short: Duration) -> String {
+    match short.as_micros() {
+        micros @ 0..1_000 => format!("{micros} µs"),
+        micros @ 1_000..10_000 => format!("{}.{} ms", micros / 1_000, micros / 100 % 10),
+        _ => duration(short),
+    }
+}
+
 /// RFC 3339, in UTC, to the millisecond.
 pub(crate) fn moment(moment: SystemTime) -> String {
     jiff::Timestamp::try_from(moment)
         .map_or_else(|_| "?".to_owned(), |moment| format!("{moment:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_as_exact_as_people_want_them() {
+        let told = [0.0, 0.04, 0.1, 9.94, 9.96, 1234.5].map(rate);
+        let short =
+            [250, 2_500, 10_000].map(|micros| short_duration(Duration::from_micros(micros)));
+        assert_eq!(short, ["250 µs", "2.5 ms", "10 ms"]);
+        assert_eq!(told, ["0", "<0.1", "0.1", "9.9", "10", "1234"]);
+    }
 }

@@ -22,7 +22,8 @@ const WARNED_EVERY: Duration = Duration::from_secs(60 * 60);
 pub(crate) struct Reload {
     broker: Arc<Broker>,
     catalogue: PathBuf,
-    tls: Option<Arc<ServerTls>>,
+    /// Of the gateway, and of the console.
+    tls: Vec<Arc<ServerTls>>,
     tokens: Option<Arc<TokenVerifier>>,
     watch: Watch,
 }
@@ -33,12 +34,14 @@ impl Reload {
         broker: Arc<Broker>,
         config: &Config,
         callers: Callers,
+        console_tls: Option<Arc<ServerTls>>,
     ) -> Result<Self, Failure> {
-        let files = config.tls.iter().flat_map(Tls::paths);
+        let files = config.tls.iter().chain(&config.console.tls).flat_map(Tls::paths);
         let keys = config.tokens.iter().filter_map(|tokens| tokens.jwks_file.as_ref());
         let watch = Watch::new(&config.catalogue, files.chain(keys).cloned().collect())?;
         let catalogue = config.catalogue.clone();
-        let (tokens, tls) = (callers.verifier(), callers.tls);
+        let tokens = callers.verifier();
+        let tls = callers.tls.into_iter().chain(console_tls).collect();
         Ok(Self { broker, catalogue, tls, tokens, watch })
     }
 
@@ -52,9 +55,7 @@ impl Reload {
             let asked = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = warnings.tick() => {
-                    if let Some(tls) = &self.tls {
-                        tls.warn_of_old_lists();
-                    }
+                    self.tls.iter().for_each(|tls| tls.warn_of_old_lists());
                     continue;
                 }
                 _ = hang_up.recv() => {
@@ -73,12 +74,14 @@ impl Reload {
     }
 
     fn certificates(&self) {
-        match self.tls.as_ref().map(|tls| tls.reload()) {
-            Some(Ok(true)) => tracing::info!("certificates and revocation lists read again"),
-            Some(Err(error)) => {
-                tracing::error!(%error, "new certificates are refused; the old ones stay");
+        for tls in &self.tls {
+            match tls.reload() {
+                Ok(true) => tracing::info!("certificates and revocation lists read again"),
+                Err(error) => {
+                    tracing::error!(%error, "new certificates are refused; the old ones stay");
+                }
+                Ok(false) => {}
             }
-            Some(Ok(false)) | None => {}
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) struct Server {
     pub(crate) broker: Arc<Broker>,
     gateway: Gateway,
     listener: TcpListener,
-    console: Option<(Console, TcpListener)>,
+    console: Option<Console>,
     reload: Reload,
     export: Option<Export>,
     patience: std::time::Duration,
@@ -104,6 +104,7 @@ impl Server {
             let wrong = |error| Failure::usage(format!("[[exchange.http]] {error}"));
             exchange.serve_over_http(service).map_err(wrong)?;
         }
+        let mut console_tls = None;
         let console = match config.console.listen {
             Some(address) => {
                 let listening = TcpListener::bind(address).await;
@@ -115,8 +116,11 @@ impl Server {
                     disk_mark: config.limits.disk_free_bytes,
                     tls: callers.tls.clone(),
                 };
-                let console = Console::new(Arc::clone(&exchange), ConsoleOptions { vitals });
-                Some((console, listener))
+                let access = config.console.access(callers.believes_all())?;
+                console_tls = access.tls.clone();
+                let options = ConsoleOptions { vitals, access };
+                let console = Console::new(Arc::clone(&exchange), options, listener);
+                Some(console.map_err(|error| Failure::usage(error.to_string()))?)
             }
             None => None,
         };
@@ -136,7 +140,7 @@ impl Server {
             None => gateway,
         };
         callers.keep_fresh(broker.shutdown_token());
-        let reload = Reload::new(Arc::clone(&broker), config, callers)?;
+        let reload = Reload::new(Arc::clone(&broker), config, callers, console_tls)?;
         let patience = config.patience();
         Ok(Self { broker, gateway, listener, console, reload, export, patience })
     }
@@ -159,11 +163,11 @@ impl Server {
             stopping.cancel();
         });
         let reloading = AbortOnDropHandle::new(tokio::spawn(reload.run(broker.shutdown_token())));
-        let console = console.map(|(console, listener)| {
-            if let Ok(address) = listener.local_addr() {
+        let console = console.map(|console| {
+            if let Ok(address) = console.address() {
                 tracing::info!(%address, "the console listens");
             }
-            tokio::spawn(console.serve(listener))
+            tokio::spawn(console.serve())
         });
         let telling = tokio::spawn(supervision::tell(Arc::clone(&broker)));
         let served = gateway.serve(listener).await;

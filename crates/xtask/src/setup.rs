@@ -15,9 +15,10 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 4] = [
+const NEEDS: [Need; 5] = [
     Need { file: "/usr/lib/rabbitmq/bin/rabbitmq-server", packages: &["rabbitmq-server"] },
     Need { file: "/usr/bin/cc", packages: &["gcc", "libc6-dev"] },
+    Need { file: "/usr/bin/tmux", packages: &["tmux"] },
     Need { file: "/usr/bin/promtool", packages: &["prometheus"] },
     Need { file: "/usr/lib/python3/dist-packages/pika/__init__.py", packages: &["python3-pika"] },
 ];

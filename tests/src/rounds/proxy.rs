@@ -122,6 +122,9 @@ async fn hand_on(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, wire: &Wire) -> 
         to.write_all(&buffer[..allowed]).await?;
         if allowed < length {
             wire.cut();
+            // Whoever connected the two ends them. Nothing goes behind what was cut off: no
+            // wire has a hole.
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -190,6 +193,26 @@ mod tests {
                 ended.unwrap();
                 assert_eq!(rest, b"abcd");
             }
+        }
+    }
+
+    /// Much waits to be handed on, as after a pause of the gateway.
+    #[tokio::test]
+    async fn nothing_comes_behind_what_was_cut_off() {
+        let sent: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
+        for after_bytes in [10, 20_000, 100_001] {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let proxy = Proxy::to(listener.local_addr().unwrap().port()).await.unwrap();
+            let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+            let (mut server, _) = listener.accept().await.unwrap();
+            let talk = async {
+                let mut came = Vec::new();
+                let _ = tokio::join!(server.write_all(&sent), stream.read_to_end(&mut came));
+                came
+            };
+            let ((), came) = tokio::join!(proxy.cut(Cut { after_bytes, reset: false }), talk);
+            assert!(came.len() <= after_bytes as usize, "{} of {after_bytes}", came.len());
+            assert!(sent.starts_with(&came), "a hole within {} bytes", came.len());
         }
     }
 

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use wissel_bus::{Burial, Bus, BusError, Enqueue, Envelope};
+use bytes::Bytes;
+use wissel_bus::{Burial, Bus, BusError, Enqueue, Envelope, FieldsKey, Outlives};
 use wissel_identifiers::InboxName;
 
 use super::minimise::{Copy, Minimised};
 use super::validate::Admitted;
+use crate::direction::Destination;
+use crate::questions::Questions;
 use crate::{Receipt, Refusal};
 
 /// Why a message is a dead letter from the start.
@@ -15,19 +18,21 @@ pub(crate) const INBOX_FULL: &str = "the inbox was full";
 /// Gives the messages to the bus together, while they are put on record; one answer each,
 /// in order. A message has a receipt when all of its copies are durable and it is on
 /// record. One that is not on record may be durable nevertheless: published again it is
-/// delivered again.
-pub async fn enqueue(
+/// delivered again. What whoever waits here is told goes no way over the bus.
+pub(crate) async fn enqueue(
     messages: Vec<Minimised>,
     bus: &dyn Bus,
+    questions: &Questions,
     recording: impl Future<Output = Result<(), Refusal>>,
 ) -> Vec<Result<Receipt, Refusal>> {
     let mut goods = Goods::default();
     let mut pending = Vec::with_capacity(messages.len());
     for message in messages {
-        let Minimised { admitted, claim, copies, reservations } = message;
+        let Minimised { admitted, claim, mut copies, reservations } = message;
         let told = copies.iter().filter(|copy| !copy.watches);
         let inboxes: Arc<[InboxName]> =
             told.flat_map(|copy| copy.inboxes.iter().chain(&copy.full).cloned()).collect();
+        let answer = taken_here(&admitted, &mut copies, questions);
         let counts = goods.load(&admitted, copies);
         let receipt = Receipt {
             message_id: admitted.message_id,
@@ -38,7 +43,7 @@ pub async fn enqueue(
             repeated: false,
             warnings: admitted.warnings,
         };
-        pending.push((claim, receipt, counts, reservations));
+        pending.push((claim, receipt, counts, answer, reservations));
     }
 
     // The bus first, so that messages come to it in the order of the calls.
@@ -47,7 +52,7 @@ pub async fn enqueue(
         tokio::join!(enqueue_known(items, bus), bury(burials, bus), recording);
     let (mut answers, mut buried) = (answers.into_iter(), buried.into_iter());
     let mut outcomes = Vec::with_capacity(pending.len());
-    for (claim, receipt, counts, reservations) in pending {
+    for (claim, receipt, counts, answer, reservations) in pending {
         // All of its answers, so that those of the next message are its own.
         let items = answers.by_ref().take(counts.items);
         let all: Vec<_> = items.chain(buried.by_ref().take(counts.burials)).collect();
@@ -56,6 +61,7 @@ pub async fn enqueue(
         outcomes.push(match (all, &recorded) {
             (Ok(()), Ok(())) => {
                 claim.complete(&receipt);
+                answer.into_iter().for_each(|answer| questions.take(answer));
                 Ok(receipt)
             }
             (Err(error), _) => Err(error.into()),
@@ -82,33 +88,57 @@ impl Goods {
     /// Adds the copies of a message, and the message as it came for the archive.
     fn load(&mut self, admitted: &Admitted, copies: Vec<Copy>) -> Counts {
         let (items, burials) = (self.items.len(), self.burials.len());
-        let envelope = |fields, event| Envelope {
-            message_id: admitted.message_id,
-            publisher: admitted.publisher,
-            admitted_at: admitted.admitted_at,
-            fields,
-            replayed: false,
-            event,
+        // What is kept for replay is kept, whether or not somebody waits for an answer.
+        let is_asked = matches!(admitted.destination, Destination::Asked(_));
+        let outlives = if is_asked && admitted.archive_until.is_none() {
+            Outlives::Process
+        } else {
+            Outlives::PowerLoss
         };
         let mut to_archive = admitted.archive_until;
         for copy in copies {
             let Copy { fields, event, inboxes, full, watches } = copy;
-            let envelope = envelope(fields, event);
+            let envelope = envelope(admitted, fields, event);
             for inbox in full {
                 let (envelope, reason) = (envelope.clone(), INBOX_FULL.to_owned());
                 self.burials.push(Burial { envelope, inbox, reason });
             }
             let archive_until = to_archive.take_if(|_| fields.is_none() && !watches);
             if !inboxes.is_empty() || archive_until.is_some() {
-                self.items.push(Enqueue { envelope, inboxes, archive_until });
+                self.items.push(Enqueue { envelope, inboxes, archive_until, outlives });
             }
         }
         if to_archive.is_some() {
-            let envelope = envelope(None, admitted.event.frame().clone());
-            let archive_until = to_archive;
-            self.items.push(Enqueue { envelope, inboxes: Vec::new(), archive_until });
+            let envelope = envelope(admitted, None, admitted.event.frame().clone());
+            let (inboxes, archive_until) = (Vec::new(), to_archive);
+            self.items.push(Enqueue { envelope, inboxes, archive_until, outlives });
         }
         Counts { items: self.items.len() - items, burials: self.burials.len() - burials }
+    }
+}
+
+/// The answer, when the message is one and whoever waits for it does so here.
+fn taken_here(
+    admitted: &Admitted,
+    copies: &mut Vec<Copy>,
+    questions: &Questions,
+) -> Option<Envelope> {
+    let Destination::Target(_) = &admitted.destination else { return None };
+    let is_taken =
+        |copy: &Copy| matches!(&copy.inboxes[..], [inbox] if questions.is_taken_here(inbox));
+    let position = copies.iter().position(is_taken)?;
+    let Copy { fields, event, .. } = copies.swap_remove(position);
+    Some(envelope(admitted, fields, event))
+}
+
+fn envelope(admitted: &Admitted, fields: Option<FieldsKey>, event: Bytes) -> Envelope {
+    Envelope {
+        message_id: admitted.message_id,
+        publisher: admitted.publisher,
+        admitted_at: admitted.admitted_at,
+        fields,
+        replayed: false,
+        event,
     }
 }
 

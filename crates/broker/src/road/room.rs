@@ -25,6 +25,8 @@ pub struct Limits(ArcSwap<HashMap<InboxName, Arc<Limit>>>);
 
 /// The limit of one inbox.
 struct Limit {
+    /// There is no room at all.
+    shut: bool,
     deliveries: u64,
     bytes: u64,
     when_full: WhenFull,
@@ -64,10 +66,12 @@ impl Limits {
 
 impl Limit {
     fn of(settings: &InboxSettings) -> Option<Self> {
-        if settings.max_deliveries.is_none() && settings.max_bytes.is_none() {
+        let unlimited = settings.max_deliveries.is_none() && settings.max_bytes.is_none();
+        if unlimited && !settings.draining {
             return None;
         }
         Some(Self {
+            shut: settings.draining,
             deliveries: settings.max_deliveries.unwrap_or(u64::MAX),
             bytes: settings.max_bytes.unwrap_or(u64::MAX),
             when_full: settings.when_full.unwrap_or_default(),
@@ -121,10 +125,15 @@ pub fn make_room(routed: &mut Routed, limits: &Limits, bus: &dyn Bus) -> Result<
     for (index, target) in routed.targets.iter().enumerate() {
         let Some(limit) = limits.get(&target.inbox) else { continue };
         // What the bus does not know yet is let pass: it knows in a moment.
-        let Some(level) = bus.level(&target.inbox) else { continue };
-        match (limit.reserve(level, bytes), limit.when_full) {
+        let room = if limit.shut {
+            None
+        } else {
+            let Some(level) = bus.level(&target.inbox) else { continue };
+            limit.reserve(level, bytes)
+        };
+        match (room, limit.when_full) {
             (Some(reservation), _) => routed.reservations.push(reservation),
-            (None, WhenFull::Refuse) => return Err(inbox_full(&target.inbox)),
+            (None, WhenFull::Refuse) => return Err(inbox_full(&target.inbox, limit.shut)),
             (None, WhenFull::DeadLetter) => full.push(index),
         }
     }
@@ -134,8 +143,9 @@ pub fn make_room(routed: &mut Routed, limits: &Limits, bus: &dyn Bus) -> Result<
     Ok(())
 }
 
-fn inbox_full(inbox: &InboxName) -> Refusal {
+fn inbox_full(inbox: &InboxName, shut: bool) -> Refusal {
+    let state = if shut { "takes in nothing for now" } else { "is full" };
     let message =
-        format!("inbox {inbox} is full; nothing of the message was kept, try again later");
+        format!("inbox {inbox} {state}; nothing of the message was kept, try again later");
     Refusal { retry_after: Some(TRY_AGAIN_AFTER), ..Refusal::new(Reason::InboxFull, message) }
 }

@@ -36,7 +36,7 @@ pub fn route(fresh: Fresh, table: &Table<Target>) -> Result<Routed, Refusal> {
             table.route(&admitted.event, &mut targets);
             admitted.audience
         }
-        Destination::One(party) => {
+        Destination::One(party) | Destination::Asked(party) => {
             table.route(&admitted.event, &mut targets);
             if let Some(party) = party {
                 targets.retain(|target| target.watches || target.inbox.owner() == *party);

@@ -4,6 +4,7 @@ pub(crate) mod entitled;
 mod expiring;
 mod opening;
 mod recording;
+mod source;
 mod verdict;
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::time::{DelayQueue, delay_queue};
 use wissel_bus::{
-    Arrival, BusError, Consumer, Delivery, DeliveryTag, Envelope, MessageId, Settle, Settlement,
+    Arrival, BusError, Delivery, DeliveryTag, Envelope, MessageId, Settle, Settlement,
 };
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
@@ -27,6 +28,7 @@ use wissel_traces::{Outcome, Span, TraceContext};
 
 use self::entitled::{Entitled, Withheld};
 use self::recording::Recording;
+use self::source::Source;
 pub use self::verdict::Verdict;
 use crate::followed;
 use crate::setbacks::Setback;
@@ -47,7 +49,9 @@ pub struct Session {
     broker: Arc<Broker>,
     inbox: InboxName,
     lease: Duration,
-    consumer: Consumer,
+    source: Source,
+    /// Changes when an inbox is paused, and when it goes on.
+    pauses: watch::Receiver<u64>,
     /// What the receiver holds, by delivery id.
     held: HashMap<u64, Held>,
     ends_of_leases: DelayQueue<u64>,
@@ -157,7 +161,15 @@ impl Session {
                 }
                 continue;
             }
-            if !self.arrived.is_empty() {
+            if self.source.is_paused() {
+                // What has arrived is not handed out, and given back with the rest.
+                if self.held.is_empty() && self.settling.is_empty() {
+                    self.arrived.clear();
+                    self.source.let_go();
+                }
+            } else if let Err(error) = self.source.take_up(&self.broker, &self.inbox).await {
+                return SessionEvent::Ended(SessionEnd::Refused(error.into()));
+            } else if !self.arrived.is_empty() {
                 let catalogue = self.broker.catalogue();
                 if let Some(deliveries) = self.take_arrivals(&catalogue) {
                     self.recording = Some(self.record(deliveries, catalogue));
@@ -169,11 +181,12 @@ impl Session {
                 () = self.stopping.cancelled() => return SessionEvent::Ended(SessionEnd::ShuttingDown),
                 // The loop looks at the caller's right again.
                 Ok(()) = self.catalogue_version.changed() => {}
+                Ok(()) = self.pauses.changed() => self.source.look(&self.broker, &self.inbox),
                 _ = self.right_checks.tick() => {}
                 Some(()) = self.settling.next() => {}
                 Some(ended) = self.ends_of_leases.next() => self.lease_ended(ended.into_inner()),
-                count = self.consumer.arrivals.recv_many(&mut self.arrived, ARRIVALS_AT_ONCE) => {
-                    if count == 0 {
+                open = self.source.next(&mut self.arrived, ARRIVALS_AT_ONCE) => {
+                    if !open {
                         return SessionEvent::Ended(SessionEnd::InboxClosed);
                     }
                 }
@@ -402,7 +415,7 @@ impl Session {
         if settlements.is_empty() {
             return;
         }
-        let settler = Arc::clone(&self.consumer.settler);
+        let Some(settler) = self.source.settler() else { return };
         let (inbox, broker) = (self.inbox.clone(), Arc::clone(&self.broker));
         self.settling.push(Box::pin(async move {
             let settlements = broker.when_on_record(settlements, records, &inbox).await;

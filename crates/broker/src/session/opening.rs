@@ -10,6 +10,7 @@ use wissel_catalogue::Action;
 use wissel_filter::Filter;
 use wissel_identifiers::InboxName;
 
+use super::source::Source;
 use super::{RIGHT_CHECKED_EVERY, Session, SessionOptions};
 use crate::{Broker, Caller, Reason, Refusal, Subscription};
 
@@ -52,18 +53,17 @@ impl Broker {
         let detail = format!("credit {}", options.credit);
         self.keep_one(caller, Operation::InboxOpened, Some(inbox), detail).await?;
         let credit = options.credit.max(1);
-        let consumer = if self.is_ordered(inbox) {
-            self.ordered.consume(&self.bus, inbox, credit, &self.work).await?
-        } else {
-            self.bus.consume(inbox, credit).await?
-        };
+        // Heard of from before it is looked at.
+        let pauses = self.pauses.subscribe();
+        let source = Source::open(self, inbox, credit).await?;
         self.metrics().session_began();
         tracing::info!(%inbox, %party, credit = options.credit, "inbox opened");
         Ok(Session {
             broker: Arc::clone(self),
             inbox: inbox.clone(),
             lease: options.lease,
-            consumer,
+            source,
+            pauses,
             held: HashMap::new(),
             ends_of_leases: DelayQueue::new(),
             lost: BTreeSet::new(),

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use wissel_bus::InboxState;
 use wissel_identifiers::InboxName;
 use wissel_metrics::Quantiles;
+use wissel_store::InboxSettings;
 
 use crate::Caller;
 
@@ -38,6 +39,8 @@ pub struct Surveyed {
     pub name: InboxName,
     /// Its state.
     pub state: InboxState,
+    /// How it behaves, where that is not as everywhere.
+    pub settings: InboxSettings,
     /// Deliveries that came, in a second, since the survey before.
     pub came_per_second: f64,
     /// Deliveries that were done with.
@@ -92,6 +95,10 @@ pub enum Concern {
     NoReceiver,
     /// Deliveries wait for long, though there is a receiver.
     Slow,
+    /// Nothing is handed out, as somebody paused it.
+    Paused,
+    /// Nothing comes in, as somebody is draining it.
+    Draining,
     /// There are dead letters.
     DeadLetters,
 }
@@ -192,10 +199,14 @@ impl Surveyed {
     pub fn concern(&self, now: SystemTime) -> Option<Concern> {
         let age = self.state.oldest_age(now).unwrap_or_default();
         let waits = self.state.depth > self.state.delayed;
-        if waits && self.state.consumers == 0 && age >= UNREAD_AFTER {
+        if self.settings.paused {
+            Some(Concern::Paused)
+        } else if waits && self.state.consumers == 0 && age >= UNREAD_AFTER {
             Some(Concern::NoReceiver)
         } else if waits && age >= SLOW_AFTER {
             Some(Concern::Slow)
+        } else if self.settings.draining {
+            Some(Concern::Draining)
         } else if self.state.dead_letters > 0 {
             Some(Concern::DeadLetters)
         } else {
@@ -211,6 +222,8 @@ impl Concern {
         match self {
             Self::NoReceiver => "no receiver",
             Self::Slow => "slow",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
             Self::DeadLetters => "dead letters",
         }
     }
@@ -242,8 +255,10 @@ impl Order {
             Self::Concern => {
                 // Ages and counts stay below the weight of a concern.
                 let graver = match one.concern(now) {
-                    Some(Concern::NoReceiver) => 3e12,
-                    Some(Concern::Slow) => 2e12,
+                    Some(Concern::NoReceiver) => 5e12,
+                    Some(Concern::Slow) => 4e12,
+                    Some(Concern::Paused) => 3e12,
+                    Some(Concern::Draining) => 2e12,
                     Some(Concern::DeadLetters) => 1e12,
                     None => 0.0,
                 };
@@ -267,6 +282,7 @@ mod tests {
         Surveyed {
             name: format!("00000001002220647000.{name}").parse().unwrap(),
             state,
+            settings: InboxSettings::default(),
             came_per_second: 0.0,
             settled_per_second: 0.0,
             history: Arc::default(),

@@ -77,10 +77,10 @@ impl Broker {
 
     async fn take_survey(&self, last: &Survey, counted: &mut Counted) -> Result<Survey, BusError> {
         let begun = Instant::now();
-        let names: Vec<InboxName> = self.inboxes.read().keys().cloned().collect();
-        let inspections = stream::iter(names).map(|name| async move {
+        let all = self.inboxes.read().clone();
+        let inspections = stream::iter(all).map(|(name, settings)| async move {
             match self.bus.inspect(&name).await {
-                Ok(state) => Ok(Some((name, state))),
+                Ok(state) => Ok(Some((name, settings, state))),
                 // It was removed meanwhile.
                 Err(BusError::UnknownInbox(_)) => Ok(None),
                 Err(error) => Err(error),
@@ -94,7 +94,7 @@ impl Broker {
             rate
         };
         let mut inboxes = Vec::with_capacity(found.len());
-        for (name, state) in found.into_iter().flatten() {
+        for (name, settings, state) in found.into_iter().flatten() {
             let before = last.inboxes.binary_search_by(|one| one.name.cmp(&name));
             let before = before.ok().map(|place| &last.inboxes[place]);
             let settled = self.settled_so_far(&name);
@@ -112,6 +112,7 @@ impl Broker {
             let history = before.map(|before| Arc::clone(&before.history)).unwrap_or_default();
             inboxes.push(Surveyed {
                 name,
+                settings,
                 came_per_second: per_second(came),
                 settled_per_second: per_second(settled_now),
                 history: extended(&history, &state),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fjall::{PersistMode, UserValue};
 use tokio::sync::oneshot;
-use wissel_bus::{BusError, Envelope, Selection};
+use wissel_bus::{BusError, Envelope, Outlives, Selection};
 use wissel_identifiers::InboxName;
 
 use crate::EmbeddedBusError;
@@ -74,6 +74,8 @@ pub(crate) struct Incoming {
     pub(crate) inboxes: Vec<Arc<Inbox>>,
     /// Until when it is kept in the archive.
     pub(crate) archive_until_ms: Option<u64>,
+    /// What it outlives when its caller is answered.
+    pub(crate) outlives: Outlives,
 }
 
 /// A message that is to be a dead letter at once.
@@ -86,8 +88,8 @@ pub(crate) struct Buried {
     pub(crate) reason: String,
 }
 
-/// Acknowledgements are durable after this time at the latest, also when nothing
-/// else is written.
+/// Acknowledgements, and messages that need only outlive the process, are durable after this
+/// time at the latest, also when nothing else is written.
 const SYNC_WITHIN: Duration = Duration::from_secs(1);
 
 /// Gives places, each once.

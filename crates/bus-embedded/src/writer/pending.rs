@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use fjall::{OwnedWriteBatch, PersistMode, UserValue};
 use tokio::sync::oneshot;
-use wissel_bus::{Attempt, BusError, Envelope};
+use wissel_bus::{Attempt, BusError, Envelope, Outlives};
 
 use super::delays::Delays;
 use super::{Buried, Incoming, Places};
@@ -107,9 +107,9 @@ impl Pending {
                 continue;
             }
             positions.push(item.position);
+            self.must_be_durable |= item.outlives == Outlives::PowerLoss;
             self.enqueue_one(storage, item, places.next());
         }
-        self.must_be_durable |= !positions.is_empty();
         self.effects.enqueues.push(Enqueued { positions, answers, reply });
     }
 

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Fixture;
 use super::support::{PATIENCE, Reader, enqueue_all, message, new_inbox, put, tidy};
-use crate::{ArchivePage, Archived, Bus, Enqueue, Envelope, InboxName};
+use crate::{ArchivePage, Archived, Bus, Enqueue, Envelope, InboxName, Outlives};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -44,6 +44,7 @@ pub async fn the_archive_ends_with_its_time(fixture: &dyn Fixture) {
         envelope: envelope.clone(),
         inboxes: vec![],
         archive_until: Some(until),
+        outlives: Outlives::PowerLoss,
     };
     let later = SystemTime::now() + HOUR;
     enqueue_all(&*bus, vec![archived(&short, soon), archived(&long, later)]).await;
@@ -84,6 +85,7 @@ async fn keep(bus: &dyn Bus, inbox: &InboxName, count: usize) -> Vec<Envelope> {
         envelope: envelope.clone(),
         inboxes: inboxes.clone(),
         archive_until,
+        outlives: Outlives::PowerLoss,
     });
     enqueue_all(bus, items.collect()).await;
     kept

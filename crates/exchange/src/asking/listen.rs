@@ -1,4 +1,4 @@
-//! What comes to the inbox of this gateway, handed to whoever waits for it.
+//! What is answered at this gateway, or comes to its inbox, handed to whoever waits for it.
 
 use std::sync::Arc;
 
@@ -28,9 +28,15 @@ impl Exchange {
         stopping.run_until_cancelled(listening).await;
     }
 
-    async fn listen(&self) -> Result<(), Refusal> {
+    async fn listen(self: &Arc<Self>) -> Result<(), Refusal> {
         let inbox = self.answers_inbox()?;
-        let Consumer { mut arrivals, settler } = self.broker.open_answers(&inbox).await?;
+        let exchange = Arc::downgrade(self);
+        let take = move |answer| {
+            if let Some(exchange) = exchange.upgrade() {
+                exchange.hand_to_asker(answer);
+            }
+        };
+        let Consumer { mut arrivals, settler } = self.broker.open_answers(&inbox, take).await?;
         tracing::info!(%inbox, "answers are taken");
         let mut arrived = Vec::new();
         while arrivals.recv_many(&mut arrived, 64).await > 0 {

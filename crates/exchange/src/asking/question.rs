@@ -55,7 +55,7 @@ impl Exchange {
         let (open, mut answers, _waiting) = self.open(&reply_to, &ask, to);
         let frame = stamped(&view, &reply_to, patience);
         // As a task of its own: an asker that goes away leaves no message half done.
-        let publishing = self.broker.publish_directed(caller, frame?, &Direction::One(to));
+        let publishing = self.broker.publish_directed(caller, frame?, &Direction::Asked(to));
         let publishing = self.spawned(publishing);
         let receipt = tokio::time::timeout_at(deadline, publishing);
         let receipt = receipt.await.map_err(|_| late(patience))??;

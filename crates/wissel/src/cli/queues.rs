@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use wissel_client::{InboxSettings, WhenFull};
 use wissel_identifiers::InboxName;
 
-use super::Connection;
+use super::{Connection, WatchArguments};
 
 pub(crate) const INBOXES_HELP: &str = "Settings, of which an empty value is as the gateway is set:
   max_attempts=5             hand out a delivery at most so often before it is given up on
@@ -18,9 +18,12 @@ pub(crate) const INBOXES_HELP: &str = "Settings, of which an empty value is as t
   when_full=refuse           what comes beyond is refused to its publisher, or
   when_full=dead-letter      becomes a dead letter
   direct_amqp=true           its owner takes it with an AMQP client of its own (docs/amqp.md)
+  paused=true                nothing is handed out; messages keep coming in
+  draining=true              nothing comes in, as if it were full; what is there is handed out
 
 Examples:
   wissel inboxes --as operator
+  wissel inboxes --as operator --watch 5
   wissel inboxes --as operator 00000001002220647000.inwoners --set max_attempts=5 --set max_age=";
 
 #[derive(Debug, Args)]
@@ -28,9 +31,11 @@ pub(crate) struct InboxesArguments {
     /// One inbox, OIN.name; all without
     pub(crate) name: Option<InboxName>,
     /// Change a setting; may be given several times
-    #[arg(long = "set", value_name = "SETTING=VALUE", requires = "name", value_parser = setting)]
+    #[arg(long = "set", value_name = "SETTING=VALUE", requires = "name", conflicts_with = "watch", value_parser = setting)]
     pub(crate) settings: Vec<Setting>,
-    /// Print JSON
+    #[command(flatten)]
+    pub(crate) watch: WatchArguments,
+    /// Print JSON: a line for each inbox, or with --watch for all of them each time
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -48,6 +53,8 @@ pub(crate) enum Setting {
     MaxBytes(Option<u64>),
     WhenFull(Option<WhenFull>),
     DirectAmqp(bool),
+    Paused(bool),
+    Draining(bool),
 }
 
 impl Setting {
@@ -85,6 +92,14 @@ impl Setting {
             Self::DirectAmqp(value) => {
                 settings.direct_amqp = value;
                 "direct_amqp"
+            }
+            Self::Paused(value) => {
+                settings.paused = value;
+                "paused"
+            }
+            Self::Draining(value) => {
+                settings.draining = value;
+                "draining"
             }
         }
     }
@@ -195,7 +210,7 @@ pub(crate) struct ReplayArguments {
 
 fn setting(text: &str) -> Result<Setting, String> {
     const NAMES: &str = "max_attempts, retry_initial, retry_max, max_age, max_deliveries, \
-                         max_bytes, when_full or direct_amqp";
+                         max_bytes, when_full, direct_amqp, paused or draining";
     let (name, value) = text.split_once('=').ok_or("expected SETTING=VALUE")?;
     let value = Some(value).filter(|value| !value.is_empty());
     let span = |value: Option<&str>| value.map(duration).transpose();
@@ -203,6 +218,11 @@ fn setting(text: &str) -> Result<Setting, String> {
         None => Ok(None),
         Some(Ok(count)) if count > 0 => Ok(Some(count)),
         Some(_) => Err(format!("{name}: expected a number of at least 1")),
+    };
+    let whether = |value: Option<&str>| match value {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(format!("{name}: expected true or false")),
     };
     Ok(match name {
         "max_attempts" => {
@@ -220,11 +240,9 @@ fn setting(text: &str) -> Result<Setting, String> {
             Some("dead-letter") => Some(WhenFull::DeadLetter),
             Some(_) => return Err(format!("{name}: expected refuse or dead-letter")),
         }),
-        "direct_amqp" => Setting::DirectAmqp(match value {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(format!("{name}: expected true or false")),
-        }),
+        "direct_amqp" => Setting::DirectAmqp(whether(value)?),
+        "paused" => Setting::Paused(whether(value)?),
+        "draining" => Setting::Draining(whether(value)?),
         _ => return Err(format!("unknown setting; expected {NAMES}")),
     })
 }

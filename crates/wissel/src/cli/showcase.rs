@@ -25,3 +25,19 @@ pub(crate) struct ShowcaseArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) kill_every: Option<u32>,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// How long to publish
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) seconds: u64,
+    /// Messages a second
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rate: u32,
+    /// `embedded`, or the URL of a RabbitMQ without a password [default: embedded]
+    #[arg(long, value_name = "BUS")]
+    pub(crate) bus: Option<String>,
+    /// Print the totals as JSON, and no live view
+    #[arg(long)]
+    pub(crate) json: bool,
+}

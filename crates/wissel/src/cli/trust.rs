@@ -1,4 +1,4 @@
-//! The commands about trust: catalogue, records, and an authority for development.
+//! The commands about trust: records, and an authority for development.
 
 use std::path::PathBuf;
 
@@ -97,24 +97,4 @@ pub(crate) struct IssueArguments {
     /// How long the certificate is valid
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3_650))]
     pub(crate) days: u64,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CatalogueCommand {
-    /// Find errors and incoherence in the catalogue's files
-    #[command(after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict")]
-    Check(CatalogueCheckArguments),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CatalogueCheckArguments {
-    /// A TOML file, or a directory of them
-    #[arg(value_name = "PATH", default_value = "catalogue")]
-    pub(crate) path: PathBuf,
-    /// Fail for what does not cohere too: an ended mandate, a type that nobody receives
-    #[arg(long)]
-    pub(crate) strict: bool,
-    /// Print each finding, and at the end the counts, as a line of JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }

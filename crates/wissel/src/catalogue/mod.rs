@@ -1,10 +1,14 @@
-//! `wissel catalogue`.
+//! `wissel catalogue`: what stands in its files, and whether that is right.
+
+pub(crate) mod grants;
+mod types;
 
 use std::path::Path;
 
 use serde_json::json;
 use wissel_catalogue::{Catalogue, CatalogueError};
 
+pub(crate) use self::types::named;
 use crate::cli::{CatalogueCheckArguments, CatalogueCommand};
 use crate::exit::Failure;
 use crate::output;
@@ -12,7 +16,19 @@ use crate::output;
 pub(crate) fn run(command: &CatalogueCommand) -> Result<(), Failure> {
     match command {
         CatalogueCommand::Check(arguments) => check(arguments),
+        CatalogueCommand::List(arguments) => types::list(arguments),
+        CatalogueCommand::Show(arguments) => types::show(arguments),
     }
+}
+
+/// Reads the files for a command that only shows what is there.
+pub(crate) fn load(path: &Path) -> Result<Catalogue, Failure> {
+    Catalogue::load(path).map_err(|errors| {
+        Failure::usage(format!(
+            "the catalogue has faults, which `wissel catalogue check {}` explains:\n{errors}",
+            path.display()
+        ))
+    })
 }
 
 /// Reads the files as a gateway would, and tells what it would say, and more.

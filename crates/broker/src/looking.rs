@@ -1,0 +1,149 @@
+//! Looking at dead letters before they are mended: by reason, one by one, and how many a
+//! choice means.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use wissel_audit::Operation;
+use wissel_bus::{DeadLetter, DeadLetterId, Page};
+use wissel_identifiers::InboxName;
+use wissel_message::EventView;
+
+use crate::dead_letters::AT_ONCE;
+use crate::{Broker, Caller, Reason, Refusal, Which, masked};
+
+/// Dead letters that were given up on for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The reason, as [`masked`] has it.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// When the first died, and the last.
+    pub died: (SystemTime, SystemTime),
+    /// The event types among them, at most [`Group::TYPES`].
+    pub event_types: Vec<String>,
+}
+
+impl Group {
+    /// How many event types are told of.
+    pub const TYPES: usize = 3;
+}
+
+/// Some of the dead letters of an inbox, the oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// How many were looked at.
+    pub at: u64,
+    /// Whether those were all.
+    pub all: bool,
+    /// By reason, the most frequent first.
+    pub groups: Vec<Group>,
+    /// The oldest of them.
+    pub oldest: Vec<DeadLetter>,
+}
+
+impl Broker {
+    /// Looks at the oldest dead letters of an inbox, at most so many: by reason, and the
+    /// first of them as they are.
+    ///
+    /// # Errors
+    /// As [`Broker::inbox`].
+    pub async fn look_at_dead_letters(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        most: usize,
+        shown: usize,
+    ) -> Result<Looked, Refusal> {
+        let page = Page { after: None, limit: most };
+        let mut letters = self.dead_letters(caller, name, page).await?;
+        let mut groups: HashMap<String, Group> = HashMap::new();
+        for letter in &letters {
+            let reason = masked(&letter.reason);
+            let died = letter.died_at;
+            let group = groups.entry(reason.clone()).or_insert_with(|| Group {
+                reason,
+                count: 0,
+                died: (died, died),
+                event_types: Vec::new(),
+            });
+            group.count += 1;
+            group.died = (group.died.0.min(died), group.died.1.max(died));
+            if let Ok(event) = EventView::decode(letter.envelope.event.clone())
+                && group.event_types.len() < Group::TYPES
+                && !group.event_types.iter().any(|one| one == event.event_type())
+            {
+                group.event_types.push(event.event_type().to_owned());
+            }
+        }
+        let mut groups: Vec<Group> = groups.into_values().collect();
+        groups.sort_by(|one, other| {
+            other.count.cmp(&one.count).then_with(|| one.reason.cmp(&other.reason))
+        });
+        let (at, all) = (letters.len() as u64, letters.len() < most);
+        letters.truncate(shown);
+        Ok(Looked { at, all, groups, oldest: letters })
+    }
+
+    /// One dead letter.
+    ///
+    /// # Errors
+    /// As [`Broker::inbox`]; [`Reason::UnknownMessage`] when there is none of this id.
+    pub async fn dead_letter(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        id: &DeadLetterId,
+    ) -> Result<DeadLetter, Refusal> {
+        let mut after = None;
+        let unknown = || Refusal::new(Reason::UnknownMessage, "no such dead letter");
+        let _ticket = self.ticket()?;
+        self.check_may_mend(caller, name)?;
+        self.keep_one(caller, Operation::DeadLettersListed, Some(name), "one".to_owned()).await?;
+        loop {
+            let page = Page { after: after.clone(), limit: AT_ONCE };
+            let letters = self.bus.dead_letters(name, page).await?;
+            let last = letters.last().map(|letter| letter.id.clone()).ok_or_else(unknown)?;
+            if let Some(found) = letters.into_iter().find(|letter| letter.id == *id) {
+                return Ok(found);
+            }
+            // They are in order.
+            if last > *id {
+                return Err(unknown());
+            }
+            after = Some(last);
+        }
+    }
+
+    /// How many dead letters are meant, looking at `most` at most; and whether those that
+    /// were looked at are all.
+    ///
+    /// # Errors
+    /// As [`Broker::redrive`].
+    pub async fn count_dead_letters(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        which: Which,
+        most: u64,
+    ) -> Result<(u64, bool), Refusal> {
+        if which == Which::All {
+            return Ok((self.inbox(caller, name).await?.state.dead_letters, true));
+        }
+        let _ticket = self.ticket()?;
+        self.check_may_mend(caller, name)?;
+        let condition = which.condition(caller)?;
+        self.keep_one(caller, Operation::DeadLettersListed, Some(name), which.described()).await?;
+        let mut found = self.find(name, which, condition);
+        let mut count = 0;
+        while count < most {
+            let ids = found.next(self, AT_ONCE).await?;
+            if ids.is_empty() {
+                return Ok((count, true));
+            }
+            count += ids.len() as u64;
+        }
+        Ok((count, false))
+    }
+}

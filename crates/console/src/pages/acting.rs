@@ -1,0 +1,112 @@
+//! What operators do to an inbox, and what a page says that could not do it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+use wissel_audit::{Operation, Outcome};
+use wissel_broker::{Act, Caller, InboxSettings, Reason, Refusal};
+use wissel_identifiers::InboxName;
+
+use super::layout;
+use super::text::{Reader, Texts};
+use crate::access::{Form, Operator, Role, act};
+use crate::console::Seen;
+
+/// Which switch of an inbox is set, and how.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Switched {
+    switch: Switch,
+    on: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Switch {
+    Paused,
+    Draining,
+}
+
+/// The switches of an inbox, for whoever may set them.
+pub(super) fn switches(
+    text: &Texts,
+    operator: &Operator,
+    name: &InboxName,
+    settings: &InboxSettings,
+) -> Markup {
+    if !operator.holds(Role::Operator) {
+        return html! {};
+    }
+    let all = [
+        ("paused", settings.paused, text.pause, text.resume),
+        ("draining", settings.draining, text.drain, text.take_in_again),
+    ];
+    html! {
+        section aria-labelledby="acts" {
+            h2 id="acts" { (text.mend) }
+            div.acts {
+                @for (switch, is_on, to_on, to_off) in all {
+                    form method="post" action={ "/inboxes/" (name) "/switch" } {
+                        input type="hidden" name="csrf" value=(operator.csrf());
+                        input type="hidden" name="switch" value=(switch);
+                        input type="hidden" name="on" value=(!is_on);
+                        button.second { (if is_on { to_off } else { to_on }) }
+                    }
+                }
+            }
+            p.lead { (text.what_switches_do) }
+        }
+    }
+}
+
+/// Sets a switch.
+pub(super) async fn switch(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Path(name): Path<InboxName>,
+    Form(Switched { switch, on }): Form<Switched>,
+) -> Response {
+    if !operator.holds(Role::Operator) {
+        let why = reader.texts.only_operators_act;
+        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, why);
+    }
+    let setting = if switch == Switch::Paused { "paused" } else { "draining" };
+    let detail = format!("{setting} = {on}");
+    if let Err(refusal) = act(&seen, &operator, operation(&name, detail)).await {
+        return denied(&reader, &operator, &refusal);
+    }
+    let change = move |before: InboxSettings| match switch {
+        Switch::Paused => InboxSettings { paused: on, ..before },
+        Switch::Draining => InboxSettings { draining: on, ..before },
+    };
+    match seen.exchange.broker().set_inbox(Caller::Operator(None), &name, change).await {
+        Ok(_) => Redirect::to(&format!("/inboxes/{name}")).into_response(),
+        Err(refusal) => denied(&reader, &operator, &refusal),
+    }
+}
+
+/// What an operator is about to do to an inbox.
+pub(super) fn operation(inbox: &InboxName, detail: String) -> Act<'_> {
+    let operation = Operation::OperatorActed;
+    Act { operation, outcome: Outcome::Done, inbox: Some(inbox), detail }
+}
+
+/// A page that says why something was not done.
+pub(super) fn denied(reader: &Reader, operator: &Operator, refusal: &Refusal) -> Response {
+    let status = match refusal.reason {
+        Reason::UnknownInbox | Reason::UnknownMessage => StatusCode::NOT_FOUND,
+        Reason::InvalidRequest => StatusCode::BAD_REQUEST,
+        Reason::NotGranted | Reason::NoMandate => StatusCode::FORBIDDEN,
+        Reason::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let message = match refusal.reason {
+        Reason::UnknownInbox => reader.texts.no_such_inbox.to_owned(),
+        _ => refusal.to_string(),
+    };
+    layout::fault(reader, operator, status, &message)
+}

@@ -1,0 +1,326 @@
+//! The dead letters of an inbox: by reason, and what may be done with them.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+use wissel_broker::{Broker, Caller, Group, Looked, RedriveOptions, Refusal, Which};
+use wissel_identifiers::InboxName;
+
+use super::acting::{denied, operation};
+use super::format::{count, moment};
+use super::layout::{self, Place};
+use super::text::{Reader, Texts};
+use crate::access::{Form, Operator, Role, act};
+use crate::console::Seen;
+
+/// How many are looked at for a page.
+const LOOKED_AT: usize = 1_000;
+/// How many are shown one by one.
+const SHOWN: usize = 50;
+/// How many a dry run counts at most.
+const COUNTED: u64 = 100_000;
+/// How long one waits for an answer; what is under way goes on.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is to be done with which.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Wanted {
+    what: What,
+    /// Those of this reason; empty: all.
+    #[serde(default)]
+    because: String,
+    #[serde(default)]
+    all: String,
+    /// Why, in the operator's own words.
+    #[serde(default)]
+    why: String,
+    #[serde(default)]
+    per_second: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum What {
+    Redrive,
+    Purge,
+}
+
+impl Wanted {
+    /// None when nothing is chosen: never all by mistake.
+    fn which(&self) -> Option<Which> {
+        match (self.all.as_str(), self.because.as_str()) {
+            ("yes", "") => Some(Which::All),
+            ("", because) if !because.is_empty() => Some(Which::Because(because.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+pub(super) async fn page(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Path(name): Path<String>,
+) -> Response {
+    let text = reader.texts;
+    let Ok(name) = name.parse::<InboxName>() else {
+        return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
+    };
+    let broker = seen.exchange.broker();
+    let caller = Caller::Operator(None);
+    match broker.look_at_dead_letters(caller, &name, LOOKED_AT, SHOWN).await {
+        Ok(looked) => {
+            let content = html! {
+                p.lead { a href={ "/inboxes/" (name) } { (name) } }
+                @if looked.groups.is_empty() { p.calm { (text.no_dead_letters) } } @else {
+                    (groups(text, &operator, &name, &looked))
+                    (oldest(text, &name, &looked))
+                }
+            };
+            layout::page(&reader, &operator, Place::Inboxes, text.dead_letters, &content)
+        }
+        Err(refusal) => denied(&reader, &operator, &refusal),
+    }
+}
+
+fn groups(text: &Texts, operator: &Operator, name: &InboxName, looked: &Looked) -> Markup {
+    let may_act = operator.holds(Role::Operator);
+    html! {
+        section aria-labelledby="reasons" {
+            h2 id="reasons" { (text.by_reason) }
+            @if !looked.all { p { (text.of_the_first) " " (count(text, looked.at)) "." } }
+            div.wide role="region" tabindex="0" aria-labelledby="reasons" {
+                table {
+                    thead { tr {
+                        th scope="col" { (text.reason) }
+                        th.number scope="col" { (text.how_many) }
+                        th scope="col" { (text.event_type) }
+                        th scope="col" { (text.died) }
+                        @if may_act { th scope="col" { (text.mend) } }
+                    } }
+                    tbody { @for group in &looked.groups { (row(text, operator, name, group, may_act)) } }
+                }
+            }
+            @if may_act {
+                p.acts {
+                    (ask(text, operator, name, What::Redrive, None))
+                    (ask(text, operator, name, What::Purge, None))
+                }
+            } @else { p { (text.only_operators_act) } }
+        }
+    }
+}
+
+fn row(
+    text: &Texts,
+    operator: &Operator,
+    name: &InboxName,
+    group: &Group,
+    may_act: bool,
+) -> Markup {
+    let (first, last) = group.died;
+    html! {
+        tr {
+            th.text scope="row" { (group.reason) }
+            td.number { (count(text, group.count)) }
+            td { @for one in &group.event_types { div { (one) } } }
+            td { (moment(first)) @if first != last { " – " (moment(last)) } }
+            @if may_act {
+                td.acts {
+                    (ask(text, operator, name, What::Redrive, Some(&group.reason)))
+                    (ask(text, operator, name, What::Purge, Some(&group.reason)))
+                }
+            }
+        }
+    }
+}
+
+/// A button that leads to the question whether one is sure.
+fn ask(
+    text: &Texts,
+    operator: &Operator,
+    name: &InboxName,
+    what: What,
+    because: Option<&str>,
+) -> Markup {
+    let label = match (what, because) {
+        (What::Redrive, Some(_)) => text.redrive,
+        (What::Redrive, None) => text.redrive_all,
+        (What::Purge, Some(_)) => text.remove,
+        (What::Purge, None) => text.remove_all,
+    };
+    html! {
+        form method="post" action={ "/inboxes/" (name) "/dead-letters/ask" } {
+            (chosen(operator, what, because))
+            button.second { (label) "…" }
+        }
+    }
+}
+
+fn chosen(operator: &Operator, what: What, because: Option<&str>) -> Markup {
+    html! {
+        input type="hidden" name="csrf" value=(operator.csrf());
+        input type="hidden" name="what" value=(if what == What::Redrive { "redrive" } else { "purge" });
+        @match because {
+            Some(reason) => input type="hidden" name="because" value=(reason);,
+            None => input type="hidden" name="all" value="yes";,
+        }
+    }
+}
+
+fn oldest(text: &Texts, name: &InboxName, looked: &Looked) -> Markup {
+    html! {
+        section aria-labelledby="oldest" {
+            h2 id="oldest" { (text.the_oldest) }
+            div.wide role="region" tabindex="0" aria-labelledby="oldest" {
+                table {
+                    thead { tr {
+                        th scope="col" { (text.died) }
+                        th scope="col" { (text.event_type) }
+                        th scope="col" { (text.publisher) }
+                        th.number scope="col" { (text.attempts) }
+                        th scope="col" { (text.reason) }
+                    } }
+                    tbody {
+                        @for letter in &looked.oldest {
+                            @let event = wissel_message::EventView::decode(letter.envelope.event.clone()).ok();
+                            tr {
+                                th scope="row" {
+                                    a href={ "/inboxes/" (name) "/dead-letters/" (letter.id.0) } { (moment(letter.died_at)) }
+                                }
+                                td { (event.as_ref().map(|event| wissel_broker::masked(event.event_type())).unwrap_or_default()) }
+                                td { (letter.envelope.publisher) }
+                                td.number { (letter.attempts) }
+                                td.text { (wissel_broker::masked(&letter.reason)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How many are meant, and whether one is sure.
+pub(super) async fn asked(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Path(name): Path<InboxName>,
+    Form(wanted): Form<Wanted>,
+) -> Response {
+    let text = reader.texts;
+    if !operator.holds(Role::Operator) {
+        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, text.only_operators_act);
+    }
+    let Some(which) = wanted.which() else {
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.nothing_chosen);
+    };
+    let because = Some(wanted.because.as_str()).filter(|because| !because.is_empty());
+    let broker = seen.exchange.broker();
+    let caller = Caller::Operator(None);
+    let (meant, all) = match broker.count_dead_letters(caller, &name, which, COUNTED).await {
+        Ok(counted) => counted,
+        Err(refusal) => return denied(&reader, &operator, &refusal),
+    };
+    let is_redrive = wanted.what == What::Redrive;
+    let content = html! {
+        p.lead { a href={ "/inboxes/" (name) "/dead-letters" } { (name) } }
+        p {
+            strong { (if all { "" } else { "> " }) (count(text, meant)) }
+            " " (if is_redrive { text.would_be_redriven } else { text.would_be_removed })
+        }
+        @if let Some(because) = because { p.text { (text.reason) ": " (because) } }
+        form.act method="post" action={ "/inboxes/" (name) "/dead-letters/do" } {
+            (chosen(&operator, wanted.what, because))
+            div { label for="why" { (text.why_act) } input id="why" name="why" required maxlength="200" autocomplete="off"; }
+            @if is_redrive {
+                div {
+                    label for="per_second" { (text.at_most_per_second) }
+                    input id="per_second" name="per_second" inputmode="numeric" pattern="[0-9]*" autocomplete="off";
+                }
+            }
+            p.acts {
+                button.danger[!is_redrive] { (if is_redrive { text.redrive } else { text.remove_for_good }) }
+                a href={ "/inboxes/" (name) "/dead-letters" } { (text.cancel) }
+            }
+        }
+    };
+    let title = if is_redrive { text.redrive } else { text.remove_for_good };
+    layout::page(&reader, &operator, Place::Inboxes, title, &content)
+}
+
+/// Does it.
+pub(super) async fn done(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Path(name): Path<InboxName>,
+    Form(wanted): Form<Wanted>,
+) -> Response {
+    let text = reader.texts;
+    if !operator.holds(Role::Operator) {
+        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, text.only_operators_act);
+    }
+    let why = wanted.why.trim();
+    let per_second = match wanted.per_second.trim() {
+        "" => Ok(None),
+        given => given.parse::<NonZeroU32>().map(Some),
+    };
+    let (Some(which), false, Ok(per_second)) = (wanted.which(), why.is_empty(), per_second) else {
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.why_is_needed);
+    };
+    let what = match wanted.what {
+        What::Redrive => "redrive dead letters",
+        What::Purge => "remove dead letters",
+    };
+    let detail = match &which {
+        Which::Because(reason) => format!("{what} of reason {reason:?}: {why}"),
+        _ => format!("{what}, all: {why}"),
+    };
+    if let Err(refusal) = act(&seen, &operator, operation(&name, detail)).await {
+        return denied(&reader, &operator, &refusal);
+    }
+    let broker = Arc::clone(seen.exchange.broker());
+    let (inbox, what) = (name.clone(), wanted.what);
+    let doing =
+        tokio::spawn(async move { carry_out(&broker, &inbox, what, which, per_second).await });
+    let content = match tokio::time::timeout(PATIENCE, doing).await {
+        Ok(Ok(Ok(number))) => {
+            let (one, other) = (text.were_redriven, text.were_removed);
+            html! { p.calm { strong { (count(text, number)) } " " (if what == What::Redrive { one } else { other }) } }
+        }
+        Ok(Ok(Err(refusal))) => return denied(&reader, &operator, &refusal),
+        Ok(Err(error)) => return denied(&reader, &operator, &Refusal::internal(&error)),
+        Err(_) => html! { p.calm { (text.under_way) } },
+    };
+    let content = html! {
+        (content)
+        p { a href={ "/inboxes/" (name) "/dead-letters" } { (text.dead_letters) } }
+        p { a href={ "/inboxes/" (name) } { (name) } }
+    };
+    layout::page(&reader, &operator, Place::Inboxes, text.done, &content)
+}
+
+async fn carry_out(
+    broker: &Broker,
+    inbox: &InboxName,
+    what: What,
+    which: Which,
+    per_second: Option<NonZeroU32>,
+) -> Result<u64, Refusal> {
+    let caller = Caller::Operator(None);
+    match what {
+        What::Redrive => {
+            let options = RedriveOptions { which, to: None, per_second };
+            broker.redrive(caller, inbox, options, |_| {}).await
+        }
+        What::Purge => broker.purge_dead_letters(caller, inbox, which).await,
+    }
+}

@@ -1,0 +1,123 @@
+//! All that happened to one message.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+use uuid::Uuid;
+use wissel_broker::dossier::{Entry, What};
+use wissel_broker::{Caller, Dossier, Sought};
+
+use super::acting::denied;
+use super::format::moment;
+use super::layout::{self, Place};
+use super::text::{Reader, Texts};
+use crate::access::Operator;
+use crate::console::Seen;
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    /// Wissel's id of a message.
+    #[serde(default)]
+    message: String,
+}
+
+pub(super) async fn page(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let text = reader.texts;
+    let given = asked.message.trim();
+    if given.is_empty() {
+        let content = html! { (search(text, "")) p.lead { (text.dossier_lead) } };
+        return layout::page(&reader, &operator, Place::Dossier, text.dossier, &content);
+    }
+    let Ok(id) = given.parse::<Uuid>() else {
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.no_message_id);
+    };
+    let sought = Sought::Message(id);
+    match seen.exchange.broker().dossier(Caller::Operator(None), &sought, None).await {
+        Ok(dossier) => {
+            let content = html! { (search(text, &id.to_string())) (whole(text, &dossier)) };
+            layout::page(&reader, &operator, Place::Dossier, text.dossier, &content)
+        }
+        Err(refusal) => denied(&reader, &operator, &refusal),
+    }
+}
+
+fn search(text: &Texts, id: &str) -> Markup {
+    html! {
+        form.search method="get" action="/dossier" role="search" {
+            div {
+                label for="message" { (text.message_id) }
+                input id="message" name="message" value=(id) size="38" autocomplete="off" spellcheck="false";
+            }
+            button { (text.show) }
+        }
+    }
+}
+
+fn whole(text: &Texts, dossier: &Dossier) -> Markup {
+    let several = dossier.messages.len() > 1;
+    html! {
+        section aria-labelledby="messages" {
+            h2 id="messages" { (text.messages) }
+            div.wide role="region" tabindex="0" aria-labelledby="messages" {
+                table {
+                    thead { tr {
+                        th scope="col" { (text.message_id) }
+                        th scope="col" { (text.event_type) }
+                        th scope="col" { (text.publisher) }
+                        th scope="col" { (text.admitted) }
+                        th.number scope="col" { (text.inboxes) }
+                    } }
+                    tbody { @for one in &dossier.messages { tr {
+                        th scope="row" { code { (one.id) } }
+                        td { (one.event_type.as_deref().unwrap_or("–")) }
+                        td { (one.publisher.map_or_else(|| "–".to_owned(), |oin| oin.to_string())) }
+                        td { (one.admitted_at.map_or_else(|| "–".to_owned(), moment)) }
+                        td.number { (one.inboxes.map_or_else(|| "–".to_owned(), |number| number.to_string())) }
+                    } } }
+                }
+            }
+        }
+        section aria-labelledby="timeline" {
+            h2 id="timeline" { (text.what_happened) }
+            ol.timeline {
+                @for one in &dossier.entries { (entry(text, one, several)) }
+            }
+            @if dossier.truncated { p { (text.there_is_more) } }
+        }
+    }
+}
+
+fn entry(text: &Texts, one: &Entry, several: bool) -> Markup {
+    let what = match one.what {
+        What::Admitted => text.admitted,
+        What::Refused => text.refused,
+        What::Routed => text.routed,
+        What::HandedOut => text.handed_to,
+        What::Retried => text.comes_again,
+        What::DeadLettered => text.given_up,
+        What::QuestionOver => text.question_over,
+        What::Unanswered => text.unanswered,
+        What::Deadline => text.deadline,
+    };
+    let is_grave = matches!(one.what, What::Refused | What::DeadLettered | What::Unanswered);
+    html! {
+        li.grave[is_grave] {
+            time { (moment(one.at)) } " " (what)
+            @if let Some(party) = one.party { ", " (party) }
+            @if let Some(by) = one.acted_by { " (" (by) ")" }
+            @if let Some(inbox) = &one.inbox { ", " a href={ "/inboxes/" (inbox) } { (inbox) } }
+            @if let Some(attempt) = one.attempt { ", " (text.attempt) " " (attempt) }
+            @if let Some(reason) = &one.reason { ": " (reason) }
+            @if several { " " small { (one.message_id) } }
+        }
+    }
+}

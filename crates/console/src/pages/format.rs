@@ -1,0 +1,64 @@
+//! Numbers and times, as people read them.
+
+use std::time::{Duration, SystemTime};
+
+use super::text::Texts;
+
+/// With the separator of thousands of the language.
+pub(super) fn count(text: &Texts, count: u64) -> String {
+    let digits = count.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(text.thousands);
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The two largest units at most.
+pub(super) fn age(text: &Texts, age: Duration) -> String {
+    let seconds = age.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, _) => format!("{hours} {} {minutes} min", text.hours),
+        _ => format!("{days} d {hours} {}", text.hours),
+    }
+}
+
+/// In UTC, to the second.
+pub(super) fn moment(at: SystemTime) -> String {
+    let at = jiff::Timestamp::try_from(at).map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
+    at.unwrap_or_else(|_| "–".to_owned())
+}
+
+/// So many in a second.
+pub(super) fn rate(text: &Texts, per_second: f64) -> String {
+    let shown = if per_second < 10.0 {
+        format!("{per_second:.1}").replace('.', &text.decimal.to_string())
+    } else {
+        format!("{per_second:.0}")
+    };
+    format!("{shown}/s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::{DUTCH, ENGLISH};
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_in_the_language() {
+        assert_eq!(count(&ENGLISH, 1_234_567), "1,234,567");
+        assert_eq!(count(&DUTCH, 1_234_567), "1.234.567");
+        assert_eq!(count(&DUTCH, 999), "999");
+        assert_eq!(rate(&DUTCH, 0.25), "0,2/s");
+        assert_eq!(rate(&ENGLISH, 1200.4), "1200/s");
+        assert_eq!(age(&ENGLISH, Duration::from_secs(59)), "59 s");
+        assert_eq!(age(&DUTCH, Duration::from_secs(7_260)), "2 u 1 min");
+        assert_eq!(age(&ENGLISH, Duration::from_secs(90_000)), "1 d 1 h");
+    }
+}

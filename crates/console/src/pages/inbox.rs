@@ -1,0 +1,127 @@
+//! One inbox.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use wissel_broker::{Caller, Inbox, InboxSettings, Surveyed, WhenFull};
+use wissel_identifiers::InboxName;
+
+use super::SURVEY_AGE;
+use super::acting::switches;
+use super::format::{age, count, rate};
+use super::inboxes::{concern, why};
+use super::layout::{self, Place};
+use super::sparkline::sparkline;
+use super::text::{Reader, Texts};
+use crate::access::Operator;
+use crate::console::Seen;
+
+pub(super) async fn page(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Path(name): Path<String>,
+) -> Response {
+    let text = reader.texts;
+    // What was made up is not said again.
+    let Ok(name) = name.parse::<InboxName>() else {
+        return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
+    };
+    let broker = seen.exchange.broker();
+    let inbox = match broker.inbox(Caller::Operator(None), &name).await {
+        Ok(inbox) => inbox,
+        Err(refusal) if refusal.reason == wissel_broker::Reason::UnknownInbox => {
+            return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
+        }
+        Err(refusal) => {
+            let message = refusal.to_string();
+            return layout::fault(&reader, &operator, StatusCode::SERVICE_UNAVAILABLE, &message);
+        }
+    };
+    let survey = broker.survey(SURVEY_AGE).await;
+    let place = survey.inboxes.binary_search_by(|one| one.name.cmp(&name)).ok();
+    let surveyed = place.map(|place| &survey.inboxes[place]);
+    let catalogue = broker.catalogue();
+    let owner = catalogue.party(&name.owner()).map(|party| party.name.clone());
+    let content = html! {
+        @if let Some(owner) = owner { p.lead { (text.inbox_of) " " (owner) } }
+        div data-live { (state(text, &inbox, surveyed)) }
+        @if inbox.state.dead_letters > 0 {
+            p { a.button href={ "/inboxes/" (name) "/dead-letters" } { (text.to_dead_letters) } }
+        }
+        (switches(text, &operator, &name, &inbox.settings))
+        (settings(text, &inbox.settings))
+    };
+    layout::page(&reader, &operator, Place::Inboxes, &name.to_string(), &content)
+}
+
+fn state(text: &Texts, inbox: &Inbox, surveyed: Option<&Surveyed>) -> Markup {
+    let now = SystemTime::now();
+    let state = &inbox.state;
+    let oldest = state.oldest_age(now).map_or_else(|| "–".to_owned(), |oldest| age(text, oldest));
+    let figures = [
+        (text.waiting, count(text, state.depth.saturating_sub(state.delayed))),
+        (text.retrying, count(text, state.delayed)),
+        (text.in_flight, count(text, state.in_flight)),
+        (text.dead_letters, count(text, state.dead_letters)),
+        (text.receivers, count(text, state.consumers.into())),
+        (text.oldest, oldest),
+    ];
+    html! {
+        section aria-labelledby="state" {
+            h2 id="state" { (text.state) }
+            @if let Some(one) = surveyed {
+                p { (concern(text, one.concern(now))) " " (why(text, one, now)) }
+            }
+            dl.figures {
+                @for (name, value) in figures { div { dt { (name) } dd { (value) } } }
+                @if let Some(one) = surveyed {
+                    div { dt { (text.come) } dd { (rate(text, one.came_per_second)) } }
+                    div { dt { (text.settled) } dd { (rate(text, one.settled_per_second)) } }
+                }
+            }
+            @if let Some(one) = surveyed { (sparkline(&one.history)) }
+        }
+    }
+}
+
+fn settings(text: &Texts, settings: &InboxSettings) -> Markup {
+    let span = |span: Option<Duration>| span.map(|span| format!("{} s", span.as_secs_f64()));
+    let rows = [
+        ("max_attempts", settings.max_attempts.map(|most| most.to_string())),
+        ("retry_initial", span(settings.retry_initial)),
+        ("retry_max", span(settings.retry_max)),
+        ("max_age", span(settings.max_age)),
+        ("max_deliveries", settings.max_deliveries.map(|most| count(text, most))),
+        ("max_bytes", settings.max_bytes.map(|most| count(text, most))),
+        (
+            "when_full",
+            settings.when_full.map(|when_full| match when_full {
+                WhenFull::Refuse => "refuse".to_owned(),
+                WhenFull::DeadLetter => "dead-letter".to_owned(),
+            }),
+        ),
+        ("direct_amqp", settings.direct_amqp.then(|| "true".to_owned())),
+        ("paused", settings.paused.then(|| "true".to_owned())),
+        ("draining", settings.draining.then(|| "true".to_owned())),
+    ];
+    html! {
+        section aria-labelledby="settings" {
+            h2 id="settings" { (text.settings) }
+            p { (text.settings_are_changed) " " code { "wissel inboxes --set" } "." }
+            div.wide role="region" tabindex="0" aria-labelledby="settings" {
+                table {
+                    thead { tr { th scope="col" { (text.setting) } th scope="col" { (text.value) } } }
+                    tbody { @for (name, value) in rows { tr {
+                        th scope="row" { code { (name) } }
+                        td { (value.as_deref().unwrap_or(text.as_gateway)) }
+                    } } }
+                }
+            }
+        }
+    }
+}

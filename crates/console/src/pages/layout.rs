@@ -1,0 +1,139 @@
+//! What is the same on every page.
+
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, Markup, html};
+
+use super::text::{Reader, Texts};
+use crate::access::Operator;
+
+/// Which page of the navigation one is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Overview,
+    Inboxes,
+    Dossier,
+    Map,
+    Catalogue,
+    Subscriptions,
+    Records,
+}
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+                      img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// A page with this title and content.
+pub(super) fn page(
+    reader: &Reader,
+    operator: &Operator,
+    place: Place,
+    title: &str,
+    content: &Markup,
+) -> Response {
+    let text = reader.texts;
+    let who = html! {
+        span title=(operator.roles()) { (operator.name()) }
+        @if operator.may_leave() {
+            form method="post" action="/sign-out" {
+                input type="hidden" name="csrf" value=(operator.csrf());
+                button.plain { (text.sign_out) }
+            }
+        }
+    };
+    framed(reader, &navigation(text, place), &who, title, content)
+}
+
+/// A page for somebody who is not signed in.
+pub(super) fn outside(reader: &Reader, status: StatusCode, content: &Markup) -> Response {
+    let title = reader.texts.sign_in;
+    let mut response = framed(reader, &html! {}, &html! {}, title, content);
+    *response.status_mut() = status;
+    response
+}
+
+fn framed(
+    reader: &Reader,
+    navigation: &Markup,
+    who: &Markup,
+    title: &str,
+    content: &Markup,
+) -> Response {
+    let text = reader.texts;
+    let body = html! {
+        (DOCTYPE)
+        html lang=(text.code) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Wissel" }
+                link rel="stylesheet" href="/assets/console.css";
+                script src="/assets/console.js" defer {}
+            }
+            body {
+                a.skip href="#content" { (text.skip) }
+                header.top {
+                    a.brand href="/" { "Wissel" }
+                    (navigation)
+                    div.who {
+                        (who)
+                        a href=(reader.switch()) lang=(text.other_code) hreflang=(text.other_code) { (text.other_language) }
+                    }
+                }
+                main id="content" tabindex="-1" {
+                    h1 { (title) }
+                    (content)
+                }
+            }
+        }
+    };
+    let headers: [(HeaderName, &str); 5] = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (VARY, "accept-language, cookie"),
+    ];
+    (headers, body).into_response()
+}
+
+/// A page that says what is not so, with what to do.
+pub(super) fn fault(
+    reader: &Reader,
+    operator: &Operator,
+    status: StatusCode,
+    message: &str,
+) -> Response {
+    let text = reader.texts;
+    let content = html! {
+        p { (message) }
+        p { a href="/inboxes" { (text.to_inboxes) } }
+    };
+    let mut response = page(reader, operator, Place::Inboxes, text.not_possible, &content);
+    *response.status_mut() = status;
+    response
+}
+
+fn navigation(text: &Texts, place: Place) -> Markup {
+    let places = [
+        (Place::Overview, "/", text.overview),
+        (Place::Inboxes, "/inboxes", text.inboxes),
+        (Place::Dossier, "/dossier", text.dossier),
+        (Place::Map, "/map", text.map),
+        (Place::Catalogue, "/catalogue", text.catalogue),
+        (Place::Subscriptions, "/subscriptions", text.subscriptions),
+        (Place::Records, "/records", text.records),
+    ];
+    html! {
+        nav aria-label=(text.navigation) {
+            ul {
+                @for (one, path, name) in places {
+                    li { a href=(path) aria-current=[(one == place).then_some("page")] { (name) } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One dead letter: masked, until an operator says why they must see it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+use wissel_broker::{Caller, masked};
+use wissel_bus::{DeadLetter, DeadLetterId};
+use wissel_identifiers::InboxName;
+use wissel_message::{Data, EventView};
+
+use super::acting::{denied, operation};
+use super::format::moment;
+use super::layout::{self, Place};
+use super::text::{Reader, Texts};
+use crate::access::{Form, Operator, Role, act};
+use crate::console::Seen;
+
+/// How much of the data is shown, in bytes.
+const DATA_MAX: usize = 64 << 10;
+/// What stands in the place of what is masked.
+const MASK: &str = "••••";
+/// Attributes that tell of no person.
+const OPEN: [&str; 4] = ["specversion", "type", "datacontenttype", "dataschema"];
+
+pub(super) async fn page(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Path((name, id)): Path<(InboxName, String)>,
+) -> Response {
+    show(&seen, &operator, &reader, &name, id, false).await
+}
+
+/// Why somebody must see it.
+#[derive(Deserialize)]
+pub(super) struct Unmask {
+    #[serde(default)]
+    why: String,
+}
+
+pub(super) async fn unmasked(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Path((name, id)): Path<(InboxName, String)>,
+    Form(Unmask { why }): Form<Unmask>,
+) -> Response {
+    let text = reader.texts;
+    if !operator.holds(Role::Operator) {
+        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, text.only_operators_act);
+    }
+    if why.trim().is_empty() {
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.why_is_needed);
+    }
+    // The letter is named by its id on the bus, if there is one.
+    let found = seen
+        .exchange
+        .broker()
+        .dead_letter(Caller::Operator(None), &name, &DeadLetterId(id.clone()))
+        .await;
+    let letter = match found {
+        Ok(letter) => letter,
+        Err(refusal) => return denied(&reader, &operator, &refusal),
+    };
+    let detail = format!("unmask message {}: {}", letter.envelope.message_id, why.trim());
+    if let Err(refusal) = act(&seen, &operator, operation(&name, detail)).await {
+        return denied(&reader, &operator, &refusal);
+    }
+    whole(&reader, &operator, &name, &letter, true)
+}
+
+async fn show(
+    seen: &Seen,
+    operator: &Operator,
+    reader: &Reader,
+    name: &InboxName,
+    id: String,
+    is_unmasked: bool,
+) -> Response {
+    let broker = seen.exchange.broker();
+    match broker.dead_letter(Caller::Operator(None), name, &DeadLetterId(id)).await {
+        Ok(letter) => whole(reader, operator, name, &letter, is_unmasked),
+        Err(refusal) => denied(reader, operator, &refusal),
+    }
+}
+
+fn whole(
+    reader: &Reader,
+    operator: &Operator,
+    name: &InboxName,
+    letter: &DeadLetter,
+    is_unmasked: bool,
+) -> Response {
+    let text = reader.texts;
+    let content = html! {
+        p.lead { a href={ "/inboxes/" (name) "/dead-letters" } { (name) } }
+        (course(text, letter))
+        (message(text, letter, is_unmasked))
+        @if !is_unmasked && operator.holds(Role::Operator) {
+            form.act method="post" action={ "/inboxes/" (name) "/dead-letters/" (letter.id.0) "/unmask" } {
+                input type="hidden" name="csrf" value=(operator.csrf());
+                div { label for="why" { (text.why_unmask) } input id="why" name="why" required maxlength="200" autocomplete="off"; }
+                p.acts { button { (text.unmask) } }
+            }
+        }
+    };
+    layout::page(reader, operator, Place::Inboxes, text.dead_letter, &content)
+}
+
+fn course(text: &Texts, letter: &DeadLetter) -> Markup {
+    let id = letter.envelope.message_id.to_string();
+    html! {
+        section aria-labelledby="course" {
+            h2 id="course" { (text.what_happened) }
+            ol.timeline {
+                li { time { (moment(letter.envelope.admitted_at)) } " " (text.admitted) ", " (letter.envelope.publisher) }
+                @for one in &letter.history {
+                    li { time { (moment(one.at)) } " " (text.attempt) " " (one.number) ": " (masked(&one.reason)) }
+                }
+                li.grave { time { (moment(letter.died_at)) } " " (text.given_up) ": " (masked(&letter.reason)) }
+            }
+            p { a href={ "/dossier?message=" (id) } { (text.dossier_of_it) } }
+        }
+    }
+}
+
+fn message(text: &Texts, letter: &DeadLetter, is_unmasked: bool) -> Markup {
+    let Ok(event) = EventView::decode(letter.envelope.event.clone()) else {
+        return html! { p.grave { (text.unreadable) } };
+    };
+    let shown = |name: &str, value: &str| {
+        if is_unmasked || OPEN.contains(&name) {
+            value.to_owned()
+        } else if matches!(name, "subject" | "data") {
+            MASK.to_owned()
+        } else {
+            masked(value)
+        }
+    };
+    let mut rows = vec![
+        ("id", shown("id", event.id())),
+        ("source", shown("source", event.source())),
+        ("type", masked(event.event_type())),
+    ];
+    rows.extend(event.subject().map(|subject| ("subject", shown("subject", subject))));
+    let others = event.attributes().filter(|(name, _)| *name != "subject");
+    rows.extend(others.map(|(name, value)| (name, shown(name, &value.canonical()))));
+    let data = match event.data() {
+        None => None,
+        Some(_) if !is_unmasked => Some(MASK.to_owned()),
+        Some(Data::Text(data)) => Some(data.to_owned()),
+        Some(Data::Binary(data)) => Some(String::from_utf8_lossy(data).into_owned()),
+        Some(Data::Proto(_)) => Some(text.binary.to_owned()),
+    };
+    let data = data.map(|data| match data.char_indices().find(|(at, _)| *at >= DATA_MAX) {
+        Some((at, _)) => format!("{}…", &data[..at]),
+        None => data,
+    });
+    html! {
+        section aria-labelledby="message" {
+            h2 id="message" { (text.message) }
+            @if !is_unmasked { p { (text.is_masked) } }
+            div.wide role="region" tabindex="0" aria-labelledby="message" {
+                table { tbody {
+                    @for (name, value) in &rows { tr { th scope="row" { code { (name) } } td.text { (value) } } }
+                    @if let Some(data) = &data { tr { th scope="row" { code { "data" } } td { pre { (data) } } } }
+                } }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What needs attention, first.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use wissel_broker::{Order, Rates, Surveyed, Totals};
+
+use super::SURVEY_AGE;
+use super::format::{age, count, rate};
+use super::inboxes::{table, why};
+use super::layout::{self, Place};
+use super::text::{Reader, Texts};
+use crate::access::Operator;
+use crate::console::Seen;
+use crate::health::Readiness;
+
+/// How many inboxes are shown.
+const GRAVEST: usize = 10;
+
+pub(super) async fn page(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+) -> Response {
+    let text = reader.texts;
+    let broker = seen.exchange.broker();
+    let survey = broker.survey(SURVEY_AGE).await;
+    let now = SystemTime::now();
+    let concerning = survey.inboxes.iter().filter(|one| one.concern(now).is_some());
+    let gravest = Order::Concern.first(concerning, 0, GRAVEST);
+    let totals = Totals::of(survey.inboxes.iter(), now);
+    let content = html! {
+        div data-live {
+            (attention(text, &gravest, totals.concerns, now))
+            (figures(text, &totals, &survey.rates, now))
+            (checks(text, &Readiness::of(broker, &seen.vitals)))
+            (certificates(text, &seen, now))
+        }
+    };
+    layout::page(&reader, &operator, Place::Overview, text.overview, &content)
+}
+
+fn attention(text: &Texts, gravest: &[&Surveyed], concerns: u64, now: SystemTime) -> Markup {
+    html! {
+        section aria-labelledby="attention" {
+            h2 id="attention" { (text.needs_attention) }
+            @if gravest.is_empty() {
+                p.calm { (text.nothing_needs_attention) }
+            } @else {
+                p { (count(text, concerns)) " " (text.inboxes_with_a_concern) }
+                ul.concerns {
+                    @for one in gravest.iter().take(3) {
+                        li {
+                            a href={ "/inboxes/" (one.name) } { (one.name) }
+                            " " (why(text, one, now))
+                        }
+                    }
+                }
+                (table(text, gravest, now))
+                p { a href="/inboxes" { (text.all_inboxes) } }
+            }
+        }
+    }
+}
+
+fn figures(text: &Texts, totals: &Totals, rates: &Rates, now: SystemTime) -> Markup {
+    let oldest = totals.oldest.map(|oldest| now.duration_since(oldest).unwrap_or_default());
+    let figures = [
+        (text.waiting, count(text, totals.waiting)),
+        (text.retrying, count(text, totals.delayed)),
+        (text.in_flight, count(text, totals.in_flight)),
+        (text.dead_letters, count(text, totals.dead_letters)),
+        (text.receivers, count(text, totals.consumers)),
+        (text.oldest, oldest.map_or_else(|| "–".to_owned(), |oldest| age(text, oldest))),
+        (text.messages_come, rate(text, rates.messages_per_second)),
+        (text.handed_out, rate(text, rates.handed_out_per_second)),
+    ];
+    html! {
+        section aria-labelledby="figures" {
+            h2 id="figures" { (text.traffic) }
+            dl.figures {
+                @for (name, value) in figures { div { dt { (name) } dd { (value) } } }
+            }
+        }
+    }
+}
+
+fn checks(text: &Texts, readiness: &Readiness) -> Markup {
+    html! {
+        section aria-labelledby="checks" {
+            h2 id="checks" { (if readiness.ready { text.is_ready } else { text.is_not_ready }) }
+            div.wide role="region" tabindex="0" aria-labelledby="checks" {
+                table {
+                    thead { tr {
+                        th scope="col" { (text.check) }
+                        th scope="col" { (text.state) }
+                        th scope="col" { (text.detail) }
+                    } }
+                    tbody {
+                        @for check in &readiness.checks { tr {
+                            th scope="row" { (check.name) }
+                            td { @if check.ok { span.well { "✓ " (text.holds) } } @else { span.grave { "✗ " (text.does_not_hold) } } }
+                            td { (check.detail) }
+                        } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn certificates(text: &Texts, seen: &Seen, now: SystemTime) -> Markup {
+    let certificates = seen.vitals.certificates();
+    html! {
+        section aria-labelledby="certificates" {
+            h2 id="certificates" { (text.certificates) }
+            @if certificates.is_empty() { p { (text.no_certificates) } }
+            @else {
+                ul {
+                    @for one in &certificates {
+                        li {
+                            (one.name) ": "
+                            @match one.not_after.duration_since(now) {
+                                Ok(left) => { (text.ends_in) " " (age(text, left)) },
+                                Err(_) => { strong.grave { (text.has_ended) } },
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

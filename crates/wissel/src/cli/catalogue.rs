@@ -1,0 +1,75 @@
+//! The commands about the catalogue: what stands in its files.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use wissel_identifiers::Oin;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogueCommand {
+    /// Find errors and incoherence in the catalogue's files
+    #[command(after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict")]
+    Check(CatalogueCheckArguments),
+    /// List the event types, each with its owner and how many may publish and receive it
+    #[command(after_help = "Example:\n  wissel catalogue list --catalogue deploy/catalogue")]
+    List(CatalogueArguments),
+    /// Show an event type: what it is, and who may do what with it, for what and by which law
+    #[command(
+        after_help = "Example:\n  wissel catalogue show nl.brp.geboorte --catalogue deploy/catalogue"
+    )]
+    Show(CatalogueShowArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogueCheckArguments {
+    /// A TOML file, or a directory of them
+    #[arg(value_name = "PATH", default_value = "catalogue")]
+    pub(crate) path: PathBuf,
+    /// Fail for what does not cohere too: an ended mandate, a type that nobody receives
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Print each finding, and at the end the counts, as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which catalogue is read, and how it is shown.
+#[derive(Debug, Args)]
+pub(crate) struct CatalogueArguments {
+    /// The catalogue: a TOML file, or a directory of them
+    #[arg(long, value_name = "PATH", default_value = "catalogue")]
+    pub(crate) catalogue: PathBuf,
+    /// Print JSON, one line each
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogueShowArguments {
+    /// The event type, such as nl.brp.geboorte
+    #[arg(value_name = "EVENT-TYPE")]
+    pub(crate) event_type: String,
+    #[command(flatten)]
+    pub(crate) of: CatalogueArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PartiesCommand {
+    /// List the parties, each with its inboxes and how much it may
+    #[command(after_help = "Example:\n  wissel parties list --catalogue deploy/catalogue")]
+    List(CatalogueArguments),
+    /// Show a party: its inboxes, and its grants and mandates with their purposes and laws
+    #[command(
+        after_help = "Example:\n  wissel parties show 00000001002220647000 --catalogue deploy/catalogue"
+    )]
+    Show(PartyArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PartyArguments {
+    /// The party
+    #[arg(value_name = "OIN")]
+    pub(crate) party: Oin,
+    #[command(flatten)]
+    pub(crate) of: CatalogueArguments,
+}

@@ -1,0 +1,135 @@
+//! Whether callers can be known: certificates, keys, revocation lists, tokens.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use wissel_identity::{ClientCertificates, End, ServerTls, Speaks};
+
+use super::finding::Findings;
+use crate::config::Config;
+use crate::output;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// When the alert WisselCertificateEnds tells.
+const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Whether these settings let a gateway start, and know who calls.
+pub(super) fn settings(config: &Config, insecure: bool, found: &mut Findings) {
+    let knows = config.tls.as_ref().is_some_and(|tls| !tls.client_authorities.is_empty());
+    let edit = "wissel dev-ca create dev-ca # on a machine of your own";
+    match (insecure, knows || config.tokens.is_some()) {
+        (true, _) if config.tls.is_some() || config.tokens.is_some() => found.error(
+            "--insecure-dev beside [tls] or [tokens]",
+            "a gateway refuses to start so; leave out one of them",
+            "wissel doctor --config wissel.toml",
+        ),
+        (true, _) => found.note("callers are believed without proof: for development only"),
+        (false, false) => found.error(
+            "no way to know callers: neither [tls] with client_authorities nor [tokens]",
+            "say how callers prove themselves, or use --insecure-dev on a machine of your own",
+            edit,
+        ),
+        (false, true) => {}
+    }
+    if config.tls.is_none() && !config.listen.ip().is_loopback() {
+        found.error(
+            format!("listen: {} without [tls]", config.listen),
+            "a gateway without TLS serves loopback addresses only; set [tls]",
+            edit,
+        );
+    }
+    if !insecure && config.operators.is_empty() {
+        found.warning(
+            "operators: there are none, so that nobody can mend queues",
+            "put the OINs of those who watch in `operators`",
+            "wissel config show --config wissel.toml",
+        );
+    }
+}
+
+/// The files of `[tls]`, and whatever else must stay secret.
+pub(super) fn look(config: &Config) -> Findings {
+    let mut found = Findings::of("certificates");
+    for file in secrets(config) {
+        permissions(&file, &mut found);
+    }
+    let Some(tls) = &config.tls else {
+        found.note("there is no [tls]: connections are not encrypted");
+        return found;
+    };
+    let clients = if config.tokens.is_some() {
+        ClientCertificates::Optional
+    } else {
+        ClientCertificates::Required
+    };
+    match ServerTls::load(tls.files(), clients, Speaks::Http2) {
+        Ok(loaded) => {
+            found.ok("certificate, key, authorities and revocation lists go together");
+            for end in loaded.all_ends() {
+                time_left(&end, &mut found);
+            }
+        }
+        Err(error) => found.error(
+            format!("[tls] {error}"),
+            "put a certificate, the key that it was made for, and whole files in place; these two \
+             print the same when key and certificate belong together",
+            format!(
+                "openssl x509 -in {} -noout -pubkey; openssl pkey -in {} -pubout",
+                tls.certificate.display(),
+                tls.key.display()
+            ),
+        ),
+    }
+    found
+}
+
+fn time_left(end: &End, found: &mut Findings) {
+    let End { file, at, is_list } = end;
+    let (kind, command) =
+        if *is_list { ("revocation list", "crl") } else { ("certificate", "x509") };
+    let (file, until) = (file.display(), output::moment(*at));
+    let command = format!("openssl {command} -in {file} -noout -issuer -text");
+    let advice =
+        "ask its authority for a new one and put it in this place; a gateway reads it by itself";
+    let soon = if *is_list { DAY } else { SOON };
+    match at.duration_since(SystemTime::now()) {
+        Err(_) => found.error(format!("{file}: the {kind} is over since {until}"), advice, command),
+        Ok(left) => {
+            let days = left.as_secs() / DAY.as_secs();
+            let what = format!("{file}: the {kind} has {days} days left, until {until}");
+            if left < soon { found.warning(what, advice, command) } else { found.ok(what) }
+        }
+    }
+}
+
+/// Files that hold what nobody else may read, as far as they are there.
+fn secrets(config: &Config) -> Vec<PathBuf> {
+    let in_data_dir = |file: &Option<PathBuf>, name: &str| {
+        file.clone().unwrap_or_else(|| config.data_dir.join(name))
+    };
+    let mut files = vec![
+        in_data_dir(&config.audit.subject_key_file, "subjects.key"),
+        in_data_dir(&config.exchange.matching_key_file, "matching.keys"),
+    ];
+    files.extend(config.tls.iter().map(|tls| tls.key.clone()));
+    files.extend(config.bus_password_file.clone());
+    files.extend(config.exchange.http.iter().filter_map(|http| http.token_file.clone()));
+    files.retain(|file| file.exists());
+    files
+}
+
+fn permissions(file: &Path, found: &mut Findings) {
+    let Ok(metadata) = std::fs::metadata(file) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o027 != 0 {
+        found.error(
+            format!(
+                "{}: mode {mode:03o}, so that others can read or change a secret",
+                file.display()
+            ),
+            "let only the user of the gateway read it",
+            format!("chmod 600 {}", file.display()),
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! `wissel top`: what goes on, on a whole screen.
+
+mod draw;
+mod look;
+mod state;
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::TryStreamExt as _;
+use ratatui::crossterm::event::{self, Event};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use wissel_client::{Client, ClientError, InboxName, InboxOrder};
+
+use self::look::{Look, Open};
+use self::state::{Sort, State};
+use crate::cli::TopArguments;
+use crate::exit::Failure;
+use crate::{client, inboxes, output};
+
+/// The most inboxes that a gateway tells of at once.
+const INBOXES: u32 = 1_000;
+/// The most dead letters that are shown, the oldest.
+const LETTERS: usize = 200;
+/// How often the thread that reads keys finds out that it is no longer wanted.
+const KEYS_PAUSE: Duration = Duration::from_millis(100);
+
+/// What to find out.
+type Wanted = (Sort, Option<InboxName>);
+
+/// While it lives, the screen is ours; a panic gives it back as well.
+struct Screen(ratatui::DefaultTerminal);
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+pub(crate) async fn run(arguments: TopArguments) -> Result<(), Failure> {
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("top wants a terminal; see `wissel status --watch`"));
+    }
+    let client = client::connect_without_retries(&arguments.connection)?;
+    let mut state = State::new();
+    let (want, wanted) = watch::channel((state.sort, None));
+    let (tell, mut news) = mpsc::channel(1);
+    tokio::spawn(fetch(client, arguments.interval, wanted, tell));
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(Failure::internal)?;
+    let mut screen = Screen(ratatui::try_init().map_err(Failure::internal)?);
+    let mut keys = read_keys();
+    while !state.is_over {
+        screen.0.draw(|frame| draw::draw(&state, frame)).map_err(Failure::internal)?;
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = hang_up.recv() => break,
+            told = news.recv() => {
+                let told = told.ok_or_else(|| Failure::internal("nothing is fetched any more"))?;
+                state.hear(told?);
+            }
+            key = keys.recv() => match key {
+                Some(Event::Key(key)) if key.is_press() => state.press(key),
+                // Another size: it is drawn again.
+                Some(_) => {}
+                None => break,
+            },
+        }
+        let now = (state.sort, state.open().cloned());
+        want.send_if_modified(|before| {
+            let differs = *before != now;
+            *before = now;
+            differs
+        });
+    }
+    Ok(())
+}
+
+/// Reads keys on a thread of its own, which ends when nobody wants them.
+fn read_keys() -> mpsc::Receiver<Event> {
+    let (send, keys) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        while !send.is_closed() {
+            match event::poll(KEYS_PAUSE) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let Ok(event) = event::read() else { return };
+                    if send.blocking_send(event).is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    });
+    keys
+}
+
+/// Looks every so often, and when something else is wanted. A failure that trying again
+/// cannot mend is the last that is told.
+async fn fetch(
+    client: Client,
+    every: Duration,
+    mut wanted: watch::Receiver<Wanted>,
+    tell: mpsc::Sender<Result<Result<Look, String>, Failure>>,
+) {
+    loop {
+        let (sort, open) = wanted.borrow_and_update().clone();
+        let news = match look(&client, every, sort, open.as_ref()).await {
+            Ok(look) => Ok(Ok(look)),
+            Err(error) if error.is_retryable() => Ok(Err(error.to_string())),
+            Err(error) => Err(error.into()),
+        };
+        if tell.send(news).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            changed = wanted.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn look(
+    client: &Client,
+    every: Duration,
+    sort: Sort,
+    open: Option<&InboxName>,
+) -> Result<Look, ClientError> {
+    let order = match sort {
+        Sort::Concern => InboxOrder::Concern,
+        Sort::Name => InboxOrder::Name,
+        Sort::Depth => InboxOrder::Depth,
+        Sort::Oldest => InboxOrder::Oldest,
+        Sort::Rate => InboxOrder::Came,
+        Sort::DeadLetters => InboxOrder::DeadLetters,
+    };
+    let status = client.status().await?;
+    let overview = client.overview(order, 0, INBOXES, every).await?;
+    let open = match open {
+        Some(name) => look_into(client, name).await?,
+        None => None,
+    };
+    let up = output::duration(status.uptime);
+    Ok(Look {
+        gateway: format!("wissel {}  {}  up {up}", status.version, status.bus_detail),
+        ready: status.bus_ready,
+        traffic: overview
+            .traffic
+            .map(|traffic| (traffic.messages_per_second, traffic.handed_out_per_second)),
+        taken_at: overview.taken_at,
+        total: overview.totals.inboxes,
+        inboxes: overview.inboxes.into_iter().map(Into::into).collect(),
+        open,
+    })
+}
+
+/// None when it was removed.
+async fn look_into(client: &Client, name: &InboxName) -> Result<Option<Open>, ClientError> {
+    let inbox = match client.get_inbox(name).await {
+        Ok(inbox) => inbox,
+        Err(ClientError::Refused(refusal)) if refusal.reason == "UNKNOWN_INBOX" => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let letters = client.list_dead_letters(name).take(LETTERS).map_ok(Into::into);
+    let letters = letters.try_collect().await?;
+    Ok(Some(Open { name: name.clone(), settings: inboxes::settings(&inbox), letters }))
+}

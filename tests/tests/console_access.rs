@@ -1,0 +1,246 @@
+//! Who gets into the console, and as whom.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use serde_json::json;
+use wissel_identity::{DevAuthority, Validity};
+use wissel_testkit::free_port;
+use wissel_tests::provider::{CLIENT, Provider, SECRET, Wrong};
+use wissel_tests::visitor::Visitor;
+use wissel_tests::{Gateway, alone};
+
+const EMBEDDED: &str = "embedded";
+
+/// A gateway whose console signs in at this provider, with more settings of the console.
+async fn with_provider(provider: &Provider, more: &str) -> (Gateway, String) {
+    let mut gateway = Gateway::stopped(EMBEDDED);
+    let port = free_port().unwrap();
+    let secret = gateway.data_directory().with_file_name("secret");
+    std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
+    gateway.write_config(&format!(
+        r#"
+[console]
+listen = "127.0.0.1:{port}"
+{more}
+[console.oidc]
+issuer = "{}"
+client_id = "{CLIENT}"
+client_secret_file = "{}"
+[console.oidc.roles]
+viewer = ["kijkers"]
+operator = ["beheer"]
+"#,
+        provider.issuer(),
+        secret.display()
+    ));
+    gateway.start_again().await;
+    (gateway, format!("http://127.0.0.1:{port}"))
+}
+
+fn anna(role: &str) -> serde_json::Value {
+    json!({ "preferred_username": "anna", "roles": ["other", role] })
+}
+
+async fn signed_in(url: &str) -> Visitor {
+    let mut visitor = Visitor::of(url);
+    let page = visitor.follow("/sign-in/provider").await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    assert!(page.text.contains("anna"), "{}", page.text);
+    visitor
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_sign_in_at_a_provider() {
+    let _alone = alone().await;
+    let provider = Provider::start().await;
+    let (gateway, url) = with_provider(&provider, "").await;
+
+    let mut stranger = Visitor::of(&url);
+    for path in ["/", "/inboxes", "/map"] {
+        let page = stranger.get(path).await;
+        assert_eq!((page.status, page.to.as_str()), (303, "/sign-in"), "{path}");
+    }
+    let page = stranger.get("/sign-in").await;
+    assert!(page.status == 200 && page.text.contains("/sign-in/provider"), "{}", page.text);
+    assert_eq!(stranger.post("/sign-out", &[]).await.status, 401);
+    // Health and metrics are told to whoever reaches them.
+    assert_eq!(stranger.get("/health/live").await.status, 200);
+
+    provider.say(anna("kijkers"), None);
+    let mut visitor = signed_in(&url).await;
+    let page = visitor.get("/").await;
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.headers["cache-control"], "no-store");
+
+    // No other site changes anything, and no form that is not of this session.
+    let csrf = page.hidden("csrf").to_owned();
+    let own = [("csrf", csrf.as_str())];
+    assert_eq!(visitor.post_from("/sign-out", &own, "https://evil.example").await.status, 403);
+    assert_eq!(visitor.post("/sign-out", &[]).await.status, 403);
+    assert_eq!(visitor.post("/sign-out", &[("csrf", "another")]).await.status, 403);
+    assert_eq!(visitor.get_as("/", "evil.example").await.status, 421);
+    assert_eq!(visitor.get("/").await.status, 200);
+
+    // Each sign-in is a session of its own, and its cookie is worth nothing after its end.
+    let mut other = signed_in(&url).await;
+    assert_eq!(other.post("/sign-out", &own).await.status, 403, "a form of another session");
+    let cookies = visitor.cookies.clone();
+    assert_eq!(visitor.post("/sign-out", &own).await.status, 303);
+    assert!(!visitor.cookies.contains_key("wissel-session"));
+    visitor.cookies = cookies;
+    assert_eq!(visitor.get("/").await.status, 303);
+    assert_eq!(other.get("/").await.status, 200);
+
+    // The provider may change its key.
+    provider.change_key();
+    signed_in(&url).await;
+    // Whoever has no role is not let in.
+    provider.say(json!({ "preferred_username": "bob", "roles": "koffie" }), None);
+    let page = Visitor::of(&url).follow("/sign-in/provider").await;
+    assert!(page.status == 403 && page.text.contains("no role"), "{}", page.text);
+
+    let records = gateway.records();
+    for expected in ["\"operation\":\"signed-in\"", "\"operator\":\"anna\"", "signed-out", "bob"] {
+        assert!(records.contains(expected), "{expected}");
+    }
+    assert!(!records.contains(SECRET) && !gateway.log().contains(SECRET));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_says_wrongly_lets_nobody_in() {
+    let _alone = alone().await;
+    let provider = Provider::start().await;
+    let (gateway, url) = with_provider(&provider, "").await;
+    for wrong in [
+        Wrong::Nonce,
+        Wrong::Audience,
+        Wrong::Party,
+        Wrong::Issuer,
+        Wrong::Expired,
+        Wrong::Unsigned,
+        Wrong::Key,
+        Wrong::State,
+        Wrong::Refused,
+    ] {
+        provider.say(anna("beheer"), Some(wrong));
+        let mut visitor = Visitor::of(&url);
+        let page = visitor.follow("/sign-in/provider").await;
+        assert_eq!(page.status, 403, "{wrong:?}: {}", page.text);
+        assert!(!visitor.cookies.contains_key("wissel-session"), "{wrong:?}");
+        assert_eq!(visitor.get("/").await.status, 303, "{wrong:?}");
+    }
+    assert!(gateway.records().matches("UNAUTHENTICATED").count() >= 9);
+
+    // A code, and what leads back with it, is good once, and in one browser.
+    provider.say(anna("beheer"), None);
+    let mut visitor = Visitor::of(&url);
+    let begun = visitor.get("/sign-in/provider").await;
+    let back = visitor.get(&begun.to).await.to;
+    let before = visitor.cookies.clone();
+    assert_eq!(Visitor::of(&url).get(&back).await.status, 403);
+    assert_eq!(visitor.get(&back).await.status, 303);
+    visitor.cookies = before;
+    assert_eq!(visitor.get(&back).await.status, 403);
+
+    // Nobody tries for ever.
+    let mut guesser = Visitor::of(&url);
+    let mut statuses = Vec::new();
+    for _ in 0..30 {
+        statuses.push(guesser.get("/sign-in/return?code=x&state=y").await.status);
+    }
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_end_and_are_not_without_number() {
+    let _alone = alone().await;
+    let provider = Provider::start().await;
+    provider.say(anna("kijkers"), None);
+    let settings = "idle_seconds = 2\nsession_seconds = 4\nsessions = 2";
+    let (_gateway, url) = with_provider(&provider, settings).await;
+    let mut idle = signed_in(&url).await;
+    let mut busy = signed_in(&url).await;
+    let page = Visitor::of(&url).follow("/sign-in/provider").await;
+    assert_eq!(page.status, 503, "{}", page.text);
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(busy.get("/").await.status, 200);
+    }
+    assert_eq!(idle.get("/").await.status, 303, "idle");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(busy.get("/").await.status, 303, "its time is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_sign_in_by_certificate() {
+    let _alone = alone().await;
+    let mut gateway = Gateway::stopped(EMBEDDED);
+    let port = free_port().unwrap();
+    let ca = gateway.authority_directory();
+    let authority = DevAuthority::create(&ca).unwrap();
+    authority.issue_server(&["127.0.0.1".to_owned()], "gateway", Validity::default()).unwrap();
+    let own = authority.issue_client(&["e1"], "anna", Validity::default()).unwrap();
+    let strange = authority.issue_client(&["e2"], "bob", Validity::default()).unwrap();
+    let pem = std::fs::read_to_string(&own).unwrap();
+    let fingerprint = fingerprint(&pem);
+    let ca_path = ca.display();
+    gateway.write_config(&format!(
+        r#"
+[console]
+listen = "127.0.0.1:{port}"
+[console.tls]
+certificate = "{ca_path}/gateway.pem"
+key = "{ca_path}/gateway.key"
+client_authorities = ["{ca_path}/ca.pem"]
+revocation_lists = ["{ca_path}/crl.pem"]
+[[console.operators]]
+name = "anna"
+fingerprint = "{fingerprint}"
+roles = ["operator"]
+"#
+    ));
+    gateway.start_again().await;
+    let url = format!("https://127.0.0.1:{port}");
+    let authority_pem = std::fs::read(ca.join("ca.pem")).unwrap();
+    let browser = |certificate: Option<&std::path::Path>| {
+        let trusted = reqwest::Certificate::from_pem(&authority_pem).unwrap();
+        let mut builder = reqwest::Client::builder().tls_certs_only([trusted]);
+        if let Some(path) = certificate {
+            let mut pem = std::fs::read(path.with_extension("key")).unwrap();
+            pem.extend(std::fs::read(path).unwrap());
+            builder = builder.identity(reqwest::Identity::from_pem(&pem).unwrap());
+        }
+        Visitor::with(&url, builder)
+    };
+    for certificate in [None, Some(strange.as_path())] {
+        let mut visitor = browser(certificate);
+        assert_eq!(visitor.get("/").await.status, 303);
+        assert!(!visitor.get("/sign-in").await.text.contains("/sign-in/certificate"));
+        assert_eq!(visitor.post("/sign-in/certificate", &[]).await.status, 403);
+    }
+    let mut visitor = browser(Some(own.as_path()));
+    assert!(visitor.get("/sign-in").await.text.contains("anna"));
+    assert_eq!(visitor.post("/sign-in/certificate", &[]).await.status, 303);
+    assert!(visitor.cookies.contains_key("__Host-wissel-session"));
+    assert_eq!(visitor.get("/").await.status, 200);
+    // The cookie is worth nothing without the certificate.
+    let mut thief = browser(None);
+    thief.cookies = visitor.cookies.clone();
+    assert_eq!(thief.get("/").await.status, 303);
+    // Nor with it, once it is revoked.
+    authority.revoke(&own).unwrap();
+    gateway.hang_up().await;
+    gateway.logs("certificates and revocation lists read again").await;
+    let page = visitor.get("/").await;
+    assert_eq!(page.status, 303, "{}", page.text);
+}
+
+fn fingerprint(pem: &str) -> String {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = base64::prelude::BASE64_STANDARD.decode(body).unwrap();
+    sha2::Sha256::digest(der).iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+}

@@ -1,0 +1,244 @@
+//! What operators do with the pages of the console, on both buses.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use wissel_client::{Client, Event, OpenInbox};
+use wissel_testkit::{RabbitMq, free_port};
+use wissel_tests::provider::{CLIENT, Provider, SECRET};
+use wissel_tests::visitor::{Page, Visitor};
+use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone, event};
+
+const EMBEDDED: &str = "embedded";
+const SCRIPT: &str = "<script>alert(1)</script>";
+
+/// A gateway with a console for whoever comes.
+async fn with_console(bus: &str) -> (Gateway, Visitor) {
+    let mut gateway = Gateway::stopped(bus);
+    let port = free_port().unwrap();
+    gateway.write_config(&format!("[console]\nlisten = \"127.0.0.1:{port}\"\n"));
+    gateway.start_again().await;
+    (gateway, Visitor::of(&format!("http://127.0.0.1:{port}")))
+}
+
+fn inbox() -> String {
+    format!("{}.inbox", PARTIES[2])
+}
+
+async fn open(gateway: &Gateway) -> OpenInbox {
+    gateway.client(PARTIES[2]).subscribe(inbox()).open().await.unwrap()
+}
+
+/// Rejects so many, each for the reason that belongs to it.
+async fn reject(gateway: &Gateway, count: u64, reason: impl Fn(u64) -> String) {
+    let mut open = open(gateway).await;
+    for number in 0..count {
+        open.next().await.unwrap().unwrap().reject(reason(number)).await.unwrap();
+    }
+    open.close().await.unwrap();
+}
+
+async fn dead_letters(operator: &Client, expected: u64) {
+    let begun = Instant::now();
+    loop {
+        let state = operator.get_inbox(&inbox().parse().unwrap()).await.unwrap();
+        if state.dead_letters == expected {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{state:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn operate(visitor: &mut Visitor, path: &str, page: &Page, more: &[(&str, &str)]) -> Page {
+    let csrf = page.hidden("csrf").to_owned();
+    visitor.post(path, &[&[("csrf", csrf.as_str())], more].concat()).await
+}
+
+async fn dead_letters_are_mended(bus: &str) {
+    let (gateway, mut visitor) = with_console(bus).await;
+    let (registry, operator) = (gateway.client(REGISTRY), gateway.client(OPERATOR));
+    for number in 0..1_002 {
+        registry.publish(&event("d", number)).await.unwrap();
+    }
+    let reason = |number| match number {
+        0 => format!("burger 999990019 {SCRIPT}"),
+        1 => "schema of version 2".to_owned(),
+        _ => "database is down".to_owned(),
+    };
+    reject(&gateway, 1_002, reason).await;
+    dead_letters(&operator, 1_002).await;
+
+    let path = format!("/inboxes/{}", inbox());
+    let page = visitor.get(&path).await;
+    assert!(page.text.contains(&format!("{path}/dead-letters")), "{}", page.text);
+    let letters = format!("{path}/dead-letters");
+    let page = visitor.get(&letters).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    for expected in ["database is down", "burger [number] &lt;script&gt;", "schema of version 2"] {
+        assert!(page.text.contains(expected), "{expected} in {}", page.text);
+    }
+    assert!(!page.text.contains(SCRIPT) && !page.text.contains("999990019"));
+
+    // First it is said how many that would be, and nothing is done.
+    let chosen = [("what", "redrive"), ("because", "database is down")];
+    let (asked, done) = (format!("{letters}/ask"), format!("{letters}/do"));
+    let sure = operate(&mut visitor, &asked, &page, &chosen).await;
+    assert!(sure.status == 200 && sure.text.contains("1,000"), "{}", sure.text);
+    dead_letters(&operator, 1_002).await;
+    let without = operate(&mut visitor, &done, &sure, &chosen).await;
+    assert_eq!(without.status, 400, "without a reason");
+    let nothing = operate(&mut visitor, &done, &sure, &[("what", "purge"), ("why", "x")]).await;
+    assert_eq!(nothing.status, 400, "nothing was chosen");
+    let why = [&chosen[..], &[("why", "the database of 999990019 is back")]].concat();
+    let page = operate(&mut visitor, &done, &sure, &why).await;
+    assert!(page.status == 200 && page.text.contains("1,000"), "{}", page.text);
+    dead_letters(&operator, 2).await;
+    let mut receiver = open(&gateway).await;
+    for _ in 0..1_000 {
+        receiver.next().await.unwrap().unwrap().acknowledge().await.unwrap();
+    }
+    receiver.close().await.unwrap();
+
+    // One is looked at: masked, until it is said why.
+    let page = visitor.get(&letters).await;
+    let start = page.text.find(&format!("{letters}/")).unwrap();
+    let one = page.text[start..].split('"').next().unwrap();
+    let one = if one.ends_with("/ask") {
+        let behind = &page.text[page.text.find("id=\"oldest\"").unwrap()..];
+        let start = behind.find(&format!("{letters}/")).unwrap();
+        behind[start..].split('"').next().unwrap().to_owned()
+    } else {
+        one.to_owned()
+    };
+    let masked = visitor.get(&one).await;
+    assert!(masked.status == 200 && masked.text.contains("••••"), "{}", masked.text);
+    assert!(!masked.text.contains("999990019"), "{}", masked.text);
+    let unmask = format!("{one}/unmask");
+    assert_eq!(operate(&mut visitor, &unmask, &masked, &[]).await.status, 400);
+    let whole = operate(&mut visitor, &unmask, &masked, &[("why", "a citizen called")]).await;
+    assert!(whole.status == 200 && whole.text.contains("999990019"), "{}", whole.text);
+
+    // What happened to it is one page further.
+    let start = whole.text.find("/dossier?message=").unwrap();
+    let dossier = visitor.get(whole.text[start..].split('"').next().unwrap()).await;
+    assert!(dossier.status == 200 && dossier.text.contains("given up"), "{}", dossier.text);
+    assert!(!dossier.text.contains("999990019") && !dossier.text.contains(SCRIPT));
+
+    let page = visitor.get(&letters).await;
+    let all = [("what", "purge"), ("all", "yes"), ("why", "of no use")];
+    let page = operate(&mut visitor, &done, &page, &all).await;
+    assert!(page.status == 200 && page.text.contains("<strong>2</strong>"), "{}", page.text);
+    dead_letters(&operator, 0).await;
+    assert!(visitor.get(&letters).await.text.contains("nothing was given up on"));
+
+    let trail = visitor.get("/records").await.text;
+    for expected in [
+        "redrive dead letters of reason &quot;database is down&quot;: the database of [number] is back",
+        "remove dead letters, all: of no use",
+        "a citizen called",
+        "dead-letters-purged",
+    ] {
+        assert!(trail.contains(expected), "{expected} in {trail}");
+    }
+    assert!(!gateway.records().contains("999990019") && !gateway.log().contains("999990019"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_mended_embedded() {
+    let _alone = alone().await;
+    dead_letters_are_mended(EMBEDDED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_mended_on_rabbitmq() {
+    let _alone = alone().await;
+    let rabbitmq = RabbitMq::start().await.unwrap();
+    dead_letters_are_mended(&rabbitmq.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inbox_is_paused_and_drained() {
+    let _alone = alone().await;
+    let (gateway, mut visitor) = with_console(EMBEDDED).await;
+    let path = format!("/inboxes/{}", inbox());
+    let page = visitor.get(&path).await;
+    let switch = format!("{path}/switch");
+    for (switched, on) in [("paused", true), ("draining", true), ("paused", false)] {
+        let fields = [("switch", switched), ("on", if on { "true" } else { "false" })];
+        let answer = operate(&mut visitor, &switch, &page, &fields).await;
+        assert_eq!((answer.status, answer.to.as_str()), (303, path.as_str()));
+    }
+    let operator = gateway.client(OPERATOR);
+    let state = operator.get_inbox(&inbox().parse().unwrap()).await.unwrap();
+    assert_eq!((state.settings.paused, state.settings.draining), (false, true));
+    assert!(visitor.get(&path).await.text.contains("Take in again"));
+    let wrong = operate(&mut visitor, &switch, &page, &[("switch", "x"), ("on", "true")]).await;
+    assert_eq!(wrong.status, 400, "{}", wrong.text);
+    let none =
+        operate(&mut visitor, "/inboxes/x/switch", &page, &[("switch", "paused"), ("on", "true")]);
+    assert_eq!(none.await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_there_and_a_viewer_changes_nothing() {
+    let _alone = alone().await;
+    let provider = Provider::start().await;
+    provider.say(json!({ "preferred_username": SCRIPT, "roles": ["kijkers"] }), None);
+    let mut gateway = Gateway::stopped(EMBEDDED);
+    let port = free_port().unwrap();
+    let secret = gateway.data_directory().with_file_name("secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    gateway.write_config(&format!(
+        "[console]\nlisten = \"127.0.0.1:{port}\"\n[console.oidc]\nissuer = \"{}\"\n\
+         client_id = \"{CLIENT}\"\nclient_secret_file = \"{}\"\n[console.oidc.roles]\n\
+         viewer = [\"kijkers\"]\n",
+        provider.issuer(),
+        secret.display()
+    ));
+    gateway.start_again().await;
+    let source = format!("urn:nld:oin:{REGISTRY}:systeem:BRP");
+    let strange = Event::builder(SCRIPT, source, "nl.brp.geboorte").subject("999990019");
+    let strange = strange.extension("gemeente", "0344").data_text("application/json", "{}");
+    let published = gateway.client(REGISTRY).publish(&strange.build().unwrap()).await.unwrap();
+    let mut visitor = Visitor::of(&format!("http://127.0.0.1:{port}"));
+    let page = visitor.follow("/sign-in/provider").await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    let path = format!("/inboxes/{}", inbox());
+    let dossier = format!("/dossier?message={}", published.message_id);
+    let letters = format!("{path}/dead-letters");
+    for path in [
+        "/",
+        "/inboxes",
+        path.as_str(),
+        letters.as_str(),
+        "/dossier",
+        dossier.as_str(),
+        "/map",
+        "/catalogue",
+        "/subscriptions",
+        "/records",
+    ] {
+        let page = visitor.get(path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text);
+        assert!(!page.text.contains(SCRIPT), "{path}: {}", page.text);
+        assert!(!page.text.contains("999990019"), "{path}: {}", page.text);
+    }
+    for path in ["/inboxes/x", "/dossier?message=x", "/nothing"] {
+        assert!(visitor.get(path).await.status >= 400, "{path}");
+    }
+    let page = visitor.get("/").await;
+    let all = [("what", "purge"), ("all", "yes"), ("why", "x")];
+    let switch = [("switch", "paused"), ("on", "true")];
+    for (action, fields) in [
+        (format!("{path}/switch"), &switch[..]),
+        (format!("{letters}/ask"), &all[..]),
+        (format!("{letters}/do"), &all[..]),
+        (format!("{letters}/x/unmask"), &[("why", "x")][..]),
+    ] {
+        let answer = operate(&mut visitor, &action, &page, fields).await;
+        assert_eq!(answer.status, 403, "{action}: {}", answer.text);
+    }
+    assert!(!gateway.records().contains("operator-acted"));
+}

@@ -1,0 +1,192 @@
+//! One thing is broken at a time, and the doctor finds it and says what to do.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use wissel_identity::{DevAuthority, Validity};
+use wissel_tests::{CATALOGUE, Gateway, alone, wissel_binary};
+
+/// Settings with which all is well, but for what `more` says; tables come last.
+fn settings(here: &Path, more: &str) {
+    std::fs::write(here.join("catalogue.toml"), CATALOGUE).unwrap();
+    let base = "catalogue = \"catalogue.toml\"\noperators = [\"00000004194049711000\"]\n";
+    let (roots, tables) = more.split_once("---").unwrap_or((more, ""));
+    let tls = "[tls]\ncertificate = \"ca/gateway.pem\"\nkey = \"ca/gateway.key\"\n\
+               client_authorities = [\"ca/ca.pem\"]\nrevocation_lists = [\"ca/crl.pem\"]\n";
+    let limits = if tables.contains("[limits]") { "" } else { "[limits]\ndisk_free_bytes = 1\n" };
+    std::fs::write(here.join("w.toml"), format!("{base}{roots}\n{tls}{limits}{tables}")).unwrap();
+}
+
+/// A directory with an authority and settings with which all is well.
+fn well(lasts: Duration) -> (tempfile::TempDir, DevAuthority) {
+    let here = tempfile::tempdir().unwrap();
+    let authority = DevAuthority::create(&here.path().join("ca")).unwrap();
+    let validity = Validity { since: Duration::from_secs(3_600), lasts };
+    authority.issue_server(&["localhost".to_owned()], "gateway", validity).unwrap();
+    settings(here.path(), "");
+    (here, authority)
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+fn doctor(here: &Path, more: &[&str]) -> (i32, Value) {
+    let mut command = Command::new(wissel_binary());
+    command.args(["doctor", "--json"]).args(more).current_dir(here);
+    let output = command.output().unwrap();
+    let told = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code().unwrap(), told)
+}
+
+/// The only finding of this severity: what, advice and command, of this check.
+fn only(told: &Value, severity: &str, check: &str) -> String {
+    let all = told["findings"].as_array().unwrap();
+    let found: Vec<&Value> = all.iter().filter(|one| one["severity"] == severity).collect();
+    assert!(found.len() == 1 && found[0]["check"] == check, "{severity} {check}: {told:#}");
+    let text = |name: &str| found[0][name].as_str().unwrap().to_owned();
+    format!("{} | {} | {}", text("what"), text("advice"), text("command"))
+}
+
+fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn nothing_is_wrong_where_all_is_well() {
+    let (here, _) = well(YEAR);
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!((code, &told["errors"]), (0, &0.into()), "{told:#}");
+}
+
+#[test]
+fn certificates_and_keys() {
+    let (here, _) = well(Duration::from_secs(60));
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "certificates"), &["gateway.pem", "is over since", "openssl x509"]);
+
+    let (here, _) = well(Duration::from_secs(10 * 24 * 60 * 60));
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert!(code == 0 && told["warnings"].as_u64().unwrap() > 0, "{told:#}");
+    let (code, _) = doctor(here.path(), &["--config", "w.toml", "--strict"]);
+    assert_eq!(code, 1);
+
+    let (here, authority) = well(YEAR);
+    let other = ["localhost".to_owned()];
+    authority.issue_server(&other, "other", Validity::default()).unwrap();
+    std::fs::copy(here.path().join("ca/other.key"), here.path().join("ca/gateway.key")).unwrap();
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "certificates"), &["KeyMismatch", "belong together", "openssl pkey"]);
+
+    use std::os::unix::fs::PermissionsExt as _;
+    let (here, _) = well(YEAR);
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(here.path().join("ca/gateway.key"), open).unwrap();
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "certificates"), &["mode 644", "chmod 600 ca/gateway.key"]);
+}
+
+#[test]
+fn settings_catalogue_and_disk() {
+    let (here, _) = well(YEAR);
+    settings(here.path(), "nonsense = 1");
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(
+        &only(&told, "error", "configuration"),
+        &["nonsense", "wissel config show --config w.toml"],
+    );
+
+    settings(here.path(), "");
+    let wrong = CATALOGUE.replace("description = \"A birth was registered.\"", "");
+    std::fs::write(here.path().join("catalogue.toml"), wrong).unwrap();
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    let found = only(&told, "error", "catalogue");
+    has(&found, &["description", "wissel catalogue check catalogue.toml"]);
+
+    settings(here.path(), "---[limits]\ndisk_free_bytes = 1152921504606846976\n");
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "disk"), &["MiB free; at least", "lower the mark", "du -xh"]);
+
+    settings(here.path(), "data_dir = \"catalogue.toml\"");
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "disk"), &["cannot be written", "install -d -m 700"]);
+}
+
+#[test]
+fn a_rabbitmq_that_is_not_there_or_says_nothing_does_not_hang_it() {
+    let (here, _) = well(YEAR);
+    let port = wissel_testkit::free_port().unwrap();
+    settings(here.path(), &format!("bus = \"amqp://127.0.0.1:{port}/%2f\""));
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "bus"), &["cannot be reached", "rabbitmq-diagnostics listeners"]);
+
+    // Takes connections, and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    settings(here.path(), &format!("bus = \"amqp://127.0.0.1:{port}/%2f\""));
+    let began = Instant::now();
+    let (code, told) = doctor(here.path(), &["--config", "w.toml", "--timeout", "2"]);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "bus"), &["not done within 2 s", "--timeout"]);
+}
+
+#[tokio::test]
+async fn a_gateway_that_runs_is_looked_at_and_its_directory_is_in_use() {
+    let _alone = alone().await;
+    let gateway = Gateway::start("embedded").await;
+    let (here, _) = well(YEAR);
+    settings(here.path(), &format!("data_dir = {:?}", gateway.data_directory()));
+    let server = gateway.url();
+    let all = ["--config", "w.toml", "--server", &server, "--as", "operator"];
+    let (code, told) = doctor(here.path(), &all);
+    assert_eq!(code, 0, "{told:#}");
+    let text = told.to_string();
+    has(&text, &["a gateway has it open", "fuser -v", "it takes messages", "version", "whole, "]);
+    // And one that does not.
+    let port = wissel_testkit::free_port().unwrap();
+    let gone = format!("http://127.0.0.1:{port}");
+    let all = ["--config", "w.toml", "--server", &gone, "--as", "operator", "--timeout", "3"];
+    let (code, told) = doctor(here.path(), &all);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "gateway"), &["systemctl status wissel"]);
+}
+
+#[tokio::test]
+async fn rabbitmq_is_tried_with_a_message() {
+    let _alone = alone().await;
+    let rabbitmq = wissel_testkit::RabbitMq::start().await.unwrap();
+    let (here, _) = well(YEAR);
+    settings(here.path(), &format!("bus = {:?}", rabbitmq.url()));
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 0, "{told:#}");
+    has(&told.to_string(), &["takes messages", "ask its node"]);
+    let queues = rabbitmq.control(&["list_queues", "name", "--quiet"]).await.unwrap();
+    assert!(!queues.contains("wissel.doctor"), "nothing is left: {queues}");
+
+    let reader = rabbitmq.add_reader("reader", "a-word", "some-queue").await.unwrap();
+    settings(here.path(), &format!("bus = {reader:?}"));
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "bus"), &["does not let this user", "rabbitmqctl set_permissions"]);
+    assert!(!told.to_string().contains("a-word"), "no password is told");
+
+    // An alarm of memory, for any use is too much.
+    rabbitmq.control(&["set_vm_memory_high_watermark", "0.00001"]).await.unwrap();
+    settings(here.path(), &format!("bus = {:?}", rabbitmq.url()));
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "bus"), &["takes no messages", "rabbitmq-diagnostics alarms"]);
+}
