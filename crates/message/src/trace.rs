@@ -173,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_context_comes_back(trace_id in 1.., span_id in 1.., sampled: bool) {
+        fn every_context_comes_back(trace_id in 1..u128::MAX, span_id in 1..u64::MAX, sampled: bool) {
             let context = TraceContext { trace_id, span_id, sampled };
             prop_assert_eq!(context.to_string().parse(), Ok(context));
         }
