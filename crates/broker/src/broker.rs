@@ -19,6 +19,7 @@ use wissel_metrics::Metrics;
 use wissel_receipts::Receipts;
 use wissel_routing::Router;
 use wissel_store::{InboxSettings, Store, StoreError};
+use wissel_traces::Tracer;
 
 use crate::direct::Forwarders;
 use crate::dossier::SEARCHES_AT_ONCE;
@@ -97,6 +98,8 @@ pub struct BrokerOptions {
     pub records: Option<Records>,
     /// What is counted of all this.
     pub metrics: Arc<Metrics>,
+    /// Which messages are followed, and where their spans go.
+    pub tracer: Tracer,
 }
 
 /// Why a broker does not start.
@@ -124,6 +127,7 @@ impl Default for BrokerOptions {
             replay_per_second: REPLAY_PER_SECOND,
             records: None,
             metrics: Arc::new(Metrics::new()),
+            tracer: Tracer::off(),
         }
     }
 }

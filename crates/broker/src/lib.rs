@@ -24,6 +24,7 @@ pub mod direction;
 pub mod dossier;
 pub mod entitlement;
 mod follow;
+mod followed;
 mod forward;
 mod looking;
 mod masked;
@@ -67,3 +68,4 @@ pub use survey::{
     Concern, HISTORY_LENGTH, Order, Rates, SLOW_AFTER, Survey, Surveyed, Totals, UNREAD_AFTER,
 };
 pub use wissel_store::{Followed, InboxSettings, WhenFull};
+pub use wissel_traces::{TraceContext, Tracer};

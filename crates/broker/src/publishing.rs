@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -11,6 +11,7 @@ use wissel_catalogue::Catalogue;
 
 use crate::counting::Counted;
 use crate::direction::Direction;
+use crate::followed::Followed;
 use crate::road::deduplicate::{Known, UnderWay, deduplicate};
 use crate::road::minimise::Minimised;
 use crate::road::validate::Admitted;
@@ -128,27 +129,56 @@ impl Broker {
         catalogue: &Catalogue,
     ) -> Result<Admitted, Refusal> {
         let limits = &self.options.limits;
+        let tracer = &self.options.tracer;
+        let began = tracer.is_on().then(SystemTime::now);
         let received = decode::decode(frame, limits)?;
-        let identified = identify::identify(received, caller)?;
-        let authorised = authorise::authorise(identified, direction, catalogue, limits)?;
-        validate::validate(authorised, limits)
+        let mut followed = Followed::begin(tracer, began, &received.event);
+        let admitting = || {
+            let identified = followed.stage("identify", || identify::identify(received, caller))?;
+            let authorised = followed.stage("authorise", || {
+                authorise::authorise(identified, direction, catalogue, limits)
+            })?;
+            followed.stage("validate", || validate::validate(authorised, limits))
+        };
+        match admitting() {
+            Ok(admitted) => followed.admitted(admitted),
+            Err(refusal) => {
+                followed.refused(caller, &refusal);
+                Err(refusal)
+            }
+        }
     }
 
     /// The road from the admitted message to the bus's door.
-    fn direct(&self, admitted: Admitted) -> Step {
-        match deduplicate(admitted, &self.window) {
-            Known::Repeat(receipt) => Step::Done(Ok(receipt)),
-            Known::UnderWay(first) => Step::Wait(Box::new(first)),
-            Known::Fresh(fresh) => {
-                let routed = route::route(fresh, &self.router.snapshot());
-                let routed = routed.and_then(|mut routed| {
-                    room::make_room(&mut routed, &self.room, &*self.bus)?;
-                    Ok(routed)
-                });
-                match routed.and_then(minimise::minimise) {
-                    Ok(minimised) => Step::Enqueue(Box::new(minimised)),
-                    Err(refusal) => Step::Done(Err(refusal)),
-                }
+    fn direct(&self, mut admitted: Admitted) -> Step {
+        let mut followed = std::mem::take(&mut admitted.followed);
+        let caller = admitted.caller;
+        let known = followed.pass("deduplicate", || deduplicate(admitted, &self.window));
+        let fresh = match known {
+            Known::Repeat(receipt) => {
+                followed.ended("repeated");
+                return Step::Done(Ok(receipt));
+            }
+            Known::UnderWay(first) => {
+                followed.ended("under_way");
+                return Step::Wait(Box::new(first));
+            }
+            Known::Fresh(fresh) => fresh,
+        };
+        let directing = || {
+            let table = self.router.snapshot();
+            let mut routed = followed.stage("route", || route::route(fresh, &table))?;
+            followed.stage("room", || room::make_room(&mut routed, &self.room, &*self.bus))?;
+            followed.stage("minimise", || minimise::minimise(routed))
+        };
+        match directing() {
+            Ok(mut minimised) => {
+                minimised.admitted.followed = followed;
+                Step::Enqueue(Box::new(minimised))
+            }
+            Err(refusal) => {
+                followed.refused(caller, &refusal);
+                Step::Done(Err(refusal))
             }
         }
     }
@@ -186,9 +216,11 @@ impl Broker {
     /// Makes messages durable, and puts them and the refusals on record.
     async fn enqueue(
         &self,
-        messages: Vec<Minimised>,
+        mut messages: Vec<Minimised>,
         refusals: Vec<Record>,
     ) -> Vec<Result<Receipt, Refusal>> {
+        let followed = Followed::take_from(&mut messages);
+        let begun = if followed.is_empty() { SystemTime::UNIX_EPOCH } else { SystemTime::now() };
         let admissions: Vec<Record> =
             messages.iter().filter_map(|message| self.admission(message)).collect();
         let burials: Vec<Record> =
@@ -199,6 +231,9 @@ impl Broker {
         let recording = self.keep(records);
         let outcomes = enqueue::enqueue(messages, &*self.bus, &self.questions, recording).await;
         counted.tell(&outcomes, &self.options.metrics);
+        for (place, followed) in followed {
+            followed.enqueued(begun, &outcomes[place]);
+        }
         let failed = outcomes.iter().zip(&admissions);
         let failed = failed
             .filter_map(|(outcome, record)| Some(Self::failure(record, outcome.as_ref().err()?)));

@@ -115,7 +115,8 @@ impl Broker {
         envelope.event = event.clone();
         envelope.fields = fields;
         let now = SystemTime::now();
-        let leased = Leased { id: 0, envelope, attempt: 1, lease_ends_at: now, deadline: None };
+        let leased =
+            Leased { id: 0, envelope, attempt: 1, lease_ends_at: now, deadline: None, trace: None };
         let record = self.delivery(caller, party, inbox, &leased, &catalogue);
         self.keep(record.into_iter().collect()).await?;
         Ok(event)

@@ -98,4 +98,4 @@ pub use token::{Token, TokenError, TokenProvider};
 pub use tonic::Code;
 pub use uuid::Uuid;
 pub use wissel_identifiers::{InboxName, Oin, SubscriptionName};
-pub use wissel_message::{Event, EventBuilder};
+pub use wissel_message::{Event, EventBuilder, TraceContext, TraceContextError};

@@ -14,6 +14,7 @@ use crate::answers::AnswerStream;
 use crate::calls::Calls;
 use crate::fields::{duration, invalid};
 use crate::status::{Refusals, to_status};
+use crate::traced::Traced;
 
 /// The most questions of one request.
 const QUESTIONS_MAX: usize = 100;
@@ -32,8 +33,10 @@ impl Asking for AskingService {
         &self,
         request: Request<pb::AskRequest>,
     ) -> Result<Response<pb::AskResponse>, Status> {
+        let (traced, most) = (Traced::of(request.metadata()), self.0.broker.message_bytes_max());
         let ask = |caller, asked: pb::AskRequest| async move {
-            let question = read_question(asked, "")?;
+            let mut question = read_question(asked, "")?;
+            question.event = traced.event(question.event, most);
             Ok(write_answer(self.0.exchange.ask(caller, question).await?))
         };
         self.0.answer("Ask", request, ask).await
@@ -72,9 +75,10 @@ impl Answering for AnsweringService {
         &self,
         request: Request<pb::AnswerRequest>,
     ) -> Result<Response<pb::AnswerResponse>, Status> {
+        let (traced, most) = (Traced::of(request.metadata()), self.0.broker.message_bytes_max());
         let answer = |caller, asked: pb::AnswerRequest| async move {
             let result = match asked.result {
-                Some(pb::answer_request::Result::Event(event)) => Ok(event),
+                Some(pb::answer_request::Result::Event(event)) => Ok(traced.event(event, most)),
                 Some(pb::answer_request::Result::Failure(failure)) => Err(read_failure(failure)?),
                 None => return Err(invalid("result", "expected `event` or `failure`")),
             };

@@ -78,9 +78,21 @@ impl Calls {
             "call",
             method,
             party = tracing::field::Empty,
-            on_behalf_of = tracing::field::Empty
+            on_behalf_of = tracing::field::Empty,
+            trace_id = tracing::field::Empty,
+            span_id = tracing::field::Empty
         );
         let metadata = request.metadata();
+        if let Some(context) = crate::traced::context(metadata) {
+            span.record(
+                "trace_id",
+                tracing::field::display(format_args!("{:032x}", context.trace_id)),
+            );
+            span.record(
+                "span_id",
+                tracing::field::display(format_args!("{:016x}", context.span_id)),
+            );
+        }
         let identity = self.authenticator.authenticate(metadata, request.extensions());
         let begun = identity.and_then(|identity| {
             let caller = identity.caller(metadata)?;

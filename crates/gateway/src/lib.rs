@@ -24,6 +24,7 @@ mod settings;
 mod status;
 mod subscribing;
 mod subscriptions;
+mod traced;
 mod unproven;
 
 pub use authenticate::{Authenticate, DevelopmentTokens, Identity, Who};

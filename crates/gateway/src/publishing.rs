@@ -17,6 +17,7 @@ use crate::budget::{Budget, Spent};
 use crate::calls::Calls;
 use crate::fields::{invalid, timestamp, unreadable};
 use crate::status::{Refusals, to_status};
+use crate::traced::Traced;
 
 /// The most events of one request.
 const EVENTS_MAX: usize = 1_000;
@@ -31,8 +32,10 @@ impl Publishing for PublishingService {
         &self,
         request: Request<pb::PublishRequest>,
     ) -> Result<Response<pb::PublishResponse>, Status> {
+        let (traced, most) = (Traced::of(request.metadata()), self.0.broker.message_bytes_max());
         let publish = |caller, asked: pb::PublishRequest| async move {
-            let mut outcomes = self.publish_all(caller, vec![asked.event]).await?;
+            let event = traced.event(asked.event, most);
+            let mut outcomes = self.publish_all(caller, vec![event]).await?;
             let receipt = outcomes.pop().expect("one outcome for one event")?;
             Ok(pb::PublishResponse { receipt: Some(to_receipt(receipt)) })
         };
@@ -43,9 +46,11 @@ impl Publishing for PublishingService {
         &self,
         request: Request<pb::PublishBatchRequest>,
     ) -> Result<Response<pb::PublishBatchResponse>, Status> {
+        let (traced, most) = (Traced::of(request.metadata()), self.0.broker.message_bytes_max());
         let publish = |caller, asked: pb::PublishBatchRequest| async move {
             check_count(&asked.events)?;
-            let outcomes = self.publish_all(caller, asked.events).await?;
+            let events = traced.events(asked.events, most);
+            let outcomes = self.publish_all(caller, events).await?;
             Ok(pb::PublishBatchResponse { outcomes: to_outcomes(0, outcomes) })
         };
         self.0.answer("PublishBatch", request, publish).await
@@ -59,6 +64,7 @@ impl Publishing for PublishingService {
         let stream = PublishStream {
             broker: Arc::clone(&self.0.broker),
             caller: begun.caller,
+            traced: Traced::of(request.metadata()),
             in_flight_max: self.0.options.in_flight_per_stream.max(1),
             budget: self.0.budget.clone(),
             waiting: VecDeque::new(),
@@ -102,6 +108,8 @@ type WithoutRoom = BoxFuture<'static, (Vec<Bytes>, Spent)>;
 struct PublishStream {
     broker: Arc<Broker>,
     caller: Caller,
+    /// For events that do not say themselves where they stand in a trace.
+    traced: Traced,
     in_flight_max: usize,
     /// Messages of the latest request for which there was no room. Nothing is read
     /// until there is.
@@ -218,7 +226,10 @@ impl PublishStream {
     fn take(&mut self, request: Option<Result<pb::PublishStreamRequest, Status>>) {
         match request {
             Some(Ok(request)) => match check_count(&request.events) {
-                Ok(()) => self.waiting.extend(request.events),
+                Ok(()) => {
+                    let most = self.broker.message_bytes_max();
+                    self.waiting.extend(self.traced.events(request.events, most));
+                }
                 Err(refusal) => self.end = Some(Err(to_status(&refusal))),
             },
             Some(Err(status)) => self.end = Some(Err(unreadable(status))),

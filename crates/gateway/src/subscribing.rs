@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tonic::{Request, Response, Status, Streaming};
 use wissel_broker::{
     Broker, Caller, Leased, Refusal, ReplayOptions, Replayed, Session, SessionEnd, SessionEvent,
-    SessionOptions, Verdict,
+    SessionOptions, TraceContext, Verdict,
 };
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::subscribe_request::Request as Asked;
@@ -17,6 +17,7 @@ use crate::calls::Calls;
 use crate::fields::{duration, invalid, name, timestamp, to_duration, unreadable};
 use crate::status::to_status;
 use crate::subscriptions::read_filters;
+use crate::traced;
 
 const CREDIT_DEFAULT: u16 = 100;
 const CREDIT_MAX: u16 = 10_000;
@@ -46,8 +47,9 @@ impl Subscribing for SubscribingService {
         let begun = self.0.begin("Subscribe", &request)?;
         let caller = begun.caller;
         let broker = Arc::clone(&self.0.broker);
+        let receiver = traced::context(request.metadata());
         let requests = request.into_inner();
-        Ok(self.0.stream(begun, |answers| serve(broker, caller, requests, answers)))
+        Ok(self.0.stream(begun, |answers| serve(broker, caller, receiver, requests, answers)))
     }
 
     async fn replay(
@@ -108,6 +110,7 @@ type Requests = Streaming<pb::SubscribeRequest>;
 async fn serve(
     broker: Arc<Broker>,
     caller: Caller,
+    receiver: Option<TraceContext>,
     mut requests: Requests,
     answers: Answers<pb::SubscribeResponse>,
 ) -> Result<(), Status> {
@@ -124,6 +127,7 @@ async fn serve(
     let options = session_options(&open).map_err(refuse)?;
     let opened = pb::Opened { credit: options.credit.into(), lease: to_duration(options.lease) };
     let mut session = broker.open_session(caller, &inbox, options).await.map_err(refuse)?;
+    session.received_in(receiver);
     if answers.send(say(Said::Opened(opened))).await.is_err() {
         return Ok(());
     }
@@ -251,6 +255,7 @@ fn to_deliveries(deliveries: Vec<Leased>) -> pb::Deliveries {
         lease_ends_at: timestamp(leased.lease_ends_at),
         deadline: leased.deadline.and_then(timestamp),
         replayed: leased.envelope.replayed,
+        traceparent: leased.trace.map(|trace| trace.to_string()).unwrap_or_default(),
     });
     pb::Deliveries { deliveries: deliveries.collect() }
 }

@@ -42,6 +42,7 @@ pub struct Metrics {
     unproven: Counter,
     catalogue: Family<Named, Counter>,
     unrecorded: Counter,
+    spans: Family<Named, Counter>,
 }
 
 /// What a receiver made of deliveries.
@@ -110,6 +111,7 @@ impl Metrics {
             unproven: Counter::default(),
             catalogue: Family::default(),
             unrecorded: Counter::default(),
+            spans: Family::default(),
         };
         all.registered()
     }
@@ -155,6 +157,9 @@ impl Metrics {
         r.add("catalogue_reloads", None, "outcome", help, &self.catalogue);
         let help = "Times that the record of processing could not be written";
         r.add("records_failed", None, "", help, &self.unrecorded);
+        let help = "Spans of traces: `exported`, `dropped` as too many waited, `failed` as the \
+                    collector did not take them";
+        r.add("trace_spans", None, "outcome", help, &self.spans);
         self
     }
 
@@ -252,6 +257,11 @@ impl Metrics {
     /// The record of processing could not be written.
     pub fn unrecorded(&self) {
         self.unrecorded.inc();
+    }
+
+    /// What became of spans: `exported`, `dropped`, `failed`.
+    pub fn spans(&self, outcome: &'static str, spans: u64) {
+        self.spans.get_or_create(&[("outcome", outcome)]).inc_by(spans);
     }
 
     /// Messages that had an outcome so far.

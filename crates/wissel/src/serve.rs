@@ -19,6 +19,7 @@ use wissel_gateway::{Gateway, GatewayOptions};
 use wissel_metrics::Metrics;
 use wissel_receipts::{ReceiptOptions, Receipts};
 use wissel_store::Store;
+use wissel_traces::Export;
 
 use crate::cli::ServeArguments;
 use crate::config::{Audit, Bus, Config};
@@ -35,6 +36,9 @@ const RECENT_UNITS: usize = 100_000;
 /// How long pages of the console may take to end.
 const CONSOLE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How long a collector may take over the last spans.
+const LAST_SPANS_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// A gateway that is ready to serve.
 pub(crate) struct Server {
     pub(crate) broker: Arc<Broker>,
@@ -42,6 +46,7 @@ pub(crate) struct Server {
     listener: TcpListener,
     console: Option<Console>,
     reload: Reload,
+    export: Option<Export>,
     patience: std::time::Duration,
 }
 
@@ -73,6 +78,8 @@ impl Server {
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|error| Failure::unavailable(format!("listen {}: {error}", config.listen)))?;
+        let metrics = Arc::new(Metrics::new());
+        let export = start_tracing(config, &metrics)?;
         let bus = open_bus(config)?;
         let options = BrokerOptions {
             limits: config.message_limits(),
@@ -84,7 +91,8 @@ impl Server {
             subscriptions_per_party: config.limits.subscriptions_per_party,
             replay_per_second: config.limits.replay_per_second,
             records: Some(open_records(config)?),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
+            tracer: export.as_ref().map(Export::tracer).unwrap_or_default(),
         };
         let broker = Broker::start(bus, store.clone(), catalogue, options)
             .await
@@ -133,7 +141,8 @@ impl Server {
         };
         callers.keep_fresh(broker.shutdown_token());
         let reload = Reload::new(Arc::clone(&broker), config, callers, console_tls)?;
-        Ok(Self { broker, gateway, listener, console, reload, patience: config.patience() })
+        let patience = config.patience();
+        Ok(Self { broker, gateway, listener, console, reload, export, patience })
     }
 
     /// Where it listens.
@@ -144,7 +153,7 @@ impl Server {
     /// Serves until `stop` is cancelled; then nothing new is taken, receipts under
     /// way are given, leases are given back.
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
-        let Self { broker, gateway, listener, console, reload, patience } = self;
+        let Self { broker, gateway, listener, console, reload, export, patience } = self;
         let address = listener.local_addr().map_err(Failure::internal)?;
         tracing::info!(%address, bus = broker.status().bus, "listening");
         let stopping = broker.shutdown_token();
@@ -173,9 +182,19 @@ impl Server {
             }
         }
         broker.shut_down(patience).await;
+        if let Some(export) = export {
+            export.finish(LAST_SPANS_PATIENCE.min(patience)).await;
+        }
         tracing::info!("stopped");
         served.map_err(|error| Failure::unavailable(error.to_string()))
     }
+}
+
+/// Begins to export spans, when that is asked for.
+fn start_tracing(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Export>, Failure> {
+    let Some(options) = config.tracing.options()? else { return Ok(None) };
+    let export = Export::start(options, Arc::clone(metrics));
+    export.map(Some).map_err(|error| Failure::usage(format!("tracing.{error}")))
 }
 
 fn open_bus(config: &Config) -> Result<Arc<dyn wissel_bus::Bus>, Failure> {

@@ -8,7 +8,7 @@ use crate::{Reason, Refusal};
 /// A message of which only the form is known.
 #[derive(Debug)]
 pub struct Received {
-    pub(super) event: EventView,
+    pub(crate) event: EventView,
 }
 
 /// Scans the frame once. The event keeps the frame and copies nothing of it.

@@ -12,6 +12,7 @@ use wissel_message::{
 
 use super::authorise::Authorised;
 use crate::direction::Destination;
+use crate::followed::Followed;
 use crate::{Caller, Refusal, reports};
 
 /// A message that Wissel takes: it has an id of ours and a moment.
@@ -33,6 +34,7 @@ pub struct Admitted {
     pub(crate) destination: Destination,
     /// The reports that it says it ends, for the exchange alone: the event has them no more.
     pub(crate) reports: Option<String>,
+    pub(crate) followed: Followed,
 }
 
 /// A message that is worth nothing any more is not taken: nobody would get it.
@@ -90,5 +92,6 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
         warnings,
         destination,
         reports,
+        followed: Followed::default(),
     })
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wissel_bus::{Envelope, FieldsKey};
 use wissel_catalogue::{Action, Catalogue, EventType};
 use wissel_identifiers::Oin;
-use wissel_message::{EventView, expiry_time};
+use wissel_message::{EventView, TraceContext, expiry_time};
 
 use super::Session;
 use super::expiring::too_old;
@@ -22,6 +22,8 @@ pub(crate) struct Entitled {
     pub(crate) event: Bytes,
     /// What that was cut down to.
     pub(crate) fields: Option<FieldsKey>,
+    /// Where the message stands in a trace.
+    pub(crate) trace: Option<TraceContext>,
     /// By when it is to be done with it.
     pub(super) deadline: Option<SystemTime>,
 }
@@ -103,13 +105,17 @@ pub(crate) fn entitled(
         return Err(if is_question { Withheld::Over } else { Withheld::Expired(reason) });
     }
     let deadline = deadline(&event, envelope, event_type);
+    let trace = event.trace_context();
     match &grant.fields {
         Some(fields) if envelope.fields != Some(key_of(fields)) => {
             let event = minimise_event(&event, fields);
             let event = event.map_err(|refusal| Withheld::dead(refusal.message))?;
-            Ok(Entitled { event, fields: Some(key_of(fields)), deadline })
+            Ok(Entitled { event, fields: Some(key_of(fields)), trace, deadline })
         }
-        _ => Ok(Entitled { event: envelope.event.clone(), fields: envelope.fields, deadline }),
+        _ => {
+            let (event, fields) = (envelope.event.clone(), envelope.fields);
+            Ok(Entitled { event, fields, trace, deadline })
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use wissel_bus::{Arrival, BusError, Delivery, Settlement};
 use wissel_identifiers::InboxName;
 use wissel_message::{EventView, Timestamp, expiry_time};
 use wissel_metrics::DeadCause;
+use wissel_traces::Outcome;
 
 use crate::Broker;
 use crate::policy::Policy;
@@ -102,6 +103,7 @@ impl Broker {
                 Ok(0) | Err(_) => break,
             }
             let (mut settlements, mut records) = (Vec::new(), Vec::new());
+            let mut spans = Vec::new();
             let mut young = false;
             for arrival in arrived.drain(..) {
                 let Arrival::Delivery(delivery) = arrival else { return Ok(expired) };
@@ -111,6 +113,7 @@ impl Broker {
                     let settlement = Settlement::dead_letter(reason);
                     let setback = Setback::of(inbox, envelope.message_id, Some(attempt));
                     records.extend(setback.record(None, &settlement));
+                    spans.extend(self.death_span(&envelope, inbox, attempt));
                     settlements.push((tag, settlement));
                 } else {
                     // What was replayed may stand before others that are old.
@@ -124,6 +127,9 @@ impl Broker {
             expired += settlements.len() as u64;
             let settled = consumer.settler.settle(settlements).await;
             settled.into_iter().collect::<Result<(), _>>()?;
+            for span in spans {
+                span.end(Outcome::Good("done"));
+            }
             let left = self.bus.level(inbox).is_none_or(|level| level.deliveries > 0);
             if young || !left {
                 break;

@@ -24,11 +24,13 @@ use wissel_bus::{
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
 use wissel_metrics::{DeadCause, Settled};
+use wissel_traces::{Outcome, Span, TraceContext};
 
 use self::entitled::{Entitled, Withheld};
 use self::recording::Recording;
 use self::source::Source;
 pub use self::verdict::Verdict;
+use crate::followed;
 use crate::setbacks::Setback;
 use crate::survey::Traffic;
 use crate::{Broker, Caller, Reason, Refusal};
@@ -71,6 +73,8 @@ pub struct Session {
     right_checks: Interval,
     /// Why nothing more is handed out.
     refused: Option<Refusal>,
+    /// Where whoever receives stands in a trace of its own.
+    receiver: Option<TraceContext>,
     _ticket: TaskTrackerToken,
 }
 
@@ -88,6 +92,8 @@ pub struct Leased {
     /// By when the receiver is to be done with it: the deadline of its event type, or
     /// `expirytime` when that is earlier.
     pub deadline: Option<SystemTime>,
+    /// Where its receiver goes on in the trace of the message; none: it is not followed here.
+    pub trace: Option<TraceContext>,
 }
 
 /// What happens in a session.
@@ -119,6 +125,8 @@ struct Held {
     attempt: u32,
     deadline: Option<SystemTime>,
     end_of_lease: delay_queue::Key,
+    /// From when it is handed out until it is settled, when it is followed.
+    span: Option<Box<Span>>,
 }
 
 type Settling = futures::future::BoxFuture<'static, ()>;
@@ -192,14 +200,22 @@ impl Session {
     pub fn settle(&mut self, ids: &[u64], verdict: &Verdict) {
         let mut settlements = Vec::with_capacity(ids.len());
         let mut records = Vec::new();
+        let mut spans = Vec::new();
         for id in ids {
             if let Some(held) = self.let_go(*id) {
                 let settlement = self.settlement(&held, verdict);
                 records.extend(self.setback(Some(self.caller), &held, &settlement));
+                spans.extend(followed::settle(held.span, held.tag, &settlement));
                 settlements.push((held.tag, settlement));
             }
         }
-        self.carry_out(settlements, records);
+        self.carry_out(settlements, records, spans);
+    }
+
+    /// Whoever receives stands here in a trace of its own, to which deliveries that are
+    /// followed are linked.
+    pub fn received_in(&mut self, receiver: Option<TraceContext>) {
+        self.receiver = receiver;
     }
 
     /// Gives the receiver more time: the leases end this long from now. One that
@@ -284,53 +300,64 @@ impl Session {
     fn lease_out(&mut self, delivery: Delivery, catalogue: &Catalogue) -> Option<Leased> {
         let Delivery { tag, mut envelope, attempt } = delivery;
         let message_id = envelope.message_id;
-        let deadline = match self.entitled(&envelope, catalogue) {
-            Ok(Entitled { event, fields, deadline }) => {
+        let (deadline, trace) = match self.entitled(&envelope, catalogue) {
+            Ok(Entitled { event, fields, trace, deadline }) => {
                 envelope.event = event;
                 envelope.fields = fields;
-                deadline
+                (deadline, trace)
             }
             Err(Withheld::Dead(reason)) => {
-                self.bury(tag, message_id, attempt, reason, DeadCause::Withheld);
+                self.bury(tag, &envelope, attempt, reason, DeadCause::Withheld);
                 return None;
             }
             Err(Withheld::Expired(reason)) => {
-                self.bury(tag, message_id, attempt, reason, DeadCause::Expired);
+                self.bury(tag, &envelope, attempt, reason, DeadCause::Expired);
                 return None;
             }
             Err(Withheld::Over) => {
                 let setback = Setback::of(&self.inbox, message_id, None);
-                self.carry_out(vec![(tag, Settlement::Acknowledge)], vec![setback.over()]);
+                self.carry_out(
+                    vec![(tag, Settlement::Acknowledge)],
+                    vec![setback.over()],
+                    Vec::new(),
+                );
                 return None;
             }
             Err(Withheld::NotForCaller(refusal)) => {
                 self.refused = Some(refusal);
-                self.carry_out(vec![(tag, Settlement::Release)], Vec::new());
+                self.carry_out(vec![(tag, Settlement::Release)], Vec::new(), Vec::new());
                 return None;
             }
         };
         let id = self.next_id;
         self.next_id += 1;
         let end_of_lease = self.ends_of_leases.insert_at(id, Instant::now() + self.lease);
-        self.held.insert(id, Held { tag, message_id, attempt, deadline, end_of_lease });
+        let mut span = self.broker.delivery_span("deliver", trace, &envelope, &self.inbox, attempt);
+        if let (Some(span), Some(receiver)) = (&mut span, self.receiver) {
+            span.link(receiver);
+        }
+        let trace = span.as_ref().map(|span| span.context());
+        self.held.insert(id, Held { tag, message_id, attempt, deadline, end_of_lease, span });
         let lease_ends_at = SystemTime::now() + self.lease;
-        Some(Leased { id, envelope, attempt, lease_ends_at, deadline })
+        Some(Leased { id, envelope, attempt, lease_ends_at, deadline, trace })
     }
 
     /// Makes a dead letter of a delivery that is not handed out.
     fn bury(
         &mut self,
         tag: DeliveryTag,
-        message_id: MessageId,
+        envelope: &Envelope,
         attempt: u32,
         reason: String,
         cause: DeadCause,
     ) {
         self.broker.metrics().dead(cause, 1);
         let settlement = Settlement::dead_letter(reason);
-        let setback = Setback::of(&self.inbox, message_id, Some(attempt));
+        let setback = Setback::of(&self.inbox, envelope.message_id, Some(attempt));
         let record = setback.record(None, &settlement);
-        self.carry_out(vec![(tag, settlement)], record.into_iter().collect());
+        let span = self.broker.death_span(envelope, &self.inbox, attempt);
+        let spans = span.map(|span| (tag, *span)).into_iter().collect();
+        self.carry_out(vec![(tag, settlement)], record.into_iter().collect(), spans);
     }
 
     fn lease_ended(&mut self, id: u64) {
@@ -343,12 +370,16 @@ impl Session {
         let verdict = Verdict::Retry { after: None, reason: "the lease ended".to_owned() };
         let settlement = self.settlement(&held, &verdict);
         let record = self.setback(None, &held, &settlement);
-        self.carry_out(vec![(held.tag, settlement)], record.into_iter().collect());
+        let spans = followed::settle(held.span, held.tag, &settlement).into_iter().collect();
+        self.carry_out(vec![(held.tag, settlement)], record.into_iter().collect(), spans);
     }
 
     fn everything_was_taken_back(&mut self) {
         self.ends_of_leases.clear();
-        self.lost.extend(self.held.drain().map(|(id, _)| id));
+        for (id, held) in self.held.drain() {
+            self.lost.insert(id);
+            let _ = followed::settle(held.span, held.tag, &Settlement::Release);
+        }
     }
 
     fn let_go(&mut self, id: u64) -> Option<Held> {
@@ -379,6 +410,7 @@ impl Session {
         &mut self,
         settlements: Vec<(DeliveryTag, Settlement)>,
         records: Vec<wissel_audit::Record>,
+        spans: Vec<followed::Settling>,
     ) {
         if settlements.is_empty() {
             return;
@@ -387,18 +419,22 @@ impl Session {
         let (inbox, broker) = (self.inbox.clone(), Arc::clone(&self.broker));
         self.settling.push(Box::pin(async move {
             let settlements = broker.when_on_record(settlements, records, &inbox).await;
-            settle_or_release(settler, settlements, inbox).await;
+            let failed = settle_or_release(settler, settlements, inbox).await;
+            for (tag, span) in spans {
+                let done = !failed.contains(&tag);
+                span.end(if done { Outcome::Good("done") } else { Outcome::Bad("given_back") });
+            }
         }));
     }
 }
 
 /// Settles; what the bus could not retry or dead-letter is given back, so that it
-/// comes again.
+/// comes again, and named.
 async fn settle_or_release(
     settler: Arc<dyn Settle>,
     settlements: Vec<(DeliveryTag, Settlement)>,
     inbox: InboxName,
-) {
+) -> Vec<DeliveryTag> {
     let tags: Vec<DeliveryTag> = settlements.iter().map(|(tag, _)| *tag).collect();
     let answers = settler.settle(settlements).await;
     let mut back = Vec::new();
@@ -412,15 +448,21 @@ async fn settle_or_release(
             }
         }
     }
+    let failed = back.iter().map(|(tag, _)| *tag).collect();
     if !back.is_empty() {
         settler.settle(back).await;
     }
+    failed
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         self.broker.metrics().session_ended();
-        tracing::info!(inbox = %self.inbox, given_back = self.held.len(), "inbox left");
+        let given_back = self.held.len();
+        for (_, held) in self.held.drain() {
+            let _ = followed::settle(held.span, held.tag, &Settlement::Release);
+        }
+        tracing::info!(inbox = %self.inbox, given_back, "inbox left");
     }
 }
 

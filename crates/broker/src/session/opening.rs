@@ -77,6 +77,7 @@ impl Broker {
             catalogue_version: self.catalogue_version.subscribe(),
             right_checks: tokio::time::interval(RIGHT_CHECKED_EVERY),
             refused: None,
+            receiver: None,
             _ticket: ticket,
         })
     }

@@ -7,7 +7,7 @@ use wissel_bus::Settlement;
 use wissel_catalogue::Catalogue;
 
 use super::{Leased, Session, SessionEvent};
-use crate::Refusal;
+use crate::{Refusal, followed};
 
 /// Deliveries, and the keeping of their records.
 pub(super) struct Recording {
@@ -71,9 +71,10 @@ impl Session {
         let released = deliveries.iter().filter_map(|one| {
             let held = self.held.remove(&one.id)?;
             self.ends_of_leases.remove(&held.end_of_lease);
+            let _ = followed::settle(held.span, held.tag, &Settlement::Release);
             Some((held.tag, Settlement::Release))
         });
         let released = released.collect();
-        self.carry_out(released, Vec::new());
+        self.carry_out(released, Vec::new(), Vec::new());
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use wissel_identifiers::Oin;
-use wissel_message::Event;
+use wissel_message::{Event, TRACEPARENT, TraceContext, Value};
 use wissel_proto::wissel::v1 as pb;
 
 use super::check_lease;
@@ -33,6 +33,7 @@ pub struct Delivery {
     lease_ends_at: SystemTime,
     deadline: Option<SystemTime>,
     replayed: bool,
+    trace: Option<TraceContext>,
     hold: Hold,
     to_worker: mpsc::Sender<Settlement>,
 }
@@ -52,8 +53,14 @@ impl Delivery {
     ) -> Result<Self, ClientError> {
         let event = Event::from_frame(delivery.event)
             .map_err(|error| ClientError::protocol(format!("event: {error}")))?;
+        let of_event = || match event.attribute(TRACEPARENT) {
+            Some(Value::String(text)) => text.parse().ok(),
+            _ => None,
+        };
+        let trace = delivery.traceparent.parse().ok().or_else(of_event);
         Ok(Self {
             event,
+            trace,
             message_id: parsed("message_id", &delivery.message_id)?,
             publisher: parsed("publisher", &delivery.publisher)?,
             admitted_at: moment("admitted_at", delivery.admitted_at)?,
@@ -116,6 +123,13 @@ impl Delivery {
     #[must_use]
     pub fn is_replayed(&self) -> bool {
         self.replayed
+    }
+
+    /// Where its receiver goes on in the trace of the message: at the span of this delivery
+    /// when the gateway follows it, else where its publisher stands; none when that is unknown.
+    #[must_use]
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     /// Whether it is known to be held no longer; the message comes again, and

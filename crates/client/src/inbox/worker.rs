@@ -282,6 +282,7 @@ mod tests {
     fn delivery(delivery_id: u64) -> pb::Delivery {
         let event = Event::builder("1", "urn:nld:oin:00000001002220647000", "nl.brp.geboorte");
         pb::Delivery {
+            traceparent: String::new(),
             delivery_id,
             event: event.build().unwrap().encode(),
             message_id: uuid::Uuid::now_v7().to_string(),

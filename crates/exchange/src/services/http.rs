@@ -11,7 +11,7 @@ use uuid::Uuid;
 use wissel_broker::direction::RESERVED;
 use wissel_catalogue::Ask;
 use wissel_identifiers::InboxName;
-use wissel_message::{Event, EventView, JSON_MEDIA_TYPE};
+use wissel_message::{Event, EventView, JSON_MEDIA_TYPE, TRACEPARENT, TRACESTATE, TraceContext};
 
 use super::HttpService;
 use super::breaker::Breaker;
@@ -91,13 +91,14 @@ impl Http {
         question: &EventView,
         ask: &Ask,
         deadline: Option<SystemTime>,
+        trace: Option<TraceContext>,
     ) -> Result<Bytes, Failure> {
         if !self.breaker.is_closed() {
             return Err(unavailable(
                 "the service failed several times, and is left alone for a while",
             ));
         }
-        let answer = self.call(question, ask, deadline).await;
+        let answer = self.call(question, ask, deadline, trace).await;
         let failed = matches!(
             &answer,
             Err(Failure { code: FailureCode::Unavailable | FailureCode::Failed, .. })
@@ -111,6 +112,7 @@ impl Http {
         question: &EventView,
         ask: &Ask,
         deadline: Option<SystemTime>,
+        trace: Option<TraceContext>,
     ) -> Result<Bytes, Failure> {
         let event = Event::from_view(question).without_attributes_of(RESERVED);
         let mut request = self
@@ -119,6 +121,12 @@ impl Http {
             .header(CONTENT_TYPE, JSON_MEDIA_TYPE)
             .header(ACCEPT, format!("{JSON_MEDIA_TYPE}, application/json"))
             .body(event.to_json());
+        if let Some(trace) = trace.or_else(|| question.trace_context()) {
+            request = request.header(TRACEPARENT, trace.to_string());
+            if let Some(state) = question.trace_state() {
+                request = request.header(TRACESTATE, state);
+            }
+        }
         if let Some(file) = &self.token_file {
             request = request.bearer_auth(read_token(file).await?);
         }

@@ -112,7 +112,7 @@ impl Exchange {
         let Some((ask, reply_to)) = self.ask_of(&question).zip(ReplyTo::of(&question)) else {
             return Done::NoQuestion;
         };
-        let answer = http.ask(&question, &ask, leased.deadline).await;
+        let answer = http.ask(&question, &ask, leased.deadline, leased.trace).await;
         let reply_to = reply_to.to_string();
         let mut answered = self.answer(caller, &reply_to, answer).await;
         if let Err(refusal) = &answered

@@ -4,6 +4,7 @@
 mod bus;
 mod console;
 mod exchange;
+mod tracing;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -20,6 +21,7 @@ use wissel_message::Limits;
 pub(crate) use self::bus::{Bus, refuse_secret_in_argument};
 use self::console::Console;
 use self::exchange::Exchange;
+use self::tracing::Tracing;
 use crate::cli::ServeArguments;
 use crate::exit::Failure;
 use crate::output;
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) delivery: Delivery,
     pub(crate) shutdown: Shutdown,
     pub(crate) log: Log,
+    /// Traces of messages.
+    pub(crate) tracing: Tracing,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -301,6 +305,7 @@ impl Default for Config {
             delivery: Delivery::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
+            tracing: Tracing::default(),
         }
     }
 }

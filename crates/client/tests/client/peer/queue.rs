@@ -98,6 +98,7 @@ impl Queue {
 impl Waiting {
     pub(super) fn to_proto(&self, delivery_id: u64, lease: Duration) -> pb::Delivery {
         pb::Delivery {
+            traceparent: String::new(),
             delivery_id,
             event: self.frame.clone(),
             message_id: self.message_id.to_string(),
