@@ -65,8 +65,8 @@ impl Export {
     ///
     /// # Panics
     /// When called outside a Tokio runtime.
-    pub fn start(options: TracingOptions, metrics: Arc<Metrics>) -> Result<Self, TracingError> {
-        let exporter = exporter(&options)?;
+    pub fn start(options: &TracingOptions, metrics: Arc<Metrics>) -> Result<Self, TracingError> {
+        let exporter = exporter(options)?;
         let (sender, spans) = mpsc::channel(options.queue.max(1));
         let tracer = Tracer::on(options.sample, sender, Arc::clone(&metrics));
         let (finishing, finish) = oneshot::channel();
