@@ -2,6 +2,7 @@
 
 mod asking;
 mod backup;
+mod bench;
 mod cases;
 mod catalogue;
 mod doctor;
@@ -22,6 +23,7 @@ use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
 pub(crate) use backup::{BackupArguments, RestoreArguments};
+pub(crate) use bench::BenchArguments;
 pub(crate) use cases::{
     CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
 };
@@ -183,6 +185,9 @@ pub(crate) enum Command {
     /// Write the manual: a page for each command
     #[command(after_help = manual::MAN_HELP)]
     Man(ManArguments),
+    /// Measure how fast a gateway takes messages, and hands them out
+    #[command(after_help = bench::HELP)]
+    Bench(BenchArguments),
     /// Look at the configuration
     #[command(subcommand, after_help = "Example:\n  wissel config show --config wissel.toml")]
     Config(ConfigCommand),

@@ -31,6 +31,16 @@ pub(crate) fn connect_without_retries(connection: &Connection) -> Result<Client,
     build(connection, RetryPolicy::never())
 }
 
+/// A client for this connection that calls as a party, with a development token.
+pub(crate) fn connect_as(connection: &Connection, caller: &str) -> Result<Client, Failure> {
+    let builder = Client::builder(&connection.server).retry(RetryPolicy::default());
+    let builder = match &connection.credentials.authorities {
+        Some(file) => builder.authorities(read(file)?),
+        None => builder,
+    };
+    Ok(builder.token(format!("dev.{caller}")).connect()?)
+}
+
 fn build(connection: &Connection, retry: RetryPolicy) -> Result<Client, Failure> {
     let mut builder = Client::builder(&connection.server).retry(retry);
     if let Some(timeout) = connection.timeout() {

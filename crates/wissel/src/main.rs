@@ -3,6 +3,7 @@
 mod asking;
 mod audit;
 mod backup;
+mod bench;
 mod cases;
 mod catalogue;
 mod check;
@@ -92,6 +93,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Doctor(arguments) => doctor::run(arguments).await,
         Command::Man(arguments) => manual::man(&arguments),
         Command::Parties(command) => parties::run(&command),
+        Command::Bench(arguments) => bench::run(arguments).await,
         Command::Config(ConfigCommand::Show(arguments)) => config::show(&arguments),
     }
 }

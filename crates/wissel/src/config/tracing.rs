@@ -77,6 +77,6 @@ mod tests {
         {
             assert!(with(bad).is_err(), "{bad}");
         }
-        assert!(toml::from_str::<Tracing>("sampel = 1").is_err());
+        assert!(toml::from_str::<Tracing>("samples = 1").is_err());
     }
 }
