@@ -159,25 +159,6 @@ fn input_that_is_none_is_told_from_what_was_refused() {
     assert!(absent.code == 2 && absent.err.contains("absent"), "{}", absent.err);
 }
 
-#[test]
-fn every_command_has_an_example() {
-    let here = tempfile::tempdir().unwrap();
-    let mut commands = vec![String::new()];
-    while let Some(command) = commands.pop() {
-        let help = wissel(here.path(), format!("{command} --help").trim_start());
-        assert_eq!(help.code, 0, "{command}: {}", help.err);
-        assert!(command.is_empty() || help.out.contains("Example"), "{command}: {}", help.out);
-        let Some((_, listed)) = help.out.split_once("Commands:\n") else { continue };
-        // What is indented further goes on with the line before it.
-        let listed = listed.lines().take_while(|line| line.starts_with("  "));
-        let listed = listed.filter(|line| !line.starts_with("   "));
-        let names = listed.filter_map(|line| line.split_whitespace().next());
-        for name in names.filter(|name| *name != "help") {
-            commands.push(format!("{command} {name}").trim_start().to_owned());
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_was_changed_is_found() {
     let _alone = alone().await;

@@ -174,6 +174,22 @@ async fn an_inbox_is_paused_and_drained() {
     let state = operator.get_inbox(&inbox().parse().unwrap()).await.unwrap();
     assert_eq!((state.settings.paused, state.settings.draining), (false, true));
     assert!(visitor.get(&path).await.text.contains("Take in again"));
+    // Settings, as a form has them; what cannot be read changes nothing.
+    let set = format!("{path}/settings");
+    let fields = [("max_attempts", "7"), ("retry_initial", "2s"), ("max_age", "30 days")];
+    assert_eq!(operate(&mut visitor, &set, &page, &fields).await.status, 303);
+    let unreadable = operate(&mut visitor, &set, &page, &[("max_attempts", "often")]).await;
+    assert!(
+        unreadable.status == 400 && unreadable.text.contains("expected"),
+        "{}",
+        unreadable.text
+    );
+    let senseless = [("retry_initial", "2h"), ("retry_max", "1h")];
+    let senseless = operate(&mut visitor, &set, &page, &senseless).await;
+    assert!(senseless.status == 400 && senseless.text.contains("retry_max"), "{}", senseless.text);
+    let state = operator.get_inbox(&inbox().parse().unwrap()).await.unwrap();
+    assert_eq!((state.settings.max_attempts, state.settings.draining), (Some(7), true));
+    assert_eq!(state.settings.max_age, Some(Duration::from_secs(30 * 86_400)));
     let wrong = operate(&mut visitor, &switch, &page, &[("switch", "x"), ("on", "true")]).await;
     assert_eq!(wrong.status, 400, "{}", wrong.text);
     let none =

@@ -87,10 +87,24 @@ fn certificates_and_keys() {
     use std::os::unix::fs::PermissionsExt as _;
     let (here, _) = well(YEAR);
     let open = std::fs::Permissions::from_mode(0o644);
-    std::fs::set_permissions(here.path().join("ca/gateway.key"), open).unwrap();
+    std::fs::set_permissions(here.path().join("ca/gateway.key"), open.clone()).unwrap();
     let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
     assert_eq!(code, 1);
     has(&only(&told, "error", "certificates"), &["mode 644", "chmod 600 ca/gateway.key"]);
+
+    // So are those of the console, and its secret at the provider.
+    let (here, authority) = well(YEAR);
+    let soon = Validity { since: Duration::from_secs(3_600), lasts: Duration::from_secs(86_400) };
+    authority.issue_server(&["localhost".to_owned()], "console", soon).unwrap();
+    std::fs::write(here.path().join("secret"), "s").unwrap();
+    std::fs::set_permissions(here.path().join("secret"), open).unwrap();
+    let console = "---[console.tls]\ncertificate = \"ca/console.pem\"\nkey = \"ca/console.key\"\n\
+                   [console.oidc]\nissuer = \"https://idp.example\"\nclient_id = \"w\"\n\
+                   client_secret_file = \"secret\"\n[console.oidc.roles]\nviewer = [\"all\"]\n";
+    settings(here.path(), console);
+    let (_, told) = doctor(here.path(), &["--config", "w.toml"]);
+    has(&only(&told, "error", "certificates"), &["mode 644", "chmod 600 secret"]);
+    has(&only(&told, "warning", "certificates"), &["ca/console.pem", "0 days left"]);
 }
 
 #[test]

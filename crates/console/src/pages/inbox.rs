@@ -1,13 +1,13 @@
 //! One inbox.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use wissel_broker::{Caller, Inbox, InboxSettings, Surveyed, WhenFull};
+use wissel_broker::{Caller, Inbox, Surveyed};
 use wissel_identifiers::InboxName;
 
 use super::SURVEY_AGE;
@@ -15,6 +15,7 @@ use super::acting::switches;
 use super::format::{age, count, rate};
 use super::inboxes::{concern, why};
 use super::layout::{self, Place};
+use super::settings;
 use super::sparkline::sparkline;
 use super::text::{Reader, Texts};
 use crate::access::Operator;
@@ -54,7 +55,7 @@ pub(super) async fn page(
             p { a.button href={ "/inboxes/" (name) "/dead-letters" } { (text.to_dead_letters) } }
         }
         (switches(text, &operator, &name, &inbox.settings))
-        (settings(text, &inbox.settings))
+        (settings::section(text, &operator, &name, &inbox.settings))
     };
     layout::page(&reader, &operator, Place::Inboxes, &name.to_string(), &content)
 }
@@ -85,43 +86,6 @@ fn state(text: &Texts, inbox: &Inbox, surveyed: Option<&Surveyed>) -> Markup {
                 }
             }
             @if let Some(one) = surveyed { (sparkline(&one.history)) }
-        }
-    }
-}
-
-fn settings(text: &Texts, settings: &InboxSettings) -> Markup {
-    let span = |span: Option<Duration>| span.map(|span| format!("{} s", span.as_secs_f64()));
-    let rows = [
-        ("max_attempts", settings.max_attempts.map(|most| most.to_string())),
-        ("retry_initial", span(settings.retry_initial)),
-        ("retry_max", span(settings.retry_max)),
-        ("max_age", span(settings.max_age)),
-        ("max_deliveries", settings.max_deliveries.map(|most| count(text, most))),
-        ("max_bytes", settings.max_bytes.map(|most| count(text, most))),
-        (
-            "when_full",
-            settings.when_full.map(|when_full| match when_full {
-                WhenFull::Refuse => "refuse".to_owned(),
-                WhenFull::DeadLetter => "dead-letter".to_owned(),
-            }),
-        ),
-        ("direct_amqp", settings.direct_amqp.then(|| "true".to_owned())),
-        ("paused", settings.paused.then(|| "true".to_owned())),
-        ("draining", settings.draining.then(|| "true".to_owned())),
-    ];
-    html! {
-        section aria-labelledby="settings" {
-            h2 id="settings" { (text.settings) }
-            p { (text.settings_are_changed) " " code { "wissel inboxes --set" } "." }
-            div.wide role="region" tabindex="0" aria-labelledby="settings" {
-                table {
-                    thead { tr { th scope="col" { (text.setting) } th scope="col" { (text.value) } } }
-                    tbody { @for (name, value) in rows { tr {
-                        th scope="row" { code { (name) } }
-                        td { (value.as_deref().unwrap_or(text.as_gateway)) }
-                    } } }
-                }
-            }
         }
     }
 }

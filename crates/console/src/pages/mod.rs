@@ -12,6 +12,7 @@ mod letter;
 mod map;
 mod overview;
 mod records;
+mod settings;
 mod signing_in;
 mod sparkline;
 mod text;
@@ -35,6 +36,7 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/inboxes", get(inboxes::page))
         .route("/inboxes/{name}", get(inbox::page))
         .route("/inboxes/{name}/switch", post(acting::switch))
+        .route("/inboxes/{name}/settings", post(settings::set))
         .route("/inboxes/{name}/dead-letters", get(dead_letters::page))
         .route("/inboxes/{name}/dead-letters/ask", post(dead_letters::asked))
         .route("/inboxes/{name}/dead-letters/do", post(dead_letters::done))

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use wissel_identity::{ClientCertificates, End, ServerTls, Speaks};
 
 use super::finding::Findings;
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::output;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -54,6 +54,9 @@ pub(super) fn look(config: &Config) -> Findings {
     for file in secrets(config) {
         permissions(&file, &mut found);
     }
+    if let Some(tls) = &config.console.tls {
+        files("[console.tls]", tls, ClientCertificates::Optional, &mut found);
+    }
     let Some(tls) = &config.tls else {
         found.note("there is no [tls]: connections are not encrypted");
         return found;
@@ -63,15 +66,21 @@ pub(super) fn look(config: &Config) -> Findings {
     } else {
         ClientCertificates::Required
     };
+    files("[tls]", tls, clients, &mut found);
+    found
+}
+
+/// Whether the files of a section go together, and how long they last.
+fn files(section: &str, tls: &Tls, clients: ClientCertificates, found: &mut Findings) {
     match ServerTls::load(tls.files(), clients, Speaks::Http2) {
         Ok(loaded) => {
-            found.ok("certificate, key, authorities and revocation lists go together");
+            found.ok(format!("{section}: certificate, key, authorities and lists go together"));
             for end in loaded.all_ends() {
-                time_left(&end, &mut found);
+                time_left(&end, found);
             }
         }
         Err(error) => found.error(
-            format!("[tls] {error}"),
+            format!("{section} {error}"),
             "put a certificate, the key that it was made for, and whole files in place; these two \
              print the same when key and certificate belong together",
             format!(
@@ -81,7 +90,6 @@ pub(super) fn look(config: &Config) -> Findings {
             ),
         ),
     }
-    found
 }
 
 fn time_left(end: &End, found: &mut Findings) {
@@ -112,7 +120,10 @@ fn secrets(config: &Config) -> Vec<PathBuf> {
         in_data_dir(&config.audit.subject_key_file, "subjects.key"),
         in_data_dir(&config.exchange.matching_key_file, "matching.keys"),
     ];
-    files.extend(config.tls.iter().map(|tls| tls.key.clone()));
+    let both = config.tls.iter().chain(&config.console.tls);
+    files.extend(both.map(|tls| tls.key.clone()));
+    let oidc = config.console.oidc.iter();
+    files.extend(oidc.filter_map(|oidc| oidc.client_secret_file.clone()));
     files.extend(config.bus_password_file.clone());
     files.extend(config.exchange.http.iter().filter_map(|http| http.token_file.clone()));
     files.retain(|file| file.exists());
