@@ -98,7 +98,7 @@ fn catalogue() -> Result<String> {
         "[[party]]\noin = \"{PUBLISHER}\"\nname = \"Publisher\"\n\
          [[party]]\noin = \"{FULL}\"\nname = \"Full\"\n"
     );
-    for (event_type, description) in [("nl.bench.vol", "Too much."), ("nl.bench.stil", "Nothing.")]
+    for (event_type, description) in [("nl.bench.vol", "Too much."), ("nl.bench.leeg", "Nothing.")]
     {
         write!(
             text,
@@ -112,9 +112,9 @@ fn catalogue() -> Result<String> {
     for party in 0..PARTIES {
         let oin = format!("000000990001{party:05}000");
         write!(text, "[[party]]\noin = \"{oin}\"\nname = \"Party {party}\"\n")?;
-        text += &grant(&oin, "nl.bench.stil", "receive");
+        text += &grant(&oin, "nl.bench.leeg", "receive");
         for number in 0..INBOXES / PARTIES {
-            write!(text, "[[subscription]]\nname = \"{oin}.stil-{number:04}\"\n")?;
+            write!(text, "[[subscription]]\nname = \"{oin}.leeg-{number:04}\"\n")?;
         }
     }
     Ok(text)
