@@ -65,6 +65,7 @@ mod tests {
         metrics.dead(DeadCause::Expired, 5);
         metrics.question("late");
         metrics.catalogue_read(false);
+        metrics.spans("dropped", 8);
         let certificate = Certificate {
             name: "gateway".to_owned(),
             not_after: std::time::UNIX_EPOCH + Duration::from_secs(9),
@@ -89,6 +90,7 @@ mod tests {
             "wissel_delivery_latency_seconds_count 1",
             "wissel_dead_letters_made_total{cause=\"expired\"} 5",
             "wissel_ready 1",
+            "wissel_trace_spans_total{outcome=\"dropped\"} 8",
             "wissel_inbox_deliveries{inbox=\"00000001002220647000.x\",state=\"waiting\"} 6",
             "wissel_certificate_expiry_time_seconds{certificate=\"gateway\"} 9.0",
             "# EOF",

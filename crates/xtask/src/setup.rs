@@ -15,10 +15,11 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need { file: "/usr/lib/rabbitmq/bin/rabbitmq-server", packages: &["rabbitmq-server"] },
     Need { file: "/usr/bin/cc", packages: &["gcc", "libc6-dev"] },
     Need { file: "/usr/bin/tmux", packages: &["tmux"] },
+    Need { file: "/usr/bin/pkill", packages: &["procps"] },
     Need { file: "/usr/bin/promtool", packages: &["prometheus"] },
     Need { file: "/usr/bin/chromium", packages: &["chromium"] },
     Need { file: "/usr/bin/chromedriver", packages: &["chromium-driver"] },

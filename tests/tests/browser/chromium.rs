@@ -16,7 +16,7 @@ use wissel_testkit::free_port;
 pub(crate) struct Chromium {
     client: Client,
     _driver: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// Keys without a letter.
@@ -40,6 +40,18 @@ const FLAGS: [&str; 9] = [
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What is asked of pages: WCAG 2.2, level AA.
 const RULES: &str = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']";
+
+impl Drop for Chromium {
+    /// Killing the driver, as a test does that fails, leaves the browser: it goes by its
+    /// profile, which nobody else has.
+    fn drop(&mut self) {
+        let profile = format!("user-data-dir={}", self.profile.path().display());
+        let killed = std::process::Command::new("pkill").args(["-KILL", "-f", &profile]).status();
+        if let Err(error) = killed {
+            eprintln!("the browser may be left behind: {error}");
+        }
+    }
+}
 
 impl Chromium {
     pub(crate) async fn start() -> Self {
@@ -69,7 +81,7 @@ impl Chromium {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        Self { client, _driver: driver, _profile: profile }
+        Self { client, _driver: driver, profile }
     }
 
     pub(crate) async fn close(self) {
