@@ -14,6 +14,9 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 use wissel_client::{Event, TraceContext};
+use wissel_message::Value;
+use wissel_proto::wissel::v1 as pb;
+use wissel_proto::wissel::v1::publishing_client::PublishingClient;
 use wissel_testkit::RabbitMq;
 use wissel_tests::{Gateway, REGISTRY, alone};
 
@@ -152,6 +155,40 @@ async fn a_message_and_its_deliveries_are_one_trace_on_rabbitmq() {
     let _alone = alone().await;
     let rabbitmq = RabbitMq::start().await.unwrap();
     one_trace_from_publisher_to_subscriber(&rabbitmq.url()).await;
+}
+
+#[tokio::test]
+async fn a_message_stands_where_its_call_does() {
+    let _alone = alone().await;
+    let (collector, endpoint) = Collector::start().await;
+    let gateway = traced("embedded", &endpoint, "1").await;
+    let mut publishing = PublishingClient::connect(gateway.url()).await.unwrap();
+    let silent = PARENT.replace("-01", "-00");
+    for (id, parent) in [("call-followed", PARENT), ("call-not-followed", &silent)] {
+        let mut request = Request::new(pb::PublishRequest { event: event(id, None).encode() });
+        let token = format!("Bearer dev.{REGISTRY}");
+        request.metadata_mut().insert("authorization", token.parse().unwrap());
+        request.metadata_mut().insert("traceparent", parent.parse().unwrap());
+        request.metadata_mut().insert("tracestate", "vendor=1".parse().unwrap());
+        publishing.publish(request).await.unwrap();
+    }
+    let mut inbox = gateway.client(PARTY).subscribe(INBOX).open().await.unwrap();
+    let followed = inbox.next().await.unwrap().unwrap();
+    let parent = PARENT.parse::<TraceContext>().unwrap();
+    assert_eq!(followed.trace_context().unwrap().trace_id, parent.trace_id);
+    followed.acknowledge().await.unwrap();
+    // Though one in one is followed of those that say nothing.
+    let not_followed = inbox.next().await.unwrap().unwrap();
+    assert_eq!(not_followed.trace_context(), Some(silent.parse().unwrap()));
+    for (name, value) in [("traceparent", silent.as_str()), ("tracestate", "vendor=1")] {
+        let found = not_followed.event().attribute(name);
+        assert!(matches!(found, Some(Value::String(text)) if text == value), "{name}");
+    }
+    not_followed.acknowledge().await.unwrap();
+    let publish = collector.wait_for("publish", 1).await;
+    collector.wait_for("deliver", 1).await;
+    assert_eq!(publish[0].parent_span_id, parent.span_id.to_be_bytes());
+    assert_eq!(collector.named("publish").len(), 1);
 }
 
 #[tokio::test]
