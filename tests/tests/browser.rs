@@ -14,8 +14,10 @@ use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone, event};
 
 use self::chromium::{Chromium, Key};
 
-/// A gateway with an inbox that nobody reads, dead letters, and a flow that nobody takes.
-async fn gateway() -> (Gateway, String) {
+/// A gateway with an inbox that nobody reads, so many dead letters as its database was down,
+/// four for another reason, and a flow that nobody takes. What a message and a receiver say
+/// is hostile to a browser.
+async fn gateway(down: u64) -> (Gateway, String) {
     let mut gateway = Gateway::stopped("embedded");
     let port = free_port().unwrap();
     gateway.write_config(&format!("[console]\nlisten = \"127.0.0.1:{port}\"\n"));
@@ -28,16 +30,30 @@ async fn gateway() -> (Gateway, String) {
     gateway.write_catalogue(&format!("{}\n{untaken}", wissel_tests::CATALOGUE));
     gateway.start_again().await;
     let registry = gateway.client(REGISTRY);
-    for number in 0..40 {
-        registry.publish(&event("browser", number)).await.unwrap();
+    let events: Vec<_> = (0..down + 20).map(|number| event(HOSTILE, number)).collect();
+    for events in events.chunks(500) {
+        assert!(registry.publish_batch(events).await.unwrap().iter().all(Result::is_ok));
     }
     let mut open = gateway.client(PARTIES[2]).subscribe(inbox()).open().await.unwrap();
-    for number in 0..24 {
-        let reason = if number < 20 { "database is down" } else { "burger 999990019 onbekend" };
+    let other = format!("burger 999990019 onbekend {HOSTILE}");
+    for number in 0..down + 4 {
+        let reason = if number < down { "database is down" } else { &other };
         open.next().await.unwrap().unwrap().reject(reason).await.unwrap();
     }
     open.close().await.unwrap();
     (gateway, format!("http://127.0.0.1:{port}"))
+}
+
+/// Text that takes over a page on which it is not text.
+const HOSTILE: &str = "</a><img src=x onerror=\"document.title='taken'\">";
+
+/// Complains when some of [`HOSTILE`] is more than text, or the browser had to stop it.
+async fn taken(browser: &Chromium) -> Option<String> {
+    let images = browser.number("document.querySelectorAll('img, [onerror]').length").await;
+    let title = browser.text_of("document.title").await;
+    let complaints = browser.complaints().await;
+    let is_taken = images > 0.0 || title == "taken" || !complaints.is_empty();
+    is_taken.then(|| format!("{images} images, {title:?}, {complaints:?}"))
 }
 
 fn inbox() -> String {
@@ -63,7 +79,7 @@ fn pages() -> Vec<(&'static str, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_for_everybody() {
     let _alone = alone().await;
-    let (_gateway, url) = gateway().await;
+    let (_gateway, url) = gateway(20).await;
     let browser = Chromium::start().await;
     let mut faults = Vec::new();
     for (language, width, scheme) in
@@ -89,6 +105,9 @@ async fn every_page_is_for_everybody() {
             if elsewhere > 0.0 {
                 faults.push(format!("{place}: it asks for something elsewhere"));
             }
+            if let Some(complaint) = taken(&browser).await.filter(|_| name != "not-there") {
+                faults.push(format!("{place}: {complaint}"));
+            }
         }
     }
     browser.close().await;
@@ -98,7 +117,7 @@ async fn every_page_is_for_everybody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_mends_an_inbox_with_the_keyboard() {
     let _alone = alone().await;
-    let (gateway, url) = gateway().await;
+    let (gateway, url) = gateway(1_000).await;
     let browser = Chromium::start().await;
     browser.look(1440, "light").await;
     browser.go(&format!("{url}/language/en")).await;
@@ -121,11 +140,12 @@ async fn an_operator_mends_an_inbox_with_the_keyboard() {
     browser.shows("database is down").await.unwrap();
     browser.tab_to("Deliver again…").await;
     browser.press(Key::Enter).await;
-    browser.shows("20 dead letters would be delivered again").await.unwrap();
+    browser.shows("1,000 dead letters would be delivered again").await.unwrap();
     browser.tab_to("why").await;
     browser.type_in("the database is back").await;
     browser.press(Key::Enter).await;
-    browser.shows("20 dead letters are on their way again").await.unwrap();
+    let mended = "1,000 dead letters are on their way again";
+    browser.shows_within(mended, Duration::from_secs(20)).await.unwrap();
     let state = gateway.client(OPERATOR).get_inbox(&inbox().parse().unwrap()).await.unwrap();
     assert_eq!(state.dead_letters, 4);
     // What was done is in the audit trail; one message is followed to its end.
@@ -136,6 +156,8 @@ async fn an_operator_mends_an_inbox_with_the_keyboard() {
     browser.click("#oldest ~ div a").await;
     browser.shows("What happened").await.unwrap();
     assert!(!browser.source().await.contains("999990019"));
+    browser.shows("onerror").await.unwrap();
+    assert_eq!(taken(&browser).await, None);
     browser.click("a[href^='/dossier?']").await;
     browser.shows("given up").await.unwrap();
     // The flow that does not cohere is marked on the map.
@@ -149,7 +171,7 @@ async fn an_operator_mends_an_inbox_with_the_keyboard() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_whole_without_a_script_and_live_with_one() {
     let _alone = alone().await;
-    let (gateway, url) = gateway().await;
+    let (gateway, url) = gateway(20).await;
     let browser = Chromium::start().await;
     browser.go(&format!("{url}/language/en")).await;
     let path = format!("{url}/inboxes/{}", inbox());
@@ -163,7 +185,8 @@ async fn pages_are_whole_without_a_script_and_live_with_one() {
     browser.without_script().await;
     for (_, path) in pages() {
         browser.go(&format!("{url}{path}")).await;
-        assert!(browser.source().await.contains("</main>"), "{path}");
+        let source = browser.source().await;
+        assert!(source.contains("</main>"), "{path}: {source}");
     }
     browser.go(&path).await;
     browser.click("form[action$='/switch'] button").await;

@@ -104,6 +104,19 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
     }
     assert_eq!(ids, ["mend-0", "mend-2", "mend-4"].map(String::from).into());
 
+    let kept = json(&gateway, OPERATOR, &["archive", "--from", "1 hour"]);
+    let kept = kept["types"].as_array().unwrap();
+    assert_eq!((kept.len(), &kept[0]["type"]), (1, &"nl.brp.geboorte".into()));
+    let size: usize = (0..6).map(|number| event("mend", number).encode().len()).sum();
+    assert_eq!((&kept[0]["messages"], &kept[0]["bytes"]), (&6.into(), &size.into()));
+    assert!(kept[0]["first_at"].as_str() <= kept[0]["last_at"].as_str());
+    let earlier = ["archive", "--until", "1 hour", "--type", "nl.brp.geboorte"];
+    assert_eq!(json(&gateway, OPERATOR, &earlier)["types"], serde_json::json!([]));
+    let (code, _, err) = wissel(&gateway, OPERATOR, &["archive", "--from", "1h", "--until", "2h"]);
+    assert!(code == 1 && err.contains("until"), "{err}");
+    let (code, _, err) = wissel(&gateway, PARTIES[2], &["archive"]);
+    assert!(code == 1 && err.contains("NOT_GRANTED"), "{err}");
+
     let replay = ["replay", inbox_name, "--from", "1 hour", "--sql", "gemeente = '0193'"];
     let replayed = json(&gateway, PARTIES[2], &replay);
     assert_eq!((&replayed["examined"], &replayed["replayed"]), (&6.into(), &3.into()));

@@ -15,6 +15,7 @@
 //! A [`Session`] hands the deliveries of one inbox to one receiver under a lease,
 //! and takes back what is not settled in time.
 
+mod archive;
 mod broker;
 mod caller;
 mod counting;
@@ -47,6 +48,7 @@ mod setbacks;
 mod subscriptions;
 mod survey;
 
+pub use archive::{ArchivePart, ArchivedType};
 pub use broker::{Broker, BrokerOptions, StartError};
 pub use caller::Caller;
 pub use dead_letters::{RedriveOptions, Which};

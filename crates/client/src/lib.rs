@@ -53,6 +53,7 @@
 //! its handle is dropped; `close` ends it in good order.
 
 mod answering;
+mod archive;
 mod asking;
 mod builder;
 mod cases;
@@ -75,6 +76,7 @@ mod subscriptions;
 mod token;
 
 pub use answering::in_answer_to;
+pub use archive::{ArchiveSurvey, ArchivedType};
 pub use asking::{Answer, AnswerFailure, Ask, FailureCode, Gathered, Gathering, Outcome, Question};
 pub use builder::ClientBuilder;
 pub use cases::{Case, CaseState, CaseStatus};

@@ -73,6 +73,17 @@ pub(crate) fn cut_page<T>(page: &mut Vec<T>, size: usize, name: impl Fn(&T) -> S
     page.last().map(name).unwrap_or_default()
 }
 
+/// A moment; `default` when absent.
+pub(crate) fn moment(
+    field: &str,
+    given: Option<prost_types::Timestamp>,
+    default: SystemTime,
+) -> Result<SystemTime, Refusal> {
+    let read = given.map(SystemTime::try_from).transpose();
+    let read = read.map_err(|_| invalid(field, "not a moment; expected a timestamp"))?;
+    Ok(read.unwrap_or(default))
+}
+
 /// A duration, within bounds; `default` when absent.
 pub(crate) fn duration(
     field: &str,

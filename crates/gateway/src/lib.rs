@@ -4,6 +4,7 @@
 //! is asked, and the answer is written.
 
 mod answers;
+mod archive;
 mod asking;
 mod authenticate;
 mod budget;

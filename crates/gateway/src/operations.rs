@@ -12,6 +12,7 @@ use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::operations_server::Operations;
 
 use crate::answers::AnswerStream;
+use crate::archive;
 use crate::calls::Calls;
 use crate::fields::{
     cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, timestamp,
@@ -27,6 +28,7 @@ pub(crate) struct OperationsService(pub(crate) Arc<Calls>);
 #[tonic::async_trait]
 impl Operations for OperationsService {
     type RedriveStream = AnswerStream<pb::RedriveResponse>;
+    type SurveyArchiveStream = AnswerStream<pb::SurveyArchiveResponse>;
 
     async fn list_inboxes(
         &self,
@@ -150,6 +152,16 @@ impl Operations for OperationsService {
         let broker = &self.0.broker;
         let get = |caller, asked| overview::get(broker, caller, asked);
         self.0.answer("GetOverview", request, get).await
+    }
+
+    async fn survey_archive(
+        &self,
+        request: Request<pb::SurveyArchiveRequest>,
+    ) -> Result<Response<Self::SurveyArchiveStream>, Status> {
+        let begun = self.0.begin("SurveyArchive", &request)?;
+        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller);
+        let asked = request.into_inner();
+        Ok(self.0.stream(begun, |answers| archive::survey(broker, caller, asked, answers)))
     }
 
     async fn get_status(

@@ -14,7 +14,7 @@ use wissel_proto::wissel::v1::subscribing_server::Subscribing;
 
 use crate::answers::{AnswerStream, Answers};
 use crate::calls::Calls;
-use crate::fields::{duration, invalid, name, timestamp, to_duration, unreadable};
+use crate::fields::{duration, invalid, moment, name, timestamp, to_duration, unreadable};
 use crate::status::to_status;
 use crate::subscriptions::read_filters;
 use crate::traced;
@@ -47,7 +47,7 @@ impl Subscribing for SubscribingService {
         let begun = self.0.begin("Subscribe", &request)?;
         let caller = begun.caller;
         let broker = Arc::clone(&self.0.broker);
-        let receiver = traced::context(request.metadata());
+        let receiver = traced::context(request.metadata()).filter(|context| context.sampled);
         let requests = request.into_inner();
         Ok(self.0.stream(begun, |answers| serve(broker, caller, receiver, requests, answers)))
     }
@@ -86,11 +86,6 @@ async fn replay(
 }
 
 fn replay_options(asked: pb::ReplayRequest) -> Result<ReplayOptions, Refusal> {
-    let moment = |field: &str, given: Option<prost_types::Timestamp>, default: SystemTime| {
-        let read = given.map(SystemTime::try_from).transpose();
-        let read = read.map_err(|_| invalid(field, "not a moment; expected a timestamp"))?;
-        Ok::<_, Refusal>(read.unwrap_or(default))
-    };
     Ok(ReplayOptions {
         from: moment("from", asked.from, SystemTime::UNIX_EPOCH)?,
         until: moment("until", asked.until, SystemTime::now())?,

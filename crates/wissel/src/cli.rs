@@ -38,8 +38,8 @@ pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
 pub(crate) use manual::Shell;
 pub(crate) use manual::{CompletionsArguments, ManArguments};
 pub(crate) use queues::{
-    DeadLettersCommand, DeadLettersListArguments, InboxesArguments, MeantArguments, PurgeArguments,
-    RedriveArguments, ReplayArguments,
+    ArchiveArguments, DeadLettersCommand, DeadLettersListArguments, InboxesArguments,
+    MeantArguments, PurgeArguments, RedriveArguments, ReplayArguments,
 };
 pub(crate) use showcase::{DemoArguments, ShowcaseArguments};
 pub(crate) use signals::{
@@ -123,6 +123,9 @@ pub(crate) enum Command {
         after_help = "Example:\n  wissel dead-letters list --as operator 00000001002220647000.inwoners"
     )]
     DeadLetters(DeadLettersCommand),
+    /// Show what is kept for replay, by event type
+    #[command(after_help = queues::ARCHIVE_HELP)]
+    Archive(ArchiveArguments),
     /// Bring messages that are kept for replay into an inbox once more
     #[command(after_help = "Examples:\n  wissel replay --as 00000001002220647000 \
         00000001002220647000.inwoners --from '2 hours'\n  wissel replay --as 00000001002220647000 \

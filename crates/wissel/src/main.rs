@@ -1,5 +1,6 @@
 //! The one binary: serve, demo, publish, subscribe, and what operators need.
 
+mod archive;
 mod asking;
 mod audit;
 mod backup;
@@ -79,6 +80,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Inboxes(arguments) => inboxes::run(arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
         Command::Dossier(arguments) => dossier::run(arguments).await,
+        Command::Archive(arguments) => archive::run(arguments).await,
         Command::Replay(arguments) => replay::run(arguments).await,
         Command::Signals(command) => signals::run(command).await,
         Command::Matching(command) => signals::manage(command).await,

@@ -134,8 +134,16 @@ impl Chromium {
         value.as_str().unwrap_or_default().to_owned()
     }
 
+    /// The page as it is now. It is empty for a moment after a navigation without scripts.
     pub(crate) async fn source(&self) -> String {
-        self.client.source().await.unwrap()
+        let begun = Instant::now();
+        loop {
+            let source = self.client.source().await.unwrap();
+            if source.contains("</main>") || begun.elapsed() > Duration::from_secs(3) {
+                return source;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// What the element with the focus says, or else its id.

@@ -185,6 +185,30 @@ pub(crate) struct PurgeArguments {
     pub(crate) connection: Connection,
 }
 
+pub(super) const ARCHIVE_HELP: &str = "Examples:
+  wissel archive --as operator
+  wissel archive --as operator --from '2 hours' --type nl.brp.geboorte --json
+
+What a party may have of it comes into its inbox by `wissel replay`.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveArguments {
+    /// Messages admitted from this moment on (RFC 3339), or since so long ago, such as '2 hours'
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub(crate) from: Option<SystemTime>,
+    /// Messages admitted before this moment [default: now]
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub(crate) until: Option<SystemTime>,
+    /// Of this event type; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArguments {
     /// The inbox, OIN.name
