@@ -72,6 +72,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("catalogue", "/catalogue".to_owned()),
         ("subscriptions", "/subscriptions".to_owned()),
         ("records", "/records".to_owned()),
+        ("system", "/system".to_owned()),
         ("not-there", "/inboxes/00000001002220647000.nergens".to_owned()),
     ]
 }

@@ -235,11 +235,16 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
         "/catalogue",
         "/subscriptions",
         "/records",
+        "/system",
     ] {
         let page = visitor.get(path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.text);
         assert!(!page.text.contains(SCRIPT), "{path}: {}", page.text);
         assert!(!page.text.contains("999990019"), "{path}: {}", page.text);
+    }
+    let system = visitor.get("/system").await.text;
+    for known in ["The gateway is ready", "MiB free; at least", "open files", "99 % within"] {
+        assert!(system.contains(known), "{known}: {system}");
     }
     for path in ["/inboxes/x", "/dossier?message=x", "/nothing"] {
         assert!(visitor.get(path).await.status >= 400, "{path}");

@@ -228,7 +228,7 @@ impl Chromium {
         }
     }
 
-    /// Keeps a picture of the whole page, when that is asked for.
+    /// Keeps a picture of what is on the screen, when that is asked for.
     pub(crate) async fn keep_picture(&self, name: &str) {
         let Some(directory) = std::env::var_os("SCREENSHOTS") else { return };
         let picture = self.client.screenshot().await.unwrap();

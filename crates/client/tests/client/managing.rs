@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt as _;
 use wissel_client::{
@@ -147,10 +147,25 @@ async fn a_replay_tells_how_far_it_is() {
     let inbox: InboxName = INBOX.parse().unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let progress = Arc::clone(&told);
-    let from = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    let from = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
     let replay = peer.client().replay(&inbox).from(from).types(["nl.brp.geboorte"]);
     let replay = replay.on_progress(move |so_far| progress.lock().unwrap().push(so_far.replayed));
     let done = replay.await.unwrap();
     assert_eq!((done.examined, done.replayed, done.reached), (9, 2, Some(from)));
     assert_eq!(*told.lock().unwrap(), [1, 2]);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_told_by_type_with_progress() {
+    let peer = Peer::start().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let progress = Arc::clone(&told);
+    let from = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+    let survey = peer.client().survey_archive().from(from).until(from + Duration::from_secs(60));
+    let survey = survey.types(["nl.brp.geboorte"]);
+    let kept = survey.on_progress(move |seen| progress.lock().unwrap().push(seen)).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), [250, 300]);
+    assert_eq!((kept.len(), kept[0].event_type.as_str()), (1, "nl.brp.geboorte"));
+    assert_eq!((kept[0].messages, kept[0].bytes), (2, 600));
+    assert_eq!((kept[0].first_at, kept[0].last_at), (from, from + Duration::from_secs(60)));
 }

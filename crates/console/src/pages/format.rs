@@ -29,6 +29,21 @@ pub(super) fn age(text: &Texts, age: Duration) -> String {
     }
 }
 
+/// One of which fractions of a second matter.
+pub(super) fn short(text: &Texts, short: Duration) -> String {
+    let (number, unit) = match short.as_micros() {
+        0..1_000 => return format!("{} µs", short.as_micros()),
+        1_000..1_000_000 => (short.as_secs_f64() * 1_000.0, "ms"),
+        _ => (short.as_secs_f64(), "s"),
+    };
+    let shown = if number < 10.0 {
+        format!("{number:.1}").replace('.', &text.decimal.to_string())
+    } else {
+        format!("{number:.0}")
+    };
+    format!("{shown} {unit}")
+}
+
 /// In UTC, to the second.
 pub(super) fn moment(at: SystemTime) -> String {
     let at = jiff::Timestamp::try_from(at).map(|at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
@@ -57,6 +72,9 @@ mod tests {
         assert_eq!(count(&DUTCH, 999), "999");
         assert_eq!(rate(&DUTCH, 0.25), "0,2/s");
         assert_eq!(rate(&ENGLISH, 1200.4), "1200/s");
+        let shorts = [250, 2_500, 50_000, 1_500_000].map(Duration::from_micros);
+        let shorts = shorts.map(|one| short(&DUTCH, one));
+        assert_eq!(shorts, ["250 µs", "2,5 ms", "50 ms", "1,5 s"]);
         assert_eq!(age(&ENGLISH, Duration::from_secs(59)), "59 s");
         assert_eq!(age(&DUTCH, Duration::from_secs(7_260)), "2 u 1 min");
         assert_eq!(age(&ENGLISH, Duration::from_secs(90_000)), "1 d 1 h");

@@ -20,6 +20,7 @@ pub(super) enum Place {
     Catalogue,
     Subscriptions,
     Records,
+    System,
 }
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -128,6 +129,7 @@ fn navigation(text: &Texts, place: Place) -> Markup {
         (Place::Catalogue, "/catalogue", text.catalogue),
         (Place::Subscriptions, "/subscriptions", text.subscriptions),
         (Place::Records, "/records", text.records),
+        (Place::System, "/system", text.system),
     ];
     html! {
         nav aria-label=(text.navigation) {

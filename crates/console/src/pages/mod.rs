@@ -15,6 +15,7 @@ mod records;
 mod settings;
 mod signing_in;
 mod sparkline;
+mod system;
 mod text;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/catalogue", get(catalogue::page))
         .route("/subscriptions", get(catalogue::subscriptions))
         .route("/records", get(records::page))
+        .route("/system", get(system::page))
         .route("/sign-in", get(signing_in::page))
         .route("/sign-in/provider", get(signing_in::to_provider))
         .route("/sign-in/return", get(signing_in::from_provider))

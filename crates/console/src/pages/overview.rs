@@ -8,11 +8,11 @@ use axum::response::Response;
 use maud::{Markup, html};
 use wissel_broker::{Order, Rates, Surveyed, Totals};
 
-use super::SURVEY_AGE;
 use super::format::{age, count, rate};
 use super::inboxes::{table, why};
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
+use super::{SURVEY_AGE, system};
 use crate::access::Operator;
 use crate::console::Seen;
 use crate::health::Readiness;
@@ -36,8 +36,7 @@ pub(super) async fn page(
         div data-live {
             (attention(text, &gravest, totals.concerns, now))
             (figures(text, &totals, &survey.rates, now))
-            (checks(text, &Readiness::of(broker, &seen.vitals)))
-            (certificates(text, &seen, now))
+            (readiness(text, &Readiness::of(broker, &seen.vitals)))
         }
     };
     layout::page(&reader, &operator, Place::Overview, text.overview, &content)
@@ -88,49 +87,18 @@ fn figures(text: &Texts, totals: &Totals, rates: &Rates, now: SystemTime) -> Mar
     }
 }
 
-fn checks(text: &Texts, readiness: &Readiness) -> Markup {
+/// Whether the gateway is ready and, where it is not, why.
+fn readiness(text: &Texts, readiness: &Readiness) -> Markup {
+    let failing = readiness.checks.iter().filter(|check| !check.ok);
     html! {
-        section aria-labelledby="checks" {
-            h2 id="checks" { (if readiness.ready { text.is_ready } else { text.is_not_ready }) }
-            div.wide role="region" tabindex="0" aria-labelledby="checks" {
-                table {
-                    thead { tr {
-                        th scope="col" { (text.check) }
-                        th scope="col" { (text.state) }
-                        th scope="col" { (text.detail) }
-                    } }
-                    tbody {
-                        @for check in &readiness.checks { tr {
-                            th scope="row" { (check.name) }
-                            td { @if check.ok { span.well { "✓ " (text.holds) } } @else { span.grave { "✗ " (text.does_not_hold) } } }
-                            td { (check.detail) }
-                        } }
-                    }
+        section aria-labelledby="ready" {
+            h2 id="ready" { (system::headline(text, readiness)) }
+            @if !readiness.ready {
+                ul.concerns {
+                    @for check in failing { li { strong.grave { (check.name) } " " (check.detail) } }
                 }
             }
-        }
-    }
-}
-
-fn certificates(text: &Texts, seen: &Seen, now: SystemTime) -> Markup {
-    let certificates = seen.vitals.certificates();
-    html! {
-        section aria-labelledby="certificates" {
-            h2 id="certificates" { (text.certificates) }
-            @if certificates.is_empty() { p { (text.no_certificates) } }
-            @else {
-                ul {
-                    @for one in &certificates {
-                        li {
-                            (one.name) ": "
-                            @match one.not_after.duration_since(now) {
-                                Ok(left) => { (text.ends_in) " " (age(text, left)) },
-                                Err(_) => { strong.grave { (text.has_ended) } },
-                            }
-                        }
-                    }
-                }
-            }
+            p { a href="/system" { (text.system_more) } }
         }
     }
 }

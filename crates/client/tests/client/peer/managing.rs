@@ -157,6 +157,30 @@ impl Operations for Service {
     type RedriveStream =
         tokio_stream::Iter<std::vec::IntoIter<Result<pb::RedriveResponse, Status>>>;
 
+    type SurveyArchiveStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<pb::SurveyArchiveResponse, Status>>>;
+
+    async fn survey_archive(
+        &self,
+        request: Request<pb::SurveyArchiveRequest>,
+    ) -> Result<Response<Self::SurveyArchiveStream>, Status> {
+        self.begin(&request)?;
+        let asked = request.into_inner();
+        let kept = asked.types.into_iter().map(|name| pb::ArchivedType {
+            r#type: name,
+            messages: 2,
+            bytes: 600,
+            first_at: asked.from,
+            last_at: asked.until,
+        });
+        let types = kept.collect();
+        let answers = [
+            Ok(pb::SurveyArchiveResponse { examined: 250, types: Vec::new() }),
+            Ok(pb::SurveyArchiveResponse { examined: 300, types }),
+        ];
+        Ok(Response::new(tokio_stream::iter(answers.to_vec())))
+    }
+
     async fn list_inboxes(
         &self,
         request: Request<pb::ListInboxesRequest>,
