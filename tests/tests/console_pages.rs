@@ -197,6 +197,21 @@ async fn an_inbox_is_paused_and_drained() {
     assert_eq!(none.await.status, 400);
 }
 
+/// The map shows what goes by, from its publisher to its receivers.
+async fn lit_by_traffic(gateway: &Gateway, visitor: &mut Visitor) {
+    let (client, begun) = (gateway.client(REGISTRY), Instant::now());
+    for number in 0.. {
+        client.publish(&event("lit", number)).await.unwrap();
+        let map = visitor.get("/map").await.text;
+        let is_lit = map.matches("class=\"line live\"").count() >= 2;
+        if is_lit && map.contains("nl.brp.geboorte<tspan class=\"rate\">") {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is lit: {map}");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_there_and_a_viewer_changes_nothing() {
     let _alone = alone().await;
@@ -242,6 +257,7 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
         assert!(!page.text.contains(SCRIPT), "{path}: {}", page.text);
         assert!(!page.text.contains("999990019"), "{path}: {}", page.text);
     }
+    lit_by_traffic(&gateway, &mut visitor).await;
     let system = visitor.get("/system").await.text;
     for known in ["The gateway is ready", "MiB free; at least", "open files", "99 % within"] {
         assert!(system.contains(known), "{known}: {system}");

@@ -168,6 +168,13 @@ impl Metrics {
         self.admitted.get_or_create(&[("type", event_type.to_owned())]).inc_by(messages);
     }
 
+    /// How many messages of one event type got a receipt so far.
+    #[must_use]
+    pub fn admitted_so_far(&self, event_type: &str) -> u64 {
+        let found = self.admitted.get(&[("type", event_type.to_owned())]);
+        found.map_or(0, |counter| counter.get())
+    }
+
     /// Messages became so many deliveries.
     pub fn enqueued(&self, deliveries: u64) {
         self.copies.inc_by(deliveries);

@@ -3,7 +3,7 @@
 mod history;
 mod take;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -30,6 +30,8 @@ pub struct Survey {
     pub inboxes: Vec<Surveyed>,
     /// What went by, over the whole gateway.
     pub rates: Rates,
+    /// Messages of each event type that were admitted, in a second; none: none were.
+    pub types: HashMap<Arc<str>, f64>,
 }
 
 /// One inbox in a survey.

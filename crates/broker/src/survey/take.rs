@@ -27,6 +27,7 @@ pub(crate) struct Counted {
     messages: u64,
     enqueued: u64,
     handed_out: u64,
+    types: HashMap<Arc<str>, u64>,
     settled: HashMap<InboxName, u64>,
 }
 
@@ -140,8 +141,19 @@ impl Broker {
             delivery,
         };
         (counted.messages, counted.enqueued, counted.handed_out) = (messages, enqueued, handed_out);
+        let mut types = HashMap::new();
+        for name in self.catalogue().event_types().map(|one| &one.name) {
+            let (now, before) = (metrics.admitted_so_far(name), counted.types.get(name));
+            let rate = per_second(now - before.copied().unwrap_or_default());
+            if rate > 0.0 {
+                types.insert(Arc::clone(name), rate);
+            }
+            if now > 0 {
+                counted.types.insert(Arc::clone(name), now);
+            }
+        }
         let taken_at = Some(SystemTime::now());
-        Ok(Survey { taken_at, took: begun.elapsed(), inboxes, rates })
+        Ok(Survey { taken_at, took: begun.elapsed(), inboxes, rates, types })
     }
 
     fn settled_so_far(&self, inbox: &InboxName) -> u64 {

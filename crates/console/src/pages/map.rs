@@ -1,6 +1,6 @@
 //! Who exchanges what with whom, for which purpose and on what legal basis.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
@@ -12,6 +12,7 @@ use wissel_catalogue::{Action, Catalogue, Grant};
 use wissel_identifiers::Oin;
 
 use super::SURVEY_AGE;
+use super::format::rate;
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
 use crate::access::Operator;
@@ -80,10 +81,10 @@ pub(super) async fn page(
         (choice(text, &catalogue, party))
         @if shown.is_empty() { p.calm { (text.no_flows) } } @else {
             div.wide role="region" tabindex="0" aria-label=(text.map) data-live {
-                (drawing(text, &catalogue, &shown, &lit(&survey)))
+                (drawing(text, &catalogue, &shown, &survey))
             }
             (incoherent(text, &catalogue, &shown))
-            (twin(text, &catalogue, &shown))
+            (twin(text, &catalogue, &shown, &survey))
         }
     };
     layout::page(&reader, &operator, Place::Map, text.map, &content)
@@ -102,13 +103,10 @@ fn flows(catalogue: &Catalogue) -> Vec<Flow> {
         .collect()
 }
 
-/// What comes to each party, in a second.
-fn lit(survey: &Survey) -> BTreeMap<Oin, f64> {
-    let mut rates: BTreeMap<Oin, f64> = BTreeMap::new();
-    for one in &survey.inboxes {
-        *rates.entry(one.name.owner()).or_default() += one.came_per_second;
-    }
-    rates
+/// Parties to which something comes.
+fn receiving(survey: &Survey) -> BTreeSet<Oin> {
+    let inboxes = survey.inboxes.iter().filter(|one| one.came_per_second > 0.0);
+    inboxes.map(|one| one.name.owner()).collect()
 }
 
 fn choice(text: &Texts, catalogue: &Catalogue, chosen: Option<Oin>) -> Markup {
@@ -140,12 +138,8 @@ fn column(parties: impl Iterator<Item = Oin>, height: usize) -> BTreeMap<Oin, us
     parties.into_iter().enumerate().map(|(place, oin)| (oin, place * step + step / 2)).collect()
 }
 
-fn drawing(
-    text: &Texts,
-    catalogue: &Catalogue,
-    flows: &[&Flow],
-    lit: &BTreeMap<Oin, f64>,
-) -> Markup {
+fn drawing(text: &Texts, catalogue: &Catalogue, flows: &[&Flow], survey: &Survey) -> Markup {
+    let receiving = receiving(survey);
     let from_all = || flows.iter().flat_map(|flow| &flow.from).map(|grant| grant.party);
     let to_all = || flows.iter().flat_map(|flow| &flow.to).map(|grant| grant.party);
     let most = column(from_all(), 1).len().max(column(to_all(), 1).len()).max(flows.len());
@@ -161,22 +155,28 @@ fn drawing(
             title id="map-title" { (text.map_title) }
             @for (place, flow) in flows.iter().enumerate() {
                 @let y = place * step + step / 2;
+                @let going = survey.types.get(&flow.name).copied();
                 @for grant in &flow.from { @if let Some(at) = left.get(&grant.party) {
-                    path.line d=(line((340, *at), (480, y))) fill="none" {}
+                    path class=(line_class(going.is_some())) d=(line((340, *at), (480, y))) fill="none" {}
                 } }
                 @for grant in &flow.to { @if let Some(at) = right.get(&grant.party) {
-                    @let live = lit.get(&grant.party).is_some_and(|rate| *rate > 0.0);
-                    path class=(if live { "line live" } else { "line" }) d=(line((800, y), (940, *at))) fill="none" {}
+                    @let live = going.is_some() && receiving.contains(&grant.party);
+                    path class=(line_class(live)) d=(line((800, y), (940, *at))) fill="none" {}
                 } }
                 @let whole = flow.lacks(catalogue).is_empty();
                 text class=(if whole { "type" } else { "type lacking" }) x="640" y=(y + 4) text-anchor="middle" {
                     (if whole { "" } else { "⚠ " }) (flow.name)
+                    @if let Some(going) = going { tspan.rate { " " (rate(text, going)) } }
                 }
             }
             @for (oin, y) in &left { text.party x="332" y=(y + 4) text-anchor="end" { (called(catalogue, *oin)) } }
             @for (oin, y) in &right { text.party x="948" y=(y + 4) { (called(catalogue, *oin)) } }
         }
     }
+}
+
+fn line_class(is_live: bool) -> &'static str {
+    if is_live { "line live" } else { "line" }
 }
 
 /// The name of a party; its OIN when it has none.
@@ -209,14 +209,15 @@ fn incoherent(text: &Texts, catalogue: &Catalogue, flows: &[&Flow]) -> Markup {
 }
 
 /// The same in a table.
-fn twin(text: &Texts, catalogue: &Catalogue, flows: &[&Flow]) -> Markup {
+fn twin(text: &Texts, catalogue: &Catalogue, flows: &[&Flow], survey: &Survey) -> Markup {
     html! {
         section aria-labelledby="flows" {
             h2 id="flows" { (text.flows) }
-            div.wide role="region" tabindex="0" aria-labelledby="flows" {
+            div.wide role="region" tabindex="0" aria-labelledby="flows" data-live {
                 table {
                     thead { tr {
                         th scope="col" { (text.event_type) }
+                        th.number scope="col" { (text.messages_come) }
                         th scope="col" { (text.party) }
                         th scope="col" { (text.does) }
                         th scope="col" { (text.purpose) }
@@ -226,6 +227,7 @@ fn twin(text: &Texts, catalogue: &Catalogue, flows: &[&Flow]) -> Markup {
                         @for (grant, does) in flow.from.iter().map(|one| (one, text.publishes)).chain(flow.to.iter().map(|one| (one, text.receives))) {
                             tr {
                                 th scope="row" { (flow.name) }
+                                td.number { @if let Some(going) = survey.types.get(&flow.name) { (rate(text, *going)) } @else { "–" } }
                                 td { (called(catalogue, grant.party)) }
                                 td { (does) }
                                 td { (grant.purpose) }

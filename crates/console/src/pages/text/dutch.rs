@@ -176,7 +176,7 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     setting: "Instelling",
     value: "Waarde",
     as_gateway: "zoals de gateway is ingesteld",
-    map_lead: "Wie wisselt wat uit met wie: publiceerders links, soorten gebeurtenissen in het midden, ontvangers rechts. Lijnen zijn zwaarder waar nu berichten bij een ontvanger komen.",
+    map_lead: "Wie wisselt wat uit met wie: publiceerders links, soorten gebeurtenissen in het midden, ontvangers rechts. Lijnen zijn zwaarder, met een tempo erbij, waar nu berichten langsgaan.",
     map_title: "Kaart van wie wat uitwisselt met wie; de tabel eronder zegt hetzelfde.",
     no_flows: "De catalogus heeft hier geen soorten gebeurtenissen.",
     party: "Partij",

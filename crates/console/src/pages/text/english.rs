@@ -176,7 +176,7 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     setting: "Setting",
     value: "Value",
     as_gateway: "as the gateway is set",
-    map_lead: "Who exchanges what with whom: publishers left, event types in the middle, receivers right. Lines are drawn heavier where deliveries come to a receiver now.",
+    map_lead: "Who exchanges what with whom: publishers left, event types in the middle, receivers right. Lines are heavier, with a rate, where messages go by now.",
     map_title: "Map of who exchanges what with whom; the table below says the same.",
     no_flows: "The catalogue has no event types here.",
     party: "Party",
