@@ -97,7 +97,7 @@ impl Municipality {
     /// How many reports of this play it has.
     fn count(&self) -> usize {
         let own = |event: &Event| event.event_type() == PASSED_ON && self.party.is_of_play(event);
-        self.reports.all(own).len()
+        self.reports.count(own)
     }
 }
 
@@ -266,8 +266,8 @@ async fn next_report_goes_there(stage: &mut Stage, cast: &Cast, absent: Uuid) ->
     stage.step(duo, "passes it on again, by where the BRP says that the pupil lives now").await?;
     let report = cast.reports.wait("the report", |one| of_play(cast, one, PUPIL)).await?;
     let again = pass_on(cast, &report, None).await?;
-    let came = utrecht.reports.wait("the report", |one| of_play(cast, one, PUPIL)).await?;
-    stage.check("Utrecht has it", came.message_id == again.message_id);
+    let came = utrecht.reports.wait_for("the report", &again).await?;
+    stage.check("Utrecht has it", of_play(cast, &came.event, PUPIL));
 
     stage.step(&cast.south, "reports the same pupil, at another school by now").await?;
     let absence = json!({ "soort": "verzuim", "uren": 20 });

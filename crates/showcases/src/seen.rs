@@ -1,5 +1,6 @@
 //! What has come to an inbox of a party, each message once.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +67,14 @@ impl Seen {
     pub(crate) fn all(&self, wanted: impl Fn(&Event) -> bool) -> Vec<Received> {
         let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         messages.iter().filter(|one| wanted(&one.event)).cloned().collect()
+    }
+
+    /// How many different ones are wanted. After a kill the same one may come again as another
+    /// message, which its source and id show.
+    pub(crate) fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        let all = self.all(wanted);
+        let events = all.iter().map(|one| (one.event.source(), one.event.id()));
+        events.collect::<BTreeSet<_>>().len()
     }
 
     /// The first that is wanted, once it is there.

@@ -1,7 +1,6 @@
 //! Verwijsindex risicojongeren: who worries about a child hears who else does, and nothing more;
 //! what is wrong is taken back, what is old is forgotten, and a match moves with the child.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
@@ -82,12 +81,9 @@ impl Concerned {
         Ok(data_of(&came.event))
     }
 
-    /// How many notices told it this of a signal. After a kill the same one may come again,
-    /// which its source and id show.
+    /// How many notices told it this of a signal.
     fn times_told(&self, what: &str, signal: Uuid) -> usize {
-        let all = self.notices.all(|event| is(&data_of(event), what, signal));
-        let notices = all.iter().map(|one| (one.event.source(), one.event.id()));
-        notices.collect::<BTreeSet<_>>().len()
+        self.notices.count(|event| is(&data_of(event), what, signal))
     }
 
     async fn signals(&self) -> Result<Vec<Signal>> {
