@@ -144,9 +144,10 @@ impl Broker {
         let mut types = HashMap::new();
         for name in self.catalogue().event_types().map(|one| &one.name) {
             let (now, before) = (metrics.admitted_so_far(name), counted.types.get(name));
-            let rate = per_second(now - before.copied().unwrap_or_default());
-            if rate > 0.0 {
-                types.insert(Arc::clone(name), rate);
+            let admitted = now - before.copied().unwrap_or_default();
+            // The first look has nothing before it.
+            if admitted > 0 && interval < Duration::MAX {
+                types.insert(Arc::clone(name), per_second(admitted));
             }
             if now > 0 {
                 counted.types.insert(Arc::clone(name), now);

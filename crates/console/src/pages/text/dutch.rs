@@ -198,7 +198,7 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     system_more: "Toestand van het systeem",
     gateway: "Gateway",
     version: "versie",
-    uptime: "draait sinds",
+    uptime: "draait al",
     speed: "Snelheid van de laatste seconden",
     receipt_half: "tot ontvangstbewijs, de helft binnen",
     receipt_most: "tot ontvangstbewijs, 99 % binnen",
