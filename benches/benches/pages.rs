@@ -41,6 +41,7 @@ async fn main() -> Result<()> {
         ("catalogue", "/catalogue".to_owned()),
         ("subscriptions", "/subscriptions".to_owned()),
         ("audit trail", "/records".to_owned()),
+        ("system", "/system".to_owned()),
         ("metrics", "/metrics".to_owned()),
     ] {
         let mut first = Vec::new();

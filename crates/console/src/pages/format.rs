@@ -36,12 +36,7 @@ pub(super) fn short(text: &Texts, short: Duration) -> String {
         1_000..1_000_000 => (short.as_secs_f64() * 1_000.0, "ms"),
         _ => (short.as_secs_f64(), "s"),
     };
-    let shown = if number < 10.0 {
-        format!("{number:.1}").replace('.', &text.decimal.to_string())
-    } else {
-        format!("{number:.0}")
-    };
-    format!("{shown} {unit}")
+    format!("{} {unit}", decimal(text, number))
 }
 
 /// In UTC, to the second.
@@ -52,12 +47,16 @@ pub(super) fn moment(at: SystemTime) -> String {
 
 /// So many in a second.
 pub(super) fn rate(text: &Texts, per_second: f64) -> String {
-    let shown = if per_second < 10.0 {
-        format!("{per_second:.1}").replace('.', &text.decimal.to_string())
+    format!("{}/s", decimal(text, per_second))
+}
+
+/// Below 10 with one decimal.
+fn decimal(text: &Texts, number: f64) -> String {
+    if number < 10.0 {
+        format!("{number:.1}").replace('.', &text.decimal.to_string())
     } else {
-        format!("{per_second:.0}")
-    };
-    format!("{shown}/s")
+        format!("{number:.0}")
+    }
 }
 
 #[cfg(test)]

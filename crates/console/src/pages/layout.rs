@@ -103,6 +103,18 @@ fn framed(
     (headers, body).into_response()
 }
 
+/// A section of numbers, each with its name.
+pub(super) fn figures(id: &str, title: &str, figures: &[(&str, String)]) -> Markup {
+    html! {
+        section aria-labelledby=(id) {
+            h2 id=(id) { (title) }
+            dl.figures {
+                @for (name, value) in figures { div { dt { (name) } dd { (value) } } }
+            }
+        }
+    }
+}
+
 /// A page that says what is not so, with what to do.
 pub(super) fn fault(
     reader: &Reader,

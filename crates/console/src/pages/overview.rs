@@ -77,14 +77,7 @@ fn figures(text: &Texts, totals: &Totals, rates: &Rates, now: SystemTime) -> Mar
         (text.messages_come, rate(text, rates.messages_per_second)),
         (text.handed_out, rate(text, rates.handed_out_per_second)),
     ];
-    html! {
-        section aria-labelledby="figures" {
-            h2 id="figures" { (text.traffic) }
-            dl.figures {
-                @for (name, value) in figures { div { dt { (name) } dd { (value) } } }
-            }
-        }
-    }
+    layout::figures("figures", text.traffic, &figures)
 }
 
 /// Whether the gateway is ready and, where it is not, why.

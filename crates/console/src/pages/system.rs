@@ -50,7 +50,7 @@ fn gateway(text: &Texts, status: &Status) -> Markup {
         (text.subscriptions, count(text, status.subscriptions as u64)),
         (text.inboxes, count(text, status.inboxes as u64)),
     ];
-    figures("gateway", text.gateway, &facts)
+    layout::figures("gateway", text.gateway, &facts)
 }
 
 fn speed(text: &Texts, rates: &Rates) -> Markup {
@@ -64,7 +64,7 @@ fn speed(text: &Texts, rates: &Rates) -> Markup {
         (text.delivery_half, within(&rates.delivery, |found| found.p50)),
         (text.delivery_most, within(&rates.delivery, |found| found.p99)),
     ];
-    figures("speed", text.speed, &facts)
+    layout::figures("speed", text.speed, &facts)
 }
 
 fn process(text: &Texts, process: Option<Process>) -> Markup {
@@ -78,18 +78,7 @@ fn process(text: &Texts, process: Option<Process>) -> Markup {
         (text.cpu_time, age(text, process.cpu)),
         (text.open_files, files),
     ];
-    figures("process", text.process, &facts)
-}
-
-fn figures(id: &str, title: &str, facts: &[(&str, String)]) -> Markup {
-    html! {
-        section aria-labelledby=(id) {
-            h2 id=(id) { (title) }
-            dl.figures {
-                @for (name, value) in facts { div { dt { (name) } dd { (value) } } }
-            }
-        }
-    }
+    layout::figures("process", text.process, &facts)
 }
 
 fn checks(text: &Texts, readiness: &Readiness) -> Markup {
