@@ -66,6 +66,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("overview", "/".to_owned()),
         ("inboxes", "/inboxes".to_owned()),
         ("dead-letters", format!("{inbox}/dead-letters")),
+        ("messages", format!("{inbox}/messages")),
         ("inbox", inbox),
         ("dossier", "/dossier".to_owned()),
         ("map", "/map".to_owned()),

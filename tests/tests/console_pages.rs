@@ -67,10 +67,15 @@ async fn dead_letters_are_mended(bus: &str) {
         1 => "schema of version 2".to_owned(),
         _ => "database is down".to_owned(),
     };
+    let path = format!("/inboxes/{}", inbox());
+    let page = visitor.get(&format!("{path}/messages")).await;
+    assert_eq!((page.status, page.text.matches("/dossier?message=").count()), (200, 100));
+    assert!(page.text.contains("nl.brp.geboorte") && !page.text.contains("999990019"));
     reject(&gateway, 1_002, reason).await;
     dead_letters(&operator, 1_002).await;
+    let page = visitor.get(&format!("{path}/messages")).await;
+    assert!(page.status == 200 && page.text.contains("Nothing waits here"), "{}", page.text);
 
-    let path = format!("/inboxes/{}", inbox());
     let page = visitor.get(&path).await;
     assert!(page.text.contains(&format!("{path}/dead-letters")), "{}", page.text);
     let letters = format!("{path}/dead-letters");
@@ -139,6 +144,7 @@ async fn dead_letters_are_mended(bus: &str) {
         "remove dead letters, all: of no use",
         "a citizen called",
         "dead-letters-purged",
+        "inbox-browsed",
     ] {
         assert!(trail.contains(expected), "{expected} in {trail}");
     }

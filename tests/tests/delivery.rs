@@ -74,6 +74,18 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
     for number in 0..6 {
         registry.publish(&event("mend", number)).await.unwrap();
     }
+    // What waits is shown, and looking takes nothing out.
+    for shown in [4, 6] {
+        let look = ["inboxes", inbox_name, &format!("--messages={shown}"), "--json"];
+        let (code, out, err) = wissel(&gateway, OPERATOR, &look);
+        assert_eq!((code, out.lines().count()), (0, shown), "{out}{err}");
+        let first: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+        let told = (&first["id"], &first["state"], &first["attempt"]);
+        assert_eq!(told, (&"mend-0".into(), &"ready".into(), &1.into()));
+        assert!(!out.contains("999990019"), "{out}");
+    }
+    let (code, _, err) = wissel(&gateway, PARTIES[1], &["inboxes", inbox_name, "--messages"]);
+    assert!(code == 1 && err.contains("UNKNOWN_INBOX"), "{err}");
     let client = gateway.client(PARTIES[2]);
     let mut inbox = client.subscribe(inbox_name).open().await.unwrap();
     for _ in 0..12 {

@@ -88,6 +88,11 @@ async fn an_operator_finds_the_inbox_that_is_stuck() {
     terminal.shows("the filter", others_gone).await;
     terminal.press(&["Enter"]);
     terminal.shows("its dead letter", |screen| screen.contains("of no use")).await;
+    terminal.press(&["m"]);
+    let waits = |screen: &str| screen.contains("NOT SETTLED") && screen.contains("ready");
+    terminal.shows("what waits in it", waits).await;
+    terminal.press(&["m"]);
+    terminal.shows("its dead letter again", |screen| screen.contains("of no use")).await;
     terminal.press(&["Enter"]);
     let letter = terminal.shows("the attempt", |screen| screen.contains("attempt 1")).await;
     assert!(letter.contains("of no use") && !letter.contains("999990019"), "{letter}");

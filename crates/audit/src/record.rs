@@ -76,6 +76,8 @@ pub enum Operation {
     SubscriptionDeleted,
     /// The settings of an inbox were changed.
     InboxChanged,
+    /// What is not settled of an inbox was looked at.
+    InboxBrowsed,
     /// Dead letters were looked at.
     DeadLettersListed,
     /// Dead letters were put back.

@@ -1,11 +1,11 @@
-//! Looking at dead letters before they are mended: by reason, one by one, and how many a
-//! choice means.
+//! Looking at what waits in an inbox; and at dead letters before they are mended: by reason,
+//! one by one, and how many a choice means.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
 
 use wissel_audit::Operation;
-use wissel_bus::{DeadLetter, DeadLetterId, Page};
+use wissel_bus::{DeadLetter, DeadLetterId, Page, Unsettled};
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
@@ -84,6 +84,34 @@ impl Broker {
         let (at, all) = (letters.len() as u64, letters.len() < most);
         letters.truncate(shown);
         Ok(Looked { at, all, groups, oldest: letters })
+    }
+
+    /// The first messages of an inbox that are not settled, at most `most`; see
+    /// [`Bus::browse`](wissel_bus::Bus::browse) for which a bus can show.
+    ///
+    /// # Errors
+    /// As [`Broker::inbox`].
+    pub async fn browse(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        most: usize,
+    ) -> Result<Vec<Unsettled>, Refusal> {
+        let outcome = self.try_browse(caller, name, most).await;
+        self.unless_refused(caller, Operation::InboxBrowsed, name, outcome).await
+    }
+
+    async fn try_browse(
+        &self,
+        caller: Caller,
+        name: &InboxName,
+        most: usize,
+    ) -> Result<Vec<Unsettled>, Refusal> {
+        let _ticket = self.ticket()?;
+        self.check_may_mend(caller, name)?;
+        let detail = format!("at most {most}");
+        self.keep_one(caller, Operation::InboxBrowsed, Some(name), detail).await?;
+        Ok(self.bus.browse(name, most).await?)
     }
 
     /// One dead letter.

@@ -4,15 +4,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
 use lapin::Channel;
+use lapin::types::ShortString;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
     ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, DirectQueues,
-    Enqueue, Health, InboxName, InboxState, Level, Page, Selection,
+    Enqueue, Health, InboxName, InboxState, Level, Page, Selection, Unsettled,
 };
 
+use crate::browse::Look;
 use crate::codec::Queued;
 use crate::consumer::{Company, Consuming};
 use crate::direct::Direct;
@@ -119,9 +121,9 @@ impl AmqpBus {
         Ok(Consumer { arrivals, settler: Arc::new(settler) })
     }
 
-    async fn settle_down(&self, inbox: &InboxName, expected: u64) -> Result<(), BusError> {
+    async fn settle_down(&self, queue: ShortString, expected: u64) -> Result<(), BusError> {
         let channel = self.channel().await?;
-        dead_letters::settle_down(&channel, inbox, expected).await;
+        topology::settle_down(&channel, &queue, expected).await;
         close(channel).await;
         Ok(())
     }
@@ -215,6 +217,22 @@ impl Bus for AmqpBus {
         state.unwrap_or_else(|_| Err(self.link.unavailable()))
     }
 
+    async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError> {
+        let knowledge = self.inbox(inbox)?.knowledge;
+        let shown = knowledge.shown(limit);
+        if !shown.is_empty() {
+            return Ok(shown);
+        }
+        let _one_at_a_time = knowledge.browsing.lock().await;
+        let channel = self.channel().await?;
+        let look = Look { link: &self.link, inbox, knowledge: &knowledge, limit };
+        let taken = look.take(&channel).await;
+        close(channel).await;
+        let (found, ready) = taken?;
+        self.settle_down(topology::inbox_queue(inbox), ready).await?;
+        Ok(found)
+    }
+
     async fn dead_letters(
         &self,
         inbox: &InboxName,
@@ -226,7 +244,7 @@ impl Bus for AmqpBus {
         let listed = dead_letters::list(&channel, inbox, page).await;
         close(channel).await;
         let (page, count) = listed?;
-        self.settle_down(inbox, count).await?;
+        self.settle_down(topology::dead_queue(inbox), count).await?;
         Ok(page)
     }
 
@@ -243,7 +261,7 @@ impl Bus for AmqpBus {
         let redriven = dead_letters::redrive(&channel, inbox, selection, to, &self.publisher).await;
         close(channel).await;
         let (redriven, left) = redriven?;
-        self.settle_down(inbox, left).await?;
+        self.settle_down(topology::dead_queue(inbox), left).await?;
         Ok(redriven)
     }
 
@@ -258,7 +276,7 @@ impl Bus for AmqpBus {
         let purged = dead_letters::purge(&channel, inbox, selection).await;
         close(channel).await;
         let (purged, left) = purged?;
-        self.settle_down(inbox, left).await?;
+        self.settle_down(topology::dead_queue(inbox), left).await?;
         Ok(purged)
     }
 

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable};
-use wissel_bus::{Attempt, DeadLetter, DeadLetterId, Envelope, FieldsKey, MessageId};
+use wissel_bus::{
+    Attempt, DeadLetter, DeadLetterId, Envelope, FieldsKey, MessageId, Stand, Unsettled,
+};
 
 use crate::direct;
 use crate::gathering::Target;
@@ -265,6 +267,11 @@ fn integer(headers: &FieldTable, name: &str) -> Option<i64> {
 // === impl Queued ===
 
 impl Queued {
+    pub(crate) fn unsettled(self, stand: Stand) -> Unsettled {
+        let Self { envelope, attempt, history } = self;
+        Unsettled { envelope, attempt, stand, history }
+    }
+
     /// As it comes again after this attempt came to nothing.
     pub(crate) fn after_failure(&self, at: SystemTime, reason: &str) -> Self {
         let Self { envelope, attempt, history } = self;

@@ -15,18 +15,6 @@ use crate::link::in_time;
 use crate::publisher::Publisher;
 use crate::topology;
 
-/// Waits, for a bounded time, until what was looked at and left is back in the
-/// queue: the broker puts it back some time after the channel has closed.
-pub(crate) async fn settle_down(channel: &Channel, inbox: &InboxName, expected: u64) {
-    const PAUSE: Duration = Duration::from_millis(5);
-    for _ in 0..400 {
-        match topology::count(channel, topology::dead_queue(inbox)).await {
-            Ok((ready, _)) if ready < expected => tokio::time::sleep(PAUSE).await,
-            _ => return,
-        }
-    }
-}
-
 /// Every dead letter that was there when the reading began, taken out of the
 /// queue; dropped without an acknowledgement, it is back when the channel closes.
 struct Reading {

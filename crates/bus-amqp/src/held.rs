@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use lapin::Acker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, RwLock};
-use wissel_bus::{Delivery, DeliveryTag};
+use wissel_bus::{Delivery, DeliveryTag, Stand, Unsettled};
 
 use crate::codec::Queued;
 use crate::inspect::Knowledge;
@@ -173,6 +173,17 @@ impl Held {
             handed_out: state.handed_out.len() as u64,
             replaced: u32::try_from(earlier.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    /// What is handed out and what waits, in their order; at most `limit`.
+    pub(crate) fn shown(&self, limit: usize) -> Vec<Unsettled> {
+        let state = self.state.lock();
+        let mut handed_out: Vec<&HeldDelivery> = state.handed_out.values().collect();
+        handed_out.sort_unstable_by_key(|held| held.order);
+        let handed_out = handed_out.into_iter().map(|held| (held, Stand::InFlight));
+        let waiting = state.waiting.values().map(|held| (held, Stand::Ready));
+        let all = handed_out.chain(waiting).take(limit);
+        all.map(|(held, stand)| held.queued.clone().unsettled(stand)).collect()
     }
 
     /// The oldest of what waits or is handed out.

@@ -10,7 +10,7 @@ use lapin::options::{BasicGetOptions, BasicNackOptions};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wissel_bus::{BusError, InboxName, InboxState};
+use wissel_bus::{BusError, InboxName, InboxState, Unsettled};
 
 use crate::codec::{self, Parcel};
 use crate::held::Held;
@@ -88,6 +88,26 @@ impl Knowledge {
     /// Whether it is remembered what was settled of this pack.
     pub(crate) fn knows(&self, pack: PackId) -> bool {
         self.marks.lock().knows(pack)
+    }
+
+    /// What is settled of a pack that is in the queue, if that is known.
+    pub(crate) fn settled_of(&self, pack: PackId, members: usize) -> Option<Settled> {
+        self.marks.lock().settled_of(pack, members)
+    }
+
+    /// What was ready was taken, and is given back.
+    pub(crate) fn looked_at(&self, oldest: Option<SystemTime>) {
+        *self.pack_given_back.lock() = Some(Instant::now());
+        self.given_back(oldest);
+    }
+
+    /// What this process's consumers have, in their order; at most `limit`.
+    pub(crate) fn shown(&self, limit: usize) -> Vec<Unsettled> {
+        let mut shown: Vec<Unsettled> = Vec::new();
+        for held in self.held() {
+            shown.extend(held.shown(limit - shown.len()));
+        }
+        shown
     }
 
     pub(crate) fn learn(&self, pack: PackId, settled: Settled) {

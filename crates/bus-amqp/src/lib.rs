@@ -54,6 +54,7 @@
 //! connection is made again, or the inbox is opened again, not before.
 
 mod archive;
+mod browse;
 mod bus;
 mod call;
 mod codec;

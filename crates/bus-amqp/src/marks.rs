@@ -60,6 +60,12 @@ impl Marks {
         }
     }
 
+    /// What is settled of a pack that is in the queue, if that is known.
+    pub(crate) fn settled_of(&self, pack: PackId, members: usize) -> Option<Settled> {
+        let known = self.given_back.get(&pack)?;
+        (known.settled.members == members).then(|| known.settled.clone())
+    }
+
     pub(crate) fn knows(&self, pack: PackId) -> bool {
         self.given_back.contains_key(&pack)
     }
@@ -137,7 +143,8 @@ impl Settled {
         new
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Adds what another knew of the same pack.
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (word, more) in self.bits.iter_mut().zip(&other.bits) {
             *word |= more;
         }

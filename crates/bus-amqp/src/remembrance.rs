@@ -50,6 +50,23 @@ pub(crate) async fn read(
     channel: &Channel,
     inbox: &InboxName,
 ) -> lapin::Result<Vec<(PackId, Settled)>> {
+    each(channel, inbox, true).await
+}
+
+/// As [`read`], and leaves it for others: what is not acknowledged is back when the channel
+/// has closed.
+pub(crate) async fn peek(
+    channel: &Channel,
+    inbox: &InboxName,
+) -> lapin::Result<Vec<(PackId, Settled)>> {
+    each(channel, inbox, false).await
+}
+
+async fn each(
+    channel: &Channel,
+    inbox: &InboxName,
+    take: bool,
+) -> lapin::Result<Vec<(PackId, Settled)>> {
     topology::declare_marks(channel, inbox).await?;
     let mut packs = Vec::new();
     let queue = topology::marks_queue(inbox);
@@ -58,7 +75,9 @@ pub(crate) async fn read(
             Some(parsed) => packs.extend(parsed),
             None => tracing::error!(%inbox, "damaged marks of packs"),
         }
-        got.delivery.acker.ack(BasicAckOptions::default()).await?;
+        if take {
+            got.delivery.acker.ack(BasicAckOptions::default()).await?;
+        }
     }
     channel.close(200, "read".into()).await?;
     Ok(packs)

@@ -53,6 +53,18 @@ pub(crate) fn round_up(delay: Duration) -> Duration {
     Duration::from_millis(rounded)
 }
 
+/// Waits, for a bounded time, until what was looked at and left is back in the
+/// queue: the broker puts it back some time after the channel has closed.
+pub(crate) async fn settle_down(channel: &Channel, queue: &ShortString, expected: u64) {
+    const PAUSE: Duration = Duration::from_millis(5);
+    for _ in 0..400 {
+        match count(channel, queue.clone()).await {
+            Ok((ready, 0)) if ready < expected => tokio::time::sleep(PAUSE).await,
+            _ => return,
+        }
+    }
+}
+
 pub(crate) async fn declare_exchange(channel: &Channel) -> lapin::Result<()> {
     exchange(channel, EXCHANGE.into(), ExchangeKind::Direct).await
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
     ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue,
-    Envelope, Health, InboxState, Level, Page, Selection,
+    Envelope, Health, InboxState, Level, Page, Selection, Unsettled,
 };
 use wissel_identifiers::InboxName;
 
@@ -355,6 +355,12 @@ impl Bus for EmbeddedBus {
             state.oldest = [state.oldest, first].into_iter().flatten().min();
         }
         Ok(state)
+    }
+
+    async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError> {
+        let inbox = self.inbox(inbox)?;
+        let (number, sight) = (inbox.number, inbox.sight()?);
+        self.read(move |storage| storage.browse(number, &sight, limit)).await
     }
 
     async fn dead_letters(

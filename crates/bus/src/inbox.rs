@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use crate::DeadLetterId;
+use crate::{Attempt, DeadLetterId, Envelope};
 
 /// How an inbox fares at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +26,30 @@ pub struct Level {
     pub deliveries: u64,
     /// Of their events, in bytes.
     pub bytes: u64,
+}
+
+/// A message in an inbox that is not settled, as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The message.
+    pub envelope: Envelope,
+    /// The attempt that it is at, or waits for: 1, and 1 more for each retry before.
+    pub attempt: u32,
+    /// What it waits for.
+    pub stand: Stand,
+    /// The attempts before, oldest first; of many the last [`Attempt::KEPT`].
+    pub history: Vec<Attempt>,
+}
+
+/// What a message that is not settled waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// For a consumer with credit.
+    Ready,
+    /// For its consumer to settle it.
+    InFlight,
+    /// For its retry, due then. A bus keeps milliseconds.
+    Delayed(SystemTime),
 }
 
 /// A part of a long list.

@@ -39,7 +39,7 @@ pub use delivery::{
 };
 pub use direct::{DirectMessage, DirectQueues, DirectValue, Handed, Judgement, Removal, Reviewed};
 pub use error::BusError;
-pub use inbox::{InboxState, Level, Page, Selection};
+pub use inbox::{InboxState, Level, Page, Selection, Stand, Unsettled};
 pub use wissel_identifiers::{InboxName, ScopedNameError};
 
 /// A durable message bus. See the crate's page for what it promises.
@@ -91,6 +91,12 @@ pub trait Bus: Send + Sync + 'static {
 
     /// How the inbox fares.
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError>;
+
+    /// The first messages of the inbox that are not settled, at most `limit`, in the order in
+    /// which they are handed out, retries that wait at the end. Looking takes nothing out and
+    /// changes no order. A bus that cannot show all without disturbing who consumes shows
+    /// those that it can, or fails with [`BusError::Unavailable`].
+    async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError>;
 
     /// Dead letters of the inbox, oldest first.
     async fn dead_letters(

@@ -216,10 +216,6 @@ impl TryFrom<pb::DeadLetter> for DeadLetter {
     type Error = ClientError;
 
     fn try_from(letter: pb::DeadLetter) -> Result<Self, ClientError> {
-        let history = letter.history.into_iter().map(|attempt| {
-            let at = moment("history.at", attempt.at)?;
-            Ok(Attempt { number: attempt.number, at, reason: attempt.reason })
-        });
         Ok(Self {
             dead_letter_id: letter.dead_letter_id,
             inbox: parsed("inbox", &letter.inbox)?,
@@ -232,7 +228,15 @@ impl TryFrom<pb::DeadLetter> for DeadLetter {
             died_at: moment("died_at", letter.died_at)?,
             attempts: letter.attempts,
             reason: letter.reason,
-            history: history.collect::<Result<_, ClientError>>()?,
+            history: attempts(letter.history)?,
         })
     }
+}
+
+pub(crate) fn attempts(history: Vec<pb::Attempt>) -> Result<Vec<Attempt>, ClientError> {
+    let read = |attempt: pb::Attempt| {
+        let at = moment("history.at", attempt.at)?;
+        Ok(Attempt { number: attempt.number, at, reason: attempt.reason })
+    };
+    history.into_iter().map(read).collect()
 }

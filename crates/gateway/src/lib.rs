@@ -16,6 +16,7 @@ mod fields;
 mod gateway;
 mod handshakes;
 mod health;
+mod letters;
 mod matching;
 mod operations;
 mod overview;

@@ -4,10 +4,9 @@ use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
-use wissel_broker::{Caller, Inbox, RedriveOptions, Refusal, Which, masked};
-use wissel_bus::{DeadLetter, DeadLetterId, Page};
+use wissel_broker::{Inbox, RedriveOptions, Refusal, Which};
+use wissel_bus::{DeadLetterId, Page};
 use wissel_identifiers::InboxName;
-use wissel_message::EventView;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::operations_server::Operations;
 
@@ -15,9 +14,9 @@ use crate::answers::AnswerStream;
 use crate::archive;
 use crate::calls::Calls;
 use crate::fields::{
-    cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, timestamp,
-    to_duration,
+    cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, to_duration,
 };
+use crate::letters;
 use crate::overview;
 use crate::settings::{self, Change};
 use crate::status::to_status;
@@ -77,6 +76,20 @@ impl Operations for OperationsService {
         self.0.answer("UpdateInbox", request, update).await
     }
 
+    async fn list_deliveries(
+        &self,
+        request: Request<pb::ListDeliveriesRequest>,
+    ) -> Result<Response<pb::ListDeliveriesResponse>, Status> {
+        let broker = &self.0.broker;
+        let list = |caller, asked: pb::ListDeliveriesRequest| async move {
+            let inbox: InboxName = name("inbox", &asked.inbox)?;
+            let found = broker.browse(caller, &inbox, page_size(asked.page_size)?).await?;
+            let deliveries = found.into_iter().map(|one| letters::write_unsettled(caller, one));
+            Ok(pb::ListDeliveriesResponse { deliveries: deliveries.collect() })
+        };
+        self.0.answer("ListDeliveries", request, list).await
+    }
+
     async fn list_dead_letters(
         &self,
         request: Request<pb::ListDeadLettersRequest>,
@@ -89,7 +102,8 @@ impl Operations for OperationsService {
             let asked = Page { after, limit: one_more(size) };
             let mut page = broker.dead_letters(caller, &inbox, asked).await?;
             let next_page_token = cut_page(&mut page, size, |last| last.id.0.clone());
-            let dead_letters = page.into_iter().map(|one| write_dead_letter(caller, &inbox, one));
+            let dead_letters =
+                page.into_iter().map(|one| letters::write_dead_letter(caller, &inbox, one));
             let dead_letters = dead_letters.collect();
             Ok(pb::ListDeadLettersResponse { dead_letters, next_page_token })
         };
@@ -209,40 +223,5 @@ pub(crate) fn write_inbox(inbox: Inbox) -> pb::Inbox {
         oldest_age: state.oldest_age(SystemTime::now()).and_then(to_duration),
         dead_letters: state.dead_letters,
         settings: Some(settings::write(&settings)),
-    }
-}
-
-/// Neither the subject nor the data of the message is shown, and to operators no number
-/// that may be a person's, wherever a publisher or receiver put it.
-fn write_dead_letter(caller: Caller, inbox: &InboxName, dead_letter: DeadLetter) -> pb::DeadLetter {
-    let DeadLetter { id, envelope, attempts, died_at, reason, history } = dead_letter;
-    let event = EventView::decode(envelope.event).ok();
-    let shown = |text: &str| match caller {
-        Caller::Operator(_) => masked(text),
-        Caller::Party(_) | Caller::Representative { .. } => text.to_owned(),
-    };
-    let text = |read: fn(&EventView) -> &str| {
-        event.as_ref().map(|event| shown(read(event))).unwrap_or_default()
-    };
-    pb::DeadLetter {
-        dead_letter_id: id.0,
-        inbox: inbox.to_string(),
-        message_id: envelope.message_id.to_string(),
-        source: text(EventView::source),
-        id: text(EventView::id),
-        r#type: text(EventView::event_type),
-        publisher: envelope.publisher.to_string(),
-        admitted_at: timestamp(envelope.admitted_at),
-        died_at: timestamp(died_at),
-        attempts,
-        reason: shown(&reason),
-        history: history
-            .iter()
-            .map(|one| pb::Attempt {
-                number: one.number,
-                at: timestamp(one.at),
-                reason: shown(&one.reason),
-            })
-            .collect(),
     }
 }

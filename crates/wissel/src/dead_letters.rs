@@ -106,13 +106,6 @@ fn which(meant: MeantArguments) -> Result<Which, Failure> {
 }
 
 fn to_json(one: &DeadLetter) -> serde_json::Value {
-    let history = one.history.iter().map(|attempt| {
-        json!({
-            "number": attempt.number,
-            "at": output::moment(attempt.at),
-            "reason": attempt.reason,
-        })
-    });
     json!({
         "dead_letter_id": one.dead_letter_id,
         "inbox": one.inbox,
@@ -125,6 +118,6 @@ fn to_json(one: &DeadLetter) -> serde_json::Value {
         "died_at": output::moment(one.died_at),
         "attempts": one.attempts,
         "reason": one.reason,
-        "history": history.collect::<Vec<_>>(),
+        "history": output::history(&one.history),
     })
 }

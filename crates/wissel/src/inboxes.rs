@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
-use wissel_client::{Client, InboxName, InboxSettings, InboxState, WhenFull};
+use wissel_client::{
+    Client, DeliveryState, InboxName, InboxSettings, InboxState, UnsettledDelivery, WhenFull,
+};
 
 use crate::cli::InboxesArguments;
 use crate::exit::Failure;
@@ -14,6 +16,9 @@ pub(crate) async fn run(arguments: InboxesArguments) -> Result<(), Failure> {
         return watch(every, &arguments).await;
     }
     let client = client::connect(&arguments.connection)?;
+    if let (Some(name), Some(most)) = (&arguments.name, arguments.messages) {
+        return messages(&client, name, most, arguments.json).await;
+    }
     let mut settings = InboxSettings::default();
     let changed: Vec<&str> =
         arguments.settings.iter().map(|setting| setting.put(&mut settings)).collect();
@@ -43,6 +48,69 @@ async fn watch(every: Duration, arguments: &InboxesArguments) -> Result<(), Fail
         serde_json::to_string(&json!({ "at": now, "inboxes": inboxes })).map_err(Failure::internal)
     };
     watching::again_and_again(every, as_json, look).await
+}
+
+/// What is not settled of an inbox, the first of it.
+async fn messages(
+    client: &Client,
+    name: &InboxName,
+    most: u32,
+    as_json: bool,
+) -> Result<(), Failure> {
+    let deliveries = client.list_deliveries(name, most).await?;
+    if as_json {
+        return deliveries.iter().try_for_each(|one| output::json(&delivery_to_json(one)));
+    }
+    if deliveries.is_empty() {
+        output::note("nothing to show; retries that wait on RabbitMQ are counted, not shown");
+        return Ok(());
+    }
+    let columns =
+        ["MESSAGE", "TYPE", "PUBLISHER", "ADMITTED AT", ">ATTEMPT", "STATE", "LAST REASON"];
+    let rows = deliveries.into_iter().map(|one| {
+        let reason = one.history.last().map(|last| last.reason.clone()).unwrap_or_default();
+        vec![
+            one.message_id.to_string(),
+            one.event_type,
+            one.publisher.to_string(),
+            output::moment(one.admitted_at),
+            one.attempt.to_string(),
+            state(one.state),
+            reason,
+        ]
+    });
+    output::table(&columns, rows.collect());
+    Ok(())
+}
+
+/// What a message waits for, in a few words.
+pub(crate) fn state(state: DeliveryState) -> String {
+    match state {
+        DeliveryState::Ready => "ready".to_owned(),
+        DeliveryState::InFlight => "in flight".to_owned(),
+        DeliveryState::Delayed(due) => format!("retry at {}", output::moment(due)),
+    }
+}
+
+fn delivery_to_json(one: &UnsettledDelivery) -> serde_json::Value {
+    let (state, due_at) = match one.state {
+        DeliveryState::Ready => ("ready", None),
+        DeliveryState::InFlight => ("in-flight", None),
+        DeliveryState::Delayed(due) => ("delayed", Some(output::moment(due))),
+    };
+    json!({
+        "message_id": one.message_id.to_string(),
+        "source": one.source,
+        "id": one.id,
+        "type": one.event_type,
+        "publisher": one.publisher,
+        "admitted_at": output::moment(one.admitted_at),
+        "attempt": one.attempt,
+        "state": state,
+        "due_at": due_at,
+        "size": one.size,
+        "history": output::history(&one.history),
+    })
 }
 
 /// One inbox, or all.

@@ -41,6 +41,12 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Attempts, as JSON.
+pub(crate) fn history(attempts: &[wissel_client::Attempt]) -> Vec<serde_json::Value> {
+    let write = |one: &wissel_client::Attempt| serde_json::json!({ "number": one.number, "at": moment(one.at), "reason": one.reason });
+    attempts.iter().map(write).collect()
+}
+
 /// A table that fits the terminal. Columns that are marked `>` are numbers.
 pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) {
     line(&table_text(columns, rows));

@@ -3,11 +3,11 @@
 mod ages;
 mod consumers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use wissel_bus::{Attempt, BusError, DeliveryTag, Envelope, InboxState, Level, Settlement};
+use wissel_bus::{Attempt, BusError, DeliveryTag, Envelope, InboxState, Level, Settlement, Stand};
 use wissel_identifiers::InboxName;
 
 pub(crate) use ages::Ages;
@@ -56,6 +56,15 @@ pub(crate) struct Plan {
     pub(crate) from: u64,
     /// at most so many.
     pub(crate) limit: usize,
+}
+
+/// Which deliveries on disk are not settled, and what they wait for.
+pub(crate) struct Sight {
+    leased: BTreeSet<u64>,
+    at_hand: BTreeSet<u64>,
+    cursor: u64,
+    /// Whether there are retries that wait.
+    pub(crate) delayed: bool,
 }
 
 /// A settlement that has to be written.
@@ -329,6 +338,20 @@ impl Inbox {
         state.waiting + count(in_memory) + state.delayed + state.dead
     }
 
+    /// What to read to see what is not settled.
+    pub(crate) fn sight(&self) -> Result<Sight, BusError> {
+        let state = self.state.lock();
+        if state.removed {
+            return Err(BusError::UnknownInbox(self.name.clone()));
+        }
+        Ok(Sight {
+            leased: state.consumers.leases().map(|lease| lease.slot.place).collect(),
+            at_hand: state.at_hand.keys().copied().collect(),
+            cursor: state.cursor,
+            delayed: state.delayed > 0,
+        })
+    }
+
     /// The state, and where the first delivery on disk is that may be older than
     /// the `oldest` of the state.
     pub(crate) fn inspect(&self) -> Result<(InboxState, Option<u64>), BusError> {
@@ -349,6 +372,22 @@ impl Inbox {
             dead_letters: state.dead,
         };
         Ok((counted, (state.waiting > 0).then_some(state.cursor)))
+    }
+}
+
+impl Sight {
+    /// Nothing before this place is unsettled.
+    pub(crate) fn from(&self) -> u64 {
+        let firsts = [self.leased.first(), self.at_hand.first()];
+        firsts.into_iter().flatten().fold(self.cursor, |least, place| least.min(*place))
+    }
+
+    /// None of what is settled, and about to go.
+    pub(crate) fn stand(&self, place: u64) -> Option<Stand> {
+        if self.leased.contains(&place) {
+            return Some(Stand::InFlight);
+        }
+        (place >= self.cursor || self.at_hand.contains(&place)).then_some(Stand::Ready)
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `meta` | `format`, `next_inbox` | a number |
 
 pub(crate) mod archive;
+mod browse;
 mod census;
 pub(crate) mod records;
 

@@ -175,12 +175,13 @@ async fn failures_of_inbox_calls(bus: &dyn Bus, inbox: &crate::InboxName) -> Vec
     let mut failures = vec![
         bus.consume(inbox, 1).await.map(|_| ()),
         bus.inspect(inbox).await.map(|_| ()),
+        bus.browse(inbox, 10).await.map(|_| ()),
         bus.dead_letters(inbox, first_page).await.map(|_| ()),
         bus.redrive(inbox, &Selection::All, inbox).await.map(|_| ()),
         bus.redrive(inbox, &these, inbox).await.map(|_| ()),
         bus.purge_dead_letters(inbox, &these).await.map(|_| ()),
     ];
     failures.extend(bus.enqueue(to_inbox(inbox, &[message("x")])).await);
-    assert_eq!(failures.len(), 7);
+    assert_eq!(failures.len(), 8);
     failures.into_iter().map(|outcome| outcome.expect_err("the call fails")).collect()
 }

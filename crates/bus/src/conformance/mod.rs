@@ -15,6 +15,7 @@
 //! [`conformance_suite!`]: crate::conformance_suite
 
 mod archive;
+mod browsing;
 mod consumers;
 mod dead_letters;
 mod lifecycle;
@@ -35,6 +36,7 @@ use crate::Bus;
 /// The cases, one function each. They panic when the bus breaks a promise.
 pub mod cases {
     pub use super::archive::*;
+    pub use super::browsing::*;
     pub use super::consumers::*;
     pub use super::dead_letters::*;
     pub use super::lifecycle::*;
@@ -115,6 +117,9 @@ macro_rules! conformance_suite {
             inspect_counts,
             inspect_tells_the_oldest,
             the_level_follows,
+            what_waits_is_shown_and_stays,
+            what_is_in_flight_is_shown_and_stays,
+            a_retry_shows_its_attempts,
             the_archive_keeps_what_it_is_given,
             the_archive_ends_with_its_time,
             the_archive_survives_a_crash,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt as _;
 use wissel_client::{
-    ClientError, Filter, Followed, InboxName, Subscription, SubscriptionName, Which,
+    ClientError, DeliveryState, Filter, Followed, InboxName, Subscription, SubscriptionName, Which,
 };
 
 use crate::peer::{INBOX, PARTY, Peer, bus_unavailable};
@@ -128,6 +128,23 @@ async fn dead_letters_are_listed_and_redriven() {
 
     let other: InboxName = format!("{PARTY}.other").parse().unwrap();
     let refused = client.list_dead_letters(&other).all().await.unwrap_err();
+    assert_eq!(reason(&refused), "UNKNOWN_INBOX");
+}
+
+#[tokio::test]
+async fn what_is_not_settled_is_listed() {
+    let peer = Peer::start().await;
+    let client = peer.client();
+    let inbox: InboxName = INBOX.parse().unwrap();
+    let listed = client.list_deliveries(&inbox, 100).await.unwrap();
+    let due = SystemTime::UNIX_EPOCH + Duration::from_secs(60);
+    let states: Vec<DeliveryState> = listed.iter().map(|one| one.state).collect();
+    let expected = [DeliveryState::InFlight, DeliveryState::Ready, DeliveryState::Delayed(due)];
+    assert_eq!(states, expected);
+    assert_eq!((listed[0].attempt, listed[0].size), (2, 120));
+    assert_eq!(client.list_deliveries(&inbox, 1).await.unwrap().len(), 1);
+    let other: InboxName = format!("{PARTY}.other").parse().unwrap();
+    let refused = client.list_deliveries(&other, 1).await.unwrap_err();
     assert_eq!(reason(&refused), "UNKNOWN_INBOX");
 }
 

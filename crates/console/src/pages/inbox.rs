@@ -51,8 +51,11 @@ pub(super) async fn page(
     let content = html! {
         @if let Some(owner) = owner { p.lead { (text.inbox_of) " " (owner) } }
         div data-live { (state(text, &inbox, surveyed)) }
-        @if inbox.state.dead_letters > 0 {
-            p { a.button href={ "/inboxes/" (name) "/dead-letters" } { (text.to_dead_letters) } }
+        p.acts {
+            a.button href={ "/inboxes/" (name) "/messages" } { (text.to_messages) }
+            @if inbox.state.dead_letters > 0 {
+                a.button href={ "/inboxes/" (name) "/dead-letters" } { (text.to_dead_letters) }
+            }
         }
         (switches(text, &operator, &name, &inbox.settings))
         (settings::section(text, &operator, &name, &inbox.settings))

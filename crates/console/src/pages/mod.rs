@@ -10,6 +10,7 @@ mod inboxes;
 mod layout;
 mod letter;
 mod map;
+mod messages;
 mod overview;
 mod records;
 mod settings;
@@ -38,6 +39,7 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/inboxes/{name}", get(inbox::page))
         .route("/inboxes/{name}/switch", post(acting::switch))
         .route("/inboxes/{name}/settings", post(settings::set))
+        .route("/inboxes/{name}/messages", get(messages::page))
         .route("/inboxes/{name}/dead-letters", get(dead_letters::page))
         .route("/inboxes/{name}/dead-letters/ask", post(dead_letters::asked))
         .route("/inboxes/{name}/dead-letters/do", post(dead_letters::done))

@@ -24,6 +24,7 @@ pub(crate) const INBOXES_HELP: &str = "Settings, of which an empty value is as t
 Examples:
   wissel inboxes --as operator
   wissel inboxes --as operator --watch 5
+  wissel inboxes --as operator 00000001002220647000.inwoners --messages
   wissel inboxes --as operator 00000001002220647000.inwoners --set max_attempts=5 --set max_age=";
 
 #[derive(Debug, Args)]
@@ -33,9 +34,12 @@ pub(crate) struct InboxesArguments {
     /// Change a setting; may be given several times
     #[arg(long = "set", value_name = "SETTING=VALUE", requires = "name", conflicts_with = "watch", value_parser = setting)]
     pub(crate) settings: Vec<Setting>,
+    /// List the first messages of the inbox that are not settled [default: 20]
+    #[arg(long, value_name = "N", requires = "name", conflicts_with_all = ["settings", "watch"], num_args = 0..=1, require_equals = true, default_missing_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) messages: Option<u32>,
     #[command(flatten)]
     pub(crate) watch: WatchArguments,
-    /// Print JSON: a line for each inbox, or with --watch for all of them each time
+    /// Print JSON: a line for each inbox or message, or with --watch for all of them each time
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

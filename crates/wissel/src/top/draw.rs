@@ -8,10 +8,11 @@ use ratatui::widgets::{Paragraph, Row, Sparkline, Table, TableState, Wrap};
 
 use super::look::{Gravity, Inbox};
 use super::state::{Page, State};
-use crate::output;
+use crate::{inboxes, output};
 
 const HELP: &str = "up, down, page up, page down   choose
 enter   look into the inbox, or the dead letter
+m       in an inbox: its dead letters, or what waits and is in flight
 esc     back
 /       show inboxes of which the name or concern has this
 c n d o r x   sort by concern, name, depth, oldest, rate in, dead letters
@@ -31,14 +32,14 @@ pub(crate) fn draw(state: &State, frame: &mut Frame<'_>) {
     } else {
         match &state.page {
             Page::List => list(state, frame, body),
-            Page::Inbox(_) => inbox(state, frame, body),
+            Page::Inbox(_) | Page::Messages(_) => inbox(state, frame, body),
             Page::Letter(_, id) => letter(state, id, frame, body),
         }
     }
     let foot_text = if state.is_typing {
         format!("/{}_", state.filter)
     } else if state.filter.is_empty() {
-        "? help  / filter  enter look  esc back  q leave".to_owned()
+        "? help  / filter  enter look  m messages  esc back  q leave".to_owned()
     } else {
         format!("filter: {}  (esc: all)", state.filter)
     };
@@ -125,7 +126,7 @@ fn facts(one: &Inbox) -> String {
 
 fn inbox(state: &State, frame: &mut Frame<'_>, area: Rect) {
     let Some(name) = state.open() else { return };
-    let [top, spark, letters] =
+    let [top, spark, below] =
         Layout::vertical([Constraint::Length(4), Constraint::Length(2), Constraint::Fill(1)])
             .areas(area);
     let one = state.look.inboxes.iter().find(|one| one.name == *name);
@@ -138,6 +139,47 @@ fn inbox(state: &State, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(Paragraph::new(format!("{name}\n{told}\n{settings}")), top);
     let history = one.map(|one| one.history.clone()).unwrap_or_default();
     frame.render_widget(Sparkline::default().data(history.into_iter().map(u64::from)), spark);
+    if matches!(state.page, Page::Messages(_)) {
+        messages(state, frame, below);
+    } else {
+        letters(state, frame, below);
+    }
+}
+
+fn messages(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let found = match state.messages() {
+        Ok([]) => Err("nothing waits, nothing is in flight"),
+        found => found,
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => {
+            let why = Paragraph::new(why.to_owned()).wrap(Wrap { trim: false });
+            return frame.render_widget(why, area);
+        }
+    };
+    let rows = found.iter().map(|one| {
+        let reason = one.history.last().map(|last| last.reason.clone());
+        Row::new([
+            one.event_type.clone(),
+            inboxes::state(one.state),
+            one.attempt.to_string(),
+            output::moment(one.admitted_at),
+            reason.unwrap_or_default(),
+        ])
+    });
+    let widths = [
+        Constraint::Fill(1),
+        Constraint::Length(33),
+        Constraint::Length(7),
+        Constraint::Length(24),
+        Constraint::Fill(1),
+    ];
+    let names = ["NOT SETTLED, BY TYPE", "STATE", "ATTEMPT", "ADMITTED AT", "LAST REASON"];
+    frame.render_widget(Table::new(rows, widths).header(Row::new(names).dim()), area);
+}
+
+fn letters(state: &State, frame: &mut Frame<'_>, area: Rect) {
     let rows = state.letters().into_iter().map(|one| {
         Row::new([
             one.reason.clone(),
@@ -152,7 +194,7 @@ fn inbox(state: &State, frame: &mut Frame<'_>, area: Rect) {
         .header(Row::new(["DEAD LETTERS BY REASON", "TYPE", "ATTEMPTS", "DIED AT"]).dim())
         .row_highlight_style(Style::new().reversed());
     let mut chosen = TableState::new().with_selected(state.letter_place());
-    frame.render_stateful_widget(table, letters, &mut chosen);
+    frame.render_stateful_widget(table, area, &mut chosen);
 }
 
 fn letter(state: &State, id: &str, frame: &mut Frame<'_>, area: Rect) {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use wissel_client::{DeadLetter, InboxActivity, InboxName};
+use wissel_client::{DeadLetter, InboxActivity, InboxName, UnsettledDelivery};
 
 /// One look at a gateway.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +46,9 @@ pub(crate) struct Open {
     pub(crate) settings: Vec<String>,
     /// The oldest of its dead letters.
     pub(crate) letters: Vec<Letter>,
+    /// The first messages that are not settled, or why they are not shown; none: nobody
+    /// asked.
+    pub(crate) messages: Option<Result<Vec<UnsettledDelivery>, String>>,
 }
 
 /// A dead letter.

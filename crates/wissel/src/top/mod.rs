@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use wissel_client::{Client, ClientError, InboxName, InboxOrder};
 
 use self::look::{Look, Open};
-use self::state::{Sort, State};
+use self::state::{Page, Sort, State};
 use crate::cli::TopArguments;
 use crate::exit::Failure;
 use crate::{client, inboxes, output};
@@ -27,8 +27,24 @@ const LETTERS: usize = 200;
 /// How often the thread that reads keys finds out that it is no longer wanted.
 const KEYS_PAUSE: Duration = Duration::from_millis(100);
 
+/// The most messages that are shown, the first.
+const MESSAGES: u32 = 100;
+
 /// What to find out.
-type Wanted = (Sort, Option<InboxName>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wanted {
+    sort: Sort,
+    open: Option<InboxName>,
+    /// Whether what is not settled of it is shown.
+    messages: bool,
+}
+
+impl Wanted {
+    fn of(state: &State) -> Self {
+        let messages = matches!(state.page, Page::Messages(_));
+        Self { sort: state.sort, open: state.open().cloned(), messages }
+    }
+}
 
 /// While it lives, the screen is ours; a panic gives it back as well.
 struct Screen(ratatui::DefaultTerminal);
@@ -45,7 +61,7 @@ pub(crate) async fn run(arguments: TopArguments) -> Result<(), Failure> {
     }
     let client = client::connect_without_retries(&arguments.connection)?;
     let mut state = State::new();
-    let (want, wanted) = watch::channel((state.sort, None));
+    let (want, wanted) = watch::channel(Wanted::of(&state));
     let (tell, mut news) = mpsc::channel(1);
     tokio::spawn(fetch(client, arguments.interval, wanted, tell));
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::internal)?;
@@ -68,7 +84,7 @@ pub(crate) async fn run(arguments: TopArguments) -> Result<(), Failure> {
                 None => break,
             },
         }
-        let now = (state.sort, state.open().cloned());
+        let now = Wanted::of(&state);
         want.send_if_modified(|before| {
             let differs = *before != now;
             *before = now;
@@ -107,8 +123,8 @@ async fn fetch(
     tell: mpsc::Sender<Result<Result<Look, String>, Failure>>,
 ) {
     loop {
-        let (sort, open) = wanted.borrow_and_update().clone();
-        let news = match look(&client, every, sort, open.as_ref()).await {
+        let now = wanted.borrow_and_update().clone();
+        let news = match look(&client, every, &now).await {
             Ok(look) => Ok(Ok(look)),
             Err(error) if error.is_retryable() => Ok(Err(error.to_string())),
             Err(error) => Err(error.into()),
@@ -123,13 +139,8 @@ async fn fetch(
     }
 }
 
-async fn look(
-    client: &Client,
-    every: Duration,
-    sort: Sort,
-    open: Option<&InboxName>,
-) -> Result<Look, ClientError> {
-    let order = match sort {
+async fn look(client: &Client, every: Duration, wanted: &Wanted) -> Result<Look, ClientError> {
+    let order = match wanted.sort {
         Sort::Concern => InboxOrder::Concern,
         Sort::Name => InboxOrder::Name,
         Sort::Depth => InboxOrder::Depth,
@@ -139,8 +150,8 @@ async fn look(
     };
     let status = client.status().await?;
     let overview = client.overview(order, 0, INBOXES, every).await?;
-    let open = match open {
-        Some(name) => look_into(client, name).await?,
+    let open = match &wanted.open {
+        Some(name) => look_into(client, name, wanted.messages).await?,
         None => None,
     };
     let up = output::duration(status.uptime);
@@ -158,7 +169,11 @@ async fn look(
 }
 
 /// None when it was removed.
-async fn look_into(client: &Client, name: &InboxName) -> Result<Option<Open>, ClientError> {
+async fn look_into(
+    client: &Client,
+    name: &InboxName,
+    messages: bool,
+) -> Result<Option<Open>, ClientError> {
     let inbox = match client.get_inbox(name).await {
         Ok(inbox) => inbox,
         Err(ClientError::Refused(refusal)) if refusal.reason == "UNKNOWN_INBOX" => return Ok(None),
@@ -166,5 +181,11 @@ async fn look_into(client: &Client, name: &InboxName) -> Result<Option<Open>, Cl
     };
     let letters = client.list_dead_letters(name).take(LETTERS).map_ok(Into::into);
     let letters = letters.try_collect().await?;
-    Ok(Some(Open { name: name.clone(), settings: inboxes::settings(&inbox), letters }))
+    // That they cannot be shown is no reason to show nothing else.
+    let messages = match messages {
+        true => Some(client.list_deliveries(name, MESSAGES).await.map_err(|e| e.to_string())),
+        false => None,
+    };
+    let settings = inboxes::settings(&inbox);
+    Ok(Some(Open { name: name.clone(), settings, letters, messages }))
 }

@@ -1,7 +1,7 @@
 //! What is shown, and what a key does to it.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use wissel_client::InboxName;
+use wissel_client::{InboxName, UnsettledDelivery};
 
 use super::look::{Inbox, Letter, Look};
 
@@ -21,6 +21,8 @@ pub(crate) enum Sort {
 pub(crate) enum Page {
     List,
     Inbox(InboxName),
+    /// What is not settled of an inbox.
+    Messages(InboxName),
     /// A dead letter, by its id.
     Letter(InboxName, String),
 }
@@ -71,7 +73,7 @@ impl State {
     pub(crate) fn open(&self) -> Option<&InboxName> {
         match &self.page {
             Page::List => None,
-            Page::Inbox(name) | Page::Letter(name, _) => Some(name),
+            Page::Inbox(name) | Page::Messages(name) | Page::Letter(name, _) => Some(name),
         }
     }
 
@@ -121,7 +123,17 @@ impl State {
         letters
     }
 
-    /// Which of them is chosen.
+    /// What is not settled of the inbox that is open, or why that is not known.
+    pub(crate) fn messages(&self) -> Result<&[UnsettledDelivery], &str> {
+        let open = self.look.open.as_ref().filter(|open| Some(&open.name) == self.open());
+        match open.and_then(|open| open.messages.as_ref()) {
+            Some(Ok(messages)) => Ok(messages),
+            Some(Err(why)) => Err(why),
+            None => Err("looking"),
+        }
+    }
+
+    /// Which dead letter is chosen.
     pub(crate) fn letter_place(&self) -> usize {
         self.letter.min(self.letters().len().saturating_sub(1))
     }
@@ -167,6 +179,7 @@ impl State {
             KeyCode::PageUp => self.go(-10),
             KeyCode::PageDown => self.go(10),
             KeyCode::Enter => self.enter(),
+            KeyCode::Char('m') => self.turn(),
             KeyCode::Esc | KeyCode::Backspace | KeyCode::Left => self.back(),
             _ => {}
         }
@@ -191,7 +204,7 @@ impl State {
                 let letter = letters.get(self.letter_place());
                 letter.map(|letter| Page::Letter(name.clone(), letter.id.clone()))
             }
-            Page::Letter(..) => None,
+            Page::Messages(_) | Page::Letter(..) => None,
         };
         if let Some(page) = page {
             if let Page::Inbox(name) = &page {
@@ -201,11 +214,22 @@ impl State {
         }
     }
 
+    /// From what an inbox gave up on to what it still has, and back.
+    fn turn(&mut self) {
+        match &self.page {
+            Page::Inbox(name) => self.page = Page::Messages(name.clone()),
+            Page::Messages(name) => self.page = Page::Inbox(name.clone()),
+            Page::List | Page::Letter(..) => {}
+        }
+    }
+
     fn back(&mut self) {
         match &self.page {
             Page::List => self.filter.clear(),
             Page::Inbox(_) => self.page = Page::List,
-            Page::Letter(name, _) => self.page = Page::Inbox(name.clone()),
+            Page::Messages(name) | Page::Letter(name, _) => {
+                self.page = Page::Inbox(name.clone());
+            }
         }
     }
 }
@@ -257,6 +281,7 @@ mod tests {
             name: unread.name.clone(),
             settings: vec!["max_attempts = 2".to_owned()],
             letters: vec![letter("1", "once"), letter("2", "often"), letter("3", "often")],
+            messages: Some(Err("read at another gateway".to_owned())),
         };
         state.hear(Ok(Look {
             ready: true,
@@ -325,6 +350,9 @@ mod tests {
         let shown = screen(&state, 80, 24);
         assert!(shown.contains("max_attempts = 2"), "{shown}");
         assert!(shown.find("often").unwrap() < shown.find("once").unwrap(), "{shown}");
+        press(&mut state, "m");
+        assert!(screen(&state, 80, 24).contains("read at another gateway"));
+        press(&mut state, "m");
         press(&mut state, "jj\n");
         let shown = screen(&state, 80, 24);
         assert!(shown.contains("the first fault") && shown.contains("once"), "{shown}");

@@ -218,6 +218,35 @@ impl Operations for Service {
         Ok(Response::new(pb::UpdateInboxResponse { inbox }))
     }
 
+    async fn list_deliveries(
+        &self,
+        request: Request<pb::ListDeliveriesRequest>,
+    ) -> Result<Response<pb::ListDeliveriesResponse>, Status> {
+        self.begin(&request)?;
+        let asked = request.into_inner();
+        if asked.inbox != INBOX {
+            return Err(unknown("UNKNOWN_INBOX"));
+        }
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let delivery = |state: pb::DeliveryState, due_at| pb::UnsettledDelivery {
+            message_id: Uuid::from_u128(7).to_string(),
+            publisher: PARTY.to_owned(),
+            admitted_at: at(1),
+            attempt: 2,
+            state: state.into(),
+            due_at,
+            size: 120,
+            ..pb::UnsettledDelivery::default()
+        };
+        let states = [
+            delivery(pb::DeliveryState::InFlight, None),
+            delivery(pb::DeliveryState::Ready, None),
+            delivery(pb::DeliveryState::Delayed, at(60)),
+        ];
+        let deliveries = states.into_iter().take(asked.page_size as usize).collect();
+        Ok(Response::new(pb::ListDeliveriesResponse { deliveries }))
+    }
+
     async fn list_dead_letters(
         &self,
         request: Request<pb::ListDeadLettersRequest>,

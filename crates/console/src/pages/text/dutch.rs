@@ -208,4 +208,13 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     memory: "geheugen",
     cpu_time: "processortijd",
     open_files: "open bestanden",
+    to_messages: "Bekijk wat wacht",
+    nothing_waits: "Hier wacht niets, en er is niets onderweg. Nieuwe pogingen die op RabbitMQ wachten worden geteld, en niet getoond.",
+    messages_lead: "De eerste, in de volgorde waarin ze worden uitgereikt. Kijken haalt er niets uit.",
+    not_shown: "Ze zijn nu niet te tonen.",
+    ready: "klaar",
+    with_a_receiver: "bij een ontvanger",
+    again_at: "opnieuw om",
+    admitted_at: "Aangenomen",
+    last_reason: "Laatste reden",
 };

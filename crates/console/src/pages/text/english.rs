@@ -208,4 +208,13 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     memory: "memory",
     cpu_time: "processor time",
     open_files: "open files",
+    to_messages: "Look at what waits",
+    nothing_waits: "Nothing waits here, and nothing is in flight. Retries that wait on RabbitMQ are counted, and not shown.",
+    messages_lead: "The first, in the order in which they are handed out. Looking takes nothing out.",
+    not_shown: "They cannot be shown now.",
+    ready: "ready",
+    with_a_receiver: "with a receiver",
+    again_at: "again at",
+    admitted_at: "Admitted",
+    last_reason: "Last reason",
 };

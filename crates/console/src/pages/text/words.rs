@@ -202,4 +202,13 @@ pub(in crate::pages) struct Texts {
     pub(in crate::pages) memory: &'static str,
     pub(in crate::pages) cpu_time: &'static str,
     pub(in crate::pages) open_files: &'static str,
+    pub(in crate::pages) to_messages: &'static str,
+    pub(in crate::pages) nothing_waits: &'static str,
+    pub(in crate::pages) messages_lead: &'static str,
+    pub(in crate::pages) not_shown: &'static str,
+    pub(in crate::pages) ready: &'static str,
+    pub(in crate::pages) with_a_receiver: &'static str,
+    pub(in crate::pages) again_at: &'static str,
+    pub(in crate::pages) admitted_at: &'static str,
+    pub(in crate::pages) last_reason: &'static str,
 }

@@ -1,0 +1,104 @@
+//! Looking at what is not settled.
+
+use std::time::{Duration, SystemTime};
+
+use super::Fixture;
+use super::support::{
+    PATIENCE, QUIET, Reader, envelopes_of, expect_state, new_inbox, numbered, put, retry, tidy,
+};
+use crate::{Bus, InboxName, InboxState, Settlement, Stand, Unsettled};
+
+async fn browse(bus: &dyn Bus, inbox: &InboxName, limit: usize) -> Vec<Unsettled> {
+    let browsed = tokio::time::timeout(PATIENCE, bus.browse(inbox, limit)).await;
+    browsed.expect("browse answers in time").expect("the inbox can be looked at")
+}
+
+/// What nobody reads is shown in its order, again and again, and is handed out in the same
+/// order afterwards, with its first attempt.
+pub async fn what_waits_is_shown_and_stays(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "browse").await;
+    assert_eq!(browse(&*bus, &inbox, 10).await, []);
+    let envelopes = numbered(30);
+    put(&*bus, &inbox, &envelopes).await;
+    for limit in [30, 7, 100] {
+        let shown = browse(&*bus, &inbox, limit).await;
+        let expected: Vec<Unsettled> = envelopes
+            .iter()
+            .take(limit)
+            .map(|envelope| Unsettled {
+                envelope: envelope.clone(),
+                attempt: 1,
+                stand: Stand::Ready,
+                history: Vec::new(),
+            })
+            .collect();
+        assert_eq!(shown, expected);
+    }
+    expect_state(&*bus, &inbox, InboxState { depth: 30, ..InboxState::default() }).await;
+    let mut reader = Reader::of(&*bus, &inbox, 100).await;
+    let deliveries = reader.take(30).await;
+    assert_eq!(envelopes_of(&deliveries), envelopes);
+    assert!(deliveries.iter().all(|one| one.attempt == 1), "looking counted as an attempt");
+    reader.acknowledge(&deliveries).await;
+    drop(reader);
+    expect_state(&*bus, &inbox, InboxState::default()).await;
+    assert_eq!(browse(&*bus, &inbox, 10).await, []);
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// What a consumer has of this bus is shown, and stays with the consumer.
+pub async fn what_is_in_flight_is_shown_and_stays(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "browse-held").await;
+    let envelopes = numbered(5);
+    put(&*bus, &inbox, &envelopes).await;
+    let mut reader = Reader::of(&*bus, &inbox, 3).await;
+    let held = reader.take(3).await;
+    reader.acknowledge(&held[1..2]).await;
+    let next = reader.next().await;
+    let shown = browse(&*bus, &inbox, 3).await;
+    let expected = [&held[0], &held[2], &next].map(|one| one.envelope.clone());
+    assert_eq!(shown.iter().map(|one| one.envelope.clone()).collect::<Vec<_>>(), expected);
+    assert!(shown.iter().all(|one| one.stand == Stand::InFlight), "{shown:?}");
+    assert!(reader.settle(held[0].tag, Settlement::Acknowledge).await.is_ok());
+    let last = reader.next().await;
+    assert_eq!(last.envelope, envelopes[4]);
+    // Given back, it waits, with what was settled left out.
+    drop(reader);
+    expect_state(&*bus, &inbox, InboxState { depth: 3, ..InboxState::default() }).await;
+    let shown = browse(&*bus, &inbox, 10).await;
+    let left: Vec<_> = shown.iter().map(|one| one.envelope.clone()).collect();
+    assert_eq!(left, envelopes[2..]);
+    assert!(shown.iter().all(|one| one.stand == Stand::Ready), "{shown:?}");
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// A retry shows its attempts, at least once it is due.
+pub async fn a_retry_shows_its_attempts(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "browse-retry").await;
+    put(&*bus, &inbox, &numbered(1)).await;
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    let delivery = reader.next().await;
+    let now = SystemTime::now();
+    assert!(reader.settle(delivery.tag, retry(QUIET)).await.is_ok());
+    drop(reader);
+    if let [waiting] = &browse(&*bus, &inbox, 10).await[..]
+        && let Stand::Delayed(due) = waiting.stand
+    {
+        assert!(due + Duration::from_millis(1) >= now + QUIET, "due too early");
+        assert_eq!(waiting.attempt, 2);
+    }
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let shown = loop {
+        assert!(tokio::time::Instant::now() < deadline, "the retry never waits to be taken");
+        match &browse(&*bus, &inbox, 10).await[..] {
+            [one] if one.stand == Stand::Ready => break one.clone(),
+            _ => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    assert_eq!((shown.attempt, shown.history.len()), (2, 1));
+    assert_eq!(shown.history[0].reason, "not now");
+    tidy(&*bus, &[&inbox]).await;
+}
