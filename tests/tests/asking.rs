@@ -23,6 +23,7 @@ const UWV: &str = "00000099000000003000";
 const SVB: &str = "00000099000000004000";
 const OUTSIDER: &str = "00000099000000005000";
 const SUBJECT: &str = "999990342";
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 const CATALOGUE: &str = r#"
 party = [
@@ -454,6 +455,8 @@ async fn is_answered_over_http(bus: &str) {
         assert!(request.starts_with("POST /vragen HTTP/1.1") && request.contains(SUBJECT));
         assert!(request.contains("content-type: application/cloudevents+json"), "{request}");
         assert!(!request.contains("wisselreplyto"), "{request}");
+        let trace = request.lines().find_map(|line| line.strip_prefix("traceparent: "));
+        assert_eq!(trace.map(|trace| &trace[3..35]), Some(&PARENT[3..35]), "{request}");
         let data = r#"{"gemeente":"0344","naam":"Proef"}"#;
         match chosen.load(Ordering::Relaxed) {
             0 => http_answer("200 OK", "application/json", data),
@@ -476,7 +479,7 @@ async fn is_answered_over_http(bus: &str) {
         "[[exchange.http]]\ninbox = '{BRP}.vragen'\nurl = 'http://127.0.0.1:{port}/vragen'"
     ));
     gateway.start_again().await;
-    let utrecht = gateway.client(UTRECHT);
+    let utrecht = gateway.client(UTRECHT).in_trace(PARENT.parse().unwrap());
 
     for structured in [0, 1] {
         mode.store(structured, Ordering::Relaxed);

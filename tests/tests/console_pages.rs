@@ -8,7 +8,7 @@ use wissel_client::{Client, Event, OpenInbox};
 use wissel_testkit::{RabbitMq, free_port};
 use wissel_tests::provider::{CLIENT, Provider, SECRET};
 use wissel_tests::visitor::{Page, Visitor};
-use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone, event};
+use wissel_tests::{CATALOGUE, Gateway, OPERATOR, PARTIES, REGISTRY, alone, event};
 
 const EMBEDDED: &str = "embedded";
 const SCRIPT: &str = "<script>alert(1)</script>";
@@ -203,6 +203,33 @@ async fn an_inbox_is_paused_and_drained() {
     assert_eq!(none.await.status, 400);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_the_catalogue_are_read_again() {
+    let _alone = alone().await;
+    let (gateway, mut visitor) = with_console(EMBEDDED).await;
+    let page = visitor.get("/catalogue").await;
+    assert!(page.text.contains("In force since") && !page.text.contains("is refused"));
+    // What has a fault is not in force, and it is said why.
+    gateway.write_catalogue(&CATALOGUE.replacen("owner = ", "owner = 'nobody' #", 1));
+    let answer = operate(&mut visitor, "/catalogue/read", &page, &[]).await;
+    assert_eq!((answer.status, answer.to.as_str()), (303, "/catalogue"));
+    let page = visitor.get("/catalogue").await;
+    assert!(page.text.contains("is refused") && page.text.contains("nobody"), "{}", page.text);
+    assert!(visitor.get("/").await.text.contains("is refused"));
+    // What has none is, and it is said what changed.
+    let more = format!("[[subscription]]\nname = \"{}.more\"\n", PARTIES[2]);
+    gateway.write_catalogue(&format!("{CATALOGUE}\n{more}"));
+    assert_eq!(operate(&mut visitor, "/catalogue/read", &page, &[]).await.status, 303);
+    let page = visitor.get("/catalogue").await;
+    let added = format!("added: Subscription {}.more", PARTIES[2]);
+    assert!(page.text.contains(&added) && !page.text.contains("is refused"), "{}", page.text);
+    assert!(!visitor.get("/").await.text.contains("is refused"));
+    let trail = visitor.get("/records").await.text;
+    let told = format!("added subscription {}.more", PARTIES[2]);
+    assert!(trail.contains("read the files of the catalogue again"), "{trail}");
+    assert!(trail.contains(&told), "{trail}");
+}
+
 /// The map shows what goes by, from its publisher to its receivers.
 async fn lit_by_traffic(gateway: &Gateway, visitor: &mut Visitor) {
     let (client, begun) = (gateway.client(REGISTRY), Instant::now());
@@ -245,10 +272,12 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
     let path = format!("/inboxes/{}", inbox());
     let dossier = format!("/dossier?message={}", published.message_id);
     let letters = format!("{path}/dead-letters");
+    let messages = format!("{path}/messages");
     for path in [
         "/",
         "/inboxes",
         path.as_str(),
+        messages.as_str(),
         letters.as_str(),
         "/dossier",
         dossier.as_str(),
@@ -279,6 +308,7 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
         (format!("{letters}/ask"), &all[..]),
         (format!("{letters}/do"), &all[..]),
         (format!("{letters}/x/unmask"), &[("why", "x")][..]),
+        ("/catalogue/read".to_owned(), &[][..]),
     ] {
         let answer = operate(&mut visitor, &action, &page, fields).await;
         assert_eq!(answer.status, 403, "{action}: {}", answer.text);

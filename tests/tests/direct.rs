@@ -20,6 +20,7 @@ use wissel_testkit::RabbitMq;
 use wissel_tests::{Gateway, OPERATOR, REGISTRY, alone, wissel_binary};
 
 const PARTY: &str = "00000099000000002000";
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const CATALOGUE: &str = r#"
@@ -83,6 +84,7 @@ fn event(number: u64) -> Event {
     .time("2026-11-24T10:00:00.125Z".parse().unwrap())
     .extension("gemeente", "0344")
     .extension("spoed", true)
+    .extension("traceparent", PARENT)
     .extension("volgnummer", -7)
     .extension("kenmerk", OwnedValue::Binary(vec![0, 255].into()))
     .data_text(
@@ -261,6 +263,7 @@ async fn the_python_example_prints_what_its_party_may_have_on_rabbitmq() {
             "spoed": true,
             "volgnummer": -7,
             "kenmerk": "AP8=",
+            "traceparent": PARENT,
             "datacontenttype": "application/json",
             "data": { "number": number, "place": "Utrecht" },
         });

@@ -173,6 +173,7 @@ async fn a_gateway_that_runs_is_looked_at_and_its_directory_is_in_use() {
     assert_eq!(code, 0, "{told:#}");
     let text = told.to_string();
     has(&text, &["a gateway has it open", "fuser -v", "it takes messages", "version", "whole, "]);
+    has(&text, &["its clock is within a second"]);
     // And one that does not.
     let port = wissel_testkit::free_port().unwrap();
     let gone = format!("http://127.0.0.1:{port}");
@@ -190,7 +191,7 @@ async fn rabbitmq_is_tried_with_a_message() {
     settings(here.path(), &format!("bus = {:?}", rabbitmq.url()));
     let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
     assert_eq!(code, 0, "{told:#}");
-    has(&told.to_string(), &["takes messages", "ask its node"]);
+    has(&told.to_string(), &["takes messages", "it is RabbitMQ ", "ask its node"]);
     let queues = rabbitmq.control(&["list_queues", "name", "--quiet"]).await.unwrap();
     assert!(!queues.contains("wissel.doctor"), "nothing is left: {queues}");
 

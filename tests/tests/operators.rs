@@ -1,6 +1,7 @@
 //! What operators see over HTTP, and what a supervisor is told.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
@@ -170,6 +171,10 @@ async fn systemd_hears_that_it_is_ready_lives_and_stops() {
     let mut gateway = Gateway::stopped("embedded");
     gateway.set("NOTIFY_SOCKET", path.to_str().unwrap().to_owned().leak());
     gateway.set("WATCHDOG_USEC", "200000");
+    // As if its log were the journal's stream.
+    let log = gateway.data_directory().with_file_name("log");
+    let log = std::fs::File::create(log).unwrap().metadata().unwrap();
+    gateway.set("JOURNAL_STREAM", format!("{}:{}", log.dev(), log.ino()).leak());
     gateway.start_again().await;
     let hear = |text: &str| {
         let (mut buffer, begun) = ([0; 4096], Instant::now());
@@ -189,4 +194,13 @@ async fn systemd_hears_that_it_is_ready_lives_and_stops() {
     let (ended, _) = gateway.terminate().await;
     assert!(ended.success());
     hear("STOPPING=1");
+    let log = gateway.log();
+    assert!(
+        log.lines().all(|line| ["<4>", "<6>", "<7>"].iter().any(|one| line.starts_with(one))),
+        "{log}"
+    );
+    for (level, priority) in [(" WARN ", "<4>"), (" INFO ", "<6>"), ("DEBUG ", "<7>")] {
+        let line = log.lines().find(|line| line.contains(level));
+        assert!(line.is_some_and(|line| line.starts_with(priority)), "{level} in {log}");
+    }
 }

@@ -18,7 +18,7 @@ use wissel_message::Value;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::publishing_client::PublishingClient;
 use wissel_testkit::RabbitMq;
-use wissel_tests::{Gateway, REGISTRY, alone};
+use wissel_tests::{Gateway, REGISTRY, alone, wissel_binary};
 
 const INBOX: &str = "00000099000000004000.inbox";
 const PARTY: &str = "00000099000000004000";
@@ -189,6 +189,42 @@ async fn a_message_stands_where_its_call_does() {
     collector.wait_for("deliver", 1).await;
     assert_eq!(publish[0].parent_span_id, parent.span_id.to_be_bytes());
     assert_eq!(collector.named("publish").len(), 1);
+}
+
+#[tokio::test]
+async fn a_command_and_a_client_tell_where_they_stand() {
+    let _alone = alone().await;
+    let (collector, endpoint) = Collector::start().await;
+    let mut gateway = traced("embedded", &endpoint, "0").await;
+    let file = gateway.data_directory().join("event.json");
+    std::fs::write(&file, event("command", None).to_json()).unwrap();
+    let mut command = std::process::Command::new(wissel_binary());
+    command.arg("publish").arg(&file).args(["--as", REGISTRY, "--server", &gateway.url()]);
+    let published = command.args(["--traceparent", PARENT]).output().unwrap();
+    assert!(published.status.success(), "{published:?}");
+    let parent = PARENT.parse::<TraceContext>().unwrap();
+    let client = gateway.client(REGISTRY).in_trace(parent);
+    client.publish(&event("call", None)).await.unwrap();
+    client.publisher().send(&event("stream", None)).await.unwrap().await.unwrap();
+    let mut inbox = gateway.client(PARTY).subscribe(INBOX).open().await.unwrap();
+    for id in ["command", "call", "stream"] {
+        let delivery = inbox.next().await.unwrap().unwrap();
+        let trace = delivery.trace_context().unwrap();
+        assert_eq!((delivery.event().id(), trace.trace_id), (id, parent.trace_id));
+        delivery.acknowledge().await.unwrap();
+    }
+    let publish = collector.wait_for("publish", 3).await;
+    assert!(publish.iter().all(|one| one.parent_span_id == parent.span_id.to_be_bytes()));
+    // The log is text here, and has the same id.
+    gateway.write_config("[log]\nformat = \"text\"\n");
+    gateway.terminate().await;
+    gateway.start_again().await;
+    gateway.client(REGISTRY).in_trace(parent).publish(&event("again", None)).await.unwrap();
+    gateway.terminate().await;
+    let trace_id = format!("{:032x}", parent.trace_id);
+    let log = gateway.log();
+    let is_told = |line: &str| line.contains(&trace_id) && !line.starts_with('{');
+    assert!(log.lines().any(is_told), "no {trace_id} as text in {log}");
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ use crate::ordered::Ordered;
 use crate::policy::DeliveryDefaults;
 use crate::publish_limits::PublishLimits;
 use crate::questions::Questions;
+use crate::readings::Readings;
 use crate::replay::REPLAY_PER_SECOND;
 use crate::road::deduplicate::Window;
 use crate::road::room::Limits;
@@ -44,6 +45,7 @@ pub struct Broker {
     /// Counts the changes of inboxes, so that sessions hear of a pause and of its end.
     pub(crate) pauses: watch::Sender<u64>,
     pub(crate) catalogue_since: Mutex<SystemTime>,
+    pub(crate) readings: Readings,
     pub(crate) router: Router<Target>,
     pub(crate) subscriptions: RwLock<BTreeMap<SubscriptionName, Subscription>>,
     pub(crate) inboxes: RwLock<BTreeMap<InboxName, InboxSettings>>,
@@ -158,6 +160,7 @@ impl Broker {
             catalogue_version: watch::Sender::new(0),
             pauses: watch::Sender::new(0),
             catalogue_since: Mutex::new(SystemTime::now()),
+            readings: Readings::default(),
             router,
             subscriptions: RwLock::default(),
             inboxes: RwLock::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use wissel_audit::{Actor, Operation, Record};
-use wissel_catalogue::{Catalogue, DeclaredSubscription};
+use wissel_catalogue::{Catalogue, Change, DeclaredSubscription};
 use wissel_identifiers::{Oin, SubscriptionName};
 use wissel_store::SubscriptionRecord;
 
@@ -40,13 +40,15 @@ impl Broker {
         }
         let stored = self.store.subscriptions().await?;
         let changed = owners_with_other_rights(&earlier, &catalogue);
-        let detail = format!("parties with other rights {}", changed.len());
+        let changes: Arc<[Change]> = catalogue.changes_since(&earlier).into();
+        let detail = told(changed.len(), &changes);
         let record = Record::new(Operation::CatalogueReplaced, Actor::Wissel);
         self.keep(vec![Record { detail: Some(detail), ..record }]).await?;
         self.exchange_subscriptions(&catalogue, &changed, stored);
         // The table first: who routes by it with the old catalogue gets what both allow.
         self.catalogue.store(Arc::new(catalogue));
         *self.catalogue_since.lock() = SystemTime::now();
+        *self.readings.changes.lock() = changes;
         self.catalogue_version.send_modify(|version| *version += 1);
         tracing::info!(parties_with_other_rights = changed.len(), "catalogue replaced");
         Ok(())
@@ -116,6 +118,17 @@ impl Subscription {
             declared: true,
         }
     }
+}
+
+/// What changed, for the record: the first of it.
+fn told(parties: usize, changes: &[Change]) -> String {
+    const TOLD: usize = 10;
+    let first: Vec<String> = changes.iter().take(TOLD).map(ToString::to_string).collect();
+    let more = match changes.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("parties with other rights {parties}: {}{more}", first.join(", "))
 }
 
 /// Parties of which the rights to receive differ in types, row limits or fields. Fields are

@@ -10,12 +10,15 @@ use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Connection, ConnectionProperties, Event};
 
+use crate::server::{self, Server};
+
 /// How far a probe came. None holds the URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Probe {
-    /// A message went to a queue of ours, and was confirmed.
-    Passed,
+    /// A message went to a queue of ours, and was confirmed. With what the server says that it
+    /// is, if it could be understood.
+    Passed(Option<Server>),
     /// There is no URL that can be read.
     BadUrl(String),
     /// Nothing answers there, or it does not let us in.
@@ -34,6 +37,7 @@ pub async fn probe(url: &str) -> Probe {
         Err(fault) => return Probe::BadUrl(fault),
     };
     let properties = ConnectionProperties::default().with_connection_name("wissel doctor".into());
+    let said = server::ask(&uri).await.ok();
     let connection = match Connection::connect_uri(uri, properties).await {
         Ok(connection) => connection,
         Err(error) => return Probe::NotConnected(error.to_string()),
@@ -49,7 +53,7 @@ pub async fn probe(url: &str) -> Probe {
     };
     let found = tokio::select! {
         used = use_queue(&connection) => match used {
-            Ok(()) => Probe::Passed,
+            Ok(()) => Probe::Passed(said),
             Err(error) => Probe::NotAllowed(error.to_string()),
         },
         reason = blocked => Probe::Blocked(reason),

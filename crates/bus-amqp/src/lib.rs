@@ -74,9 +74,11 @@ mod pack;
 mod publisher;
 mod remembrance;
 mod sender;
+mod server;
 mod settler;
 mod topology;
 
 pub use bus::AmqpBus;
 pub use examine::{Probe, probe};
 pub use options::{AmqpError, AmqpOptions, Packing};
+pub use server::Server;

@@ -32,6 +32,7 @@
 
 mod cases;
 mod catalogue;
+mod changes;
 mod check;
 mod conformance;
 mod error;
@@ -41,6 +42,7 @@ mod reports;
 
 pub use cases::{CaseTerm, Dispatch, Silence};
 pub use catalogue::{Catalogue, TypeRights};
+pub use changes::{Change, How, Part};
 pub use error::{CatalogueError, CatalogueErrors};
 pub use model::{
     Action, Ask, Audience, DeclaredSubscription, EventType, Fields, Grant, Mandate, Matching,

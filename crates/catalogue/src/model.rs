@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::Dispatch;
 use jiff::Span;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wissel_filter::{Condition, EventFacts, Filter};
 use wissel_identifiers::{IdentifierKind, InboxName, KvkNumber, Oin, SubscriptionName};
 use wissel_message::EventView;
@@ -165,7 +165,7 @@ pub struct Fields {
 }
 
 /// What a grant allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// To publish messages of the type.

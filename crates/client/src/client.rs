@@ -6,6 +6,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use wissel_identifiers::Oin;
+use wissel_message::{TRACEPARENT, TraceContext};
 
 use crate::{ClientBuilder, ClientError, RetryPolicy, TokenError, TokenProvider};
 
@@ -16,6 +17,8 @@ use crate::{ClientBuilder, ClientError, RetryPolicy, TokenError, TokenProvider};
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    /// Where the calls of this clone stand.
+    trace: Option<TraceContext>,
 }
 
 struct Inner {
@@ -47,7 +50,15 @@ impl Client {
     ) -> Self {
         let on_behalf_of =
             on_behalf_of.and_then(|principal| principal.as_str().parse::<MetadataValue<_>>().ok());
-        Self { inner: Arc::new(Inner { channel, token, on_behalf_of, settings }) }
+        Self { inner: Arc::new(Inner { channel, token, on_behalf_of, settings }), trace: None }
+    }
+
+    /// The same client, whose calls stand there in a trace (W3C Trace Context): it is told in
+    /// the metadata `traceparent`, and holds for each event of a call, and of a stream that is
+    /// opened by it, that says nothing itself.
+    #[must_use]
+    pub fn in_trace(&self, trace: TraceContext) -> Self {
+        Self { trace: Some(trace), ..self.clone() }
     }
 
     pub(crate) fn channel(&self) -> Channel {
@@ -71,6 +82,9 @@ impl Client {
         }
         if let Some(principal) = &self.inner.on_behalf_of {
             request.metadata_mut().insert("wissel-on-behalf-of", principal.clone());
+        }
+        if let Some(trace) = self.trace.and_then(|trace| trace.to_string().parse().ok()) {
+            request.metadata_mut().insert(TRACEPARENT, trace);
         }
         Ok(request)
     }

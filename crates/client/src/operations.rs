@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tonic::transport::Channel;
 use wissel_identifiers::InboxName;
@@ -49,6 +49,8 @@ pub struct GatewayStatus {
     pub subscriptions: u64,
     /// Inboxes open.
     pub inboxes: u64,
+    /// What time it was there; `None`: an older gateway, which does not say.
+    pub now: Option<SystemTime>,
 }
 
 impl Client {
@@ -138,6 +140,7 @@ impl Client {
             uptime: span("uptime", response.uptime)?,
             subscriptions: response.subscriptions,
             inboxes: response.inboxes,
+            now: response.now.and_then(|now| now.try_into().ok()),
         })
     }
 

@@ -66,6 +66,7 @@ async fn state(broker: &Broker, vitals: &Vitals) -> State {
         disk_free: vitals.disk_free(),
         disk_mark: vitals.disk_mark,
         certificates: vitals.certificates(),
+        revocation_lists: vitals.revocation_lists(),
         process: Vitals::process(),
     }
 }

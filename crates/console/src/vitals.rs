@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use procfs::WithCurrentSystemInfo as _;
-use wissel_identity::ServerTls;
-use wissel_metrics::{Certificate, Process};
+use wissel_identity::{End, Part, ServerTls};
+use wissel_metrics::{Expiry, Process};
 
 use crate::health::Check;
 
@@ -20,6 +20,8 @@ pub struct Vitals {
     pub disk_mark: u64,
     /// The gateway's certificates, when it has some.
     pub tls: Option<Arc<ServerTls>>,
+    /// Those of the console, when it has some of its own.
+    pub console_tls: Option<Arc<ServerTls>>,
 }
 
 impl Vitals {
@@ -31,11 +33,36 @@ impl Vitals {
         Some(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
-    /// When each certificate ends.
+    /// When each certificate ends: `gateway`, `authority-1` and on, `console`,
+    /// `console-authority-1` and on.
     #[must_use]
-    pub fn certificates(&self) -> Vec<Certificate> {
-        let ends = self.tls.as_ref().map(|tls| tls.ends()).unwrap_or_default();
-        ends.into_iter().map(|(name, not_after)| Certificate { name, not_after }).collect()
+    pub fn certificates(&self) -> Vec<Expiry> {
+        self.expiries(|part| part != Part::RevocationList)
+    }
+
+    /// When each file of revocation lists ends: `1` and on, `console-1` and on.
+    #[must_use]
+    pub fn revocation_lists(&self) -> Vec<Expiry> {
+        self.expiries(|part| part == Part::RevocationList)
+    }
+
+    fn expiries(&self, is_meant: impl Fn(Part) -> bool) -> Vec<Expiry> {
+        let both = [("", &self.tls), ("console", &self.console_tls)];
+        let ends = both.into_iter().filter_map(|(of, tls)| Some((of, tls.as_ref()?)));
+        let ends = ends.flat_map(|(of, tls)| tls.ends().into_iter().map(move |end| (of, end)));
+        let ends = ends.filter(|(_, end)| is_meant(end.part));
+        ends.map(|(of, End { part, number, at, .. })| {
+            let name = match (of, part) {
+                ("", Part::Certificate) => "gateway".to_owned(),
+                ("", Part::Authority) => format!("authority-{number}"),
+                ("", Part::RevocationList) => number.to_string(),
+                (of, Part::Certificate) => of.to_owned(),
+                (of, Part::Authority) => format!("{of}-authority-{number}"),
+                (of, Part::RevocationList) => format!("{of}-{number}"),
+            };
+            Expiry { name, at }
+        })
+        .collect()
     }
 
     /// What the operating system says of this process; none where it does not.

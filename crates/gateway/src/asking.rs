@@ -47,11 +47,15 @@ impl Asking for AskingService {
         request: Request<pb::GatherRequest>,
     ) -> Result<Response<Self::GatherStream>, Status> {
         let begun = self.0.begin("Gather", &request)?;
+        let (traced, most) = (Traced::of(request.metadata()), self.0.broker.message_bytes_max());
         let (exchange, caller) = (Arc::clone(&self.0.exchange), begun.caller);
         let asked = request.into_inner();
         Ok(self.0.stream(begun, move |answers| async move {
-            let (questions, within) =
+            let (mut questions, within) =
                 read_questions(asked).map_err(|refusal| to_status(&refusal))?;
+            for question in &mut questions {
+                question.event = traced.event(std::mem::take(&mut question.event), most);
+            }
             let mut gathered = exchange.gather(caller, questions, within);
             let mut refusals = Refusals::default();
             loop {

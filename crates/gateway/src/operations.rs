@@ -14,7 +14,8 @@ use crate::answers::AnswerStream;
 use crate::archive;
 use crate::calls::Calls;
 use crate::fields::{
-    cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, to_duration,
+    cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, timestamp,
+    to_duration,
 };
 use crate::letters;
 use crate::overview;
@@ -193,6 +194,7 @@ impl Operations for OperationsService {
                 uptime: to_duration(status.uptime),
                 subscriptions: status.subscriptions as u64,
                 inboxes: status.inboxes as u64,
+                now: timestamp(SystemTime::now()),
             })
         };
         self.0.answer("GetStatus", request, get).await

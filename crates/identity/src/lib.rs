@@ -29,5 +29,5 @@ pub use dev_token::DevTokenIssuer;
 pub use error::{IdentityError, PeerError, TokenFault};
 pub use keys::KeySource;
 pub use peer::Peer;
-pub use tls::{ClientCertificates, End, ServerTls, Speaks, TlsFiles};
+pub use tls::{ClientCertificates, End, Part, ServerTls, Speaks, TlsFiles};
 pub use token::{TokenClaims, TokenOptions, TokenProof, TokenVerifier};

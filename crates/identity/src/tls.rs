@@ -45,8 +45,21 @@ pub struct End {
     pub file: PathBuf,
     /// When the first of its certificates or lists is over.
     pub at: SystemTime,
-    /// Whether it holds revocation lists, and not certificates.
-    pub is_list: bool,
+    /// What it holds.
+    pub part: Part,
+    /// Which of the files that hold that, from 1; 0 where there is one.
+    pub number: u32,
+}
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The certificate of the server.
+    Certificate,
+    /// Authorities that clients are known by.
+    Authority,
+    /// Revocation lists.
+    RevocationList,
 }
 
 /// What is spoken over a connection (ALPN, RFC 7301).
@@ -118,36 +131,26 @@ impl ServerTls {
         }
     }
 
-    /// When the certificates end that are in force: `gateway`, and `authority-1` and on, as
-    /// the files say.
-    #[must_use]
-    pub fn ends(&self) -> Vec<(String, SystemTime)> {
-        let state = self.state.load();
-        let (certificate, authorities) = (state.contents.first(), state.contents.iter().skip(2));
-        let gateway = certificate.map(|pem| ("gateway".to_owned(), pem));
-        let authorities = authorities.take(self.files.client_authorities.len()).enumerate();
-        let authorities = authorities.map(|(index, pem)| (format!("authority-{}", index + 1), pem));
-        let all = gateway.into_iter().chain(authorities);
-        all.filter_map(|(name, pem)| Some((name, first_end(pem)?))).collect()
-    }
-
     /// When each file ends that is in force: certificate, authorities, revocation lists.
     #[must_use]
-    pub fn all_ends(&self) -> Vec<End> {
+    pub fn ends(&self) -> Vec<End> {
         let TlsFiles { certificate, key, client_authorities, revocation_lists } = &self.files;
-        let certificates = [certificate, key].into_iter().chain(client_authorities);
-        let files = certificates.map(|file| (file, false));
-        let files = files.chain(revocation_lists.iter().map(|file| (file, true)));
+        let own = [certificate, key].map(|file| (file, Part::Certificate, 0)).into_iter();
+        let authorities = client_authorities.iter().zip(1..);
+        let authorities = authorities.map(|(file, number)| (file, Part::Authority, number));
+        let lists = revocation_lists.iter().zip(1..);
+        let lists = lists.map(|(file, number)| (file, Part::RevocationList, number));
+        let files = own.chain(authorities).chain(lists);
         let state = self.state.load();
         let mut ends = Vec::new();
-        for ((file, is_list), content) in files.zip(&state.contents) {
+        for ((file, part, number), content) in files.zip(&state.contents) {
             let mut at = None;
-            if !is_list {
+            if part != Part::RevocationList {
                 at = first_end(content);
             } else if self::revocation_lists(file, content, &mut at).is_err() {
                 continue;
             }
-            ends.extend(at.map(|at| End { file: file.clone(), at, is_list }));
+            ends.extend(at.map(|at| End { file: file.clone(), at, part, number }));
         }
         ends
     }
@@ -337,9 +340,10 @@ mod tests {
             CertificateDer::pem_file_iter(party).unwrap().map(Result::unwrap).collect();
         let peer = ProvenChain::from_chain(&chain).unwrap();
         let ends = tls.ends();
-        let names: Vec<&str> = ends.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["gateway", "authority-1"]);
-        let left = ends[0].1.duration_since(SystemTime::now()).unwrap();
+        let parts: Vec<(Part, u32)> = ends.iter().map(|end| (end.part, end.number)).collect();
+        let all = [(Part::Certificate, 0), (Part::Authority, 1), (Part::RevocationList, 1)];
+        assert_eq!(parts, all);
+        let left = ends[0].at.duration_since(SystemTime::now()).unwrap();
         assert!(left > 7_290 * day && left < 7_301 * day, "{left:?}");
         let now = SystemTime::now();
         assert_eq!(tls.check_at(&peer, now), Ok(()));

@@ -7,7 +7,7 @@ use crate::register::Described;
 
 const BEGIN: &str = "# Metrics
 
-What `/metrics` tells, in the text format of OpenMetrics, on the listener of operators (`[operators] listen`).
+What `/metrics` tells, in the text format of OpenMetrics, on the listener of operators (`[console] listen`).
 The alert rules in [deploy/prometheus](../deploy/prometheus) and the dashboard in [deploy/grafana](../deploy/grafana) use
 them. This page is written by `cargo run --package wissel-metrics --example describe > docs/metrics.md`.
 
@@ -41,7 +41,7 @@ mod tests {
 
     use std::time::Duration;
 
-    use crate::{Certificate, DeadCause, InboxGauges, Metrics, Settled, State};
+    use crate::{DeadCause, Expiry, InboxGauges, Metrics, Settled, State};
 
     #[test]
     fn the_page_is_up_to_date() {
@@ -66,9 +66,9 @@ mod tests {
         metrics.question("late");
         metrics.catalogue_read(false);
         metrics.spans("dropped", 8);
-        let certificate = Certificate {
-            name: "gateway".to_owned(),
-            not_after: std::time::UNIX_EPOCH + Duration::from_secs(9),
+        let ends = |name: &str| Expiry {
+            name: name.to_owned(),
+            at: std::time::UNIX_EPOCH + Duration::from_secs(9),
         };
         let gauges = InboxGauges {
             waiting: 6,
@@ -78,7 +78,8 @@ mod tests {
         let state = State {
             ready: true,
             worst: vec![("00000001002220647000.x".to_owned(), gauges)],
-            certificates: vec![certificate],
+            certificates: vec![ends("gateway")],
+            revocation_lists: vec![ends("1")],
             ..State::default()
         };
         let text = metrics.encode(&state);
@@ -93,6 +94,7 @@ mod tests {
             "wissel_trace_spans_total{outcome=\"dropped\"} 8",
             "wissel_inbox_deliveries{inbox=\"00000001002220647000.x\",state=\"waiting\"} 6",
             "wissel_certificate_expiry_time_seconds{certificate=\"gateway\"} 9.0",
+            "wissel_revocation_list_expiry_time_seconds{list=\"1\"} 9.0",
             "# EOF",
         ] {
             assert!(text.lines().any(|line| line == expected), "{expected} in\n{text}");

@@ -17,7 +17,7 @@ mod state;
 
 pub use buckets::Quantiles;
 pub use metrics::{DeadCause, Metrics, Settled};
-pub use state::{Certificate, InboxGauges, Process, State};
+pub use state::{Expiry, InboxGauges, Process, State};
 
 /// The media type of what [`Metrics::encode`] gives.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

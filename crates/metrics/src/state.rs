@@ -36,8 +36,10 @@ pub struct State {
     pub disk_free: Option<u64>,
     /// Bytes that must be free there for the gateway to be ready.
     pub disk_mark: u64,
-    /// When certificates end.
-    pub certificates: Vec<Certificate>,
+    /// When certificates end: `gateway`, and what others are called.
+    pub certificates: Vec<Expiry>,
+    /// When revocation lists end.
+    pub revocation_lists: Vec<Expiry>,
     /// This process.
     pub process: Option<Process>,
 }
@@ -59,13 +61,13 @@ pub struct InboxGauges {
     pub oldest_age: Duration,
 }
 
-/// When a certificate ends.
+/// When something that lasts for a time ends.
 #[derive(Debug, Clone)]
-pub struct Certificate {
-    /// Which: `gateway`, or the number of a client authority.
+pub struct Expiry {
+    /// What.
     pub name: String,
     /// When.
-    pub not_after: SystemTime,
+    pub at: SystemTime,
 }
 
 /// What the operating system says of this process.
@@ -107,6 +109,7 @@ pub(crate) struct StateGauges {
     disk_free: Count,
     disk_mark: Count,
     certificates: Family<Named, Real>,
+    revocation_lists: Family<Named, Real>,
     resident: Count,
     cpu: Real,
     open_files: Count,
@@ -149,8 +152,12 @@ impl StateGauges {
         r.add("data_free", bytes(), "", help, &all.disk_free);
         let help = "Free space below which the gateway is not ready";
         r.add("data_free_mark", bytes(), "", help, &all.disk_mark);
-        let help = "When a certificate ends, since 1970: that of the gateway, or of an authority";
+        let help = "When a certificate ends, since 1970: of the `gateway`, the `console`, or an \
+                    authority of either";
         r.add("certificate_expiry_time", seconds(), "certificate", help, &all.certificates);
+        let help = "When a file of revocation lists ends, since 1970; then the clients of its \
+                    authority are refused";
+        r.add("revocation_list_expiry_time", seconds(), "list", help, &all.revocation_lists);
         r.add("resident_memory", bytes(), "", "Memory of the process", &all.resident);
         let help = "Processor time of the process since it started";
         r.add("cpu_time", seconds(), "", help, &all.cpu);
@@ -177,10 +184,15 @@ impl StateGauges {
         self.set_worst(&state.worst);
         self.disk_free.set(state.disk_free.unwrap_or_default());
         self.disk_mark.set(state.disk_mark);
-        self.certificates.clear();
-        for Certificate { name, not_after } in &state.certificates {
-            let label = vec![("certificate", name.clone())];
-            self.certificates.get_or_create(&label).set(since_1970(Some(*not_after)));
+        for (family, label, expiries) in [
+            (&self.certificates, "certificate", &state.certificates),
+            (&self.revocation_lists, "list", &state.revocation_lists),
+        ] {
+            family.clear();
+            for Expiry { name, at } in expiries {
+                let label = vec![(label, name.clone())];
+                family.get_or_create(&label).set(since_1970(Some(*at)));
+            }
         }
         let process = state.process.unwrap_or_default();
         self.resident.set(process.resident_bytes);

@@ -18,8 +18,8 @@ use crate::serve::stop_signal;
 use crate::{client, output};
 
 pub(crate) async fn ask(arguments: AskArguments) -> Result<(), Failure> {
-    let AskArguments { file, to, within, json, connection } = arguments;
-    let client = client::connect(&connection)?;
+    let AskArguments { file, to, within, traceparent, json, connection } = arguments;
+    let client = client::connect_in(traceparent, &connection)?;
     let mut questions = read(&file).await?;
     let (Some((_, question)), true) = (questions.pop(), questions.is_empty()) else {
         let message = format!("{}: expected one question", file.display());
@@ -50,8 +50,8 @@ pub(crate) async fn ask(arguments: AskArguments) -> Result<(), Failure> {
 }
 
 pub(crate) async fn gather(arguments: GatherArguments) -> Result<(), Failure> {
-    let GatherArguments { files, to, within, json, connection } = arguments;
-    let client = client::connect(&connection)?;
+    let GatherArguments { files, to, within, traceparent, json, connection } = arguments;
+    let client = client::connect_in(traceparent, &connection)?;
     let (mut names, mut questions) = (Vec::new(), Vec::new());
     for file in &files {
         for (place, event) in read(file).await? {

@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use wissel_client::TraceContext;
 use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 
 pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
@@ -28,8 +29,8 @@ pub(crate) use cases::{
     CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
 };
 pub(crate) use catalogue::{
-    CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueShowArguments,
-    PartiesCommand, PartyArguments,
+    CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueDiffArguments,
+    CatalogueShowArguments, PartiesCommand, PartyArguments,
 };
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use dossier::DossierArguments;
@@ -270,6 +271,9 @@ pub(crate) struct PublishArguments {
     /// The files hold one CloudEvent a line
     #[arg(long)]
     pub(crate) json_lines: bool,
+    /// Where this stands in a trace (W3C Trace Context), for events that say nothing themselves
+    #[arg(long, value_name = "00-TRACE-SPAN-FLAGS")]
+    pub(crate) traceparent: Option<TraceContext>,
     /// Print every receipt and refusal as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,

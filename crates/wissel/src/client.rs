@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wissel_client::{Client, RetryPolicy};
+use wissel_client::{Client, RetryPolicy, TraceContext};
 
 use crate::cli::Connection;
 use crate::exit::Failure;
@@ -23,6 +23,15 @@ pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
         }
     });
     build(connection, retry)
+}
+
+/// The same, whose calls stand there in a trace, if anywhere.
+pub(crate) fn connect_in(
+    trace: Option<TraceContext>,
+    connection: &Connection,
+) -> Result<Client, Failure> {
+    let client = connect(connection)?;
+    Ok(trace.map(|trace| client.in_trace(trace)).unwrap_or(client))
 }
 
 /// A client that says at once when the gateway does not answer, for who wants to know just

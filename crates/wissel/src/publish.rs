@@ -26,7 +26,8 @@ pub(crate) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
     if let Some(timeout) = arguments.connection.timeout() {
         options = options.give_up_after(timeout);
     }
-    let publisher = client::connect(&arguments.connection)?.publisher_with(options);
+    let client = client::connect_in(arguments.traceparent, &arguments.connection)?;
+    let publisher = client.publisher_with(options);
     let mut publishing = Publishing {
         publisher,
         under_way: FuturesUnordered::new(),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wissel_broker::Broker;
+use wissel_broker::{Broker, ReadAgain};
 use wissel_catalogue::Catalogue;
 use wissel_identity::{ServerTls, TokenVerifier};
 
@@ -26,6 +27,8 @@ pub(crate) struct Reload {
     tls: Vec<Arc<ServerTls>>,
     tokens: Option<Arc<TokenVerifier>>,
     watch: Watch,
+    /// Wishes of catalogue managers.
+    asked: mpsc::Receiver<ReadAgain>,
 }
 
 impl Reload {
@@ -42,7 +45,9 @@ impl Reload {
         let catalogue = config.catalogue.clone();
         let tokens = callers.verifier();
         let tls = callers.tls.into_iter().chain(console_tls).collect();
-        Ok(Self { broker, catalogue, tls, tokens, watch })
+        let asked = broker.asked_to_read();
+        let asked = asked.ok_or_else(|| Failure::internal("the files are read by two"))?;
+        Ok(Self { broker, catalogue, tls, tokens, watch, asked })
     }
 
     /// Reads again whenever there is cause, until it is stopped.
@@ -52,6 +57,7 @@ impl Reload {
         // The first is at once, and was given when the lists were read.
         warnings.tick().await;
         loop {
+            let mut wishes = Vec::new();
             let asked = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = warnings.tick() => {
@@ -62,6 +68,10 @@ impl Reload {
                     tracing::info!("SIGHUP: reading catalogue, certificates and keys again");
                     true
                 }
+                Some(wish) = self.asked.recv() => {
+                    wishes.push(wish);
+                    false
+                }
                 () = self.watch.changed() => {
                     tracing::debug!("files have changed, and are read again");
                     false
@@ -69,7 +79,8 @@ impl Reload {
             };
             self.certificates();
             self.keys(asked).await;
-            self.catalogue().await;
+            let faults = self.catalogue().await;
+            self.broker.note_reading(faults, wishes);
         }
     }
 
@@ -99,35 +110,36 @@ impl Reload {
         }
     }
 
-    async fn catalogue(&self) {
+    /// Why what stands in the files is refused; empty: it is in force.
+    async fn catalogue(&self) -> Vec<String> {
+        const REFUSED: &str = "the catalogue's new version is refused; the old one stays";
         let path = self.catalogue.clone();
         let loaded = tokio::task::spawn_blocking(move || Catalogue::load(&path)).await;
         let catalogue = match loaded {
             Ok(Ok(catalogue)) => catalogue,
             Ok(Err(errors)) => {
-                let faults = errors.faults.len();
                 self.broker.metrics().catalogue_read(false);
-                tracing::error!(
-                    faults,
-                    "the catalogue's new version is refused; the old one stays"
-                );
-                for error in errors.faults {
+                tracing::error!(faults = errors.faults.len(), REFUSED);
+                for error in &errors.faults {
                     tracing::error!(%error, "a fault in the catalogue");
                 }
-                return;
+                return errors.faults.iter().map(ToString::to_string).collect();
             }
-            Err(error) => return tracing::error!(%error, "reading the catalogue failed"),
+            Err(error) => {
+                tracing::error!(%error, "reading the catalogue failed");
+                return vec![error.to_string()];
+            }
         };
         for warning in catalogue.warnings() {
             tracing::warn!(%warning, "the catalogue does not cohere");
         }
         if catalogue.is_of_same_files(&self.broker.catalogue()) {
-            return;
+            return Vec::new();
         }
         let replaced = self.broker.replace_catalogue(catalogue).await;
         self.broker.metrics().catalogue_read(replaced.is_ok());
-        if let Err(error) = replaced {
-            tracing::error!(%error, "the catalogue's new version is refused; the old one stays");
-        }
+        let Err(error) = replaced else { return Vec::new() };
+        tracing::error!(%error, REFUSED);
+        vec![error.to_string()]
     }
 }

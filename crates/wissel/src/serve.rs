@@ -111,13 +111,14 @@ impl Server {
                 let listener = listening.map_err(|error| {
                     Failure::unavailable(format!("console.listen {address}: {error}"))
                 })?;
+                let access = config.console.access(callers.believes_all())?;
+                console_tls = access.tls.clone();
                 let vitals = Vitals {
                     data_dir: config.data_dir.clone(),
                     disk_mark: config.limits.disk_free_bytes,
                     tls: callers.tls.clone(),
+                    console_tls: access.tls.clone(),
                 };
-                let access = config.console.access(callers.believes_all())?;
-                console_tls = access.tls.clone();
                 let options = ConsoleOptions { vitals, access };
                 let console = Console::new(Arc::clone(&exchange), options, listener);
                 Some(console.map_err(|error| Failure::usage(error.to_string()))?)

@@ -1,24 +1,36 @@
 //! What the catalogue says: event types, who may do what with them, and subscriptions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_broker::{Caller, Subscription};
-use wissel_catalogue::{Action, Catalogue, EventType};
+use wissel_audit::{Operation, Outcome};
+use wissel_broker::{Act, Broker, Caller, Subscription};
+use wissel_catalogue::{Action, Catalogue, Change, EventType, How, Part};
 use wissel_identifiers::SubscriptionName;
 
 use super::acting::denied;
-use super::format::count;
+use super::format::{count, moment};
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
-use crate::access::Operator;
+use crate::access::{Form, Operator, Role, act};
 use crate::console::Seen;
 
 /// Event types and subscriptions on a page.
 const PAGE: usize = 50;
+
+/// Faults and changes on a page.
+const SHOWN: usize = 50;
+/// How long one waits for the files to be read.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A form without fields.
+#[derive(Debug, Deserialize)]
+pub(super) struct Nothing {}
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Asked {
@@ -36,7 +48,8 @@ pub(super) async fn page(
     Query(asked): Query<Asked>,
 ) -> Response {
     let text = reader.texts;
-    let catalogue = seen.exchange.broker().catalogue();
+    let broker = seen.exchange.broker();
+    let catalogue = broker.catalogue();
     let part = asked.name.trim().to_ascii_lowercase();
     let all = catalogue.event_types().filter(|one| one.name.contains(&part));
     let found: Vec<&EventType> = all.take(PAGE + 1).collect();
@@ -46,6 +59,7 @@ pub(super) async fn page(
             (count(text, catalogue.event_types().count() as u64)) " " (text.event_types) ", "
             (count(text, catalogue.grant_count() as u64)) " " (text.grants) "."
         }
+        (files(text, &operator, broker))
         @if !catalogue.warnings().is_empty() {
             section aria-labelledby="warnings" {
                 h2 id="warnings" { (text.does_not_cohere) }
@@ -58,6 +72,85 @@ pub(super) async fn page(
         @if found.len() > PAGE { p { (text.there_is_more) } }
     };
     layout::page(&reader, &operator, Place::Catalogue, text.catalogue, &content)
+}
+
+/// Since when it is in force and what changed then; how the files were read since.
+fn files(text: &Texts, operator: &Operator, broker: &Broker) -> Markup {
+    let (reading, changes) = (broker.last_reading(), broker.catalogue_changes());
+    html! {
+        section aria-labelledby="files" {
+            h2 id="files" { (text.files) }
+            p {
+                (text.in_force_since) " " (moment(broker.catalogue_since())) "."
+                @if let Some(reading) = &reading { " " (text.files_read_at) " " (moment(reading.at)) "." }
+            }
+            @if let Some(reading) = reading.filter(|reading| !reading.faults.is_empty()) {
+                p.grave { (text.files_refused) }
+                ul { @for fault in reading.faults.iter().take(SHOWN) { li.text { (fault) } } }
+                @if reading.faults.len() > SHOWN { p { (text.there_is_more) } }
+            }
+            @if !changes.is_empty() {
+                details {
+                    summary { (text.changed_then) ": " (count(text, changes.len() as u64)) }
+                    ul { @for change in changes.iter().take(SHOWN) { li.text { (changed(text, change)) } } }
+                    @if changes.len() > SHOWN { p { (text.there_is_more) } }
+                }
+            }
+            @if operator.holds(Role::CatalogueManager) {
+                form method="post" action="/catalogue/read" {
+                    input type="hidden" name="csrf" value=(operator.csrf());
+                    button.second { (text.read_again) }
+                }
+            }
+        }
+    }
+}
+
+fn changed(text: &Texts, change: &Change) -> String {
+    let how = match change.how {
+        How::Added => text.added,
+        How::Removed => text.removed,
+        How::Altered => text.altered,
+    };
+    let of = match &change.of {
+        Part::Party { oin } => format!("{} {oin}", text.party),
+        Part::EventType { name } => format!("{} {name}", text.event_type),
+        Part::Grant { party, action, event_type } => {
+            let may = match action {
+                Action::Publish => text.may_publish,
+                Action::Receive => text.may_receive,
+            };
+            format!("{party} {may}: {event_type}")
+        }
+        Part::Mandates { party, principal } => format!("{} {party} → {principal}", text.mandate),
+        Part::Subscription { name } => format!("{} {name}", text.subscription),
+    };
+    format!("{how}: {of}")
+}
+
+/// Has the files read again.
+pub(super) async fn read(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Form(Nothing {}): Form<Nothing>,
+) -> Response {
+    if !operator.holds(Role::CatalogueManager) {
+        let why = reader.texts.only_managers_act;
+        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, why);
+    }
+    let detail = "read the files of the catalogue again".to_owned();
+    let (operation, outcome) = (Operation::OperatorActed, Outcome::Done);
+    if let Err(refusal) =
+        act(&seen, &operator, Act { operation, outcome, inbox: None, detail }).await
+    {
+        return denied(&reader, &operator, &refusal);
+    }
+    match tokio::time::timeout(PATIENCE, seen.exchange.broker().read_catalogue_again()).await {
+        Ok(Err(refusal)) => denied(&reader, &operator, &refusal),
+        // What takes longer is told when it is done.
+        Ok(Ok(_)) | Err(_) => Redirect::to("/catalogue").into_response(),
+    }
 }
 
 fn search(text: &Texts, to: &str, part: &str) -> Markup {

@@ -48,6 +48,7 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/dossier", get(dossier::page))
         .route("/map", get(map::page))
         .route("/catalogue", get(catalogue::page))
+        .route("/catalogue/read", post(catalogue::read))
         .route("/subscriptions", get(catalogue::subscriptions))
         .route("/records", get(records::page))
         .route("/system", get(system::page))

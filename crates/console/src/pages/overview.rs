@@ -32,8 +32,10 @@ pub(super) async fn page(
     let concerning = survey.inboxes.iter().filter(|one| one.concern(now).is_some());
     let gravest = Order::Concern.first(concerning, 0, GRAVEST);
     let totals = Totals::of(survey.inboxes.iter(), now);
+    let refused = broker.last_reading().is_some_and(|reading| !reading.faults.is_empty());
     let content = html! {
         div data-live {
+            @if refused { p.grave { a href="/catalogue" { (text.files_refused) } } }
             (attention(text, &gravest, totals.concerns, now))
             (figures(text, &totals, &survey.rates, now))
             (readiness(text, &Readiness::of(broker, &seen.vitals)))

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use wissel_broker::{Rates, Status};
-use wissel_metrics::{Process, Quantiles};
+use wissel_metrics::{Expiry, Process, Quantiles};
 
 use super::SURVEY_AGE;
 use super::format::{age, count, short};
@@ -106,7 +106,10 @@ fn checks(text: &Texts, readiness: &Readiness) -> Markup {
 }
 
 fn certificates(text: &Texts, seen: &Seen, now: SystemTime) -> Markup {
-    let certificates = seen.vitals.certificates();
+    let lists = seen.vitals.revocation_lists().into_iter();
+    let lists =
+        lists.map(|one| Expiry { name: format!("{} {}", text.revocation_list, one.name), ..one });
+    let certificates: Vec<Expiry> = seen.vitals.certificates().into_iter().chain(lists).collect();
     html! {
         section aria-labelledby="certificates" {
             h2 id="certificates" { (text.certificates) }
@@ -116,7 +119,7 @@ fn certificates(text: &Texts, seen: &Seen, now: SystemTime) -> Markup {
                     @for one in &certificates {
                         li {
                             (one.name) ": "
-                            @match one.not_after.duration_since(now) {
+                            @match one.at.duration_since(now) {
                                 Ok(left) => { (text.ends_in) " " (age(text, left)) },
                                 Err(_) => { strong.grave { (text.has_ended) } },
                             }

@@ -9,13 +9,14 @@ use serde_json::json;
 use wissel_catalogue::{Catalogue, CatalogueError};
 
 pub(crate) use self::types::named;
-use crate::cli::{CatalogueCheckArguments, CatalogueCommand};
+use crate::cli::{CatalogueCheckArguments, CatalogueCommand, CatalogueDiffArguments};
 use crate::exit::Failure;
 use crate::output;
 
 pub(crate) fn run(command: &CatalogueCommand) -> Result<(), Failure> {
     match command {
         CatalogueCommand::Check(arguments) => check(arguments),
+        CatalogueCommand::Diff(arguments) => diff(arguments),
         CatalogueCommand::List(arguments) => types::list(arguments),
         CatalogueCommand::Show(arguments) => types::show(arguments),
     }
@@ -29,6 +30,16 @@ pub(crate) fn load(path: &Path) -> Result<Catalogue, Failure> {
             path.display()
         ))
     })
+}
+
+fn diff(arguments: &CatalogueDiffArguments) -> Result<(), Failure> {
+    let changes = load(&arguments.later)?.changes_since(&load(&arguments.earlier)?);
+    if arguments.json {
+        return changes.iter().try_for_each(output::json);
+    }
+    changes.iter().for_each(|change| output::line(&change.to_string()));
+    output::note(&format!("{} changes", changes.len()));
+    Ok(())
 }
 
 /// Reads the files as a gateway would, and tells what it would say, and more.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use wissel_client::TraceContext;
 use wissel_identifiers::{InboxName, Oin};
 
 use super::Connection;
@@ -28,6 +29,9 @@ pub(crate) struct AskArguments {
     /// How long to wait, such as 500ms [default: as the catalogue says]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) within: Option<Duration>,
+    /// Where this stands in a trace (W3C Trace Context)
+    #[arg(long, value_name = "00-TRACE-SPAN-FLAGS")]
+    pub(crate) traceparent: Option<TraceContext>,
     /// Print who answered as well, in JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -46,6 +50,9 @@ pub(crate) struct GatherArguments {
     /// How long to wait for all, such as 2s [default: as the catalogue says]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) within: Option<Duration>,
+    /// Where this stands in a trace (W3C Trace Context)
+    #[arg(long, value_name = "00-TRACE-SPAN-FLAGS")]
+    pub(crate) traceparent: Option<TraceContext>,
     /// Print what became of each question as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,6 +10,11 @@ pub(crate) enum CatalogueCommand {
     /// Find errors and incoherence in the catalogue's files
     #[command(after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict")]
     Check(CatalogueCheckArguments),
+    /// Say what a later catalogue changes: parties, event types, grants, mandates, subscriptions
+    #[command(
+        after_help = "Example:\n  wissel catalogue diff /etc/wissel/catalogue deploy/catalogue"
+    )]
+    Diff(CatalogueDiffArguments),
     /// List the event types, each with its owner and how many may publish and receive it
     #[command(after_help = "Example:\n  wissel catalogue list --catalogue deploy/catalogue")]
     List(CatalogueArguments),
@@ -29,6 +34,19 @@ pub(crate) struct CatalogueCheckArguments {
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print each finding, and at the end the counts, as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogueDiffArguments {
+    /// The earlier: a TOML file, or a directory of them
+    #[arg(value_name = "EARLIER")]
+    pub(crate) earlier: PathBuf,
+    /// The later
+    #[arg(value_name = "LATER")]
+    pub(crate) later: PathBuf,
+    /// Print each change as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

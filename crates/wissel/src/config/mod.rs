@@ -187,7 +187,7 @@ pub(crate) enum LogFormat {
 }
 
 /// Environment variables of the client commands; not settings of `serve`.
-const OTHER_VARIABLES: [&str; 13] = [
+const OTHER_VARIABLES: [&str; 14] = [
     "WISSEL_TEST_LOGS",
     "WISSEL_CA",
     "WISSEL_CERT",
@@ -197,6 +197,7 @@ const OTHER_VARIABLES: [&str; 13] = [
     "WISSEL_TOKEN",
     "WISSEL_TOKEN_FILE",
     "WISSEL_AS",
+    "WISSEL_TIMEOUT",
     "WISSEL_BIN",
     "WISSEL_TEST_AMQP_URL",
     "WISSEL_TEST_RABBITMQ",

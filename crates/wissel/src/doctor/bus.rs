@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 
-use wissel_bus_amqp::{Probe, probe};
+use wissel_bus_amqp::{Probe, Server, probe};
 
 use super::finding::Findings;
 use crate::config::{Bus, Config};
@@ -32,6 +32,22 @@ pub(super) fn embedded(config: &Config) -> Findings {
     found
 }
 
+/// Whether Wissel is tried on what the server says that it is.
+fn version(server: Option<&Server>, found: &mut Findings) {
+    let (major, minor) = Server::OLDEST;
+    match server {
+        Some(server) if server.is_supported() => {
+            found.ok(format!("it is {} {}", server.product, server.version));
+        }
+        Some(server) => found.warning(
+            format!("it is {} {}, on which nothing was tried", server.product, server.version),
+            format!("use RabbitMQ {major}.{minor} or later"),
+            "rabbitmqctl version",
+        ),
+        None => found.note("it does not say which version it is"),
+    }
+}
+
 /// Whether RabbitMQ answers, lets us in, and takes messages.
 pub(super) async fn rabbitmq(config: &Config) -> Findings {
     let mut found = Findings::of("bus");
@@ -45,8 +61,9 @@ pub(super) async fn rabbitmq(config: &Config) -> Findings {
         }
     };
     match probe(&url).await {
-        Probe::Passed => {
+        Probe::Passed(server) => {
             found.ok("RabbitMQ answers, lets us use queues wissel.…, and takes messages");
+            version(server.as_ref(), &mut found);
             found.note("AMQP does not tell RabbitMQ's free disk, or its clock: ask its node");
         }
         Probe::NotConnected(fault) => found.error(

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use wissel_identity::{ClientCertificates, End, ServerTls, Speaks};
+use wissel_identity::{ClientCertificates, End, Part, ServerTls, Speaks};
 
 use super::finding::Findings;
 use crate::config::{Config, Tls};
@@ -75,7 +75,7 @@ fn files(section: &str, tls: &Tls, clients: ClientCertificates, found: &mut Find
     match ServerTls::load(tls.files(), clients, Speaks::Http2) {
         Ok(loaded) => {
             found.ok(format!("{section}: certificate, key, authorities and lists go together"));
-            for end in loaded.all_ends() {
+            for end in loaded.ends() {
                 time_left(&end, found);
             }
         }
@@ -93,14 +93,15 @@ fn files(section: &str, tls: &Tls, clients: ClientCertificates, found: &mut Find
 }
 
 fn time_left(end: &End, found: &mut Findings) {
-    let End { file, at, is_list } = end;
+    let End { file, at, part, .. } = end;
+    let is_list = *part == Part::RevocationList;
     let (kind, command) =
-        if *is_list { ("revocation list", "crl") } else { ("certificate", "x509") };
+        if is_list { ("revocation list", "crl") } else { ("certificate", "x509") };
     let (file, until) = (file.display(), output::moment(*at));
     let command = format!("openssl {command} -in {file} -noout -issuer -text");
     let advice =
         "ask its authority for a new one and put it in this place; a gateway reads it by itself";
-    let soon = if *is_list { DAY } else { SOON };
+    let soon = if is_list { DAY } else { SOON };
     match at.duration_since(SystemTime::now()) {
         Err(_) => found.error(format!("{file}: the {kind} is over since {until}"), advice, command),
         Ok(left) => {

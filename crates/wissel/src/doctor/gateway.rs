@@ -1,5 +1,9 @@
 //! A gateway that runs.
 
+use std::time::{Duration, SystemTime};
+
+use wissel_client::GatewayStatus;
+
 use super::finding::Findings;
 use crate::cli::Connection;
 use crate::client;
@@ -36,6 +40,7 @@ pub(super) async fn look(connection: &Connection) -> Findings {
                     "wissel --version; systemctl restart wissel",
                 );
             }
+            clock(server, &status, &mut found);
             let detail = &status.bus_detail;
             if status.bus_ready {
                 found.ok(format!("it takes messages: {detail}"));
@@ -49,4 +54,22 @@ pub(super) async fn look(connection: &Connection) -> Findings {
         }
     }
     found
+}
+
+/// Whether the clock there is as the clock here.
+fn clock(server: &str, status: &GatewayStatus, found: &mut Findings) {
+    /// What asking takes, and what a time service leaves.
+    const SLACK: Duration = Duration::from_secs(1);
+    let Some(there) = status.now else { return };
+    let here = SystemTime::now();
+    let apart = here.duration_since(there).unwrap_or_else(|error| error.duration());
+    if apart > SLACK {
+        found.warning(
+            format!("{server}: its clock is {apart:.1?} from the one here"),
+            "let a time service keep both; terms, deadlines and tokens go by the gateway's",
+            "timedatectl status",
+        );
+    } else {
+        found.ok("its clock is within a second of the one here");
+    }
 }

@@ -57,7 +57,7 @@ fn room(directory: &Path, mark: u64, found: &mut Findings) {
         format!("{} MiB free; at least {} MiB (limits.disk_free_bytes)", free >> 20, mark >> 20);
     let advice =
         "free some, give it a larger disk, or lower the mark; a gateway below it is not ready";
-    let command = format!("du -xh --max-depth=1 {shown} | sort -h; df -h {shown}");
+    let command = format!("du -xh --max-depth=1 {shown}/ | sort -h; df -h {shown}");
     if free < mark {
         found.error(what, advice, command);
     } else if free / 2 < mark {
@@ -119,7 +119,9 @@ pub(super) fn clock(config: &Config) -> Findings {
         let advice = "somebody sets the clock while we look; let one time service do it";
         found.warning(format!("it went {wall:?} while {steady:?} passed"), advice, command);
     } else {
-        found.ok("it goes evenly; whether it is right cannot be known without another clock");
+        found.ok(
+            "it goes evenly; whether it is right is not known without another clock (--server)",
+        );
     }
     // What was written later than now was written by another clock, or before it was set back.
     let store = config.data_dir.join("control.sqlite");

@@ -313,6 +313,7 @@ impl Operations for Service {
             uptime: Some(Duration::from_secs(61).try_into().unwrap()),
             subscriptions: subscriptions as u64,
             inboxes: 1,
+            now: Some(prost_types::Timestamp { seconds: 7, nanos: 0 }),
         }))
     }
 }

@@ -1,0 +1,86 @@
+//! How the files of the catalogue were read last, and asking that they be read again.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use wissel_catalogue::Change;
+
+use crate::{Broker, Refusal};
+
+/// How the files of the catalogue were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// When.
+    pub at: SystemTime,
+    /// Why what stands in them is refused, so that what is in force stays; empty: it is not.
+    pub faults: Vec<String>,
+}
+
+/// A wish that the files be read again; the reading goes back through it.
+pub type ReadAgain = oneshot::Sender<Reading>;
+
+/// What is known of the readings of a broker's catalogue.
+pub(crate) struct Readings {
+    last: Mutex<Option<Reading>>,
+    /// What the latest catalogue to come into force says otherwise than the one before.
+    pub(crate) changes: Mutex<Arc<[Change]>>,
+    ask: mpsc::Sender<ReadAgain>,
+    /// Until whoever reads the files takes it.
+    asked: Mutex<Option<mpsc::Receiver<ReadAgain>>>,
+}
+
+impl Default for Readings {
+    fn default() -> Self {
+        const ASKED_MAX: usize = 8;
+        let (ask, asked) = mpsc::channel(ASKED_MAX);
+        Self {
+            last: Mutex::default(),
+            changes: Mutex::new(Arc::new([])),
+            ask,
+            asked: Mutex::new(Some(asked)),
+        }
+    }
+}
+
+impl Broker {
+    /// How the files of the catalogue were read last; none: not since the start.
+    #[must_use]
+    pub fn last_reading(&self) -> Option<Reading> {
+        self.readings.last.lock().clone()
+    }
+
+    /// What the catalogue in force says otherwise than the one before; empty: there was none
+    /// since the start.
+    #[must_use]
+    pub fn catalogue_changes(&self) -> Arc<[Change]> {
+        Arc::clone(&self.readings.changes.lock())
+    }
+
+    /// Has the files read again. What has no fault is in force when this answers.
+    ///
+    /// # Errors
+    /// When nobody reads them.
+    pub async fn read_catalogue_again(&self) -> Result<Reading, Refusal> {
+        let (answer, reading) = oneshot::channel();
+        let stopping = Refusal::shutting_down;
+        self.readings.ask.send(answer).await.map_err(|_| stopping())?;
+        reading.await.map_err(|_| stopping())
+    }
+
+    /// Wishes that the files be read again, for whoever reads them; once.
+    #[must_use]
+    pub fn asked_to_read(&self) -> Option<mpsc::Receiver<ReadAgain>> {
+        self.readings.asked.lock().take()
+    }
+
+    /// Notes how they were read, and tells those who asked.
+    pub fn note_reading(&self, faults: Vec<String>, asked: impl IntoIterator<Item = ReadAgain>) {
+        let reading = Reading { at: SystemTime::now(), faults };
+        *self.readings.last.lock() = Some(reading.clone());
+        for one in asked {
+            let _ = one.send(reading.clone());
+        }
+    }
+}
