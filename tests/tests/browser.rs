@@ -9,8 +9,9 @@ mod chromium;
 
 use std::time::{Duration, Instant};
 
+use wissel_client::Event;
 use wissel_testkit::free_port;
-use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone, event};
+use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone};
 
 use self::chromium::{Chromium, Key};
 
@@ -23,14 +24,19 @@ async fn gateway(down: u64) -> (Gateway, String) {
     gateway.write_config(&format!("[console]\nlisten = \"127.0.0.1:{port}\"\n"));
     let untaken = format!(
         "[[event_type]]\nname = \"nl.test.ongezien\"\nowner = \"{REGISTRY}\"\n\
-         description = \"Nobody takes it.\"\n\
+         description = '''Nobody takes it. {HOSTILE}'''\n\
          [[grant]]\nparty = \"{REGISTRY}\"\ntype = \"nl.test.ongezien\"\naction = \"publish\"\n\
-         purpose = \"To tell\"\nlegal_basis = \"Wet BRP\"\n"
+         purpose = '''To tell {HOSTILE}'''\nlegal_basis = '''Wet BRP {HOSTILE}'''\n\
+         [[party]]\noin = \"00000099000000005000\"\nname = '''{HOSTILE}'''\n\
+         [[grant]]\nparty = \"00000099000000005000\"\ntype = \"nl.brp.geboorte\"\n\
+         action = \"receive\"\npurpose = '''{HOSTILE}'''\nlegal_basis = '''{HOSTILE}'''\n"
     );
-    gateway.write_catalogue(&format!("{}\n{untaken}", wissel_tests::CATALOGUE));
+    gateway.write_catalogue(wissel_tests::CATALOGUE);
+    let more = gateway.data_directory().with_file_name("catalogue").join("more.toml");
+    std::fs::write(more, untaken).unwrap();
     gateway.start_again().await;
     let registry = gateway.client(REGISTRY);
-    let events: Vec<_> = (0..down + 20).map(|number| event(HOSTILE, number)).collect();
+    let events: Vec<_> = (0..down + 20).map(hostile).collect();
     for events in events.chunks(500) {
         assert!(registry.publish_batch(events).await.unwrap().iter().all(Result::is_ok));
     }
@@ -42,6 +48,15 @@ async fn gateway(down: u64) -> (Gateway, String) {
     }
     open.close().await.unwrap();
     (gateway, format!("http://127.0.0.1:{port}"))
+}
+
+/// A message of which everything that may be text is hostile.
+fn hostile(number: u64) -> Event {
+    let source = format!("urn:nld:oin:{REGISTRY}:systeem:BRP");
+    let data = serde_json::json!({ "naam": HOSTILE, HOSTILE: number });
+    let event = Event::builder(format!("{HOSTILE}{number}"), source, "nl.brp.geboorte");
+    let event = event.subject(HOSTILE).extension("gemeente", "0344").extension("note", HOSTILE);
+    event.data_text("application/json", data.to_string()).build().unwrap()
 }
 
 /// Text that takes over a page on which it is not text.
@@ -60,9 +75,13 @@ fn inbox() -> String {
     format!("{}.inbox", PARTIES[2])
 }
 
-fn pages() -> Vec<(&'static str, String)> {
+async fn pages(gateway: &Gateway) -> Vec<(&'static str, String)> {
+    let letters = gateway.client(OPERATOR).list_dead_letters(&inbox().parse().unwrap());
+    let letter = letters.all().await.unwrap().remove(0);
     let inbox = format!("/inboxes/{}", inbox());
     vec![
+        ("letter", format!("{inbox}/dead-letters/{}", letter.dead_letter_id)),
+        ("course", format!("/dossier?message={}", letter.message_id)),
         ("overview", "/".to_owned()),
         ("inboxes", "/inboxes".to_owned()),
         ("dead-letters", format!("{inbox}/dead-letters")),
@@ -78,39 +97,63 @@ fn pages() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Languages, widths and schemes, each with each.
+fn looks() -> impl Iterator<Item = (&'static str, u32, &'static str)> {
+    ["en", "nl"].into_iter().flat_map(|language| {
+        let widths = [1440, 390].into_iter();
+        widths.flat_map(move |width| ["light", "dark"].map(|scheme| (language, width, scheme)))
+    })
+}
+
+/// What is wrong with a page for somebody.
+async fn unfit(browser: &Chromium, look: &str, width: u32, is_fault: bool) -> Vec<String> {
+    let mut faults = browser.axe().await;
+    let wide = browser.number("document.documentElement.scrollWidth").await;
+    if wide > f64::from(width) {
+        faults.push(format!("it is {wide} px wide"));
+    }
+    let elsewhere = browser
+        .number(
+            "performance.getEntriesByType('resource')\
+             .filter((one) => !one.name.startsWith(location.origin)).length",
+        )
+        .await;
+    if elsewhere > 0.0 {
+        faults.push("it asks for something elsewhere".to_owned());
+    }
+    // A page that says that something is not there is a complaint of the browser.
+    faults.extend(taken(browser).await.filter(|_| !is_fault));
+    faults.into_iter().map(|fault| format!("{look}: {fault}")).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_for_everybody() {
     let _alone = alone().await;
-    let (_gateway, url) = gateway(20).await;
+    let (gateway, url) = gateway(20).await;
     let browser = Chromium::start().await;
     let mut faults = Vec::new();
-    for (language, width, scheme) in
-        [("en", 1440, "light"), ("nl", 1440, "dark"), ("nl", 390, "light"), ("en", 390, "dark")]
-    {
+    let pages = pages(&gateway).await;
+    for (language, width, scheme) in looks() {
         browser.go(&format!("{url}/language/{language}")).await;
         browser.look(width, scheme).await;
-        for (name, path) in pages() {
+        for (name, path) in &pages {
             browser.go(&format!("{url}{path}")).await;
-            let place = format!("{name} {language} {width} {scheme}");
-            browser.keep_picture(&format!("{name}-{width}-{scheme}")).await;
-            faults.extend(browser.axe().await.into_iter().map(|fault| format!("{place}: {fault}")));
-            let wide = browser.number("document.documentElement.scrollWidth").await;
-            if wide > f64::from(width) {
-                faults.push(format!("{place}: it is {wide} px wide"));
-            }
-            let elsewhere = browser
-                .number(
-                    "performance.getEntriesByType('resource')\
-                     .filter((one) => !one.name.startsWith(location.origin)).length",
-                )
-                .await;
-            if elsewhere > 0.0 {
-                faults.push(format!("{place}: it asks for something elsewhere"));
-            }
-            if let Some(complaint) = taken(&browser).await.filter(|_| name != "not-there") {
-                faults.push(format!("{place}: {complaint}"));
-            }
+            let look = format!("{name} {language} {width} {scheme}");
+            browser.keep_picture(&format!("{name}-{language}-{width}-{scheme}")).await;
+            faults.extend(unfit(&browser, &look, width, *name == "not-there").await);
         }
+        // What is asked before something is done, and what is shown when it was said why.
+        browser.go(&format!("{url}/inboxes/{}/dead-letters", inbox())).await;
+        browser.click("form[action$='/ask'] button").await;
+        browser.shows("20").await.unwrap();
+        faults.extend(unfit(&browser, &format!("ask {width} {scheme}"), width, false).await);
+        browser.go(&format!("{url}{}", pages[0].1)).await;
+        browser.tab_to("why").await;
+        browser.type_in("a citizen called").await;
+        browser.press(Key::Enter).await;
+        browser.shows("naam").await.unwrap();
+        browser.keep_picture(&format!("unmasked-{language}-{width}-{scheme}")).await;
+        faults.extend(unfit(&browser, &format!("unmasked {width} {scheme}"), width, false).await);
     }
     browser.close().await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -185,7 +228,7 @@ async fn pages_are_whole_without_a_script_and_live_with_one() {
     // Figures come up to date by themselves.
     browser.shows_within("Nothing is handed out until", Duration::from_secs(20)).await.unwrap();
     browser.without_script().await;
-    for (_, path) in pages() {
+    for (_, path) in pages(&gateway).await {
         browser.go(&format!("{url}{path}")).await;
         let source = browser.source().await;
         assert!(source.contains("</main>"), "{path}: {source}");

@@ -248,3 +248,74 @@ fn the_catalogue_is_shown_by_event_type_and_by_party() {
     let absent = run("parties show 00000099000000990000");
     assert!(absent.code == 2 && absent.err.contains("wissel parties list"), "{}", absent.err);
 }
+
+/// The first lines that a command prints that goes on until it is stopped.
+fn first_lines(command: &mut std::process::Command, count: usize) -> Vec<String> {
+    use std::io::{BufRead as _, BufReader};
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines = lines.take(count).map(Result::unwrap).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_looks_looks_again_and_speaks_json() {
+    let _alone = alone().await;
+    let gateway = Gateway::start("embedded").await;
+    let receipt = gateway.client(REGISTRY).publish(&event("watched", 1)).await.unwrap();
+    let (message, inbox) = (receipt.message_id.to_string(), receipt.inboxes[0].to_string());
+    let records = gateway.records_directory().display().to_string();
+    let catalogue = shipped().display().to_string();
+    let server = ["--as", OPERATOR, "--server", &gateway.url()].map(str::to_owned);
+    let asks = |arguments: &[&str]| -> Vec<String> {
+        let arguments = arguments.iter().map(ToString::to_string);
+        arguments.chain(server.clone()).collect()
+    };
+    let reads =
+        |arguments: &[&str]| -> Vec<String> { arguments.iter().map(ToString::to_string).collect() };
+    for arguments in [
+        asks(&["status"]),
+        asks(&["inboxes"]),
+        asks(&["dead-letters", "list", &inbox]),
+        asks(&["subscriptions", "list"]),
+        asks(&["dossier", &message]),
+        asks(&["archive"]),
+        reads(&["audit", "list", &records]),
+        reads(&["parties", "list", "--catalogue", &catalogue]),
+        reads(&["catalogue", "list", "--catalogue", &catalogue]),
+    ] {
+        let command = || {
+            let mut command = std::process::Command::new(wissel_binary());
+            command.args(&arguments);
+            command
+        };
+        let once = command().arg("--json").output().unwrap();
+        assert!(once.status.success(), "{arguments:?}: {once:?}");
+        let once: Vec<Value> = String::from_utf8(once.stdout)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let lines = 2 * once.len().max(1);
+        let again = first_lines(command().args(["--json", "--watch", "0.5"]), lines);
+        assert_eq!(again.len(), lines, "{arguments:?}");
+        let shown = first_lines(command().args(["--watch", "0.5"]), 3);
+        let moments = shown.iter().filter(|line| line.ends_with('Z') && line.len() == 24).count();
+        assert!(moments >= 1, "{arguments:?}: {shown:?}");
+    }
+    // The trail, chosen from.
+    let listed = |more: &[&str]| {
+        let mut command = std::process::Command::new(wissel_binary());
+        let output = command.args(["audit", "list", &records, "--json"]).args(more).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    assert!(listed(&[]).contains(r#""operation":"started""#));
+    assert!(!listed(&[]).contains(r#""operation":"admission""#));
+    let admissions = listed(&["--operation", "admission"]);
+    assert!(admissions.contains(&message) && admissions.lines().count() == 1, "{admissions}");
+    assert_eq!(listed(&["--refused"]), "");
+    let refused = gateway.client(OPERATOR).publish(&event("refused", 1)).await.unwrap_err();
+    assert!(listed(&["--refused", "--limit", "1"]).contains("refused"), "{refused}");
+}

@@ -30,6 +30,7 @@ client_secret_file = "{}"
 [console.oidc.roles]
 viewer = ["kijkers"]
 operator = ["beheer"]
+catalogue-manager = ["catalogus"]
 "#,
         provider.issuer(),
         secret.display()
@@ -235,6 +236,85 @@ roles = ["operator"]
     gateway.logs("certificates and revocation lists read again").await;
     let page = visitor.get("/").await;
     assert_eq!(page.status, 303, "{}", page.text);
+}
+
+/// Everything that can be asked for, and the role that it takes.
+fn acts() -> Vec<(String, &'static [(&'static str, &'static str)], &'static str)> {
+    let inbox = format!("/inboxes/{}.inbox", wissel_tests::PARTIES[2]);
+    let letters = format!("{inbox}/dead-letters");
+    let all: &[_] = &[("what", "purge"), ("all", "yes"), ("why", "x")];
+    vec![
+        (format!("{inbox}/switch"), &[("switch", "paused"), ("on", "false")], "beheer"),
+        (format!("{inbox}/settings"), &[("max_attempts", "5")], "beheer"),
+        (format!("{letters}/ask"), all, "beheer"),
+        (format!("{letters}/do"), all, "beheer"),
+        (format!("{letters}/x/unmask"), &[("why", "x")], "beheer"),
+        ("/catalogue/read".to_owned(), &[], "catalogus"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_does_its_own_and_strangers_nothing() {
+    let _alone = alone().await;
+    let provider = Provider::start().await;
+    let (gateway, url) = with_provider(&provider, "").await;
+    for role in ["kijkers", "beheer", "catalogus"] {
+        provider.say(anna(role), None);
+        let mut visitor = signed_in(&url).await;
+        let csrf = visitor.get("/").await.hidden("csrf").to_owned();
+        for (path, fields, needed) in acts() {
+            let fields = [&[("csrf", csrf.as_str())], fields].concat();
+            let answer = visitor.post(&path, &fields).await;
+            // What may be done and is not there is another answer.
+            let expected = if needed == role { [200, 303, 404].as_slice() } else { &[403] };
+            assert!(expected.contains(&answer.status), "{role} {path}: {}", answer.status);
+        }
+    }
+    // A party is nobody here, whatever it shows; nor is who shows nothing.
+    let inbox = format!("/inboxes/{}.inbox", wissel_tests::PARTIES[2]);
+    let mut paths: Vec<String> =
+        ["", "/messages", "/dead-letters", "/dead-letters/x"].map(|one| inbox.clone() + one).into();
+    paths.extend(
+        [
+            "/",
+            "/inboxes",
+            "/dossier",
+            "/map",
+            "/catalogue",
+            "/subscriptions",
+            "/records",
+            "/system",
+        ]
+        .map(str::to_owned),
+    );
+    for token in [None, Some(format!("Bearer dev.{}", wissel_tests::PARTIES[2]))] {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let client = client.build().unwrap();
+        let with = |request: reqwest::RequestBuilder| match &token {
+            Some(token) => request.header("authorization", token),
+            None => request,
+        };
+        for path in &paths {
+            let answer = with(client.get(format!("{url}{path}"))).send().await.unwrap();
+            assert_eq!(answer.status(), 303, "{path}");
+            let text = answer.text().await.unwrap();
+            assert!(!text.contains(wissel_tests::PARTIES[2]), "{path}: {text}");
+        }
+        for (path, fields, _) in acts() {
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let posted = with(client.post(format!("{url}{path}"))).header("origin", &url);
+            let posted = posted.header("content-type", "application/x-www-form-urlencoded");
+            let posted = posted.body(fields.join("&")).send().await.unwrap();
+            assert!(
+                [303, 401, 403].contains(&posted.status().as_u16()),
+                "{path}: {}",
+                posted.status()
+            );
+        }
+    }
+    let records = gateway.records();
+    assert!(records.contains(r#""operator":"anna""#), "{records}");
 }
 
 fn fingerprint(pem: &str) -> String {

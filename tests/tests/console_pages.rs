@@ -85,6 +85,12 @@ async fn dead_letters_are_mended(bus: &str) {
         assert!(page.text.contains(expected), "{expected} in {}", page.text);
     }
     assert!(!page.text.contains(SCRIPT) && !page.text.contains("999990019"));
+    // Those behind the first are on the next page.
+    let start = page.text.find(&format!("{letters}?after=")).unwrap();
+    let behind = visitor.get(page.text[start..].split('"').next().unwrap()).await;
+    assert_eq!(behind.status, 200, "{}", behind.text);
+    assert!(behind.text.contains("database is down") && !behind.text.contains("burger"));
+    assert_eq!(behind.text.matches("<th class=\"nowrap\"").count(), 50);
 
     // First it is said how many that would be, and nothing is done.
     let chosen = [("what", "redrive"), ("because", "database is down")];
@@ -131,10 +137,22 @@ async fn dead_letters_are_mended(bus: &str) {
     assert!(dossier.status == 200 && dossier.text.contains("given up"), "{}", dossier.text);
     assert!(!dossier.text.contains("999990019") && !dossier.text.contains(SCRIPT));
 
+    // It alone is delivered again, from its own page.
+    let id = one.rsplit('/').next().unwrap();
+    let page = visitor.get(&one).await;
+    let alone = [("what", "redrive"), ("id", id)];
+    let sure = operate(&mut visitor, &asked, &page, &alone).await;
+    assert!(sure.text.contains("<strong>1</strong>") && sure.text.contains(id), "{}", sure.text);
+    let alone = [&alone[..], &[("why", "the citizen was found")]].concat();
+    let page = operate(&mut visitor, &done, &sure, &alone).await;
+    assert!(page.status == 200 && page.text.contains("<strong>1</strong>"), "{}", page.text);
+    assert_eq!(visitor.get(&one).await.status, 404);
+    dead_letters(&operator, 1).await;
+
     let page = visitor.get(&letters).await;
     let all = [("what", "purge"), ("all", "yes"), ("why", "of no use")];
     let page = operate(&mut visitor, &done, &page, &all).await;
-    assert!(page.status == 200 && page.text.contains("<strong>2</strong>"), "{}", page.text);
+    assert!(page.status == 200 && page.text.contains("<strong>1</strong>"), "{}", page.text);
     dead_letters(&operator, 0).await;
     assert!(visitor.get(&letters).await.text.contains("nothing was given up on"));
 
@@ -313,5 +331,12 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
         let answer = operate(&mut visitor, &action, &page, fields).await;
         assert_eq!(answer.status, 403, "{action}: {}", answer.text);
     }
-    assert!(!gateway.records().contains("operator-acted"));
+    // Nothing was done, and who looked is on record.
+    let records = gateway.records();
+    let acts: Vec<&str> =
+        records.lines().filter(|line| line.contains("\"operator-acted\"")).collect();
+    assert!(acts.len() >= 3, "{acts:?}");
+    for act in acts {
+        assert!(act.contains("\"detail\":\"look at ") && act.contains("\"operator\":"), "{act}");
+    }
 }

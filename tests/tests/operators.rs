@@ -138,6 +138,26 @@ async fn health_tells_what_is_wrong() {
     let (ended, _) = gateway.terminate().await;
     assert!(ended.success());
 
+    // Records that cannot be written: another file is due, and something is in its place.
+    let (mut gateway, url) = with_console("embedded", "[audit]\nfile_bytes = 1\n");
+    gateway.start_again().await;
+    assert_eq!(get(&format!("{url}/health/ready")).await.0, 200);
+    for number in 2..100 {
+        let next = gateway.records_directory().join(format!("records-{number:06}.jsonl"));
+        if !next.exists() {
+            std::fs::create_dir(next).unwrap();
+        }
+    }
+    let refused = gateway.client(REGISTRY).publish(&event("unrecorded", 1)).await.unwrap_err();
+    assert!(refused.is_retryable(), "{refused}");
+    let (status, text) = get(&format!("{url}/health/ready")).await;
+    let told: Json = serde_json::from_str(&text).unwrap();
+    let wrong: Vec<&Json> =
+        told["checks"].as_array().unwrap().iter().filter(|check| check["ok"] == false).collect();
+    assert_eq!((status, wrong.len()), (503, 1), "{text}");
+    assert_eq!(wrong[0]["name"], "records");
+    gateway.kill().await;
+
     // A bus that is not there.
     let port = free_port().unwrap();
     let (mut gateway, url) = with_console(&format!("amqp://127.0.0.1:{port}/%2f"), "");

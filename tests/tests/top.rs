@@ -83,6 +83,23 @@ async fn an_operator_finds_the_inbox_that_is_stuck() {
         screen.lines().any(|line| line.contains(&stuck) && line.contains("no receiver"))
     };
     terminal.shows("the inbox that is stuck", listed).await;
+    // How long receipts and deliveries take, while some do.
+    let other = format!("{}.inbox", PARTIES[0]);
+    let mut other = gateway.client(PARTIES[0]).subscribe(other).open().await.unwrap();
+    let publishing = registry.clone();
+    let traffic = tokio::spawn(async move {
+        for number in 0.. {
+            publishing.publish(&event("latency", number)).await.unwrap();
+            if number % 2 == 0 {
+                other.next().await.unwrap().unwrap().acknowledge().await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let latencies =
+        |screen: &str| screen.contains("receipt p99") && screen.contains("delivery p99");
+    terminal.shows("latencies", latencies).await;
+    traffic.abort();
     terminal.press(&["/", "4000", "Enter"]);
     let others_gone = |screen: &str| !screen.contains(PARTIES[0]) && screen.contains(&stuck);
     terminal.shows("the filter", others_gone).await;

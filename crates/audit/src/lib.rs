@@ -52,10 +52,11 @@
 //! verified by [`Verification::from_first`]; the hash of the last record that was removed is
 //! in the first that is left, so a head that was noted of it still counts.
 
+mod acts;
 mod error;
 mod line;
 mod log;
-mod recent;
+mod look;
 mod record;
 mod search;
 mod subject;
@@ -66,7 +67,7 @@ mod writer;
 pub use error::{AuditError, VerifyError};
 pub use line::{RecordHash, RecordHashError};
 pub use log::{RecordLog, RecordOptions};
-pub use recent::{Line, recent};
+pub use look::{Line, Look, Looked};
 pub use record::{Actor, Operation, Outcome, Record};
 pub use search::{Entry, Found, Search};
 pub use subject::{SubjectHash, SubjectKey};

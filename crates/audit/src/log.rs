@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::acts::Acts;
 use crate::writer::Writer;
-use crate::{AuditError, Found, Record, Search};
+use crate::{AuditError, Found, Look, Looked, Record, Search};
 
 /// The files of records, open for more. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub struct RecordLog {
     directory: Arc<Path>,
     requests: mpsc::Sender<Request>,
     healthy: Arc<AtomicBool>,
+    acts: Arc<Acts>,
 }
 
 /// How records are kept.
@@ -52,9 +54,10 @@ impl RecordLog {
         let (requests, receiver) = mpsc::channel(APPENDS_WAITING);
         let healthy = Arc::new(AtomicBool::new(true));
         let writer = Writer::open(directory, options, Arc::clone(&healthy))?;
+        let acts = writer.acts();
         let thread = std::thread::Builder::new().name("wissel-records".to_owned());
         thread.spawn(move || writer.run(receiver)).map_err(AuditError::of(directory))?;
-        Ok(Self { directory: directory.into(), requests, healthy })
+        Ok(Self { directory: directory.into(), requests, healthy, acts })
     }
 
     /// Keeps records, in this order. Ends when they are with the operating system, so
@@ -72,12 +75,24 @@ impl RecordLog {
         written.await.map_err(|_| AuditError::Closed)?
     }
 
-    /// The last records but traffic, by [`recent`](crate::recent). Blocks.
+    /// Looks at the record from its end. What is not traffic and was appended lately is not
+    /// read from the files. Blocks.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn recent(&self, limit: usize, bytes: u64) -> Result<Vec<crate::Line>, AuditError> {
-        crate::recent(&self.directory, limit, bytes)
+    pub fn look(&self, look: &Look) -> Result<Looked, AuditError> {
+        if !look.is_of_acts() {
+            return look.run(&self.directory);
+        }
+        let (mut found, since) = self.acts.look(look);
+        if found.further.is_some() {
+            return Ok(found);
+        }
+        let before = look.before.map_or(since, |before| before.min(since));
+        let limit = look.limit - found.lines.len();
+        let rest = Look { before: Some(before), limit, ..look.clone() }.run(&self.directory)?;
+        found.lines.extend(rest.lines);
+        Ok(Looked { further: rest.further, ..found })
     }
 
     /// Looks for records of messages, those that were appended before among them. Blocks.

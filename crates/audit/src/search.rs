@@ -191,7 +191,7 @@ fn began_at(path: &Path) -> Option<SystemTime> {
     moment(&serde_json::from_slice::<First>(&line).ok()?.time)
 }
 
-fn moment(text: &str) -> Option<SystemTime> {
+pub(crate) fn moment(text: &str) -> Option<SystemTime> {
     let moment = text.parse::<jiff::Timestamp>().ok()?;
     let since_1970 = Duration::try_from(moment.duration_since(jiff::Timestamp::UNIX_EPOCH)).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(since_1970)

@@ -10,16 +10,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::acts::Acts;
 use crate::line::{Head, check};
 use crate::log::{RecordOptions, Request};
+use crate::look::is_traffic;
 use crate::syncer::{self, Syncer, write_head};
 use crate::verify::{HEAD_FILE, LOCK_FILE, check_known, ends_early, files, number_of, read_head};
-use crate::{AuditError, Record, VerifyError};
+use crate::{AuditError, VerifyError};
 
 pub(crate) struct Writer {
     directory: PathBuf,
     options: RecordOptions,
     healthy: Arc<AtomicBool>,
+    acts: Arc<Acts>,
     head: Head,
     file: File,
     number: u64,
@@ -59,6 +62,7 @@ impl Writer {
             directory: directory.to_owned(),
             options,
             healthy,
+            acts: Arc::new(Acts::since(head.seq + 1)),
             synced: head == known,
             syncer: Syncer::start(directory).map_err(AuditError::of(directory))?,
             head,
@@ -69,6 +73,11 @@ impl Writer {
             last_sync: Instant::now(),
             _lock: lock,
         })
+    }
+
+    /// What is kept in memory of what it writes.
+    pub(crate) fn acts(&self) -> Arc<Acts> {
+        Arc::clone(&self.acts)
     }
 
     /// Writes until there is nobody left to write for, or it is told to end.
@@ -104,6 +113,7 @@ impl Writer {
         requests: &mut mpsc::Receiver<Request>,
     ) -> Option<oneshot::Sender<()>> {
         let mut lines = Vec::new();
+        let mut acts = Vec::new();
         let mut answers = Vec::new();
         let mut head = self.head.clone();
         let mut closing = None;
@@ -111,7 +121,13 @@ impl Writer {
         while let Some(request) = next {
             match request {
                 Request::Append(records, answer) => {
-                    records.iter().for_each(|record: &Record| head.append(record, &mut lines));
+                    for record in &records {
+                        let begin = lines.len();
+                        head.append(record, &mut lines);
+                        if !is_traffic(record.operation) {
+                            acts.push(begin..lines.len());
+                        }
+                    }
                     answers.push(answer);
                 }
                 Request::Close(answer) => {
@@ -124,6 +140,8 @@ impl Writer {
         let written = self.write(&lines);
         if written.is_ok() {
             self.head = head;
+            let acts: Vec<&[u8]> = acts.into_iter().map(|range| &lines[range]).collect();
+            self.acts.keep(&acts);
         }
         for answer in answers {
             // Who went away does not ask.

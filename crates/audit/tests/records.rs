@@ -8,7 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use wissel_audit::{
-    Actor, AuditError, Operation, Outcome, Record, RecordLog, RecordOptions, SubjectKey, verify,
+    Actor, AuditError, Look, Looked, Operation, Outcome, Record, RecordLog, RecordOptions,
+    SubjectKey, verify,
 };
 
 const PARTY: &str = "00000099000000002000";
@@ -257,4 +258,52 @@ proptest! {
         let verified = verify(directory.path(), |_| {});
         prop_assert!(verified.is_err());
     }
+}
+
+#[tokio::test]
+async fn an_act_is_seen_however_many_messages_passed_since() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = || RecordOptions { file_bytes: 20_000, ..RecordOptions::default() };
+    let log = RecordLog::open(directory.path(), options()).unwrap();
+    let act = |detail: &str| Record {
+        detail: Some(detail.to_owned()),
+        ..Record::new(Operation::OperatorActed, Actor::Operator(None))
+    };
+    let traffic = || Record::new(Operation::Admission, Actor::Wissel);
+    log.append(vec![act("first")]).await.unwrap();
+    for _ in 0..500 {
+        log.append(vec![traffic(), traffic()]).await.unwrap();
+    }
+    log.append(vec![act("second"), traffic()]).await.unwrap();
+    let look = Look { limit: 10, bytes: Some(1), ..Look::default() };
+    let details = |looked: &Looked| -> Vec<String> {
+        looked.lines.iter().filter_map(|line| line.detail.clone()).collect()
+    };
+    let looked = log.look(&look).unwrap();
+    assert_eq!(
+        (details(&looked), looked.further),
+        (["second", "first"].map(String::from).into(), None)
+    );
+    let one = log.look(&Look { limit: 1, ..look.clone() }).unwrap();
+    assert_eq!((details(&one), one.further), (vec!["second".to_owned()], Some(one.lines[0].seq)));
+    let next = log.look(&Look { before: one.further, limit: 1, ..look.clone() }).unwrap();
+    assert_eq!(details(&next), ["first"]);
+    log.close().await;
+
+    // Another process reads them from the files, a little at a time, and says how far it came.
+    let log = RecordLog::open(directory.path(), options()).unwrap();
+    log.append(vec![act("third")]).await.unwrap();
+    let (mut found, mut before, mut looks) = (Vec::new(), None, 0);
+    loop {
+        let looked = log.look(&Look { before, ..look.clone() }).unwrap();
+        found.extend(details(&looked));
+        looks += 1;
+        before = looked.further;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, ["third", "second", "first"]);
+    assert!(looks > 3, "{looks}");
+    log.close().await;
 }

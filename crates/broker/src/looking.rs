@@ -2,7 +2,7 @@
 //! one by one, and how many a choice means.
 
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use wissel_audit::Operation;
 use wissel_bus::{DeadLetter, DeadLetterId, Page, Unsettled};
@@ -44,8 +44,9 @@ pub struct Looked {
 }
 
 impl Broker {
-    /// Looks at the oldest dead letters of an inbox, at most so many: by reason, and the
-    /// first of them as they are.
+    /// Looks at the dead letters of an inbox, from the oldest or from behind one on, for as
+    /// long as `patience`, but at [`AT_ONCE`] in any case: by reason, and the first `shown` of
+    /// them as they are.
     ///
     /// # Errors
     /// As [`Broker::inbox`].
@@ -53,37 +54,32 @@ impl Broker {
         &self,
         caller: Caller,
         name: &InboxName,
-        most: usize,
+        after: Option<DeadLetterId>,
+        patience: Duration,
         shown: usize,
     ) -> Result<Looked, Refusal> {
-        let page = Page { after: None, limit: most };
+        let begun = Instant::now();
+        let page = Page { after, limit: AT_ONCE };
         let mut letters = self.dead_letters(caller, name, page).await?;
-        let mut groups: HashMap<String, Group> = HashMap::new();
-        for letter in &letters {
-            let reason = masked(&letter.reason);
-            let died = letter.died_at;
-            let group = groups.entry(reason.clone()).or_insert_with(|| Group {
-                reason,
-                count: 0,
-                died: (died, died),
-                event_types: Vec::new(),
-            });
-            group.count += 1;
-            group.died = (group.died.0.min(died), group.died.1.max(died));
-            if let Ok(event) = EventView::decode(letter.envelope.event.clone())
-                && group.event_types.len() < Group::TYPES
-                && !group.event_types.iter().any(|one| one == event.event_type())
-            {
-                group.event_types.push(event.event_type().to_owned());
+        let mut looked = Looked::default();
+        let mut groups = HashMap::new();
+        loop {
+            group(&letters, &mut groups);
+            looked.at += letters.len() as u64;
+            looked.all = letters.len() < AT_ONCE;
+            let after = letters.last().map(|last| last.id.clone());
+            let room = shown - looked.oldest.len();
+            looked.oldest.extend(letters.into_iter().take(room));
+            if looked.all || begun.elapsed() >= patience {
+                break;
             }
+            letters = self.bus.dead_letters(name, Page { after, limit: AT_ONCE }).await?;
         }
-        let mut groups: Vec<Group> = groups.into_values().collect();
-        groups.sort_by(|one, other| {
+        looked.groups = groups.into_values().collect();
+        looked.groups.sort_by(|one, other| {
             other.count.cmp(&one.count).then_with(|| one.reason.cmp(&other.reason))
         });
-        let (at, all) = (letters.len() as u64, letters.len() < most);
-        letters.truncate(shown);
-        Ok(Looked { at, all, groups, oldest: letters })
+        Ok(looked)
     }
 
     /// The first messages of an inbox that are not settled, at most `most`; see
@@ -124,24 +120,11 @@ impl Broker {
         name: &InboxName,
         id: &DeadLetterId,
     ) -> Result<DeadLetter, Refusal> {
-        let mut after = None;
-        let unknown = || Refusal::new(Reason::UnknownMessage, "no such dead letter");
         let _ticket = self.ticket()?;
         self.check_may_mend(caller, name)?;
         self.keep_one(caller, Operation::DeadLettersListed, Some(name), "one".to_owned()).await?;
-        loop {
-            let page = Page { after: after.clone(), limit: AT_ONCE };
-            let letters = self.bus.dead_letters(name, page).await?;
-            let last = letters.last().map(|letter| letter.id.clone()).ok_or_else(unknown)?;
-            if let Some(found) = letters.into_iter().find(|letter| letter.id == *id) {
-                return Ok(found);
-            }
-            // They are in order.
-            if last > *id {
-                return Err(unknown());
-            }
-            after = Some(last);
-        }
+        let found = self.bus.dead_letter(name, id).await?;
+        found.ok_or_else(|| Refusal::new(Reason::UnknownMessage, "no such dead letter"))
     }
 
     /// How many dead letters are meant, looking at `most` at most; and whether those that
@@ -173,5 +156,27 @@ impl Broker {
             count += ids.len() as u64;
         }
         Ok((count, false))
+    }
+}
+
+/// Adds dead letters to those of their reasons.
+fn group(letters: &[DeadLetter], groups: &mut HashMap<String, Group>) {
+    for letter in letters {
+        let reason = masked(&letter.reason);
+        let died = letter.died_at;
+        let group = groups.entry(reason.clone()).or_insert_with(|| Group {
+            reason,
+            count: 0,
+            died: (died, died),
+            event_types: Vec::new(),
+        });
+        group.count += 1;
+        group.died = (group.died.0.min(died), group.died.1.max(died));
+        if group.event_types.len() < Group::TYPES
+            && let Ok(event) = EventView::decode(letter.envelope.event.clone())
+            && !group.event_types.iter().any(|one| one == event.event_type())
+        {
+            group.event_types.push(event.event_type().to_owned());
+        }
     }
 }

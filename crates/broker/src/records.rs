@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use wissel_audit::{Actor, Line, Operation, Outcome, Record, RecordLog, SubjectKey};
+use wissel_audit::{Actor, Look, Looked, Operation, Outcome, Record, RecordLog, SubjectKey};
 use wissel_bus::MessageId;
 use wissel_catalogue::{Catalogue, Grant};
 use wissel_identifiers::{InboxName, Oin};
@@ -102,20 +102,39 @@ impl Broker {
         self.keep(vec![record]).await
     }
 
-    /// The end of the record, but what every message leaves, the latest first; for operators.
+    /// Looks at the record but for what every message leaves, the latest first, from before a
+    /// number if one is given; for operators.
     ///
     /// # Errors
     /// [`Reason::NotGranted`] for anybody else; when the record cannot be read.
-    pub async fn recent_records(&self, caller: Caller, limit: usize) -> Result<Vec<Line>, Refusal> {
+    pub async fn recent_records(
+        &self,
+        caller: Caller,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Looked, Refusal> {
         if !matches!(caller, Caller::Operator(_)) {
             let message = "the record of processing is for operators";
             return Err(Refusal::new(Reason::NotGranted, message));
         }
-        let Some(records) = &self.options.records else { return Ok(Vec::new()) };
+        let Some(records) = &self.options.records else { return Ok(Looked::default()) };
         let log = records.log.clone();
-        let read = tokio::task::spawn_blocking(move || log.recent(limit, RECENT_BYTES)).await;
+        let look = Look { before, limit, bytes: Some(RECENT_BYTES), ..Look::default() };
+        let read = tokio::task::spawn_blocking(move || log.look(&look)).await;
         let read = read.map_err(|error| Refusal::internal(&error))?;
         read.map_err(|error| Refusal::internal(&error))
+    }
+
+    /// Whether there is such an inbox.
+    #[must_use]
+    pub fn has_inbox(&self, inbox: &InboxName) -> bool {
+        self.inboxes.read().contains_key(inbox)
+    }
+
+    /// Whether the record could be written the last time; nothing is taken when it cannot.
+    #[must_use]
+    pub fn keeps_records(&self) -> bool {
+        self.options.records.as_ref().is_none_or(|records| records.log.is_healthy())
     }
 
     /// Keeps the record of something that a caller wanted to do and may not. The inbox is

@@ -248,6 +248,21 @@ impl Bus for AmqpBus {
         Ok(page)
     }
 
+    async fn dead_letter(
+        &self,
+        inbox: &InboxName,
+        id: &DeadLetterId,
+    ) -> Result<Option<DeadLetter>, BusError> {
+        let knowledge = self.inbox(inbox)?.knowledge;
+        let _one_at_a_time = knowledge.browsing.lock().await;
+        let channel = self.channel().await?;
+        let found = dead_letters::find(&channel, inbox, id).await;
+        close(channel).await;
+        let (found, count) = found?;
+        self.settle_down(topology::dead_queue(inbox), count).await?;
+        Ok(found)
+    }
+
     async fn redrive(
         &self,
         inbox: &InboxName,

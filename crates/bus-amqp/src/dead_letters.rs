@@ -46,6 +46,22 @@ pub(crate) async fn list(
     Ok((found.into_values().collect(), count))
 }
 
+/// One, and how many dead letters there are. Every dead letter is looked at.
+pub(crate) async fn find(
+    channel: &Channel,
+    inbox: &InboxName,
+    id: &DeadLetterId,
+) -> Result<(Option<DeadLetter>, u64), BusError> {
+    let mut reading = Reading::begin(channel, inbox).await?;
+    let count = reading.left;
+    let mut found = None;
+    while let Some(delivery) = reading.next().await? {
+        let letter = codec::read_dead(&delivery.properties, delivery.data);
+        found = found.or(letter.ok().filter(|letter| letter.id == *id));
+    }
+    Ok((found, count))
+}
+
 /// Puts back those selected, into the inbox `to`; each is published and confirmed
 /// before it is taken from the dead letters. Says how many, and how many are left.
 pub(crate) async fn redrive(

@@ -372,6 +372,16 @@ impl Bus for EmbeddedBus {
         self.read(move |storage| storage.dead_letters(number, &page)).await
     }
 
+    async fn dead_letter(
+        &self,
+        inbox: &InboxName,
+        id: &DeadLetterId,
+    ) -> Result<Option<DeadLetter>, BusError> {
+        let number = self.inbox(inbox)?.number;
+        let id = id.clone();
+        self.read(move |storage| storage.dead_letter(number, &id)).await
+    }
+
     async fn redrive(
         &self,
         inbox: &InboxName,

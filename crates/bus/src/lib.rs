@@ -105,6 +105,13 @@ pub trait Bus: Send + Sync + 'static {
         page: Page<DeadLetterId>,
     ) -> Result<Vec<DeadLetter>, BusError>;
 
+    /// One dead letter of the inbox; none when there is none of this id.
+    async fn dead_letter(
+        &self,
+        inbox: &InboxName,
+        id: &DeadLetterId,
+    ) -> Result<Option<DeadLetter>, BusError>;
+
     /// Puts dead letters of `inbox` at the end of the inbox `to`, which may be another,
     /// with their attempts counted anew. Says how many. A dead letter that is no longer
     /// there is passed over. After a crash in the middle, one may be both redriven and

@@ -24,13 +24,19 @@ pub(crate) struct Readiness {
 /// One thing that must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Check {
-    /// `bus`, `inboxes`, `disk`, `catalogue` or `running`.
+    /// `bus`, `inboxes`, `disk`, `records`, `catalogue` or `running`.
     pub(crate) name: &'static str,
     /// Whether it holds.
     pub(crate) ok: bool,
     /// One sentence.
     pub(crate) detail: String,
 }
+
+/// Of those that cannot be written, and of those that can.
+const RECORDS: [&str; 2] = [
+    "the record of processing cannot be written, and nothing is done without it",
+    "the record of processing is written",
+];
 
 impl Readiness {
     /// Of a broker, and of what it stands on.
@@ -46,6 +52,11 @@ impl Readiness {
             check("bus", status.health.ready, format!("{}: {}", status.bus, status.health.detail)),
             check("inboxes", opened, format!("{opening}: {}", status.inboxes)),
             vitals.disk_check(),
+            check(
+                "records",
+                broker.keeps_records(),
+                RECORDS[usize::from(broker.keeps_records())].to_owned(),
+            ),
             check("catalogue", event_types > 0, format!("event types: {event_types}")),
             check("running", running, stopping.to_owned()),
         ];

@@ -5,24 +5,28 @@ use serde_json::json;
 
 use crate::cli::ArchiveArguments;
 use crate::exit::Failure;
-use crate::{client, output};
+use crate::{client, output, watching};
 
 pub(crate) async fn run(arguments: ArchiveArguments) -> Result<(), Failure> {
-    let ArchiveArguments { from, until, types, json, connection } = arguments;
-    let client = client::connect(&connection)?;
-    let mut survey = client.survey_archive().types(types);
+    watching::show(&arguments.watch, arguments.json, || show(&arguments)).await
+}
+
+async fn show(arguments: &ArchiveArguments) -> Result<(), Failure> {
+    let ArchiveArguments { from, until, types, json, connection, .. } = arguments;
+    let client = client::connect(connection)?;
+    let mut survey = client.survey_archive().types(types.clone());
     if let Some(from) = from {
-        survey = survey.from(from);
+        survey = survey.from(*from);
     }
     if let Some(until) = until {
-        survey = survey.until(until);
+        survey = survey.until(*until);
     }
     let progress = output::progress("looked at");
     let shown = progress.clone();
     let kept = survey.on_progress(move |examined| shown.set_position(examined)).await;
     progress.finish_and_clear();
     let kept = kept?;
-    if json {
+    if *json {
         let types = kept.iter().map(|one| {
             json!({
                 "type": one.event_type,

@@ -4,14 +4,18 @@ use std::path::Path;
 
 use indicatif::ProgressBar;
 use serde_json::json;
-use wissel_audit::{Verification, Verified, VerifyError};
+use wissel_audit::{Line, Look, Verification, Verified, VerifyError};
 
-use crate::cli::AuditCommand;
+use crate::cli::{AuditCommand, AuditListArguments};
 use crate::exit::Failure;
-use crate::output;
+use crate::{output, watching};
 
-pub(crate) fn run(command: &AuditCommand) -> Result<(), Failure> {
+pub(crate) async fn run(command: &AuditCommand) -> Result<(), Failure> {
     match command {
+        AuditCommand::List(arguments) => {
+            let AuditListArguments { watch, json, .. } = arguments;
+            watching::show(watch, *json, || async { list(arguments) }).await
+        }
         AuditCommand::Verify { directory, heads, from_first, json } => {
             let mut verification =
                 heads.iter().cloned().fold(Verification::default(), Verification::head);
@@ -21,6 +25,50 @@ pub(crate) fn run(command: &AuditCommand) -> Result<(), Failure> {
             verify(&verification, directory, *json)
         }
     }
+}
+
+fn list(arguments: &AuditListArguments) -> Result<(), Failure> {
+    let lines = look(arguments)?;
+    if arguments.json {
+        return lines.iter().try_for_each(output::json);
+    }
+    output::line(&table(lines));
+    Ok(())
+}
+
+fn look(arguments: &AuditListArguments) -> Result<Vec<Line>, Failure> {
+    let AuditListArguments { directory, operation, refused, inbox, since, limit, .. } = arguments;
+    let look = Look {
+        operation: *operation,
+        refused: *refused,
+        inbox: inbox.as_ref().map(ToString::to_string),
+        since: *since,
+        limit: *limit,
+        ..Look::default()
+    };
+    if !directory.is_dir() {
+        let message = format!("{}: expected the directory of the records", directory.display());
+        return Err(Failure::usage(message));
+    }
+    Ok(look.run(directory).map_err(Failure::usage)?.lines)
+}
+
+fn table(lines: Vec<Line>) -> String {
+    let columns = ["TIME", "WHO", "WHAT", "OUTCOME", "TYPE", "INBOX", "DETAIL"];
+    let rows = lines.into_iter().map(|one| {
+        let who = one.operator.unwrap_or(one.actor);
+        let who = one.on_behalf_of.map_or(who.clone(), |of| format!("{who} for {of}"));
+        vec![
+            one.time,
+            who,
+            one.operation,
+            one.reason.unwrap_or(one.status),
+            one.event_type.unwrap_or_default(),
+            one.inbox.unwrap_or_default(),
+            one.detail.unwrap_or_default(),
+        ]
+    });
+    output::table_text(&columns, rows.collect())
 }
 
 /// Reads every record, and says where the chain is broken.

@@ -47,7 +47,7 @@ pub(crate) use signals::{
     FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
     TransferArguments, WithdrawArguments,
 };
-pub(crate) use trust::{AuditCommand, DevCaCommand, IssueArguments};
+pub(crate) use trust::{AuditCommand, AuditListArguments, DevCaCommand, IssueArguments};
 pub(crate) use watching::{GatewayStatusArguments, TopArguments, WatchArguments};
 
 const EXIT_CODES: &str = "Exit codes:
@@ -400,6 +400,8 @@ pub(crate) struct FollowArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) watch: WatchArguments,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

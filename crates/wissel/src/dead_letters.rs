@@ -10,17 +10,20 @@ use crate::cli::{
     DeadLettersCommand, DeadLettersListArguments, MeantArguments, PurgeArguments, RedriveArguments,
 };
 use crate::exit::Failure;
-use crate::{client, output};
+use crate::{client, output, watching};
 
 pub(crate) async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
     match command {
-        DeadLettersCommand::List(arguments) => list(arguments).await,
+        DeadLettersCommand::List(arguments) => {
+            let DeadLettersListArguments { watch, json, .. } = &arguments;
+            watching::show(watch, *json, || list(&arguments)).await
+        }
         DeadLettersCommand::Redrive(arguments) => redrive(arguments).await,
         DeadLettersCommand::Purge(arguments) => purge(arguments).await,
     }
 }
 
-async fn list(arguments: DeadLettersListArguments) -> Result<(), Failure> {
+async fn list(arguments: &DeadLettersListArguments) -> Result<(), Failure> {
     let client = client::connect(&arguments.connection)?;
     let dead_letters = client.list_dead_letters(&arguments.inbox).all().await?;
     if arguments.json {

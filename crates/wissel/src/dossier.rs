@@ -5,17 +5,23 @@ use wissel_client::{Dossier, DossierEntry, DossierEntryKind, DossierMessage, Uui
 
 use crate::cli::DossierArguments;
 use crate::exit::Failure;
-use crate::{cases, client, output};
+use crate::{cases, client, output, watching};
 
 pub(crate) async fn run(arguments: DossierArguments) -> Result<(), Failure> {
-    let DossierArguments { message, correlation, since, json, connection } = arguments;
-    let client = client::connect(&connection)?;
+    watching::show(&arguments.watch, arguments.json, || show(&arguments)).await
+}
+
+async fn show(arguments: &DossierArguments) -> Result<(), Failure> {
+    let DossierArguments { message, correlation, since, json, connection, .. } = arguments;
+    let client = client::connect(connection)?;
     let dossier = match (message, correlation) {
-        (Some(message), _) => client.dossier(message).await?,
-        (None, Some(correlation)) => client.dossier_of_correlation(correlation, since).await?,
+        (Some(message), _) => client.dossier(*message).await?,
+        (None, Some(correlation)) => {
+            client.dossier_of_correlation(correlation.clone(), *since).await?
+        }
         (None, None) => return Err(Failure::usage("expected a MESSAGE-ID or --correlation")),
     };
-    if json {
+    if *json {
         return output::json(&to_json(&dossier));
     }
     for (number, message) in (1..).zip(&dossier.messages) {

@@ -1,18 +1,44 @@
 //! What commands print.
 #![expect(clippy::print_stderr, reason = "the output of a command line program")]
 
+use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, SystemTime};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::exit::Failure;
 
+tokio::task_local! {
+    /// Where lines go instead of standard output.
+    static KEPT: RefCell<String>;
+}
+
+/// What something prints, which is not printed.
+pub(crate) async fn kept(
+    printing: impl Future<Output = Result<(), Failure>>,
+) -> Result<String, Failure> {
+    let printing = async {
+        printing.await?;
+        Ok::<_, Failure>(KEPT.with(RefCell::take))
+    };
+    let text: String = KEPT.scope(RefCell::default(), printing).await?;
+    Ok(text.trim_end().to_owned())
+}
+
 /// One line on standard output. A reader that went away ends the program, as it
 /// does other programs in a pipe.
 pub(crate) fn line(text: &str) {
+    let keep = |kept: &RefCell<String>| {
+        let mut kept = kept.borrow_mut();
+        kept.push_str(text);
+        kept.push('\n');
+    };
+    if KEPT.try_with(keep).is_ok() {
+        return;
+    }
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
@@ -47,7 +73,8 @@ pub(crate) fn history(attempts: &[wissel_client::Attempt]) -> Vec<serde_json::Va
     attempts.iter().map(write).collect()
 }
 
-/// A table that fits the terminal. Columns that are marked `>` are numbers.
+/// A table that fits the terminal. Columns that are marked `>` are numbers; names, in the
+/// first, stay whole, so that they can be copied.
 pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) {
     line(&table_text(columns, rows));
 }
@@ -61,6 +88,9 @@ pub(crate) fn table_text(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     }
     table.set_header(columns.iter().map(|column| column.trim_start_matches('>')));
     table.add_rows(rows);
+    if let Some(first) = table.column_mut(0).filter(|_| columns[0].len() > 1) {
+        first.set_constraint(ColumnConstraint::ContentWidth);
+    }
     for (index, column) in columns.iter().enumerate() {
         if column.starts_with('>')
             && let Some(column) = table.column_mut(index)

@@ -10,12 +10,15 @@ use wissel_identifiers::InboxName;
 use crate::catalogue::{grants, load, named};
 use crate::cli::{CatalogueArguments, PartiesCommand, PartyArguments};
 use crate::exit::Failure;
-use crate::output;
+use crate::{output, watching};
 
-pub(crate) fn run(command: &PartiesCommand) -> Result<(), Failure> {
+pub(crate) async fn run(command: &PartiesCommand) -> Result<(), Failure> {
     match command {
-        PartiesCommand::List(arguments) => list(arguments),
-        PartiesCommand::Show(arguments) => show(arguments),
+        PartiesCommand::List(of) => watching::show(&of.watch, of.json, || async { list(of) }).await,
+        PartiesCommand::Show(arguments) => {
+            let CatalogueArguments { watch, json, .. } = &arguments.of;
+            watching::show(watch, *json, || async { show(arguments) }).await
+        }
     }
 }
 

@@ -7,16 +7,19 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use wissel_client::{Filter, Subscription};
 
-use crate::cli::{CreateArguments, FollowArguments, SubscriptionsCommand};
+use crate::cli::{CreateArguments, FollowArguments, ListArguments, SubscriptionsCommand};
 use crate::exit::Failure;
-use crate::{client, output};
+use crate::{client, output, watching};
 
 pub(crate) async fn run(command: SubscriptionsCommand) -> Result<(), Failure> {
     match command {
         SubscriptionsCommand::Create(arguments) => create(arguments).await,
-        SubscriptionsCommand::List(arguments) => {
-            let all = client::connect(&arguments.connection)?.list_subscriptions().all().await?;
-            print(&all, arguments.json)
+        SubscriptionsCommand::List(ListArguments { watch, json, connection }) => {
+            let list = || async {
+                let all = client::connect(&connection)?.list_subscriptions().all().await?;
+                print(&all, json)
+            };
+            watching::show(&watch, json, list).await
         }
         SubscriptionsCommand::Get(arguments) => {
             let client = client::connect(&arguments.connection)?;

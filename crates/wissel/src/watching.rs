@@ -5,8 +5,24 @@ use std::time::{Duration, SystemTime};
 
 use ratatui::crossterm::{cursor, queue, terminal};
 
+use crate::cli::WatchArguments;
 use crate::exit::Failure;
 use crate::output;
+
+/// Does what prints something: once, or with `--watch` again and again.
+pub(crate) async fn show<F>(
+    watch: &WatchArguments,
+    json: bool,
+    mut print: impl FnMut() -> F,
+) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    match watch.watch {
+        Some(every) => again_and_again(every, json, || output::kept(print())).await,
+        None => print().await,
+    }
+}
 
 /// Looks every so often, until the process is stopped, and shows what is found: in place on
 /// a terminal, below what was before elsewhere. A gateway that does not answer is told of,

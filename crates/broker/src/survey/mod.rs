@@ -97,6 +97,8 @@ pub enum Concern {
     NoReceiver,
     /// Deliveries wait for long, though there is a receiver.
     Slow,
+    /// Its deliveries are as many as it may have.
+    Full,
     /// Nothing is handed out, as somebody paused it.
     Paused,
     /// Nothing comes in, as somebody is draining it.
@@ -201,7 +203,10 @@ impl Surveyed {
     pub fn concern(&self, now: SystemTime) -> Option<Concern> {
         let age = self.state.oldest_age(now).unwrap_or_default();
         let waits = self.state.depth > self.state.delayed;
-        if self.settings.paused {
+        let held = self.state.depth + self.state.in_flight;
+        if self.settings.max_deliveries.is_some_and(|most| held >= most) {
+            Some(Concern::Full)
+        } else if self.settings.paused {
             Some(Concern::Paused)
         } else if waits && self.state.consumers == 0 && age >= UNREAD_AFTER {
             Some(Concern::NoReceiver)
@@ -224,6 +229,7 @@ impl Concern {
         match self {
             Self::NoReceiver => "no receiver",
             Self::Slow => "slow",
+            Self::Full => "full",
             Self::Paused => "paused",
             Self::Draining => "draining",
             Self::DeadLetters => "dead letters",
@@ -257,6 +263,7 @@ impl Order {
             Self::Concern => {
                 // Ages and counts stay below the weight of a concern.
                 let graver = match one.concern(now) {
+                    Some(Concern::Full) => 6e12,
                     Some(Concern::NoReceiver) => 5e12,
                     Some(Concern::Slow) => 4e12,
                     Some(Concern::Paused) => 3e12,
@@ -302,6 +309,10 @@ mod tests {
         let dead = InboxState { dead_letters: 1_000_000, ..InboxState::default() };
         let delayed =
             InboxState { depth: 3, delayed: 3, oldest: ago(900), ..InboxState::default() };
+        let most = |most| InboxSettings { max_deliveries: Some(most), ..InboxSettings::default() };
+        let nearly = Surveyed { settings: most(6), ..inbox("a", well.clone()) };
+        let full = Surveyed { settings: most(5), ..inbox("a", well.clone()) };
+        assert_eq!((nearly.concern(now), full.concern(now)), (None, Some(Concern::Full)));
         let all = [
             inbox("a", well),
             inbox("b", dead),

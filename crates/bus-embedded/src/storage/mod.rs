@@ -196,21 +196,36 @@ impl Storage {
         };
         let mut letters = Vec::new();
         for (key, value) in self.dead_entries(inbox, after, page.limit)? {
-            let (slot, reason, history) = decode_dead(&value)?;
-            let body = self
-                .messages
-                .get(message_key(slot.message))?
-                .ok_or(records::damaged("messages", "a message for each dead letter"))?;
-            letters.push(DeadLetter {
-                id: key.to_id(),
-                envelope: decode_body(body)?,
-                attempts: slot.attempt,
-                died_at: from_ms(key.died_ms),
-                reason,
-                history,
-            });
+            letters.push(self.read_dead(key, &value)?);
         }
         Ok(letters)
+    }
+
+    /// One dead letter; none when there is none of this id.
+    pub(crate) fn dead_letter(
+        &self,
+        inbox: u32,
+        id: &DeadLetterId,
+    ) -> Result<Option<DeadLetter>, EmbeddedBusError> {
+        let Some(key) = DeadKey::from_id(inbox, id) else { return Ok(None) };
+        let found = self.dead.get(key.encode())?;
+        found.map(|value| self.read_dead(key, &value)).transpose()
+    }
+
+    fn read_dead(&self, key: DeadKey, value: &[u8]) -> Result<DeadLetter, EmbeddedBusError> {
+        let (slot, reason, history) = decode_dead(value)?;
+        let body = self
+            .messages
+            .get(message_key(slot.message))?
+            .ok_or(records::damaged("messages", "a message for each dead letter"))?;
+        Ok(DeadLetter {
+            id: key.to_id(),
+            envelope: decode_body(body)?,
+            attempts: slot.attempt,
+            died_at: from_ms(key.died_ms),
+            reason,
+            history,
+        })
     }
 
     /// At most `limit` dead letters of the inbox, behind `after`.

@@ -59,6 +59,10 @@ pub async fn dead_letters_come_in_pages(fixture: &dyn Fixture) {
     let order: Vec<_> = found.iter().map(|letter| letter.envelope.clone()).collect();
     assert_eq!(order, envelopes);
     assert!(found.is_sorted_by(|a, b| a.id < b.id), "ids do not sort");
+    let fourth = bus.dead_letter(&inbox, &found[3].id).await.expect("one can be looked at");
+    assert_eq!(fourth.as_ref(), Some(&found[3]));
+    let none = DeadLetterId("0000000000000000-none".to_owned());
+    assert_eq!(bus.dead_letter(&inbox, &none).await, Ok(None));
     tidy(&*bus, &[&inbox]).await;
 }
 

@@ -95,6 +95,20 @@ pub(super) fn operation(inbox: &InboxName, detail: String) -> Act<'_> {
     Act { operation, outcome: Outcome::Done, inbox: Some(inbox), detail }
 }
 
+/// Puts on record that an operator looks at what may tell of persons.
+pub(super) async fn looks(
+    seen: &Seen,
+    operator: &Operator,
+    inbox: Option<&InboxName>,
+    at: &str,
+) -> Result<(), Refusal> {
+    let (operation, outcome) = (Operation::OperatorActed, Outcome::Done);
+    // A name that is made up may be anything.
+    let inbox = inbox.filter(|inbox| seen.exchange.broker().has_inbox(inbox));
+    let detail = format!("look at {at}");
+    act(seen, operator, Act { operation, outcome, inbox, detail }).await
+}
+
 /// A page that says why something was not done.
 pub(super) fn denied(reader: &Reader, operator: &Operator, refusal: &Refusal) -> Response {
     let status = match refusal.reason {

@@ -4,29 +4,38 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 use wissel_broker::{Broker, Caller, Group, Looked, RedriveOptions, Refusal, Which};
+use wissel_bus::DeadLetterId;
 use wissel_identifiers::InboxName;
 
-use super::acting::{denied, operation};
+use super::acting::{denied, looks, operation};
 use super::format::{count, moment};
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator, Role, act};
 use crate::console::Seen;
 
-/// How many are looked at for a page.
-const LOOKED_AT: usize = 1_000;
+/// How long they are counted for a page.
+const COUNTING: Duration = Duration::from_millis(150);
 /// How many are shown one by one.
 const SHOWN: usize = 50;
 /// How many a dry run counts at most.
 const COUNTED: u64 = 100_000;
 /// How long one waits for an answer; what is under way goes on.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which of them are shown one by one.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    /// Those behind this one; empty: the oldest.
+    #[serde(default)]
+    after: String,
+}
 
 /// What is to be done with which.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +44,9 @@ pub(super) struct Wanted {
     /// Those of this reason; empty: all.
     #[serde(default)]
     because: String,
+    /// This one; empty: it is not about one.
+    #[serde(default)]
+    id: String,
     #[serde(default)]
     all: String,
     /// Why, in the operator's own words.
@@ -46,7 +58,7 @@ pub(super) struct Wanted {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum What {
+pub(super) enum What {
     Redrive,
     Purge,
 }
@@ -54,12 +66,29 @@ enum What {
 impl Wanted {
     /// None when nothing is chosen: never all by mistake.
     fn which(&self) -> Option<Which> {
-        match (self.all.as_str(), self.because.as_str()) {
-            ("yes", "") => Some(Which::All),
-            ("", because) if !because.is_empty() => Some(Which::Because(because.to_owned())),
+        match (self.all.as_str(), self.because.as_str(), self.id.as_str()) {
+            ("yes", "", "") => Some(Which::All),
+            ("", because, "") if !because.is_empty() => Some(Which::Because(because.to_owned())),
+            ("", "", id) if !id.is_empty() => Some(Which::These(vec![DeadLetterId(id.to_owned())])),
             _ => None,
         }
     }
+
+    fn meant(&self) -> Meant<'_> {
+        match (self.because.as_str(), self.id.as_str()) {
+            ("", "") => Meant::All,
+            ("", id) => Meant::One(id),
+            (because, _) => Meant::Because(because),
+        }
+    }
+}
+
+/// Which dead letters a form is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Meant<'a> {
+    All,
+    Because(&'a str),
+    One(&'a str),
 }
 
 pub(super) async fn page(
@@ -67,20 +96,31 @@ pub(super) async fn page(
     operator: Operator,
     reader: Reader,
     Path(name): Path<String>,
+    Query(asked): Query<Asked>,
 ) -> Response {
     let text = reader.texts;
     let Ok(name) = name.parse::<InboxName>() else {
         return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
     };
+    if let Err(refusal) = looks(&seen, &operator, Some(&name), "dead letters").await {
+        return denied(&reader, &operator, &refusal);
+    }
     let broker = seen.exchange.broker();
     let caller = Caller::Operator(None);
-    match broker.look_at_dead_letters(caller, &name, LOOKED_AT, SHOWN).await {
+    let after = Some(asked.after).filter(|after| !after.is_empty()).map(DeadLetterId);
+    let is_first = after.is_none();
+    // Behind the first page nothing is counted again.
+    let patience = if is_first { COUNTING } else { Duration::ZERO };
+    match broker.look_at_dead_letters(caller, &name, after, patience, SHOWN).await {
         Ok(looked) => {
             let content = html! {
                 p.lead { a href={ "/inboxes/" (name) } { (name) } }
-                @if looked.groups.is_empty() { p.calm { (text.no_dead_letters) } } @else {
-                    (groups(text, &operator, &name, &looked))
+                @if looked.oldest.is_empty() { p.calm { (text.no_dead_letters) } } @else {
+                    @if is_first { (groups(text, &operator, &name, &looked)) }
                     (oldest(text, &name, &looked))
+                    @if let (Some(last), true) = (looked.oldest.last(), looked.at > SHOWN as u64) {
+                        p { a.button href={ "/inboxes/" (name) "/dead-letters?after=" (last.id.0) } { (text.next) } }
+                    }
                 }
             };
             layout::page(&reader, &operator, Place::Inboxes, text.dead_letters, &content)
@@ -109,8 +149,8 @@ fn groups(text: &Texts, operator: &Operator, name: &InboxName, looked: &Looked) 
             }
             @if may_act {
                 div.acts {
-                    (ask(text, operator, name, What::Redrive, None))
-                    (ask(text, operator, name, What::Purge, None))
+                    (ask(text, operator, name, What::Redrive, Meant::All))
+                    (ask(text, operator, name, What::Purge, Meant::All))
                 }
             } @else { p { (text.only_operators_act) } }
         }
@@ -133,8 +173,8 @@ fn row(
             td.nowrap { (moment(first)) @if first != last { " – " (moment(last)) } }
             @if may_act {
                 td.acts {
-                    (ask(text, operator, name, What::Redrive, Some(&group.reason)))
-                    (ask(text, operator, name, What::Purge, Some(&group.reason)))
+                    (ask(text, operator, name, What::Redrive, Meant::Because(&group.reason)))
+                    (ask(text, operator, name, What::Purge, Meant::Because(&group.reason)))
                 }
             }
         }
@@ -142,34 +182,35 @@ fn row(
 }
 
 /// A button that leads to the question whether one is sure.
-fn ask(
+pub(super) fn ask(
     text: &Texts,
     operator: &Operator,
     name: &InboxName,
     what: What,
-    because: Option<&str>,
+    meant: Meant<'_>,
 ) -> Markup {
-    let label = match (what, because) {
-        (What::Redrive, Some(_)) => text.redrive,
-        (What::Redrive, None) => text.redrive_all,
-        (What::Purge, Some(_)) => text.remove,
-        (What::Purge, None) => text.remove_all,
+    let label = match (what, meant) {
+        (What::Redrive, Meant::All) => text.redrive_all,
+        (What::Redrive, _) => text.redrive,
+        (What::Purge, Meant::All) => text.remove_all,
+        (What::Purge, _) => text.remove,
     };
     html! {
         form method="post" action={ "/inboxes/" (name) "/dead-letters/ask" } {
-            (chosen(operator, what, because))
+            (chosen(operator, what, meant))
             button.second { (label) "…" }
         }
     }
 }
 
-fn chosen(operator: &Operator, what: What, because: Option<&str>) -> Markup {
+fn chosen(operator: &Operator, what: What, meant: Meant<'_>) -> Markup {
     html! {
         input type="hidden" name="csrf" value=(operator.csrf());
         input type="hidden" name="what" value=(if what == What::Redrive { "redrive" } else { "purge" });
-        @match because {
-            Some(reason) => input type="hidden" name="because" value=(reason);,
-            None => input type="hidden" name="all" value="yes";,
+        @match meant {
+            Meant::All => input type="hidden" name="all" value="yes";,
+            Meant::Because(reason) => input type="hidden" name="because" value=(reason);,
+            Meant::One(id) => input type="hidden" name="id" value=(id);,
         }
     }
 }
@@ -223,6 +264,9 @@ pub(super) async fn asked(
         return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.nothing_chosen);
     };
     let because = Some(wanted.because.as_str()).filter(|because| !because.is_empty());
+    if let Err(refusal) = looks(&seen, &operator, Some(&name), "how many dead letters").await {
+        return denied(&reader, &operator, &refusal);
+    }
     let broker = seen.exchange.broker();
     let caller = Caller::Operator(None);
     let (meant, all) = match broker.count_dead_letters(caller, &name, which, COUNTED).await {
@@ -238,7 +282,7 @@ pub(super) async fn asked(
         }
         @if let Some(because) = because { p.text { (text.reason) ": " (because) } }
         form.act method="post" action={ "/inboxes/" (name) "/dead-letters/do" } {
-            (chosen(&operator, wanted.what, because))
+            (chosen(&operator, wanted.what, wanted.meant()))
             div { label for="why" { (text.why_act) } input id="why" name="why" required maxlength="200" autocomplete="off"; }
             @if is_redrive {
                 div {
@@ -282,6 +326,7 @@ pub(super) async fn done(
     };
     let detail = match &which {
         Which::Because(reason) => format!("{what} of reason {reason:?}: {why}"),
+        Which::These(_) => format!("{what}, one: {why}"),
         _ => format!("{what}, all: {why}"),
     };
     if let Err(refusal) = act(&seen, &operator, operation(&name, detail)).await {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use wissel_broker::dossier::{Entry, What};
 use wissel_broker::{Caller, Dossier, Sought};
 
-use super::acting::denied;
+use super::acting::{denied, looks};
 use super::format::moment;
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
@@ -40,6 +40,9 @@ pub(super) async fn page(
     let Ok(id) = given.parse::<Uuid>() else {
         return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.no_message_id);
     };
+    if let Err(refusal) = looks(&seen, &operator, None, &format!("the dossier of {id}")).await {
+        return denied(&reader, &operator, &refusal);
+    }
     let sought = Sought::Message(id);
     match seen.exchange.broker().dossier(Caller::Operator(None), &sought, None).await {
         Ok(dossier) => {

@@ -8,6 +8,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 use wissel_broker::{Concern, Order, Surveyed};
+use wissel_catalogue::Catalogue;
 
 use super::SURVEY_AGE;
 use super::format::{age, count, rate};
@@ -39,7 +40,8 @@ pub(super) async fn page(
     Query(asked): Query<Asked>,
 ) -> Response {
     let text = reader.texts;
-    let survey = seen.exchange.broker().survey(SURVEY_AGE).await;
+    let broker = seen.exchange.broker();
+    let (survey, catalogue) = (broker.survey(SURVEY_AGE).await, broker.catalogue());
     let now = SystemTime::now();
     let number: usize = asked.page.parse().unwrap_or_default();
     let part = asked.name.trim().to_ascii_lowercase();
@@ -52,7 +54,7 @@ pub(super) async fn page(
         (search(text, &asked, &part))
         div data-live {
             @if found.is_empty() { p.calm { (if part.is_empty() { text.no_inboxes } else { text.no_such_inboxes }) } }
-            @else { (table(text, &found, now)) }
+            @else { (table(text, &catalogue, &found, now)) }
         }
         (pages(text, &asked, &part, number, more))
     };
@@ -110,8 +112,13 @@ fn pages(text: &Texts, asked: &Asked, part: &str, number: usize, more: bool) -> 
     }
 }
 
-/// Inboxes, one a row.
-pub(super) fn table(text: &Texts, inboxes: &[&Surveyed], now: SystemTime) -> Markup {
+/// Inboxes, one a row, with whose they are and what is wrong with them.
+pub(super) fn table(
+    text: &Texts,
+    catalogue: &Catalogue,
+    inboxes: &[&Surveyed],
+    now: SystemTime,
+) -> Markup {
     html! {
         div.wide role="region" tabindex="0" aria-label=(text.inboxes) {
             table {
@@ -126,18 +133,26 @@ pub(super) fn table(text: &Texts, inboxes: &[&Surveyed], now: SystemTime) -> Mar
                     th.number scope="col" { (text.settled) }
                     th scope="col" { (text.course) }
                 } }
-                tbody { @for one in inboxes { (row(text, one, now)) } }
+                tbody { @for one in inboxes { (row(text, catalogue, one, now)) } }
             }
         }
     }
 }
 
-fn row(text: &Texts, one: &Surveyed, now: SystemTime) -> Markup {
+fn row(text: &Texts, catalogue: &Catalogue, one: &Surveyed, now: SystemTime) -> Markup {
     let state = &one.state;
+    let owner = catalogue.party(&one.name.owner());
+    let wrong = one.concern(now);
     html! {
         tr {
-            th scope="row" { a href={ "/inboxes/" (one.name) } { (one.name) } }
-            td { (concern(text, one.concern(now))) }
+            th scope="row" {
+                a href={ "/inboxes/" (one.name) } { (one.name) }
+                @if let Some(owner) = owner { div.under { (owner.name) } }
+            }
+            td {
+                (concern(text, wrong))
+                @if wrong.is_some() { div.under { (why(text, one, now)) } }
+            }
             td.number { (count(text, state.depth)) }
             td.number { (count(text, state.in_flight)) }
             td.number { (count(text, state.dead_letters)) }
@@ -153,6 +168,7 @@ fn row(text: &Texts, one: &Surveyed, now: SystemTime) -> Markup {
 pub(super) fn concern(text: &Texts, concern: Option<Concern>) -> Markup {
     html! {
         @match concern {
+            Some(Concern::Full) => span.grave { "█ " (text.full) },
             Some(Concern::Paused) => span.warn { "‖ " (text.paused) },
             Some(Concern::Draining) => span.warn { "↓ " (text.draining) },
             Some(Concern::NoReceiver) => span.grave { "■ " (text.no_receiver) },
@@ -166,6 +182,7 @@ pub(super) fn concern(text: &Texts, concern: Option<Concern>) -> Markup {
 /// Why somebody should look, in a sentence.
 pub(super) fn why(text: &Texts, one: &Surveyed, now: SystemTime) -> &'static str {
     match one.concern(now) {
+        Some(Concern::Full) => text.why_full,
         Some(Concern::Paused) => text.why_paused,
         Some(Concern::Draining) => text.why_draining,
         Some(Concern::NoReceiver) => text.why_no_receiver,

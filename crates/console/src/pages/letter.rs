@@ -12,7 +12,8 @@ use wissel_bus::{DeadLetter, DeadLetterId};
 use wissel_identifiers::InboxName;
 use wissel_message::{Data, EventView};
 
-use super::acting::{denied, operation};
+use super::acting::{denied, looks, operation};
+use super::dead_letters::{Meant, What, ask};
 use super::format::moment;
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
@@ -81,6 +82,9 @@ async fn show(
     id: String,
     is_unmasked: bool,
 ) -> Response {
+    if let Err(refusal) = looks(seen, operator, Some(name), "a dead letter").await {
+        return denied(reader, operator, &refusal);
+    }
     let broker = seen.exchange.broker();
     match broker.dead_letter(Caller::Operator(None), name, &DeadLetterId(id)).await {
         Ok(letter) => whole(reader, operator, name, &letter, is_unmasked),
@@ -100,6 +104,12 @@ fn whole(
         p.lead { a href={ "/inboxes/" (name) "/dead-letters" } { (name) } }
         (course(text, letter))
         (message(text, letter, is_unmasked))
+        @if operator.holds(Role::Operator) {
+            div.acts {
+                (ask(text, operator, name, What::Redrive, Meant::One(&letter.id.0)))
+                (ask(text, operator, name, What::Purge, Meant::One(&letter.id.0)))
+            }
+        }
         @if !is_unmasked && operator.holds(Role::Operator) {
             form.act method="post" action={ "/inboxes/" (name) "/dead-letters/" (letter.id.0) "/unmask" } {
                 input type="hidden" name="csrf" value=(operator.csrf());
@@ -147,7 +157,8 @@ fn message(text: &Texts, letter: &DeadLetter, is_unmasked: bool) -> Markup {
         ("type", masked(event.event_type())),
     ];
     rows.extend(event.subject().map(|subject| ("subject", shown("subject", subject))));
-    let others = event.attributes().filter(|(name, _)| *name != "subject");
+    const TOLD: [&str; 4] = ["id", "source", "type", "subject"];
+    let others = event.attributes().filter(|(name, _)| !TOLD.contains(name));
     rows.extend(others.map(|(name, value)| (name, shown(name, &value.canonical()))));
     let data = match event.data() {
         None => None,

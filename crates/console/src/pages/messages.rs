@@ -11,7 +11,7 @@ use wissel_bus::{Stand, Unsettled};
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
-use super::acting::denied;
+use super::acting::{denied, looks};
 use super::format::{count, moment};
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
@@ -31,6 +31,9 @@ pub(super) async fn page(
     let Ok(name) = name.parse::<InboxName>() else {
         return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
     };
+    if let Err(refusal) = looks(&seen, &operator, Some(&name), "what waits").await {
+        return denied(&reader, &operator, &refusal);
+    }
     let broker = seen.exchange.broker();
     let found = match broker.browse(Caller::Operator(None), &name, SHOWN).await {
         Ok(messages) if messages.is_empty() => html! { p.calm { (text.nothing_waits) } },
@@ -51,7 +54,7 @@ pub(super) async fn page(
 fn table(text: &Texts, messages: &[Unsettled]) -> Markup {
     html! {
         section aria-labelledby="first" {
-            h2 id="first" { (text.waiting) ", " (text.with_a_receiver) }
+            h2 id="first" { (text.not_settled) }
             p { (text.messages_lead) }
             div.wide role="region" tabindex="0" aria-labelledby="first" {
                 table {

@@ -1,15 +1,17 @@
 //! What needs attention, first.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use wissel_broker::{Order, Rates, Surveyed, Totals};
+use wissel_catalogue::Catalogue;
+use wissel_metrics::Expiry;
 
 use super::format::{age, count, rate};
-use super::inboxes::{table, why};
+use super::inboxes::table;
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
 use super::{SURVEY_AGE, system};
@@ -35,8 +37,9 @@ pub(super) async fn page(
     let refused = broker.last_reading().is_some_and(|reading| !reading.faults.is_empty());
     let content = html! {
         div data-live {
+            (ending(text, &seen, now))
             @if refused { p.grave { a href="/catalogue" { (text.files_refused) } } }
-            (attention(text, &gravest, totals.concerns, now))
+            (attention(text, &broker.catalogue(), &gravest, totals.concerns, now))
             (figures(text, &totals, &survey.rates, now))
             (readiness(text, &Readiness::of(broker, &seen.vitals)))
         }
@@ -44,7 +47,36 @@ pub(super) async fn page(
     layout::page(&reader, &operator, Place::Overview, text.overview, &content)
 }
 
-fn attention(text: &Texts, gravest: &[&Surveyed], concerns: u64, now: SystemTime) -> Markup {
+/// Certificates and revocation lists that end soon, as the alerts have it.
+fn ending(text: &Texts, seen: &Seen, now: SystemTime) -> Markup {
+    const CERTIFICATES: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    const LISTS: Duration = Duration::from_secs(3 * 60 * 60);
+    let ends = |one: &Expiry, within| one.at.duration_since(now).is_ok_and(|left| left > within);
+    let certificates = seen.vitals.certificates().into_iter();
+    let certificates = certificates.filter(|one| !ends(one, CERTIFICATES));
+    let lists = seen.vitals.revocation_lists().into_iter().filter(|one| !ends(one, LISTS));
+    let certificates = certificates.map(|one| (text.certificate, one));
+    let all: Vec<_> = certificates.chain(lists.map(|one| (text.revocation_list, one))).collect();
+    html! {
+        @for (what, one) in &all {
+            p.grave {
+                a href="/system" { (what) " " (one.name) } " "
+                @match one.at.duration_since(now) {
+                    Ok(left) => { (text.ends_in) " " (age(text, left)) },
+                    Err(_) => (text.has_ended),
+                }
+            }
+        }
+    }
+}
+
+fn attention(
+    text: &Texts,
+    catalogue: &Catalogue,
+    gravest: &[&Surveyed],
+    concerns: u64,
+    now: SystemTime,
+) -> Markup {
     html! {
         section aria-labelledby="attention" {
             h2 id="attention" { (text.needs_attention) }
@@ -52,15 +84,7 @@ fn attention(text: &Texts, gravest: &[&Surveyed], concerns: u64, now: SystemTime
                 p.calm { (text.nothing_needs_attention) }
             } @else {
                 p { (count(text, concerns)) " " (text.inboxes_with_a_concern) }
-                ul.concerns {
-                    @for one in gravest.iter().take(3) {
-                        li {
-                            a href={ "/inboxes/" (one.name) } { (one.name) }
-                            " " (why(text, one, now))
-                        }
-                    }
-                }
-                (table(text, gravest, now))
+                (table(text, catalogue, gravest, now))
                 p { a href="/inboxes" { (text.all_inboxes) } }
             }
         }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::Response;
 use maud::html;
+use serde::Deserialize;
+use wissel_audit::Looked;
 use wissel_broker::{Caller, masked};
 
 use super::acting::denied;
@@ -16,19 +18,32 @@ use crate::console::Seen;
 /// How many records are shown.
 const SHOWN: usize = 200;
 
+/// Where to look.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    /// Before the record of this number; what is none: at the end.
+    #[serde(default)]
+    before: String,
+}
+
 pub(super) async fn page(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
+    Query(asked): Query<Asked>,
 ) -> Response {
     let text = reader.texts;
-    let lines = match seen.exchange.broker().recent_records(Caller::Operator(None), SHOWN).await {
-        Ok(lines) => lines,
+    let before = asked.before.parse().ok();
+    let looked = seen.exchange.broker().recent_records(Caller::Operator(None), before, SHOWN);
+    let Looked { lines, further } = match looked.await {
+        Ok(looked) => looked,
         Err(refusal) => return denied(&reader, &operator, &refusal),
     };
     let content = html! {
         p.lead { (text.records_lead) " " code { "wissel audit verify" } "." }
-        @if lines.is_empty() { p.calm { (text.no_records) } } @else {
+        @if lines.is_empty() {
+            p.calm { (if further.is_some() { text.only_traffic } else { text.no_records }) }
+        } @else {
             div.wide role="region" tabindex="0" aria-label=(text.records) {
                 table {
                     thead { tr {
@@ -50,6 +65,12 @@ pub(super) async fn page(
                     } } }
                 }
             }
+        }
+    };
+    let content = html! {
+        (content)
+        @if let Some(further) = further {
+            p { a.button href={ "/records?before=" (further) } { (text.look_further) } }
         }
     };
     layout::page(&reader, &operator, Place::Records, text.records, &content)

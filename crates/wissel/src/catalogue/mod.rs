@@ -9,16 +9,23 @@ use serde_json::json;
 use wissel_catalogue::{Catalogue, CatalogueError};
 
 pub(crate) use self::types::named;
-use crate::cli::{CatalogueCheckArguments, CatalogueCommand, CatalogueDiffArguments};
+use crate::cli::{
+    CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueDiffArguments,
+};
 use crate::exit::Failure;
-use crate::output;
+use crate::{output, watching};
 
-pub(crate) fn run(command: &CatalogueCommand) -> Result<(), Failure> {
+pub(crate) async fn run(command: &CatalogueCommand) -> Result<(), Failure> {
     match command {
         CatalogueCommand::Check(arguments) => check(arguments),
         CatalogueCommand::Diff(arguments) => diff(arguments),
-        CatalogueCommand::List(arguments) => types::list(arguments),
-        CatalogueCommand::Show(arguments) => types::show(arguments),
+        CatalogueCommand::List(of) => {
+            watching::show(&of.watch, of.json, || async { types::list(of) }).await
+        }
+        CatalogueCommand::Show(arguments) => {
+            let CatalogueArguments { watch, json, .. } = &arguments.of;
+            watching::show(watch, *json, || async { types::show(arguments) }).await
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use wissel_identifiers::Oin;
 
+use super::WatchArguments;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogueCommand {
     /// Find errors and incoherence in the catalogue's files
@@ -57,6 +59,8 @@ pub(crate) struct CatalogueArguments {
     /// The catalogue: a TOML file, or a directory of them
     #[arg(long, value_name = "PATH", default_value = "catalogue")]
     pub(crate) catalogue: PathBuf,
+    #[command(flatten)]
+    pub(crate) watch: WatchArguments,
     /// Print JSON, one line each
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use clap::{ArgGroup, Args};
 use wissel_client::Uuid;
 
-use super::Connection;
 use super::queues::moment;
+use super::{Connection, WatchArguments};
 
 pub(super) const HELP: &str = "Examples:
   wissel dossier --as 00000099000000001000 019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10
@@ -29,6 +29,8 @@ pub(crate) struct DossierArguments {
     /// [default: a month ago]
     #[arg(long, value_name = "MOMENT", requires = "correlation", value_parser = moment)]
     pub(crate) since: Option<SystemTime>,
+    #[command(flatten)]
+    pub(crate) watch: WatchArguments,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -132,6 +132,8 @@ pub(crate) enum DeadLettersCommand {
 pub(crate) struct DeadLettersListArguments {
     /// The inbox, OIN.name
     pub(crate) inbox: InboxName,
+    #[command(flatten)]
+    pub(crate) watch: WatchArguments,
     /// Print JSON, with every attempt
     #[arg(long)]
     pub(crate) json: bool,
@@ -206,6 +208,8 @@ pub(crate) struct ArchiveArguments {
     /// Of this event type; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) types: Vec<String>,
+    #[command(flatten)]
+    pub(crate) watch: WatchArguments,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,13 +1,22 @@
 //! The commands about trust: records, and an authority for development.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use wissel_audit::RecordHash;
-use wissel_identifiers::Oin;
+use wissel_audit::{Operation, RecordHash};
+use wissel_identifiers::{InboxName, Oin};
+
+use super::WatchArguments;
+use super::queues::moment;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
+    /// Show who did what, the latest first
+    #[command(after_help = "Examples:\n  wissel audit list data/records --since '2 hours'\n  \
+        wissel audit list data/records --refused --limit 20\n  \
+        wissel audit list data/records --operation operator-acted --json")]
+    List(AuditListArguments),
     /// Find out whether any record was changed, taken out or put in
     #[command(after_help = "Examples:\n  wissel audit verify data/records\n  \
         wissel audit verify data/records --head 5f0c…\n\
@@ -27,6 +36,39 @@ pub(crate) enum AuditCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditListArguments {
+    /// The directory of the records; a gateway may be writing there
+    #[arg(value_name = "DIR", default_value = "data/records")]
+    pub(crate) directory: PathBuf,
+    /// Of this operation, such as operator-acted or admission [default: all but what every message leaves]
+    #[arg(long, value_name = "OPERATION", value_parser = operation)]
+    pub(crate) operation: Option<Operation>,
+    /// What was refused, messages too
+    #[arg(long)]
+    pub(crate) refused: bool,
+    /// At this inbox
+    #[arg(long, value_name = "INBOX")]
+    pub(crate) inbox: Option<InboxName>,
+    /// Since this moment (RFC 3339), or since so long ago, such as '2 hours'
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    pub(crate) since: Option<SystemTime>,
+    /// At most so many, the latest
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) watch: WatchArguments,
+    /// Print each record as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// By the name that stands in records.
+fn operation(text: &str) -> Result<Operation, String> {
+    let known = serde_json::from_value(serde_json::Value::String(text.to_owned()));
+    known.map_err(|error: serde_json::Error| error.to_string())
 }
 
 #[derive(Debug, Subcommand)]

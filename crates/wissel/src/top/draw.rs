@@ -18,6 +18,7 @@ esc     back
 c n d o r x   sort by concern, name, depth, oldest, rate in, dead letters
 q, ctrl-c     leave
 
+full          its deliveries are as many as it may have
 no receiver   deliveries wait, and there is no consumer
 paused        nothing is handed out, as somebody paused it
 slow          the oldest has waited for 5 min";
@@ -59,10 +60,16 @@ fn header(state: &State) -> Vec<Line<'static>> {
     let traffic = state.look.traffic.map_or_else(String::new, |(came, went)| {
         format!("  in {}/s  out {}/s", output::rate(came), output::rate(went))
     });
+    let latencies = ["receipt", "delivery"].into_iter().zip(state.look.latencies);
+    let latencies: String = latencies
+        .filter_map(|(what, p99)| Some((what, output::short_duration(p99?))))
+        .map(|(what, p99)| format!("  {what} p99 {p99}"))
+        .collect();
     let looked = state.look.taken_at.map_or_else(String::new, |at| {
         format!("  at {}", output::moment(at).get(11..19).unwrap_or_default())
     });
-    let second = format!("{shown} of {of} inboxes, {concerns} need a look{traffic}{looked}");
+    let second =
+        format!("{shown} of {of} inboxes, {concerns} need a look{traffic}{latencies}{looked}");
     vec![first, Line::from(second)]
 }
 

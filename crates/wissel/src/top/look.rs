@@ -13,6 +13,8 @@ pub(crate) struct Look {
     pub(crate) ready: bool,
     /// Messages in, deliveries out, a second; only operators are told.
     pub(crate) traffic: Option<(f64, f64)>,
+    /// How long 99 of 100 receipts took, and 99 of 100 deliveries, where there were some.
+    pub(crate) latencies: [Option<Duration>; 2],
     /// When the inboxes were looked at.
     pub(crate) taken_at: Option<SystemTime>,
     /// All inboxes that there are; `inboxes` may be the first of them.
@@ -82,7 +84,7 @@ impl Inbox {
     pub(crate) fn gravity(&self) -> Gravity {
         match self.concern() {
             "" => Gravity::Well,
-            "no receiver" | "slow" => Gravity::Grave,
+            "no receiver" | "slow" | "full" => Gravity::Grave,
             _ => Gravity::Noted,
         }
     }

@@ -161,6 +161,9 @@ async fn look(client: &Client, every: Duration, wanted: &Wanted) -> Result<Look,
         traffic: overview
             .traffic
             .map(|traffic| (traffic.messages_per_second, traffic.handed_out_per_second)),
+        latencies: overview.traffic.map_or([None; 2], |traffic| {
+            [traffic.receipt, traffic.delivery].map(|one| one.map(|latency| latency.p99))
+        }),
         taken_at: overview.taken_at,
         total: overview.totals.inboxes,
         inboxes: overview.inboxes.into_iter().map(Into::into).collect(),

@@ -229,4 +229,10 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     read_again: "Lees de bestanden opnieuw",
     only_managers_act: "Hiervoor is de rol catalogue-manager nodig.",
     revocation_list: "intrekkingslijst",
+    only_traffic: "Zo ver als is teruggekeken staat er alleen wat berichten achterlaten.",
+    look_further: "Kijk verder terug",
+    full: "vol",
+    why_full: "Hij heeft zoveel bestellingen als hij mag hebben: wat komt wordt geweigerd, of onbestelbaar.",
+    certificate: "Certificaat",
+    not_settled: "Nog niet afgehandeld",
 };

@@ -229,4 +229,10 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     read_again: "Read the files again",
     only_managers_act: "This asks for the role catalogue-manager.",
     revocation_list: "revocation list",
+    only_traffic: "As far as was looked back there is only what messages leave.",
+    look_further: "Look further back",
+    full: "full",
+    why_full: "It has as many deliveries as it may have: what comes is refused, or becomes a dead letter.",
+    certificate: "Certificate",
+    not_settled: "Not settled yet",
 };

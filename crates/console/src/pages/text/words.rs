@@ -223,4 +223,10 @@ pub(in crate::pages) struct Texts {
     pub(in crate::pages) read_again: &'static str,
     pub(in crate::pages) only_managers_act: &'static str,
     pub(in crate::pages) revocation_list: &'static str,
+    pub(in crate::pages) only_traffic: &'static str,
+    pub(in crate::pages) look_further: &'static str,
+    pub(in crate::pages) full: &'static str,
+    pub(in crate::pages) why_full: &'static str,
+    pub(in crate::pages) certificate: &'static str,
+    pub(in crate::pages) not_settled: &'static str,
 }
