@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use futures::TryStreamExt as _;
 use wissel_benches::{Arguments, Report};
 use wissel_client::{Event, InboxSettings, PublisherOptions, WhenFull};
 use wissel_identifiers::InboxName;
@@ -15,6 +16,9 @@ const PUBLISHER: &str = "00000099000000001000";
 const FULL: &str = "00000099000000002000";
 const PARTIES: u32 = 100;
 const INBOXES: u32 = 100_000;
+/// Event types, and the parties that receive each.
+const TYPES: u32 = 60;
+const RECEIVERS: u32 = 10;
 const DEAD_LETTERS: u32 = 1_000_000;
 /// A survey is older than this after so long, and is taken again.
 const OLD: Duration = Duration::from_secs(11);
@@ -31,7 +35,17 @@ async fn main() -> Result<()> {
     fill(&gateway).await?;
     let http = reqwest::Client::new();
     let url = format!("http://127.0.0.1:{port}");
+    let inbox = format!("/inboxes/{FULL}.vol");
+    // The last dead letter, and what happened to its message: the farthest to look.
+    let mut letters = gateway.client(OPERATOR).list_dead_letters(&format!("{FULL}.vol").parse()?);
+    let first = letters.next().await?.context("there are no dead letters")?.dead_letter_id;
+    let last = letters.try_fold(None, |_, one| std::future::ready(Ok(Some(one)))).await?;
+    let last = last.context("there is one dead letter")?;
     for (name, path) in [
+        ("one dead letter", format!("{inbox}/dead-letters/{}", last.dead_letter_id)),
+        ("the second page of dead letters", format!("{inbox}/dead-letters?after={first}")),
+        ("what waits in an inbox", format!("{inbox}/messages")),
+        ("dossier", format!("/dossier?message={}", last.message_id)),
         ("overview", "/".to_owned()),
         ("inboxes", "/inboxes".to_owned()),
         ("inboxes, by a part of the name", "/inboxes?name=0042".to_owned()),
@@ -109,9 +123,22 @@ fn catalogue() -> Result<String> {
         text += &grant(PUBLISHER, event_type, "publish");
     }
     text += &grant(FULL, "nl.bench.vol", "receive");
+    // As many types as the catalogue that is shipped, each for some.
+    for number in 0..TYPES {
+        let event_type = format!("nl.bench.soort-{number}");
+        write!(
+            text,
+            "[[event_type]]\nname = \"{event_type}\"\nowner = \"{PUBLISHER}\"\n\
+             description = \"One of many.\"\n"
+        )?;
+        text += &grant(PUBLISHER, &event_type, "publish");
+        for party in 0..RECEIVERS {
+            text += &grant(&oin_of(party), &event_type, "receive");
+        }
+    }
     write!(text, "[[subscription]]\nname = \"{FULL}.vol\"\n")?;
     for party in 0..PARTIES {
-        let oin = format!("000000990001{party:05}000");
+        let oin = oin_of(party);
         write!(text, "[[party]]\noin = \"{oin}\"\nname = \"Party {party}\"\n")?;
         text += &grant(&oin, "nl.bench.leeg", "receive");
         for number in 0..INBOXES / PARTIES {
@@ -119,6 +146,10 @@ fn catalogue() -> Result<String> {
         }
     }
     Ok(text)
+}
+
+fn oin_of(party: u32) -> String {
+    format!("000000990001{party:05}000")
 }
 
 fn grant(party: &str, event_type: &str, action: &str) -> String {

@@ -238,8 +238,11 @@ roles = ["operator"]
     assert_eq!(page.status, 303, "{}", page.text);
 }
 
+/// The fields of a form.
+type Fields = &'static [(&'static str, &'static str)];
+
 /// Everything that can be asked for, and the role that it takes.
-fn acts() -> Vec<(String, &'static [(&'static str, &'static str)], &'static str)> {
+fn acts() -> Vec<(String, Fields, &'static str)> {
     let inbox = format!("/inboxes/{}.inbox", wissel_tests::PARTIES[2]);
     let letters = format!("{inbox}/dead-letters");
     let all: &[_] = &[("what", "purge"), ("all", "yes"), ("why", "x")];

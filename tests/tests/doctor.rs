@@ -209,3 +209,16 @@ async fn rabbitmq_is_tried_with_a_message() {
     assert_eq!(code, 1);
     has(&only(&told, "error", "bus"), &["takes no messages", "rabbitmq-diagnostics alarms"]);
 }
+
+#[test]
+fn what_was_written_in_the_future_and_a_catalogue_that_does_not_cohere_are_found() {
+    let (here, _) = well(YEAR);
+    let data = here.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let store = std::fs::File::create(data.join("control.sqlite")).unwrap();
+    store.set_modified(std::time::SystemTime::now() + Duration::from_secs(3_600)).unwrap();
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1, "{told:#}");
+    has(&only(&told, "error", "clock"), &["control.sqlite", "to come", "timedatectl"]);
+    has(&told.to_string(), &["nobody has a grant to receive event type nl.brp.overlijden"]);
+}

@@ -45,7 +45,7 @@ pub struct Looked {
 
 impl Broker {
     /// Looks at the dead letters of an inbox, from the oldest or from behind one on, for as
-    /// long as `patience`, but at [`AT_ONCE`] in any case: by reason, and the first `shown` of
+    /// long as `patience`, but at 500 in any case: by reason, and the first `shown` of
     /// them as they are.
     ///
     /// # Errors
@@ -127,8 +127,8 @@ impl Broker {
         found.ok_or_else(|| Refusal::new(Reason::UnknownMessage, "no such dead letter"))
     }
 
-    /// How many dead letters are meant, looking at `most` at most; and whether those that
-    /// were looked at are all.
+    /// How many dead letters are meant, looking for as long as `patience`; and whether those
+    /// that were looked at are all.
     ///
     /// # Errors
     /// As [`Broker::redrive`].
@@ -137,8 +137,9 @@ impl Broker {
         caller: Caller,
         name: &InboxName,
         which: Which,
-        most: u64,
+        patience: Duration,
     ) -> Result<(u64, bool), Refusal> {
+        let begun = Instant::now();
         if which == Which::All {
             return Ok((self.inbox(caller, name).await?.state.dead_letters, true));
         }
@@ -148,7 +149,7 @@ impl Broker {
         self.keep_one(caller, Operation::DeadLettersListed, Some(name), which.described()).await?;
         let mut found = self.find(name, which, condition);
         let mut count = 0;
-        while count < most {
+        while begun.elapsed() < patience {
             let ids = found.next(self, AT_ONCE).await?;
             if ids.is_empty() {
                 return Ok((count, true));

@@ -51,7 +51,8 @@ pub(super) async fn page(
     let broker = seen.exchange.broker();
     let catalogue = broker.catalogue();
     let part = asked.name.trim().to_ascii_lowercase();
-    let all = catalogue.event_types().filter(|one| one.name.contains(&part));
+    let is_meant = |one: &&EventType| one.name.contains(&part) && *one.name > *asked.after;
+    let all = catalogue.event_types().filter(is_meant);
     let found: Vec<&EventType> = all.take(PAGE + 1).collect();
     let content = html! {
         p.lead {
@@ -69,7 +70,9 @@ pub(super) async fn page(
         (search(text, "/catalogue", &part))
         @if found.is_empty() { p.calm { (text.no_event_types) } }
         @for one in found.iter().take(PAGE) { (event_type(text, &catalogue, one)) }
-        @if found.len() > PAGE { p { (text.there_is_more) } }
+        @if let (Some(last), true) = (found.get(PAGE - 1), found.len() > PAGE) {
+            p { a.button href={ "/catalogue?name=" (part) "&after=" (last.name) } { (text.next) } }
+        }
     };
     layout::page(&reader, &operator, Place::Catalogue, text.catalogue, &content)
 }

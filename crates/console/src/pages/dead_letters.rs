@@ -24,8 +24,6 @@ use crate::console::Seen;
 const COUNTING: Duration = Duration::from_millis(150);
 /// How many are shown one by one.
 const SHOWN: usize = 50;
-/// How many a dry run counts at most.
-const COUNTED: u64 = 100_000;
 /// How long one waits for an answer; what is under way goes on.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -269,7 +267,7 @@ pub(super) async fn asked(
     }
     let broker = seen.exchange.broker();
     let caller = Caller::Operator(None);
-    let (meant, all) = match broker.count_dead_letters(caller, &name, which, COUNTED).await {
+    let (meant, all) = match broker.count_dead_letters(caller, &name, which, COUNTING).await {
         Ok(counted) => counted,
         Err(refusal) => return denied(&reader, &operator, &refusal),
     };
