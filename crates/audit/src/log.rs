@@ -1,9 +1,10 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::acts::Acts;
 use crate::writer::Writer;
@@ -13,7 +14,10 @@ use crate::{AuditError, Found, Look, Looked, Record, Search};
 #[derive(Clone, Debug)]
 pub struct RecordLog {
     directory: Arc<Path>,
+    /// The writer sleeps on a futex here; an asynchronous channel would have it poll.
     requests: mpsc::Sender<Request>,
+    /// For as many requests as may wait.
+    room: Arc<Semaphore>,
     healthy: Arc<AtomicBool>,
     acts: Arc<Acts>,
 }
@@ -37,6 +41,39 @@ pub(crate) enum Request {
 /// How many appends wait for the writer. Then an append waits.
 const APPENDS_WAITING: usize = 4_096;
 
+/// What the writer is asked for.
+pub(crate) struct Requests {
+    receiver: mpsc::Receiver<Request>,
+    room: Arc<Semaphore>,
+}
+
+impl Requests {
+    fn new(receiver: mpsc::Receiver<Request>, room: Arc<Semaphore>) -> Self {
+        Self { receiver, room }
+    }
+
+    /// The next, or that there was none for so long, or is none any more.
+    pub(crate) fn next(&self, patience: Duration) -> Result<Request, RecvTimeoutError> {
+        let next = self.receiver.recv_timeout(patience)?;
+        self.room.add_permits(1);
+        Ok(next)
+    }
+
+    /// One that waits already.
+    pub(crate) fn waiting(&self) -> Option<Request> {
+        let next = self.receiver.try_recv().ok()?;
+        self.room.add_permits(1);
+        Some(next)
+    }
+}
+
+/// Who waits for room waits no longer, when there is no writer.
+impl Drop for Requests {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
 impl Default for RecordOptions {
     fn default() -> Self {
         Self { file_bytes: 64 << 20, sync_every: Duration::from_secs(1) }
@@ -51,13 +88,15 @@ impl RecordLog {
     /// When another process has it open, a file cannot be read or written, or the end of
     /// the records is not as it was left.
     pub fn open(directory: &Path, options: RecordOptions) -> Result<Self, AuditError> {
-        let (requests, receiver) = mpsc::channel(APPENDS_WAITING);
+        let (requests, receiver) = mpsc::channel();
+        let room = Arc::new(Semaphore::new(APPENDS_WAITING));
         let healthy = Arc::new(AtomicBool::new(true));
         let writer = Writer::open(directory, options, Arc::clone(&healthy))?;
         let acts = writer.acts();
         let thread = std::thread::Builder::new().name("wissel-records".to_owned());
-        thread.spawn(move || writer.run(receiver)).map_err(AuditError::of(directory))?;
-        Ok(Self { directory: directory.into(), requests, healthy, acts })
+        let requested = Requests::new(receiver, Arc::clone(&room));
+        thread.spawn(move || writer.run(&requested)).map_err(AuditError::of(directory))?;
+        Ok(Self { directory: directory.into(), requests, room, healthy, acts })
     }
 
     /// Keeps records, in this order. Ends when they are with the operating system, so
@@ -70,9 +109,17 @@ impl RecordLog {
             return Ok(());
         }
         let (answer, written) = oneshot::channel();
-        let sent = self.requests.send(Request::Append(records, answer)).await;
-        sent.map_err(|_| AuditError::Closed)?;
+        self.request(Request::Append(records, answer)).await?;
         written.await.map_err(|_| AuditError::Closed)?
+    }
+
+    /// Waits for room, and asks.
+    async fn request(&self, request: Request) -> Result<(), AuditError> {
+        let room = self.room.acquire().await.map_err(|_| AuditError::Closed)?;
+        self.requests.send(request).map_err(|_| AuditError::Closed)?;
+        // The writer gives it back.
+        room.forget();
+        Ok(())
     }
 
     /// Looks at the record from its end. What is not traffic and was appended lately is not
@@ -112,7 +159,7 @@ impl RecordLog {
     /// Writes what was appended before, syncs it, and ends the log.
     pub async fn close(&self) {
         let (answer, closed) = oneshot::channel();
-        if self.requests.send(Request::Close(answer)).await.is_ok() {
+        if self.request(Request::Close(answer)).await.is_ok() {
             let _ = closed.await;
         }
     }

@@ -6,13 +6,14 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::acts::Acts;
 use crate::line::{Head, check};
-use crate::log::{RecordOptions, Request};
+use crate::log::{RecordOptions, Request, Requests};
 use crate::look::is_traffic;
 use crate::syncer::{self, Syncer, write_head};
 use crate::verify::{HEAD_FILE, LOCK_FILE, check_known, ends_early, files, number_of, read_head};
@@ -81,18 +82,13 @@ impl Writer {
     }
 
     /// Writes until there is nobody left to write for, or it is told to end.
-    pub(crate) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let Ok(runtime) = runtime else { return };
+    pub(crate) fn run(mut self, requests: &Requests) {
         loop {
-            let next = runtime.block_on(async {
-                tokio::time::timeout(self.options.sync_every, requests.recv()).await
-            });
-            match next {
-                Err(_) => self.begin_sync(),
-                Ok(None) => break,
-                Ok(Some(first)) => {
-                    if let Some(closing) = self.serve(first, &mut requests) {
+            match requests.next(self.options.sync_every) {
+                Err(RecvTimeoutError::Timeout) => self.begin_sync(),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Ok(first) => {
+                    if let Some(closing) = self.serve(first, requests) {
                         self.sync_or_tell();
                         // Whoever waits may open it again.
                         drop(self);
@@ -107,11 +103,7 @@ impl Writer {
 
     /// Serves a request and those behind it, with one write. Gives back who waits for the
     /// end, when it is to end.
-    fn serve(
-        &mut self,
-        first: Request,
-        requests: &mut mpsc::Receiver<Request>,
-    ) -> Option<oneshot::Sender<()>> {
+    fn serve(&mut self, first: Request, requests: &Requests) -> Option<oneshot::Sender<()>> {
         let mut lines = Vec::new();
         let mut acts = Vec::new();
         let mut answers = Vec::new();
@@ -135,7 +127,7 @@ impl Writer {
                     break;
                 }
             }
-            next = if lines.len() < WRITE_BYTES { requests.try_recv().ok() } else { None };
+            next = if lines.len() < WRITE_BYTES { requests.waiting() } else { None };
         }
         let written = self.write(&lines);
         if written.is_ok() {

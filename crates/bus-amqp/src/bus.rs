@@ -223,7 +223,7 @@ impl Bus for AmqpBus {
         if !shown.is_empty() {
             return Ok(shown);
         }
-        let _one_at_a_time = knowledge.browsing.lock().await;
+        let _nobody_begins = knowledge.looking.write().await;
         let channel = self.channel().await?;
         let look = Look { link: &self.link, inbox, knowledge: &knowledge, limit };
         let taken = look.take(&channel).await;

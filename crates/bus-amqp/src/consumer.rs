@@ -99,7 +99,10 @@ impl Consuming {
                 let _ = in_time(channel.close(200, "waiting".into())).await;
                 continue;
             }
-            let mut window = match in_time(self.open(&channel, self.least())).await {
+            let nobody_looks = self.knowledge.looking.read().await;
+            let opened = in_time(self.open(&channel, self.least())).await;
+            drop(nobody_looks);
+            let mut window = match opened {
                 Ok(window) => window,
                 Err(error) => {
                     tracing::warn!(inbox = %self.inbox, %error, "an inbox cannot be consumed");

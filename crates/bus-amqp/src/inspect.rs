@@ -48,6 +48,8 @@ pub(crate) struct Knowledge {
     pack_given_back: Mutex<Option<Instant>>,
     /// Held by whoever consumes alone.
     pub(crate) alone: Arc<tokio::sync::Mutex<()>>,
+    /// Held by whoever looks at what is in the queue; shared by consumers that begin.
+    pub(crate) looking: tokio::sync::RwLock<()>,
     /// One browse, redrive or purge at a time.
     pub(crate) browsing: tokio::sync::Mutex<()>,
 }
@@ -99,6 +101,11 @@ impl Knowledge {
     pub(crate) fn looked_at(&self, oldest: Option<SystemTime>) {
         *self.pack_given_back.lock() = Some(Instant::now());
         self.given_back(oldest);
+    }
+
+    /// Whether this process has consumers of the inbox.
+    pub(crate) fn is_consumed(&self) -> bool {
+        !self.held().is_empty()
     }
 
     /// What this process's consumers have, in their order; at most `limit`.

@@ -74,6 +74,20 @@ pub async fn what_is_in_flight_is_shown_and_stays(fixture: &dyn Fixture) {
     tidy(&*bus, &[&inbox]).await;
 }
 
+/// A consumer that waits for messages is no fault, and nothing is shown.
+pub async fn an_empty_inbox_shows_nothing_to_whoever_looks(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "browse-empty").await;
+    let mut reader = Reader::of(&*bus, &inbox, 5).await;
+    assert_eq!(browse(&*bus, &inbox, 10).await, []);
+    let envelopes = numbered(2);
+    put(&*bus, &inbox, &envelopes).await;
+    let deliveries = reader.take(2).await;
+    assert_eq!(envelopes_of(&deliveries), envelopes);
+    assert_eq!(browse(&*bus, &inbox, 10).await.len(), 2);
+    tidy(&*bus, &[&inbox]).await;
+}
+
 /// A retry shows its attempts, at least once it is due.
 pub async fn a_retry_shows_its_attempts(fixture: &dyn Fixture) {
     let bus = fixture.bus().await;
