@@ -298,9 +298,17 @@ async fn what_looks_looks_again_and_speaks_json() {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        let lines = 2 * once.len().max(1);
-        let again = first_lines(command().args(["--json", "--watch", "0.5"]), lines);
-        assert_eq!(again.len(), lines, "{arguments:?}");
+        let again = first_lines(command().args(["--json", "--watch", "0.5"]), 2 * once.len());
+        let keys = |value: &Value| -> Vec<String> {
+            let fields = value.as_object().map(|fields| fields.keys().cloned().collect());
+            fields.unwrap_or_default()
+        };
+        assert_eq!(again.len(), 2 * once.len(), "{arguments:?}");
+        for (line, once) in again.iter().zip(once.iter().cycle()) {
+            let again: Value = serde_json::from_str(line).unwrap();
+            let is_so = keys(once).iter().all(|key| again.get(key).is_some());
+            assert!(is_so || again.get("at").is_some(), "{arguments:?}: {line} and {once}");
+        }
         let shown = first_lines(command().args(["--watch", "0.5"]), 3);
         let moments = shown.iter().filter(|line| line.ends_with('Z') && line.len() == 24).count();
         assert!(moments >= 1, "{arguments:?}: {shown:?}");

@@ -153,7 +153,12 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Reads a file from its end.
     fn file(&mut self, path: &Path) -> io::Result<()> {
-        let mut file = File::open(path)?;
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            // Its time was over, just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
         let mut end = file.metadata()?.len();
         // The beginning of a line whose end was read already.
         let mut rest: Vec<u8> = Vec::new();
@@ -172,7 +177,6 @@ impl Walk<'_> {
             self.lines(&block[first..]);
             block.truncate(first);
             rest = block;
-            self.left = self.left.saturating_sub(size);
         }
         Ok(())
     }
@@ -196,13 +200,18 @@ impl Walk<'_> {
             }
         }
         let begun = earliest.and_then(|line| serde_json::from_slice::<Stamp>(line).ok());
+        // What lies behind where the look begins costs nothing.
+        let is_meant = |begun: &Stamp| self.look.before.is_none_or(|before| begun.seq < before);
+        if begun.as_ref().is_some_and(is_meant) {
+            self.left = self.left.saturating_sub(block.len() as u64);
+        }
         let is_before = |since| {
             let at = begun.as_ref().and_then(|begun| moment(&begun.time));
             at.is_some_and(|at| at + DISORDER < since)
         };
         if self.look.since.is_some_and(is_before) {
             self.is_over = true;
-        } else if self.left <= block.len() as u64 {
+        } else if self.left == 0 {
             self.end_at(earliest);
         }
     }
@@ -305,6 +314,16 @@ mod tests {
         let look = Look { limit: 1_000, bytes: Some(1), ..Look::default() };
         let (found, further) = seqs(here.path(), &look);
         let further = further.unwrap();
+        // A little at a time is all of it, and each time goes on.
+        let (mut pages, mut before) = (Vec::new(), None);
+        loop {
+            let (page, next) = seqs(here.path(), &Look { before, ..look.clone() });
+            pages.extend(page);
+            let Some(next) = next else { break };
+            assert!(before.is_none_or(|before| next < before), "{next} and {before:?}");
+            before = Some(next);
+        }
+        assert_eq!(pages, (1..40).rev().filter(|seq| seq % 3 != 0).collect::<Vec<u64>>());
         assert!(found.iter().all(|seq| *seq >= further) && further > 20, "{further}");
         let (rest, none) = seqs(here.path(), &Look { before: Some(further), bytes: None, ..look });
         let all: Vec<u64> = (1..40).rev().filter(|seq| seq % 3 != 0).collect();

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use wissel_audit::Operation;
 use wissel_bus::{DeadLetter, DeadLetterId, Page, Unsettled};
+use wissel_catalogue::Action;
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
 use crate::dead_letters::AT_ONCE;
-use crate::{Broker, Caller, Reason, Refusal, Which, masked};
+use crate::policy::Policy;
+use crate::session::entitled::entitled;
+use crate::{Broker, Caller, InboxSettings, Reason, Refusal, Which, masked};
 
 /// Dead letters that were given up on for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +110,23 @@ impl Broker {
         self.check_may_mend(caller, name)?;
         let detail = format!("at most {most}");
         self.keep_one(caller, Operation::InboxBrowsed, Some(name), detail).await?;
-        Ok(self.bus.browse(name, most).await?)
+        let mut found = self.bus.browse(name, most).await?;
+        if !matches!(caller, Caller::Operator(_)) {
+            self.keep_entitled(caller, name, &mut found);
+        }
+        Ok(found)
+    }
+
+    /// Leaves out what the owner of an inbox may no longer have.
+    fn keep_entitled(&self, caller: Caller, name: &InboxName, found: &mut Vec<Unsettled>) {
+        let catalogue = self.catalogue();
+        let policy = Policy::of(&InboxSettings::default(), &self.options.delivery);
+        found.retain(|one| {
+            let may =
+                |event_type: &str| caller.check_mandate(&catalogue, Action::Receive, event_type);
+            let (owner, questions) = (name.owner(), &self.questions);
+            entitled(owner, &policy, &one.envelope, &catalogue, questions, may).is_ok()
+        });
     }
 
     /// One dead letter.
@@ -149,14 +168,16 @@ impl Broker {
         self.keep_one(caller, Operation::DeadLettersListed, Some(name), which.described()).await?;
         let mut found = self.find(name, which, condition);
         let mut count = 0;
-        while begun.elapsed() < patience {
+        loop {
             let ids = found.next(self, AT_ONCE).await?;
             if ids.is_empty() {
                 return Ok((count, true));
             }
             count += ids.len() as u64;
+            if begun.elapsed() >= patience {
+                return Ok((count, false));
+            }
         }
-        Ok((count, false))
     }
 }
 

@@ -58,10 +58,11 @@ impl Broker {
         Arc::clone(&self.readings.changes.lock())
     }
 
-    /// Has the files read again. What has no fault is in force when this answers.
+    /// Has the files read again. What has no fault is in force when this answers; it does not
+    /// as long as nobody reads them.
     ///
     /// # Errors
-    /// When nobody reads them.
+    /// When whoever reads them has stopped.
     pub async fn read_catalogue_again(&self) -> Result<Reading, Refusal> {
         let (answer, reading) = oneshot::channel();
         let stopping = Refusal::shutting_down;

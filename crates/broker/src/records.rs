@@ -39,6 +39,8 @@ pub struct Act<'a> {
     pub outcome: Outcome,
     /// At which inbox.
     pub inbox: Option<&'a InboxName>,
+    /// About which message.
+    pub message: Option<MessageId>,
     /// What, and why. Numbers that may be a person's are masked.
     pub detail: String,
 }
@@ -90,12 +92,13 @@ impl Broker {
     /// # Errors
     /// [`Reason::BusUnavailable`] when it cannot be kept; then nothing is to be done.
     pub async fn keep_act(&self, operator: Option<&str>, act: Act<'_>) -> Result<(), Refusal> {
-        let Act { operation, outcome, inbox, detail } = act;
+        let Act { operation, outcome, inbox, message, detail } = act;
         let actor = if operator.is_some() { Actor::Operator(None) } else { Actor::Unknown };
         let record = Record {
             outcome,
             operator: operator.map(Arc::from),
             inbox: inbox.cloned(),
+            message_id: message.map(|message| message.0),
             detail: Some(masked(&detail)),
             ..Record::new(operation, actor)
         };

@@ -6,6 +6,7 @@
 //! not, as quorum queues know no exclusive consumers, and may get later messages first. Retries that wait are in queues that all inboxes share, and are not shown.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -13,6 +14,7 @@ use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
+use tokio::time::Instant;
 use wissel_bus::{BusError, InboxName, Stand, Unsettled};
 
 use crate::codec::{self, Kept, Parcel, Queued};
@@ -24,53 +26,87 @@ use crate::pack::PackId;
 use crate::{remembrance, topology};
 
 /// A look at an inbox that nobody reads.
-pub(crate) struct Look<'a> {
-    pub(crate) link: &'a Link,
-    pub(crate) inbox: &'a InboxName,
-    pub(crate) knowledge: &'a Knowledge,
+pub(crate) struct Look {
+    pub(crate) link: Link,
+    pub(crate) inbox: InboxName,
+    pub(crate) knowledge: Arc<Knowledge>,
     pub(crate) limit: usize,
 }
 
-impl Look<'_> {
-    /// The first messages, and how many AMQP messages there were. They are back some time
-    /// after the channel has closed.
-    pub(crate) async fn take(self, channel: &Channel) -> Result<(Vec<Unsettled>, u64), BusError> {
-        let ready = self.until_unread(channel).await?;
-        // As many as one consumer may have given back, or their order would change.
-        let mut left = ready.min(WINDOW_ALONE.into());
-        if left == 0 {
-            return Ok((Vec::new(), ready));
-        }
-        let consumer = in_time(self.consume(channel)).await;
-        let mut consumer = consumer.map_err(|error| unavailable(&error.to_string()))?;
-        let mut found = Vec::new();
-        let mut settled_before = None;
-        while left > 0
-            && let Some(delivery) = next(&mut consumer).await?
-        {
-            left -= 1;
-            if found.len() < self.limit {
-                self.show(delivery, &mut settled_before, &mut found).await;
-            }
-        }
-        let oldest = found.iter().map(|one| one.envelope.admitted_at).min();
-        self.knowledge.looked_at(oldest);
-        Ok((found, ready))
+/// What was seen.
+struct Seen {
+    found: Vec<Unsettled>,
+    /// AMQP messages that were ready.
+    ready: u64,
+    /// They stay until the channel has closed: one that is dropped is cancelled, and what is
+    /// under way to it loses its place.
+    _consumers: Vec<lapin::Consumer>,
+}
+
+impl Look {
+    /// Looks. Waits until what was taken is back in the queue.
+    pub(crate) async fn run(self, patience: Duration) -> Result<Vec<Unsettled>, BusError> {
+        let looking = Arc::clone(&self.knowledge.looking);
+        let _nobody_begins = looking.write().await;
+        let (channel, _) = self.link.channel(Instant::now() + patience).await?;
+        let seen = self.take(&channel).await;
+        let _ = in_time(channel.close(200, "done".into())).await;
+        let Seen { found, ready, .. } = seen?;
+        let (channel, _) = self.link.channel(Instant::now() + patience).await?;
+        topology::settle_down(&channel, &topology::inbox_queue(&self.inbox), ready).await;
+        let _ = in_time(channel.close(200, "done".into())).await;
+        Ok(found)
     }
 
-    /// How many AMQP messages are ready; waits a while for consumers to go.
-    async fn until_unread(&self, channel: &Channel) -> Result<u64, BusError> {
+    async fn take(&self, channel: &Channel) -> Result<Seen, BusError> {
+        /// As many as a consumer may have.
+        const MOST: u64 = 10_000;
+        let mut seen = Seen { found: Vec::new(), ready: 0, _consumers: Vec::new() };
+        let Some(ready) = self.until_unread(channel).await? else {
+            seen.found = self.knowledge.shown(self.limit);
+            return Ok(seen);
+        };
+        seen.ready = ready;
+        let mut left = ready.min(MOST);
+        let mut settled_before = None;
+        // As many as one consumer has that is alone, and more while they came back before: what
+        // is taken comes back behind what is left of those, and their order would change.
+        let mut came_back = true;
+        while left > 0 && came_back {
+            let size = u16::try_from(left).unwrap_or(u16::MAX).min(WINDOW_ALONE);
+            let number = seen._consumers.len();
+            let consumer = in_time(self.consume(channel, size, number)).await;
+            let mut consumer = consumer.map_err(|error| unavailable(&error.to_string()))?;
+            for _ in 0..size {
+                let Some(delivery) = next(&mut consumer).await? else {
+                    left = 0;
+                    break;
+                };
+                left -= 1;
+                came_back = delivery.redelivered;
+                if seen.found.len() < self.limit {
+                    self.show(delivery, &mut settled_before, &mut seen.found).await;
+                }
+            }
+            seen._consumers.push(consumer);
+        }
+        self.knowledge.looked_at(seen.found.iter().map(|one| one.envelope.admitted_at).min());
+        Ok(seen)
+    }
+
+    /// How many AMQP messages are ready; waits a while for consumers to go. None: this process
+    /// has a consumer, which shows what it has.
+    async fn until_unread(&self, channel: &Channel) -> Result<Option<u64>, BusError> {
         const PAUSE: Duration = Duration::from_millis(50);
         const TRIES: u32 = 40;
         /// One of ours that goes is gone by then.
         const OURS: u32 = 12;
         for tried in 0..TRIES {
-            let queue = topology::inbox_queue(self.inbox);
+            let queue = topology::inbox_queue(&self.inbox);
             let counted = in_time(topology::count(channel, queue)).await;
             match counted.map_err(|_| BusError::UnknownInbox(self.inbox.clone()))? {
-                (ready, 0) => return Ok(ready),
-                // It has nothing, as what is shown of it says.
-                _ if tried >= OURS && self.knowledge.is_consumed() => return Ok(0),
+                (ready, 0) => return Ok(Some(ready)),
+                _ if tried >= OURS && self.knowledge.is_consumed() => return Ok(None),
                 _ => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -80,11 +116,18 @@ impl Look<'_> {
         ))
     }
 
-    async fn consume(&self, channel: &Channel) -> lapin::Result<lapin::Consumer> {
-        channel.basic_qos(WINDOW_ALONE, BasicQosOptions::default()).await?;
-        let queue = topology::inbox_queue(self.inbox);
+    async fn consume(
+        &self,
+        channel: &Channel,
+        size: u16,
+        number: usize,
+    ) -> lapin::Result<lapin::Consumer> {
+        channel.basic_qos(size, BasicQosOptions::default()).await?;
+        let queue = topology::inbox_queue(&self.inbox);
+        // The broker gives back in the order of the tags.
+        let tag = format!("wissel-look-{number:03}").into();
         let options = BasicConsumeOptions::default();
-        channel.basic_consume(queue, "".into(), options, FieldTable::default()).await
+        channel.basic_consume(queue, tag, options, FieldTable::default()).await
     }
 
     async fn show(
@@ -105,6 +148,9 @@ impl Look<'_> {
                     let left = settled_before.as_ref().and_then(|left| left.get(&pack));
                     settled = left.filter(|left| left.members() == members.len()).cloned();
                 }
+                // A consumer of this process need not find it out again.
+                let known = settled.clone().unwrap_or_else(|| Settled::none_of(members.len()));
+                self.knowledge.learn(pack, known);
                 let waits = |member: &usize| {
                     settled.as_ref().is_none_or(|settled| !settled.is_settled(*member))
                 };
@@ -125,9 +171,9 @@ impl Look<'_> {
     async fn left_by_others(&self) -> HashMap<PackId, Settled> {
         const PATIENCE: Duration = Duration::from_secs(5);
         let reading = async {
-            let until = tokio::time::Instant::now() + PATIENCE;
+            let until = Instant::now() + PATIENCE;
             let (channel, _) = self.link.channel(until).await.ok()?;
-            remembrance::peek(&channel, self.inbox).await.ok()
+            remembrance::peek(&channel, &self.inbox).await.ok()
         };
         let read = tokio::time::timeout(PATIENCE, reading).await;
         let mut all: HashMap<PackId, Settled> = HashMap::new();

@@ -223,14 +223,11 @@ impl Bus for AmqpBus {
         if !shown.is_empty() {
             return Ok(shown);
         }
-        let _nobody_begins = knowledge.looking.write().await;
-        let channel = self.channel().await?;
-        let look = Look { link: &self.link, inbox, knowledge: &knowledge, limit };
-        let taken = look.take(&channel).await;
-        close(channel).await;
-        let (found, ready) = taken?;
-        self.settle_down(topology::inbox_queue(inbox), ready).await?;
-        Ok(found)
+        let (link, inbox) = (self.link.clone(), inbox.clone());
+        let look = Look { link, inbox, knowledge, limit };
+        // To its end, also when the caller goes away: what was taken is to be back first.
+        let looking = self.tasks.spawn(look.run(self.patience));
+        looking.await.unwrap_or(Err(BusError::Closed))
     }
 
     async fn dead_letters(

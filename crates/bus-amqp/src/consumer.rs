@@ -100,6 +100,12 @@ impl Consuming {
                 continue;
             }
             let nobody_looks = self.knowledge.looking.read().await;
+            // Whoever looked may have counted for nobody before.
+            if self.company == Company::Nobody && !self.is_alone(&channel).await {
+                drop(nobody_looks);
+                let _ = in_time(channel.close(200, "waiting".into())).await;
+                continue;
+            }
             let opened = in_time(self.open(&channel, self.least())).await;
             drop(nobody_looks);
             let mut window = match opened {
@@ -136,12 +142,9 @@ impl Consuming {
         if self.company == Company::Any {
             return true;
         }
-        let queue = topology::inbox_queue(&self.inbox);
         for _ in 0..TRIES {
-            match in_time(topology::count(channel, queue.clone())).await {
-                Ok((_, 0)) => return true,
-                Ok(_) => {}
-                Err(_) => return false,
+            if self.is_alone(channel).await {
+                return true;
             }
             tokio::select! {
                 () = self.ending.cancelled() => return false,
@@ -150,6 +153,12 @@ impl Consuming {
             }
         }
         false
+    }
+
+    /// Whether nobody consumes now.
+    async fn is_alone(&self, channel: &Channel) -> bool {
+        let queue = topology::inbox_queue(&self.inbox);
+        matches!(in_time(topology::count(channel, queue)).await, Ok((_, 0)))
     }
 
     /// Gives back what is held, in its order: closing the channel does that, while

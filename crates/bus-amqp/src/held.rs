@@ -175,6 +175,11 @@ impl Held {
         }
     }
 
+    /// Whether it consumes, or has.
+    pub(crate) fn has_consumed(&self) -> bool {
+        self.state.lock().generation > 0
+    }
+
     /// What is handed out and what waits, in their order; at most `limit`.
     pub(crate) fn shown(&self, limit: usize) -> Vec<Unsettled> {
         let state = self.state.lock();

@@ -43,13 +43,16 @@ pub(crate) struct Knowledge {
     /// The oldest message that was given back and may still wait. Looking at the
     /// head among messages that came back would change their order.
     given_back: Mutex<Option<(SystemTime, Instant)>>,
+    /// The oldest message when somebody looked, until others read or nothing is ready: looking
+    /// at the head again would change the order of what came back.
+    looked_at: Mutex<Option<SystemTime>>,
     /// When a pack was given back last: the broker puts it back some time later, so that the
     /// queue may look empty when it is not.
     pack_given_back: Mutex<Option<Instant>>,
     /// Held by whoever consumes alone.
     pub(crate) alone: Arc<tokio::sync::Mutex<()>>,
     /// Held by whoever looks at what is in the queue; shared by consumers that begin.
-    pub(crate) looking: tokio::sync::RwLock<()>,
+    pub(crate) looking: Arc<tokio::sync::RwLock<()>>,
     /// One browse, redrive or purge at a time.
     pub(crate) browsing: tokio::sync::Mutex<()>,
 }
@@ -100,12 +103,12 @@ impl Knowledge {
     /// What was ready was taken, and is given back.
     pub(crate) fn looked_at(&self, oldest: Option<SystemTime>) {
         *self.pack_given_back.lock() = Some(Instant::now());
-        self.given_back(oldest);
+        *self.looked_at.lock() = oldest;
     }
 
-    /// Whether this process has consumers of the inbox.
+    /// Whether this process consumes the inbox, or did a moment ago.
     pub(crate) fn is_consumed(&self) -> bool {
-        !self.held().is_empty()
+        self.held().iter().any(|held| held.has_consumed())
     }
 
     /// What this process's consumers have, in their order; at most `limit`.
@@ -156,9 +159,15 @@ impl Knowledge {
         let (delayed, oldest_delayed) = self.delayed.count();
         let oldest_held = self.held().iter().filter_map(|held| held.oldest()).min();
         let given_back = self.may_be_back(counts.ready == 0 || oldest_held.is_some());
-        let oldest_ready = match (oldest_held, given_back) {
+        let mut looked_at = self.looked_at.lock().clone();
+        if counts.ready == 0 || counts.consumers > 0 {
+            looked_at = None;
+            *self.looked_at.lock() = None;
+        }
+        let known = [given_back, looked_at].into_iter().flatten().min();
+        let oldest_ready = match (oldest_held, known) {
             (None, None) if counts.ready > 0 => self.head(channel, inbox, counts.ready).await,
-            _ => given_back,
+            _ => known,
         };
         let oldest = [oldest_held, oldest_ready, oldest_delayed].into_iter().flatten().min();
         let Counts { waiting, in_flight, consumers, .. } = counts;

@@ -59,7 +59,7 @@ pub(crate) async fn settle_down(channel: &Channel, queue: &ShortString, expected
     const PAUSE: Duration = Duration::from_millis(5);
     for _ in 0..400 {
         match count(channel, queue.clone()).await {
-            Ok((ready, 0)) if ready < expected => tokio::time::sleep(PAUSE).await,
+            Ok((ready, _)) if ready < expected => tokio::time::sleep(PAUSE).await,
             _ => return,
         }
     }

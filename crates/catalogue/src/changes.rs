@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use wissel_identifiers::{Oin, SubscriptionName};
 
-use crate::{Action, Catalogue, EventType, Grant};
+use wissel_filter::Filter;
+
+use crate::{Action, Catalogue, DeclaredSubscription, EventType, Grant};
 
 /// One thing that a later catalogue says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -113,7 +115,9 @@ impl Catalogue {
             parts.insert(part, format!("{mandates:?}"));
         }
         for one in self.subscriptions() {
-            parts.insert(Part::Subscription { name: one.name.clone() }, format!("{one:?}"));
+            let DeclaredSubscription { name, inbox, types, filters, ordered } = one;
+            let says = format!("{inbox} {types:?} {} {ordered}", written(filters));
+            parts.insert(Part::Subscription { name: name.clone() }, says);
         }
         parts
     }
@@ -127,7 +131,13 @@ fn said_of_type(event_type: &EventType) -> String {
 
 fn said_of_grant(grant: &Grant) -> String {
     let fields = grant.fields.as_ref().map(|fields| fields.set.pointers());
-    format!("{:?} {:?} {:?} {fields:?}", grant.purpose, grant.legal_basis, grant.filters)
+    let filters = written(&grant.filters);
+    format!("{:?} {:?} {filters} {fields:?}", grant.purpose, grant.legal_basis)
+}
+
+/// With their values, which their `Debug` output hides.
+fn written(filters: &[Filter]) -> String {
+    serde_json::to_string(filters).unwrap_or_default()
 }
 
 impl fmt::Display for Part {
@@ -194,8 +204,10 @@ action = "receive"
 purpose = "knowing"
 legal_basis = "Wet BRP"
 fields = ["/plaats"]
+filters = [{ exact = { gemeente = "0344" } }]
 [[subscription]]
 name = "00000099000000002000.inbox"
+filters = [{ exact = { wijk = "West" } }]
 "#;
 
     fn changes(later: &str) -> Vec<String> {
@@ -223,6 +235,14 @@ name = "00000099000000002000.inbox"
         assert_eq!(
             changes(&BEFORE.replace("\"string\"", "\"string\"\nmaxLength = 3")),
             ["altered event type nl.brp.geboorte"]
+        );
+        assert_eq!(
+            changes(&BEFORE.replace("0344", "0363")),
+            ["altered grant of 00000099000000002000 to receive nl.brp.geboorte"]
+        );
+        assert_eq!(
+            changes(&BEFORE.replace("West", "Oost")),
+            ["altered subscription 00000099000000002000.inbox"]
         );
         let at = BEFORE.find("[[grant]]").unwrap();
         let less = BEFORE[..at]

@@ -12,31 +12,48 @@ use serde::Serialize;
 use crate::exit::Failure;
 
 tokio::task_local! {
-    /// Where lines go instead of standard output.
-    static KEPT: RefCell<String>;
+    /// What is printed goes here instead, when somebody shows it again and again.
+    static KEPT: RefCell<Kept>;
 }
 
-/// What something prints, which is not printed.
+struct Kept {
+    text: String,
+    /// It is for a program, which wants no notes.
+    json: bool,
+}
+
+/// What something prints, which is not printed: with its notes, unless it is JSON.
 pub(crate) async fn kept(
+    json: bool,
     printing: impl Future<Output = Result<(), Failure>>,
 ) -> Result<String, Failure> {
     let printing = async {
         printing.await?;
-        Ok::<_, Failure>(KEPT.with(RefCell::take))
+        Ok::<_, Failure>(KEPT.with(|kept| std::mem::take(&mut kept.borrow_mut().text)))
     };
-    let text: String = KEPT.scope(RefCell::default(), printing).await?;
+    let text = KEPT.scope(RefCell::new(Kept { text: String::new(), json }), printing).await?;
     Ok(text.trim_end().to_owned())
+}
+
+/// Whether what is printed is kept.
+pub(crate) fn is_kept() -> bool {
+    KEPT.try_with(|_| ()).is_ok()
+}
+
+/// Keeps a line, when lines are kept.
+fn keep(line: &str) -> bool {
+    let keep = |kept: &RefCell<Kept>| {
+        let text = &mut kept.borrow_mut().text;
+        text.push_str(line);
+        text.push('\n');
+    };
+    KEPT.try_with(keep).is_ok()
 }
 
 /// One line on standard output. A reader that went away ends the program, as it
 /// does other programs in a pipe.
 pub(crate) fn line(text: &str) {
-    let keep = |kept: &RefCell<String>| {
-        let mut kept = kept.borrow_mut();
-        kept.push_str(text);
-        kept.push('\n');
-    };
-    if KEPT.try_with(keep).is_ok() {
+    if keep(text) {
         return;
     }
     let mut out = std::io::stdout().lock();
@@ -47,11 +64,18 @@ pub(crate) fn line(text: &str) {
 
 /// One line for the person at the terminal, on standard error.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    match KEPT.try_with(|kept| kept.borrow().json) {
+        Ok(true) => {}
+        Ok(false) => drop(keep(text)),
+        Err(_) => eprintln!("{text}"),
+    }
 }
 
 /// A counter on standard error while something is under way, when a person is there.
 pub(crate) fn progress(what: &'static str) -> ProgressBar {
+    if is_kept() {
+        return ProgressBar::hidden();
+    }
     let progress = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} {msg} ({elapsed})") {
         progress.set_style(style);
@@ -69,7 +93,10 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
 
 /// Attempts, as JSON.
 pub(crate) fn history(attempts: &[wissel_client::Attempt]) -> Vec<serde_json::Value> {
-    let write = |one: &wissel_client::Attempt| serde_json::json!({ "number": one.number, "at": moment(one.at), "reason": one.reason });
+    let write = |one: &wissel_client::Attempt| {
+        let at = moment(one.at);
+        serde_json::json!({ "number": one.number, "at": at, "reason": one.reason })
+    };
     attempts.iter().map(write).collect()
 }
 

@@ -119,7 +119,7 @@ impl Reload {
             Ok(Ok(catalogue)) => catalogue,
             Ok(Err(errors)) => {
                 self.broker.metrics().catalogue_read(false);
-                tracing::error!(faults = errors.faults.len(), REFUSED);
+                tracing::error!(faults = errors.faults.len(), "{REFUSED}");
                 for error in &errors.faults {
                     tracing::error!(%error, "a fault in the catalogue");
                 }
@@ -139,7 +139,7 @@ impl Reload {
         let replaced = self.broker.replace_catalogue(catalogue).await;
         self.broker.metrics().catalogue_read(replaced.is_ok());
         let Err(error) = replaced else { return Vec::new() };
-        tracing::error!(%error, REFUSED);
+        tracing::error!(%error, "{REFUSED}");
         vec![error.to_string()]
     }
 }

@@ -19,7 +19,7 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     match watch.watch {
-        Some(every) => again_and_again(every, json, || output::kept(print())).await,
+        Some(every) => again_and_again(every, json, || output::kept(json, print())).await,
         None => print().await,
     }
 }
@@ -50,6 +50,7 @@ where
         }
         let now = output::moment(SystemTime::now());
         match found {
+            Ok(text) if json && text.is_empty() => {}
             Ok(text) if json => output::line(&text),
             Ok(text) if in_place => paint(&format!("{now}\n\n{text}")),
             Ok(text) => output::line(&format!("{now}\n{text}\n")),

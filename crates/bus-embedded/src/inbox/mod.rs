@@ -62,7 +62,8 @@ pub(crate) struct Plan {
 pub(crate) struct Sight {
     leased: BTreeSet<u64>,
     at_hand: BTreeSet<u64>,
-    cursor: u64,
+    /// From here on they wait on disk; none: none does.
+    cursor: Option<u64>,
     /// Whether there are retries that wait.
     pub(crate) delayed: bool,
 }
@@ -347,7 +348,8 @@ impl Inbox {
         Ok(Sight {
             leased: state.consumers.leases().map(|lease| lease.slot.place).collect(),
             at_hand: state.at_hand.keys().copied().collect(),
-            cursor: state.cursor,
+            // Where nothing waits it may lie far behind.
+            cursor: (state.waiting > 0).then_some(state.cursor),
             delayed: state.delayed > 0,
         })
     }
@@ -376,10 +378,10 @@ impl Inbox {
 }
 
 impl Sight {
-    /// Nothing before this place is unsettled.
-    pub(crate) fn from(&self) -> u64 {
-        let firsts = [self.leased.first(), self.at_hand.first()];
-        firsts.into_iter().flatten().fold(self.cursor, |least, place| least.min(*place))
+    /// Nothing before this place is unsettled; none: nothing at any place.
+    pub(crate) fn from(&self) -> Option<u64> {
+        let firsts = [self.leased.first(), self.at_hand.first(), self.cursor.as_ref()];
+        firsts.into_iter().flatten().min().copied()
     }
 
     /// None of what is settled, and about to go.
@@ -387,7 +389,8 @@ impl Sight {
         if self.leased.contains(&place) {
             return Some(Stand::InFlight);
         }
-        (place >= self.cursor || self.at_hand.contains(&place)).then_some(Stand::Ready)
+        let waits = self.cursor.is_some_and(|cursor| place >= cursor);
+        (waits || self.at_hand.contains(&place)).then_some(Stand::Ready)
     }
 }
 

@@ -24,8 +24,9 @@ impl Storage {
         limit: usize,
     ) -> Result<Vec<Unsettled>, EmbeddedBusError> {
         let mut found = Vec::new();
-        let places = ready_key(inbox, sight.from())..=ready_key(inbox, u64::MAX);
-        let mut entries = self.ready.range(places).map(Guard::into_inner);
+        let places = sight.from().map(|from| ready_key(inbox, from)..=ready_key(inbox, u64::MAX));
+        let mut entries = places.into_iter().flat_map(|places| self.ready.range(places));
+        let mut entries = entries.by_ref().map(Guard::into_inner);
         while found.len() < limit
             && let Some(entry) = entries.next()
         {

@@ -74,6 +74,31 @@ pub async fn what_is_in_flight_is_shown_and_stays(fixture: &dyn Fixture) {
     tidy(&*bus, &[&inbox]).await;
 }
 
+/// Messages that came back, that come while somebody looks, and a look that is given up: all are
+/// handed out in their order, to a consumer that begins in the middle of a look.
+pub async fn looking_changes_no_order(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "browse-order").await;
+    let envelopes = numbered(400);
+    put(&*bus, &inbox, &envelopes[..200]).await;
+    let mut reader = Reader::of(&*bus, &inbox, 150).await;
+    reader.take(150).await;
+    drop(reader);
+    expect_state(&*bus, &inbox, InboxState { depth: 200, ..InboxState::default() }).await;
+    for patience in [1, 5, 20] {
+        let given_up = bus.browse(&inbox, 10);
+        let _ = tokio::time::timeout(Duration::from_millis(patience), given_up).await;
+    }
+    let (shown, ()) =
+        tokio::join!(browse(&*bus, &inbox, 500), put(&*bus, &inbox, &envelopes[200..]));
+    let shown: Vec<_> = shown.into_iter().map(|one| one.envelope).collect();
+    assert!(shown.len() >= 200 && shown[..] == envelopes[..shown.len()], "{}", shown.len());
+    let (_, mut reader) = tokio::join!(bus.browse(&inbox, 10), Reader::of(&*bus, &inbox, 500));
+    let deliveries = reader.take(400).await;
+    assert!(envelopes_of(&deliveries) == envelopes, "the order changed");
+    tidy(&*bus, &[&inbox]).await;
+}
+
 /// A consumer that waits for messages is no fault, and nothing is shown.
 pub async fn an_empty_inbox_shows_nothing_to_whoever_looks(fixture: &dyn Fixture) {
     let bus = fixture.bus().await;

@@ -119,6 +119,7 @@ macro_rules! conformance_suite {
             the_level_follows,
             what_waits_is_shown_and_stays,
             what_is_in_flight_is_shown_and_stays,
+            looking_changes_no_order,
             an_empty_inbox_shows_nothing_to_whoever_looks,
             a_retry_shows_its_attempts,
             the_archive_keeps_what_it_is_given,

@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use wissel_audit::{Operation, Outcome};
 use wissel_broker::{Act, Caller, InboxSettings, Reason, Refusal};
+use wissel_bus::MessageId;
 use wissel_identifiers::InboxName;
 
 use super::layout;
@@ -92,7 +93,7 @@ pub(super) async fn switch(
 /// What an operator is about to do to an inbox.
 pub(super) fn operation(inbox: &InboxName, detail: String) -> Act<'_> {
     let operation = Operation::OperatorActed;
-    Act { operation, outcome: Outcome::Done, inbox: Some(inbox), detail }
+    Act { operation, outcome: Outcome::Done, inbox: Some(inbox), message: None, detail }
 }
 
 /// Puts on record that an operator looks at what may tell of persons.
@@ -100,13 +101,14 @@ pub(super) async fn looks(
     seen: &Seen,
     operator: &Operator,
     inbox: Option<&InboxName>,
+    message: Option<MessageId>,
     at: &str,
 ) -> Result<(), Refusal> {
     let (operation, outcome) = (Operation::OperatorActed, Outcome::Done);
     // A name that is made up may be anything.
     let inbox = inbox.filter(|inbox| seen.exchange.broker().has_inbox(inbox));
     let detail = format!("look at {at}");
-    act(seen, operator, Act { operation, outcome, inbox, detail }).await
+    act(seen, operator, Act { operation, outcome, inbox, message, detail }).await
 }
 
 /// A page that says why something was not done.

@@ -50,7 +50,10 @@ pub(super) async fn page(
     let text = reader.texts;
     let broker = seen.exchange.broker();
     let catalogue = broker.catalogue();
+    // Held to what a name may have, so that it needs no escape in a URL.
     let part = asked.name.trim().to_ascii_lowercase();
+    let part: String =
+        part.chars().filter(|one| one.is_ascii_alphanumeric() || "-._".contains(*one)).collect();
     let is_meant = |one: &&EventType| one.name.contains(&part) && *one.name > *asked.after;
     let all = catalogue.event_types().filter(is_meant);
     let found: Vec<&EventType> = all.take(PAGE + 1).collect();
@@ -145,7 +148,7 @@ pub(super) async fn read(
     let detail = "read the files of the catalogue again".to_owned();
     let (operation, outcome) = (Operation::OperatorActed, Outcome::Done);
     if let Err(refusal) =
-        act(&seen, &operator, Act { operation, outcome, inbox: None, detail }).await
+        act(&seen, &operator, Act { operation, outcome, inbox: None, message: None, detail }).await
     {
         return denied(&reader, &operator, &refusal);
     }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_broker::{Broker, Caller, Group, Looked, RedriveOptions, Refusal, Which};
+use wissel_broker::{Act, Broker, Caller, Group, Looked, RedriveOptions, Refusal, Which};
 use wissel_bus::DeadLetterId;
 use wissel_identifiers::InboxName;
 
@@ -100,7 +100,7 @@ pub(super) async fn page(
     let Ok(name) = name.parse::<InboxName>() else {
         return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
     };
-    if let Err(refusal) = looks(&seen, &operator, Some(&name), "dead letters").await {
+    if let Err(refusal) = looks(&seen, &operator, Some(&name), None, "dead letters").await {
         return denied(&reader, &operator, &refusal);
     }
     let broker = seen.exchange.broker();
@@ -262,7 +262,8 @@ pub(super) async fn asked(
         return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.nothing_chosen);
     };
     let because = Some(wanted.because.as_str()).filter(|because| !because.is_empty());
-    if let Err(refusal) = looks(&seen, &operator, Some(&name), "how many dead letters").await {
+    if let Err(refusal) = looks(&seen, &operator, Some(&name), None, "how many dead letters").await
+    {
         return denied(&reader, &operator, &refusal);
     }
     let broker = seen.exchange.broker();
@@ -327,10 +328,21 @@ pub(super) async fn done(
         Which::These(_) => format!("{what}, one: {why}"),
         _ => format!("{what}, all: {why}"),
     };
-    if let Err(refusal) = act(&seen, &operator, operation(&name, detail)).await {
+    let broker = Arc::clone(seen.exchange.broker());
+    // Which one, as afterwards it may be gone.
+    let message = match &which {
+        Which::These(ids) => {
+            match broker.dead_letter(Caller::Operator(None), &name, &ids[0]).await {
+                Ok(letter) => Some(letter.envelope.message_id),
+                Err(refusal) => return denied(&reader, &operator, &refusal),
+            }
+        }
+        _ => None,
+    };
+    let doing = Act { message, ..operation(&name, detail) };
+    if let Err(refusal) = act(&seen, &operator, doing).await {
         return denied(&reader, &operator, &refusal);
     }
-    let broker = Arc::clone(seen.exchange.broker());
     let (inbox, what) = (name.clone(), wanted.what);
     let doing =
         tokio::spawn(async move { carry_out(&broker, &inbox, what, which, per_second).await });

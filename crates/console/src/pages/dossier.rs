@@ -10,6 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 use wissel_broker::dossier::{Entry, What};
 use wissel_broker::{Caller, Dossier, Sought};
+use wissel_bus::MessageId;
 
 use super::acting::{denied, looks};
 use super::format::moment;
@@ -40,7 +41,7 @@ pub(super) async fn page(
     let Ok(id) = given.parse::<Uuid>() else {
         return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.no_message_id);
     };
-    if let Err(refusal) = looks(&seen, &operator, None, &format!("the dossier of {id}")).await {
+    if let Err(refusal) = looks(&seen, &operator, None, Some(MessageId(id)), "a dossier").await {
         return denied(&reader, &operator, &refusal);
     }
     let sought = Sought::Message(id);

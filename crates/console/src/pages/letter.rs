@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_broker::{Caller, masked};
+use wissel_broker::{Act, Caller, masked};
 use wissel_bus::{DeadLetter, DeadLetterId};
 use wissel_identifiers::InboxName;
 use wissel_message::{Data, EventView};
@@ -67,8 +67,10 @@ pub(super) async fn unmasked(
         Ok(letter) => letter,
         Err(refusal) => return denied(&reader, &operator, &refusal),
     };
-    let detail = format!("unmask message {}: {}", letter.envelope.message_id, why.trim());
-    if let Err(refusal) = act(&seen, &operator, operation(&name, detail)).await {
+    let detail = format!("unmask: {}", why.trim());
+    let message = Some(letter.envelope.message_id);
+    let unmasking = Act { message, ..operation(&name, detail) };
+    if let Err(refusal) = act(&seen, &operator, unmasking).await {
         return denied(&reader, &operator, &refusal);
     }
     whole(&reader, &operator, &name, &letter, true)
@@ -82,7 +84,7 @@ async fn show(
     id: String,
     is_unmasked: bool,
 ) -> Response {
-    if let Err(refusal) = looks(seen, operator, Some(name), "a dead letter").await {
+    if let Err(refusal) = looks(seen, operator, Some(name), None, "a dead letter").await {
         return denied(reader, operator, &refusal);
     }
     let broker = seen.exchange.broker();

@@ -31,7 +31,7 @@ pub(super) async fn page(
     let Ok(name) = name.parse::<InboxName>() else {
         return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
     };
-    if let Err(refusal) = looks(&seen, &operator, Some(&name), "what waits").await {
+    if let Err(refusal) = looks(&seen, &operator, Some(&name), None, "what waits").await {
         return denied(&reader, &operator, &refusal);
     }
     let broker = seen.exchange.broker();

@@ -61,7 +61,12 @@ pub(super) async fn page(
                             @if let Some(reason) = &one.reason { " " span.grave { (reason) } }
                         }
                         td { @if let Some(inbox) = &one.inbox { a href={ "/inboxes/" (inbox) } { (inbox) } } }
-                        td.text { (one.detail.as_deref().map(masked).unwrap_or_default()) }
+                        td.text {
+                            (one.detail.as_deref().map(masked).unwrap_or_default())
+                            @if let Some(message) = &one.message_id {
+                                " " a href={ "/dossier?message=" (message) } { (text.message) }
+                            }
+                        }
                     } } }
                 }
             }

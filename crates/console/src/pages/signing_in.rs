@@ -137,6 +137,7 @@ pub(super) async fn out(
         operation: Operation::SignedOut,
         outcome: Outcome::Done,
         inbox: None,
+        message: None,
         detail: String::new(),
     };
     if let Err(refusal) = seen.exchange.broker().keep_act(Some(operator.name()), act).await {
@@ -156,7 +157,13 @@ async fn let_in(
         return refused(seen, reader, &fault).await;
     }
     let detail = format!("by {}; {}", identity.method, identity.roles.text());
-    let act = Act { operation: Operation::SignedIn, outcome: Outcome::Done, inbox: None, detail };
+    let act = Act {
+        operation: Operation::SignedIn,
+        outcome: Outcome::Done,
+        inbox: None,
+        message: None,
+        detail,
+    };
     if let Err(refusal) = seen.exchange.broker().keep_act(Some(&identity.name), act).await {
         return failed(reader, StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string());
     }
@@ -176,6 +183,7 @@ async fn refused(seen: &Seen, reader: &Reader, fault: &str) -> Response {
         operation: Operation::SignedIn,
         outcome: Outcome::Refused("UNAUTHENTICATED"),
         inbox: None,
+        message: None,
         detail: fault.to_owned(),
     };
     if let Err(refusal) = seen.exchange.broker().keep_act(None, act).await {

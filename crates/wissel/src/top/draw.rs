@@ -12,7 +12,7 @@ use crate::{inboxes, output};
 
 const HELP: &str = "up, down, page up, page down   choose
 enter   look into the inbox, or the dead letter
-m       in an inbox: its dead letters, or what waits and is in flight
+m       in an inbox: what waits and is in flight at this moment, or its dead letters
 esc     back
 /       show inboxes of which the name or concern has this
 c n d o r x   sort by concern, name, depth, oldest, rate in, dead letters

@@ -12,7 +12,7 @@ use futures::TryStreamExt as _;
 use ratatui::crossterm::event::{self, Event};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use wissel_client::{Client, ClientError, InboxName, InboxOrder};
+use wissel_client::{Client, ClientError, InboxName, InboxOrder, UnsettledDelivery};
 
 use self::look::{Look, Open};
 use self::state::{Page, Sort, State};
@@ -35,13 +35,17 @@ const MESSAGES: u32 = 100;
 struct Wanted {
     sort: Sort,
     open: Option<InboxName>,
-    /// Whether what is not settled of it is shown.
-    messages: bool,
+    /// Whether what is not settled of it is shown, and how often that was asked for: it is
+    /// looked at once each time, as looking is on record, and work on RabbitMQ.
+    messages: Option<u64>,
 }
+
+/// What was not settled when it was looked at.
+type Messages = Result<Vec<UnsettledDelivery>, String>;
 
 impl Wanted {
     fn of(state: &State) -> Self {
-        let messages = matches!(state.page, Page::Messages(_));
+        let messages = matches!(state.page, Page::Messages(_)).then_some(state.looks);
         Self { sort: state.sort, open: state.open().cloned(), messages }
     }
 }
@@ -122,9 +126,10 @@ async fn fetch(
     mut wanted: watch::Receiver<Wanted>,
     tell: mpsc::Sender<Result<Result<Look, String>, Failure>>,
 ) {
+    let mut looked: Option<(Wanted, Messages)> = None;
     loop {
         let now = wanted.borrow_and_update().clone();
-        let news = match look(&client, every, &now).await {
+        let news = match look(&client, every, &now, &mut looked).await {
             Ok(look) => Ok(Ok(look)),
             Err(error) if error.is_retryable() => Ok(Err(error.to_string())),
             Err(error) => Err(error.into()),
@@ -139,7 +144,12 @@ async fn fetch(
     }
 }
 
-async fn look(client: &Client, every: Duration, wanted: &Wanted) -> Result<Look, ClientError> {
+async fn look(
+    client: &Client,
+    every: Duration,
+    wanted: &Wanted,
+    looked: &mut Option<(Wanted, Messages)>,
+) -> Result<Look, ClientError> {
     let order = match wanted.sort {
         Sort::Concern => InboxOrder::Concern,
         Sort::Name => InboxOrder::Name,
@@ -151,7 +161,7 @@ async fn look(client: &Client, every: Duration, wanted: &Wanted) -> Result<Look,
     let status = client.status().await?;
     let overview = client.overview(order, 0, INBOXES, every).await?;
     let open = match &wanted.open {
-        Some(name) => look_into(client, name, wanted.messages).await?,
+        Some(name) => look_into(client, name, wanted, looked).await?,
         None => None,
     };
     let up = output::duration(status.uptime);
@@ -175,7 +185,8 @@ async fn look(client: &Client, every: Duration, wanted: &Wanted) -> Result<Look,
 async fn look_into(
     client: &Client,
     name: &InboxName,
-    messages: bool,
+    wanted: &Wanted,
+    looked: &mut Option<(Wanted, Messages)>,
 ) -> Result<Option<Open>, ClientError> {
     let inbox = match client.get_inbox(name).await {
         Ok(inbox) => inbox,
@@ -185,10 +196,12 @@ async fn look_into(
     let letters = client.list_dead_letters(name).take(LETTERS).map_ok(Into::into);
     let letters = letters.try_collect().await?;
     // That they cannot be shown is no reason to show nothing else.
-    let messages = match messages {
-        true => Some(client.list_deliveries(name, MESSAGES).await.map_err(|e| e.to_string())),
-        false => None,
-    };
+    let is_same = |then: &Wanted| then.open == wanted.open && then.messages == wanted.messages;
+    if wanted.messages.is_some() && !looked.as_ref().is_some_and(|(then, _)| is_same(then)) {
+        let found = client.list_deliveries(name, MESSAGES).await.map_err(|e| e.to_string());
+        *looked = Some((wanted.clone(), found));
+    }
+    let messages = wanted.messages.and(looked.as_ref().map(|(_, found)| found.clone()));
     let settings = inboxes::settings(&inbox);
     Ok(Some(Open { name: name.clone(), settings, letters, messages }))
 }

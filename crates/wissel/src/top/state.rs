@@ -42,6 +42,8 @@ pub(crate) struct State {
     chosen: Option<InboxName>,
     /// Which dead letter of the inbox that is open.
     letter: usize,
+    /// How often somebody asked for what is not settled of an inbox.
+    pub(crate) looks: u64,
     pub(crate) is_over: bool,
 }
 
@@ -57,6 +59,7 @@ impl State {
             has_help: false,
             chosen: None,
             letter: 0,
+            looks: 0,
             is_over: false,
         }
     }
@@ -217,7 +220,10 @@ impl State {
     /// From what an inbox gave up on to what it still has, and back.
     fn turn(&mut self) {
         match &self.page {
-            Page::Inbox(name) => self.page = Page::Messages(name.clone()),
+            Page::Inbox(name) => {
+                self.looks += 1;
+                self.page = Page::Messages(name.clone());
+            }
             Page::Messages(name) => self.page = Page::Inbox(name.clone()),
             Page::List | Page::Letter(..) => {}
         }
