@@ -159,7 +159,7 @@ impl Knowledge {
         let (delayed, oldest_delayed) = self.delayed.count();
         let oldest_held = self.held().iter().filter_map(|held| held.oldest()).min();
         let given_back = self.may_be_back(counts.ready == 0 || oldest_held.is_some());
-        let mut looked_at = self.looked_at.lock().clone();
+        let mut looked_at = *self.looked_at.lock();
         if counts.ready == 0 || counts.consumers > 0 {
             looked_at = None;
             *self.looked_at.lock() = None;

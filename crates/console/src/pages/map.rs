@@ -157,20 +157,20 @@ fn drawing(text: &Texts, catalogue: &Catalogue, flows: &[&Flow], survey: &Survey
                 @let y = place * step + step / 2;
                 @let going = survey.types.get(&flow.name).copied();
                 @for grant in &flow.from { @if let Some(at) = left.get(&grant.party) {
-                    path class=(line_class(going.is_some())) d=(line((340, *at), (480, y))) fill="none" {}
+                    path class=(line_class(going.is_some())) d=(line((310, *at), (450, y))) fill="none" {}
                 } }
                 @for grant in &flow.to { @if let Some(at) = right.get(&grant.party) {
                     @let live = going.is_some() && receiving.contains(&grant.party);
-                    path class=(line_class(live)) d=(line((800, y), (940, *at))) fill="none" {}
+                    path class=(line_class(live)) d=(line((770, y), (910, *at))) fill="none" {}
                 } }
                 @let whole = flow.lacks(catalogue).is_empty();
-                text class=(if whole { "type" } else { "type lacking" }) x="640" y=(y + 4) text-anchor="middle" {
+                text class=(if whole { "type" } else { "type lacking" }) x="610" y=(y + 4) text-anchor="middle" {
                     (if whole { "" } else { "⚠ " }) (flow.name)
                     @if let Some(going) = going { tspan.rate { " " (rate(text, going)) } }
                 }
             }
-            @for (oin, y) in &left { text.party x="332" y=(y + 4) text-anchor="end" { (called(catalogue, *oin)) } }
-            @for (oin, y) in &right { text.party x="948" y=(y + 4) { (called(catalogue, *oin)) } }
+            @for (oin, y) in &left { text.party x="302" y=(y + 4) text-anchor="end" { (called(catalogue, *oin)) } }
+            @for (oin, y) in &right { text.party x="918" y=(y + 4) { (called(catalogue, *oin)) } }
         }
     }
 }
