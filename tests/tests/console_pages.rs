@@ -188,6 +188,11 @@ async fn an_inbox_is_paused_and_drained() {
     let (gateway, mut visitor) = with_console(EMBEDDED).await;
     let path = format!("/inboxes/{}", inbox());
     let page = visitor.get(&path).await;
+    assert!(page.text.contains("Nobody has it open here"), "{}", page.text);
+    let receiver = open(&gateway).await;
+    let page = visitor.get(&path).await;
+    assert!(page.text.contains("<th scope=\"row\">Agency</th>"), "{}", page.text);
+    receiver.close().await.unwrap();
     let switch = format!("{path}/switch");
     for (switched, on) in [("paused", true), ("draining", true), ("paused", false)] {
         let fields = [("switch", switched), ("on", if on { "true" } else { "false" })];

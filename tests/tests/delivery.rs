@@ -88,9 +88,19 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
     assert!(code == 1 && err.contains("UNKNOWN_INBOX"), "{err}");
     let client = gateway.client(PARTIES[2]);
     let mut inbox = client.subscribe(inbox_name).open().await.unwrap();
-    for _ in 0..12 {
+    let first = next(&mut inbox).await;
+    let receivers = &json(&gateway, OPERATOR, &["inboxes", inbox_name])["receivers"];
+    assert_eq!((&receivers[0]["party"], &receivers[1]), (&PARTIES[2].into(), &Value::Null));
+    assert!(receivers[0]["in_hand"].as_u64() >= Some(1), "{receivers}");
+    assert!(receivers[0]["settled_at"].is_null(), "{receivers}");
+    first.retry_later("database of 123456789 down").await.unwrap();
+    for _ in 1..12 {
         next(&mut inbox).await.retry_later("database of 123456789 down").await.unwrap();
     }
+    let receivers = &json(&gateway, OPERATOR, &["inboxes", inbox_name])["receivers"];
+    assert!(receivers[0]["settled_at"].is_string(), "{receivers}");
+    let (_, text, _) = wissel(&gateway, OPERATOR, &["inboxes", inbox_name]);
+    assert!(text.contains(&format!("received by {} since", PARTIES[2])), "{text}");
     dead_letters(&gateway, 6).await;
     let listed = json(&gateway, OPERATOR, &["dead-letters", "list", inbox_name]);
     assert_eq!(listed["attempts"], 2);

@@ -29,6 +29,7 @@ use crate::policy::DeliveryDefaults;
 use crate::publish_limits::PublishLimits;
 use crate::questions::Questions;
 use crate::readings::Readings;
+use crate::receivers::Receivers;
 use crate::replay::REPLAY_PER_SECOND;
 use crate::road::deduplicate::Window;
 use crate::road::room::Limits;
@@ -52,6 +53,8 @@ pub struct Broker {
     /// Held while a subscription is created or deleted, so that store, bus and
     /// router change in the same order.
     pub(crate) control: tokio::sync::Mutex<()>,
+    /// Who has which inbox open.
+    pub(crate) receivers: Arc<Receivers>,
     /// The limits of inboxes.
     pub(crate) room: Limits,
     /// The inboxes whose deliveries come one after the other for each subject.
@@ -165,6 +168,7 @@ impl Broker {
             subscriptions: RwLock::default(),
             inboxes: RwLock::default(),
             control: tokio::sync::Mutex::default(),
+            receivers: Arc::default(),
             room: Limits::default(),
             ordered: Ordered::default(),
             forwarders: Forwarders::default(),

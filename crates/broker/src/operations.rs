@@ -8,7 +8,7 @@ use wissel_bus::{Health, InboxState};
 use wissel_identifiers::InboxName;
 use wissel_store::{InboxRecord, InboxSettings};
 
-use crate::{Broker, Caller, Refusal, policy};
+use crate::{Broker, Caller, Receiver, Refusal, policy};
 
 /// An inbox, and how it fares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Inbox {
     pub state: InboxState,
     /// How it behaves, where that is not as everywhere.
     pub settings: InboxSettings,
+    /// Who has it open at this gateway; only of one that was asked for by name.
+    pub receivers: Vec<Receiver>,
 }
 
 /// How a broker fares.
@@ -66,7 +68,7 @@ impl Broker {
         };
         let inspections = stream::iter(found).map(|(name, settings)| async move {
             let state = self.bus.inspect(&name).await?;
-            Ok(Inbox { name, state, settings })
+            Ok(Inbox { name, state, settings, receivers: Vec::new() })
         });
         let inspected: Vec<Result<Inbox, Refusal>> =
             inspections.buffered(INSPECTIONS_AT_ONCE).collect().await;
@@ -82,7 +84,8 @@ impl Broker {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
         let settings = self.inboxes.read().get(name).copied().unwrap_or_default();
-        Ok(Inbox { name: name.clone(), state: self.bus.inspect(name).await?, settings })
+        let (state, receivers) = (self.bus.inspect(name).await?, self.receivers_of(name));
+        Ok(Inbox { name: name.clone(), state, settings, receivers })
     }
 
     /// Changes how an inbox behaves. It holds for deliveries from then on.
@@ -119,7 +122,8 @@ impl Broker {
         // Also when they were not kept: then it is as it was before.
         self.forward_as_set();
         kept?;
-        Ok(Inbox { name: name.clone(), state: self.bus.inspect(name).await?, settings })
+        let (state, receivers) = (self.bus.inspect(name).await?, self.receivers_of(name));
+        Ok(Inbox { name: name.clone(), state, settings, receivers })
     }
 
     async fn keep_settings(

@@ -88,7 +88,7 @@ pub use dossier::{Dossier, DossierEntry, DossierEntryKind, DossierMessage};
 pub use error::{ClientError, Refusal, Violation};
 pub use inbox::{Delivery, OpenInbox, OpenInboxBuilder};
 pub use listing::Listing;
-pub use operations::{GatewayStatus, InboxState};
+pub use operations::{GatewayStatus, InboxState, Receiver};
 pub use overview::{InboxActivity, InboxOrder, InboxTotals, Latency, Overview, Traffic};
 pub use publisher::{PendingReceipt, Publisher, PublisherOptions};
 pub use publishing::{MAX_BATCH, Receipt, Warning};

@@ -1,11 +1,11 @@
 use std::time::{Duration, SystemTime};
 
 use tonic::transport::Channel;
-use wissel_identifiers::InboxName;
+use wissel_identifiers::{InboxName, Oin};
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::operations_client::OperationsClient;
 
-use crate::convert::{parsed, present, span};
+use crate::convert::{moment, parsed, present, span};
 use crate::{Client, ClientError, InboxSettings, Listing};
 
 /// A durable queue of a party, and how it fares.
@@ -29,6 +29,26 @@ pub struct InboxState {
     pub dead_letters: u64,
     /// How it behaves, where that is not as the gateway is set.
     pub settings: InboxSettings,
+    /// Who has it open at the gateway that was asked; only from [`Client::get_inbox`].
+    pub receivers: Vec<Receiver>,
+}
+
+/// One that has an inbox open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receiver {
+    /// The party that receives.
+    pub party: Oin,
+    /// For which party it acts, when it acts for another.
+    pub on_behalf_of: Option<Oin>,
+    /// Since when.
+    pub since: SystemTime,
+    /// The most deliveries that it has in hand at a time.
+    pub credit: u32,
+    /// How many it has in hand now.
+    pub in_hand: u64,
+    /// When it settled something last; `None`: nothing yet.
+    pub settled_at: Option<SystemTime>,
 }
 
 /// How the gateway fares.
@@ -166,6 +186,28 @@ impl TryFrom<pb::Inbox> for InboxState {
             oldest_age: oldest_age.transpose()?,
             dead_letters: inbox.dead_letters,
             settings: InboxSettings::read(inbox.settings.unwrap_or_default())?,
+            receivers: inbox
+                .receivers
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TryFrom<pb::Receiver> for Receiver {
+    type Error = ClientError;
+
+    fn try_from(receiver: pb::Receiver) -> Result<Self, ClientError> {
+        let principal = Some(&receiver.on_behalf_of).filter(|oin| !oin.is_empty());
+        let settled_at = receiver.settled_at.map(|at| moment("settled_at", Some(at)));
+        Ok(Self {
+            party: parsed("party", &receiver.party)?,
+            on_behalf_of: principal.map(|oin| parsed("on_behalf_of", oin)).transpose()?,
+            since: moment("since", receiver.since)?,
+            credit: receiver.credit,
+            in_hand: receiver.in_hand,
+            settled_at: settled_at.transpose()?,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
-use wissel_broker::{Inbox, RedriveOptions, Refusal, Which};
+use wissel_broker::{Caller, Inbox, Receiver, RedriveOptions, Refusal, Which};
 use wissel_bus::{DeadLetterId, Page};
 use wissel_identifiers::InboxName;
 use wissel_proto::wissel::v1 as pb;
@@ -215,7 +215,7 @@ fn read_which(ids: Vec<String>, all: bool, filters: Vec<pb::Filter>) -> Result<W
 }
 
 pub(crate) fn write_inbox(inbox: Inbox) -> pb::Inbox {
-    let Inbox { name, state, settings } = inbox;
+    let Inbox { name, state, settings, receivers } = inbox;
     pb::Inbox {
         name: name.to_string(),
         depth: state.depth,
@@ -225,5 +225,26 @@ pub(crate) fn write_inbox(inbox: Inbox) -> pb::Inbox {
         oldest_age: state.oldest_age(SystemTime::now()).and_then(to_duration),
         dead_letters: state.dead_letters,
         settings: Some(settings::write(&settings)),
+        receivers: receivers.into_iter().map(write_receiver).collect(),
+    }
+}
+
+fn write_receiver(receiver: Receiver) -> pb::Receiver {
+    let Receiver { caller, since, credit, in_hand, settled_at } = receiver;
+    let (party, on_behalf_of) = match caller {
+        Caller::Party(party) => (party.to_string(), String::new()),
+        Caller::Representative { party, principal } => (party.to_string(), principal.to_string()),
+        // None receives.
+        Caller::Operator(oin) => {
+            (oin.map(|oin| oin.to_string()).unwrap_or_default(), String::new())
+        }
+    };
+    pb::Receiver {
+        party,
+        on_behalf_of,
+        since: timestamp(since),
+        credit: credit.into(),
+        in_hand,
+        settled_at: settled_at.and_then(timestamp),
     }
 }

@@ -81,7 +81,8 @@ fn write_latency(quantiles: &Quantiles) -> Option<pb::Latency> {
 
 fn write_activity(one: &Surveyed, now: SystemTime) -> pb::InboxActivity {
     let settings = InboxSettings::default();
-    let inbox = Inbox { name: one.name.clone(), state: one.state.clone(), settings };
+    let inbox =
+        Inbox { name: one.name.clone(), state: one.state.clone(), settings, receivers: Vec::new() };
     pb::InboxActivity {
         inbox: Some(pb::Inbox { settings: None, ..write_inbox(inbox) }),
         came_per_second: one.came_per_second,

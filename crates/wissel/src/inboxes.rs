@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use wissel_client::{
-    Client, DeliveryState, InboxName, InboxSettings, InboxState, UnsettledDelivery, WhenFull,
+    Client, DeliveryState, InboxName, InboxSettings, InboxState, Receiver, UnsettledDelivery,
+    WhenFull,
 };
 
 use crate::cli::InboxesArguments;
@@ -83,6 +84,19 @@ async fn messages(
     Ok(())
 }
 
+/// Who receives, and whether it gets on.
+pub(crate) fn receiver_text(receiver: &Receiver, now: SystemTime) -> String {
+    let Receiver { party, on_behalf_of, credit, in_hand, .. } = receiver;
+    let of = on_behalf_of.map(|of| format!(" for {of}")).unwrap_or_default();
+    let ago = |at: SystemTime| output::duration(now.duration_since(at).unwrap_or_default());
+    let settled = receiver.settled_at.map_or_else(
+        || "has settled nothing".to_owned(),
+        |at| format!("settled something {} ago", ago(at)),
+    );
+    let since = ago(receiver.since);
+    format!("received by {party}{of} since {since}: {in_hand} of {credit} in hand, {settled}")
+}
+
 /// What a message waits for, in a few words.
 pub(crate) fn state(state: DeliveryState) -> String {
     match state {
@@ -142,6 +156,9 @@ fn text(inboxes: &[InboxState], is_named: bool) -> String {
         if !stated.is_empty() {
             text.push_str(&format!("\nsettings of its own: {}", stated.join(", ")));
         }
+        for receiver in &inbox.receivers {
+            text.push_str(&format!("\n{}", receiver_text(receiver, SystemTime::now())));
+        }
     }
     text
 }
@@ -182,5 +199,17 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
             "paused": inbox.settings.paused.then_some(true),
             "draining": inbox.settings.draining.then_some(true),
         },
+        "receivers": inbox.receivers.iter().map(receiver_to_json).collect::<Vec<_>>(),
+    })
+}
+
+fn receiver_to_json(receiver: &Receiver) -> serde_json::Value {
+    json!({
+        "party": receiver.party,
+        "on_behalf_of": receiver.on_behalf_of,
+        "since": output::moment(receiver.since),
+        "credit": receiver.credit,
+        "in_hand": receiver.in_hand,
+        "settled_at": receiver.settled_at.map(output::moment),
     })
 }

@@ -31,6 +31,7 @@ use self::recording::Recording;
 use self::source::Source;
 pub use self::verdict::Verdict;
 use crate::followed;
+use crate::receivers::Told;
 use crate::setbacks::Setback;
 use crate::survey::Traffic;
 use crate::{Broker, Caller, Reason, Refusal};
@@ -65,6 +66,8 @@ pub struct Session {
     next_id: u64,
     stopping: CancellationToken,
     caller: Caller,
+    /// Where operators see it.
+    told: Told,
     /// What is counted of its inbox.
     traffic: Arc<Traffic>,
     /// Changes when another catalogue is in force.
@@ -209,6 +212,8 @@ impl Session {
                 settlements.push((held.tag, settlement));
             }
         }
+        self.told.holds(self.held.len());
+        self.told.settled();
         self.carry_out(settlements, records, spans);
     }
 
@@ -338,6 +343,7 @@ impl Session {
         }
         let trace = span.as_ref().map(|span| span.context());
         self.held.insert(id, Held { tag, message_id, attempt, deadline, end_of_lease, span });
+        self.told.holds(self.held.len());
         let lease_ends_at = SystemTime::now() + self.lease;
         Some(Leased { id, envelope, attempt, lease_ends_at, deadline, trace })
     }
@@ -366,6 +372,7 @@ impl Session {
         };
         tracing::debug!(inbox = %self.inbox, delivery = id, "lease ended");
         self.lost.insert(id);
+        self.told.holds(self.held.len());
         self.broker.metrics().settled(Settled::LeaseEnded, 1);
         let verdict = Verdict::Retry { after: None, reason: "the lease ended".to_owned() };
         let settlement = self.settlement(&held, &verdict);
@@ -380,6 +387,7 @@ impl Session {
             self.lost.insert(id);
             let _ = followed::settle(held.span, held.tag, &Settlement::Release);
         }
+        self.told.holds(0);
     }
 
     fn let_go(&mut self, id: u64) -> Option<Held> {

@@ -73,6 +73,7 @@ impl Broker {
             next_id: 1,
             stopping: self.shutdown_token(),
             caller,
+            told: self.receivers.tell(inbox, caller, credit),
             traffic: self.surveys.traffic(inbox),
             catalogue_version: self.catalogue_version.subscribe(),
             right_checks: tokio::time::interval(RIGHT_CHECKED_EVERY),

@@ -105,7 +105,12 @@ async fn dead_letters_are_listed_and_redriven() {
     assert_eq!(letters[0].dead_letter_id, "a");
     assert_eq!(letters[0].publisher.as_str(), PARTY);
     assert_eq!(letters[0].reason, "unreadable");
-    assert_eq!(client.get_inbox(&inbox).await.unwrap().dead_letters, 5);
+    let state = client.get_inbox(&inbox).await.unwrap();
+    let receiver = &state.receivers[0];
+    let since = SystemTime::UNIX_EPOCH + Duration::from_secs(60);
+    assert_eq!((receiver.party.as_str(), receiver.since), (PARTY, since));
+    assert_eq!((receiver.credit, receiver.in_hand, receiver.settled_at), (100, 3, None));
+    assert_eq!(state.dead_letters, 5);
 
     assert_eq!((letters[0].history[0].number, letters[0].history[0].reason.as_str()), (2, "busy"));
 

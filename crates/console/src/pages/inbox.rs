@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use wissel_broker::{Caller, Inbox, Surveyed};
+use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
 
 use super::SURVEY_AGE;
@@ -50,7 +51,10 @@ pub(super) async fn page(
     let owner = catalogue.party(&name.owner()).map(|party| party.name.clone());
     let content = html! {
         @if let Some(owner) = owner { p.lead { (text.inbox_of) " " (owner) } }
-        div data-live { (state(text, &inbox, surveyed)) }
+        div data-live {
+            (state(text, &inbox, surveyed))
+            (receivers(text, &catalogue, &inbox))
+        }
         p.acts {
             a.button href={ "/inboxes/" (name) "/messages" } { (text.to_messages) }
             @if inbox.state.dead_letters > 0 {
@@ -89,6 +93,46 @@ fn state(text: &Texts, inbox: &Inbox, surveyed: Option<&Surveyed>) -> Markup {
                 }
             }
             @if let Some(one) = surveyed { (sparkline(&one.history)) }
+        }
+    }
+}
+
+/// Who has it open at this gateway.
+fn receivers(text: &Texts, catalogue: &Catalogue, inbox: &Inbox) -> Markup {
+    let now = SystemTime::now();
+    let ago = |at: SystemTime| age(text, now.duration_since(at).unwrap_or_default());
+    let called =
+        |oin| catalogue.party(&oin).map_or_else(|| oin.to_string(), |one| one.name.clone());
+    let who = |caller| match caller {
+        Caller::Party(party) => called(party),
+        Caller::Representative { party, principal } => {
+            format!("{} → {}", called(party), called(principal))
+        }
+        Caller::Operator(_) => String::new(),
+    };
+    html! {
+        section aria-labelledby="receivers" {
+            h2 id="receivers" { (text.receivers_here) }
+            @if inbox.receivers.is_empty() { p { (text.no_receivers_here) } } @else {
+                div.wide role="region" tabindex="0" aria-labelledby="receivers" {
+                    table {
+                        thead { tr {
+                            th scope="col" { (text.party) }
+                            th.number scope="col" { (text.open_for) }
+                            th.number scope="col" { (text.in_hand) }
+                            th.number scope="col" { (text.credit) }
+                            th.number scope="col" { (text.settled_ago) }
+                        } }
+                        tbody { @for one in &inbox.receivers { tr {
+                            th scope="row" { (who(one.caller)) }
+                            td.number { (ago(one.since)) }
+                            td.number { (count(text, one.in_hand)) }
+                            td.number { (count(text, one.credit.into())) }
+                            td.number { (one.settled_at.map_or_else(|| "–".to_owned(), ago)) }
+                        } } }
+                    }
+                }
+            }
         }
     }
 }

@@ -132,18 +132,29 @@ fn facts(one: &Inbox) -> String {
 }
 
 fn inbox(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    /// The most receivers that are told of.
+    const RECEIVERS: usize = 4;
     let Some(name) = state.open() else { return };
-    let [top, spark, below] =
-        Layout::vertical([Constraint::Length(4), Constraint::Length(2), Constraint::Fill(1)])
-            .areas(area);
     let one = state.look.inboxes.iter().find(|one| one.name == *name);
     let open = state.look.open.as_ref().filter(|open| open.name == *name);
+    let mut receivers: Vec<String> = open.map(|open| open.receivers.clone()).unwrap_or_default();
+    if receivers.len() > RECEIVERS {
+        let more = receivers.len() - RECEIVERS + 1;
+        receivers.truncate(RECEIVERS - 1);
+        receivers.push(format!("… and {more} receivers more"));
+    }
+    let height = 4 + u16::try_from(receivers.len()).unwrap_or_default();
+    let [top, spark, below] =
+        Layout::vertical([Constraint::Length(height), Constraint::Length(2), Constraint::Fill(1)])
+            .areas(area);
     let settings = open.map_or_else(String::new, |open| {
         let own = open.settings.join(", ");
         if own.is_empty() { "settings of the gateway".to_owned() } else { own }
     });
     let told = one.map_or_else(|| "not among those that are shown".to_owned(), facts);
-    frame.render_widget(Paragraph::new(format!("{name}\n{told}\n{settings}")), top);
+    let receivers: String = receivers.iter().map(|one| format!("\n{one}")).collect();
+    let text = format!("{name}\n{told}\n{settings}{receivers}");
+    frame.render_widget(Paragraph::new(text), top);
     let history = one.map(|one| one.history.clone()).unwrap_or_default();
     frame.render_widget(Sparkline::default().data(history.into_iter().map(u64::from)), spark);
     if matches!(state.page, Page::Messages(_)) {

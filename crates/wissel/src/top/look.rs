@@ -46,6 +46,8 @@ pub(crate) struct Inbox {
 pub(crate) struct Open {
     pub(crate) name: InboxName,
     pub(crate) settings: Vec<String>,
+    /// Who receives, each in a line.
+    pub(crate) receivers: Vec<String>,
     /// The oldest of its dead letters.
     pub(crate) letters: Vec<Letter>,
     /// The first messages that are not settled, or why they are not shown; none: nobody

@@ -203,5 +203,7 @@ async fn look_into(
     }
     let messages = wanted.messages.and(looked.as_ref().map(|(_, found)| found.clone()));
     let settings = inboxes::settings(&inbox);
-    Ok(Some(Open { name: name.clone(), settings, letters, messages }))
+    let now = std::time::SystemTime::now();
+    let receivers = inbox.receivers.iter().map(|one| inboxes::receiver_text(one, now)).collect();
+    Ok(Some(Open { name: name.clone(), settings, receivers, letters, messages }))
 }

@@ -286,6 +286,7 @@ mod tests {
         let open = Open {
             name: unread.name.clone(),
             settings: vec!["max_attempts = 2".to_owned()],
+            receivers: vec!["received by x: 3 of 5 in hand".to_owned()],
             letters: vec![letter("1", "once"), letter("2", "often"), letter("3", "often")],
             messages: Some(Err("read at another gateway".to_owned())),
         };
@@ -355,6 +356,7 @@ mod tests {
         press(&mut state, "\n");
         let shown = screen(&state, 80, 24);
         assert!(shown.contains("max_attempts = 2"), "{shown}");
+        assert!(shown.contains("3 of 5 in hand"), "{shown}");
         assert!(shown.find("often").unwrap() < shown.find("once").unwrap(), "{shown}");
         press(&mut state, "m");
         assert!(screen(&state, 80, 24).contains("read at another gateway"));

@@ -69,6 +69,13 @@ impl Managed {
             oldest_age: Some(Duration::from_millis(1_500).try_into().unwrap()),
             dead_letters: self.dead_letters.len() as u64,
             settings: None,
+            receivers: vec![pb::Receiver {
+                party: PARTY.to_owned(),
+                since: Some(prost_types::Timestamp { seconds: 60, nanos: 0 }),
+                credit: 100,
+                in_hand: 3,
+                ..pb::Receiver::default()
+            }],
         }
     }
 }

@@ -235,4 +235,10 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     why_full: "Hij heeft zoveel bestellingen als hij mag hebben: wat komt wordt geweigerd, of onbestelbaar.",
     certificate: "Certificaat",
     not_settled: "Nog niet afgehandeld",
+    receivers_here: "Ontvangers bij deze gateway",
+    no_receivers_here: "Niemand heeft hem hier open.",
+    open_for: "Open sinds",
+    in_hand: "In handen",
+    credit: "Ten hoogste",
+    settled_ago: "Laatst afgehandeld, geleden",
 };

@@ -235,4 +235,10 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     why_full: "It has as many deliveries as it may have: what comes is refused, or becomes a dead letter.",
     certificate: "Certificate",
     not_settled: "Not settled yet",
+    receivers_here: "Receivers at this gateway",
+    no_receivers_here: "Nobody has it open here.",
+    open_for: "Open for",
+    in_hand: "In hand",
+    credit: "At most",
+    settled_ago: "Settled last, ago",
 };

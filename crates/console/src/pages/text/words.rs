@@ -229,4 +229,10 @@ pub(in crate::pages) struct Texts {
     pub(in crate::pages) why_full: &'static str,
     pub(in crate::pages) certificate: &'static str,
     pub(in crate::pages) not_settled: &'static str,
+    pub(in crate::pages) receivers_here: &'static str,
+    pub(in crate::pages) no_receivers_here: &'static str,
+    pub(in crate::pages) open_for: &'static str,
+    pub(in crate::pages) in_hand: &'static str,
+    pub(in crate::pages) credit: &'static str,
+    pub(in crate::pages) settled_ago: &'static str,
 }
