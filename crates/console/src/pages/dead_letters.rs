@@ -22,6 +22,8 @@ use crate::console::Seen;
 
 /// How long they are counted for a page.
 const COUNTING: Duration = Duration::from_millis(150);
+/// How long they are counted for somebody who is about to do something with them.
+const COUNTING_MEANT: Duration = Duration::from_secs(3);
 /// How many are shown one by one.
 const SHOWN: usize = 50;
 /// How long one waits for an answer; what is under way goes on.
@@ -268,7 +270,7 @@ pub(super) async fn asked(
     }
     let broker = seen.exchange.broker();
     let caller = Caller::Operator(None);
-    let (meant, all) = match broker.count_dead_letters(caller, &name, which, COUNTING).await {
+    let (meant, all) = match broker.count_dead_letters(caller, &name, which, COUNTING_MEANT).await {
         Ok(counted) => counted,
         Err(refusal) => return denied(&reader, &operator, &refusal),
     };
