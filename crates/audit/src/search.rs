@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, ErrorKind};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use serde::Deserialize;
 use uuid::Uuid;
 use wissel_identifiers::{InboxName, Oin};
@@ -72,6 +72,8 @@ pub struct Entry {
 /// A record may be as much earlier than one that stands before it: they are made side by side,
 /// and clocks are set.
 const DISORDER: Duration = Duration::from_mins(1);
+/// How much is read at a time.
+const BLOCK: u64 = 1 << 20;
 const MESSAGE: &[u8] = b"\"message_id\":\"";
 const CORRELATION: &[u8] = b"\"correlation\":\"";
 /// The characters of a UUID, and of the hash of a correlation.
@@ -124,23 +126,44 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn file(&mut self, path: &Path) -> io::Result<()> {
-        let file = match File::open(path) {
+        let mut file = match File::open(path) {
             Ok(file) => file,
             // Its time was over, just now.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        let mut reader = BufReader::with_capacity(1 << 18, file);
-        let mut line = Vec::new();
+        let mut block = Vec::new();
         loop {
-            line.clear();
-            self.read += reader.read_until(b'\n', &mut line)? as u64;
+            let left = self.search.bytes.saturating_sub(self.read).saturating_add(1);
+            let read = (&mut file).take(BLOCK.min(left)).read_to_end(&mut block)?;
+            self.read += read as u64;
             // What has no end is being written.
-            let Some(whole) = line.strip_suffix(b"\n") else { return Ok(()) };
-            self.line(whole);
+            if read == 0 {
+                return Ok(());
+            }
+            if let Some(end) = memchr::memrchr(b'\n', &block) {
+                self.lines(&block[..end]);
+                block.drain(..=end);
+            }
             self.found.truncated |= self.read > self.search.bytes;
             if self.found.truncated {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Whole lines. Most blocks hold nothing of what is looked for, and that is seen faster.
+    fn lines(&mut self, block: &[u8]) {
+        const FEW: usize = 4;
+        let sought = || self.messages.iter().chain(&self.correlations);
+        let is_in = |one: &String| memmem::find(block, one.as_bytes()).is_some();
+        if sought().count() <= FEW && !sought().any(is_in) {
+            return;
+        }
+        for line in block.split(|byte| *byte == b'\n') {
+            self.line(line);
+            if self.found.truncated {
+                return;
             }
         }
     }
