@@ -92,6 +92,10 @@ async fn dead_letters_are_mended(bus: &str) {
     assert!(behind.text.contains("database is down") && !behind.text.contains("burger"));
     assert_eq!(behind.text.matches("<th class=\"nowrap\"").count(), 50);
 
+    // Behind the last the list begins anew.
+    let none = visitor.get(&format!("{letters}?after=ffffffffffffffff-ffffffffffffffff")).await;
+    assert_eq!((none.status, none.to.as_str()), (303, letters.as_str()));
+
     // First it is said how many that would be, and nothing is done.
     let chosen = [("what", "redrive"), ("because", "database is down")];
     let (asked, done) = (format!("{letters}/ask"), format!("{letters}/do"));

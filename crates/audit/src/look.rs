@@ -1,14 +1,15 @@
 //! Looking at the record from its end, for people.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
-use crate::search::moment;
+use crate::line::Link;
+use crate::search::{DISORDER, first_of, moment};
 use crate::verify::files;
 use crate::{AuditError, Operation};
 
@@ -81,8 +82,6 @@ const TRAFFIC: [Operation; 6] = [
     Operation::QuestionOver,
     Operation::Unanswered,
 ];
-/// A record may be as much earlier than one that stands before it.
-const DISORDER: Duration = Duration::from_mins(1);
 
 impl Look {
     /// Looks through the files of a directory, which may be written to meanwhile. Blocks.
@@ -137,7 +136,7 @@ impl Look {
     /// How many of the files, from the first, may hold what is looked for.
     fn files_before(&self, files: &[PathBuf]) -> usize {
         let Some(before) = self.before else { return files.len() };
-        let begins_before = |file: &&PathBuf| first_of(file).is_none_or(|first| first < before);
+        let begins_before = |file: &&PathBuf| first_of(file).is_none_or(|first| first.seq < before);
         files.iter().rposition(|file| begins_before(&file)).map_or(0, |last| last + 1)
     }
 }
@@ -199,9 +198,9 @@ impl Walk<'_> {
                 self.found.lines.push(line);
             }
         }
-        let begun = earliest.and_then(|line| serde_json::from_slice::<Stamp>(line).ok());
+        let begun = earliest.and_then(|line| serde_json::from_slice::<Link>(line).ok());
         // What lies behind where the look begins costs nothing.
-        let is_meant = |begun: &Stamp| self.look.before.is_none_or(|before| begun.seq < before);
+        let is_meant = |begun: &Link| self.look.before.is_none_or(|before| begun.seq < before);
         if begun.as_ref().is_some_and(is_meant) {
             self.left = self.left.saturating_sub(block.len() as u64);
         }
@@ -220,22 +219,9 @@ impl Walk<'_> {
     fn end_at(&mut self, line: Option<&[u8]>) {
         self.is_over = true;
         let last = self.found.lines.last().map(|line| line.seq);
-        let seq = line.and_then(|line| serde_json::from_slice::<Stamp>(line).ok());
+        let seq = line.and_then(|line| serde_json::from_slice::<Link>(line).ok());
         self.found.further = seq.map(|line| line.seq).or(last).filter(|seq| *seq > 1);
     }
-}
-
-#[derive(Deserialize)]
-struct Stamp {
-    seq: u64,
-    time: String,
-}
-
-/// The number of a file's first record.
-fn first_of(path: &Path) -> Option<u64> {
-    let mut line = Vec::new();
-    BufReader::new(File::open(path).ok()?).read_until(b'\n', &mut line).ok()?;
-    Some(serde_json::from_slice::<Stamp>(&line).ok()?.seq)
 }
 
 /// Whether every message leaves such records.

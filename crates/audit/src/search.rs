@@ -11,6 +11,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 use wissel_identifiers::{InboxName, Oin};
 
+use crate::line::Link;
 use crate::verify::files;
 use crate::{Actor, AuditError, Operation, SubjectHash};
 
@@ -71,7 +72,7 @@ pub struct Entry {
 
 /// A record may be as much earlier than one that stands before it: they are made side by side,
 /// and clocks are set.
-const DISORDER: Duration = Duration::from_mins(1);
+pub(crate) const DISORDER: Duration = Duration::from_mins(1);
 /// How much is read at a time.
 const BLOCK: u64 = 1 << 20;
 const MESSAGE: &[u8] = b"\"message_id\":\"";
@@ -205,13 +206,14 @@ fn value<'a>(line: &'a [u8], name: &Finder<'_>, length: usize) -> Option<&'a str
 
 /// When the first record of a file was made.
 fn began_at(path: &Path) -> Option<SystemTime> {
-    #[derive(Deserialize)]
-    struct First {
-        time: String,
-    }
+    moment(&first_of(path)?.time)
+}
+
+/// The first record of a file.
+pub(crate) fn first_of(path: &Path) -> Option<Link> {
     let mut line = Vec::new();
     BufReader::new(File::open(path).ok()?).read_until(b'\n', &mut line).ok()?;
-    moment(&serde_json::from_slice::<First>(&line).ok()?.time)
+    serde_json::from_slice(&line).ok()
 }
 
 pub(crate) fn moment(text: &str) -> Option<SystemTime> {

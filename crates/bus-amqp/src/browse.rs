@@ -3,7 +3,8 @@
 //! RabbitMQ shows a message only by handing it out. What this process has of an inbox it
 //! shows itself; of an inbox that nobody reads the first AMQP messages are taken and given
 //! back. A consumer of this process that begins meanwhile waits; one of another process does
-//! not, as quorum queues know no exclusive consumers, and may get later messages first. Retries that wait are in queues that all inboxes share, and are not shown.
+//! not, as quorum queues know no exclusive consumers, and may get later messages first. Retries
+//! that wait are in queues that all inboxes share, and are not shown.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,13 +35,14 @@ pub(crate) struct Look {
 }
 
 /// What was seen.
+#[derive(Default)]
 struct Seen {
     found: Vec<Unsettled>,
     /// AMQP messages that were ready.
     ready: u64,
     /// They stay until the channel has closed: one that is dropped is cancelled, and what is
     /// under way to it loses its place.
-    _consumers: Vec<lapin::Consumer>,
+    consumers: Vec<lapin::Consumer>,
 }
 
 impl Look {
@@ -49,22 +51,22 @@ impl Look {
         let looking = Arc::clone(&self.knowledge.looking);
         let _nobody_begins = looking.write().await;
         let (channel, _) = self.link.channel(Instant::now() + patience).await?;
-        let seen = self.take(&channel).await;
+        let mut seen = Seen::default();
+        let taken = self.take(&channel, &mut seen).await;
         let _ = in_time(channel.close(200, "done".into())).await;
-        let Seen { found, ready, .. } = seen?;
+        // Also what was taken by a look that failed is to be back first.
         let (channel, _) = self.link.channel(Instant::now() + patience).await?;
-        topology::settle_down(&channel, &topology::inbox_queue(&self.inbox), ready).await;
+        topology::settle_down(&channel, &topology::inbox_queue(&self.inbox), seen.ready).await;
         let _ = in_time(channel.close(200, "done".into())).await;
-        Ok(found)
+        taken.map(|()| seen.found)
     }
 
-    async fn take(&self, channel: &Channel) -> Result<Seen, BusError> {
+    async fn take(&self, channel: &Channel, seen: &mut Seen) -> Result<(), BusError> {
         /// As many as a consumer may have.
         const MOST: u64 = 10_000;
-        let mut seen = Seen { found: Vec::new(), ready: 0, _consumers: Vec::new() };
         let Some(ready) = self.until_unread(channel).await? else {
             seen.found = self.knowledge.shown(self.limit);
-            return Ok(seen);
+            return Ok(());
         };
         seen.ready = ready;
         let mut left = ready.min(MOST);
@@ -74,11 +76,12 @@ impl Look {
         let mut came_back = true;
         while left > 0 && came_back {
             let size = u16::try_from(left).unwrap_or(u16::MAX).min(WINDOW_ALONE);
-            let number = seen._consumers.len();
+            let number = seen.consumers.len();
             let consumer = in_time(self.consume(channel, size, number)).await;
-            let mut consumer = consumer.map_err(|error| unavailable(&error.to_string()))?;
+            let consumer = consumer.map_err(|error| unavailable(&error.to_string()))?;
+            seen.consumers.push(consumer);
             for _ in 0..size {
-                let Some(delivery) = next(&mut consumer).await? else {
+                let Some(delivery) = next(&mut seen.consumers[number]).await? else {
                     left = 0;
                     break;
                 };
@@ -88,10 +91,9 @@ impl Look {
                     self.show(delivery, &mut settled_before, &mut seen.found).await;
                 }
             }
-            seen._consumers.push(consumer);
         }
         self.knowledge.looked_at(seen.found.iter().map(|one| one.envelope.admitted_at).min());
-        Ok(seen)
+        Ok(())
     }
 
     /// How many AMQP messages are ready; waits a while for consumers to go. None: this process

@@ -212,8 +212,10 @@ impl Session {
                 settlements.push((held.tag, settlement));
             }
         }
-        self.told.holds(self.held.len());
-        self.told.settled();
+        if !settlements.is_empty() {
+            self.told.holds(self.held.len());
+            self.told.settled();
+        }
         self.carry_out(settlements, records, spans);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use wissel_broker::{Act, Broker, Caller, Group, Looked, RedriveOptions, Refusal, Which};
@@ -112,6 +112,10 @@ pub(super) async fn page(
     // Behind the first page nothing is counted again.
     let patience = if is_first { COUNTING } else { Duration::ZERO };
     match broker.look_at_dead_letters(caller, &name, after, patience, SHOWN).await {
+        // Nothing is behind it any more; there may be some before.
+        Ok(looked) if looked.oldest.is_empty() && !is_first => {
+            Redirect::to(&format!("/inboxes/{name}/dead-letters")).into_response()
+        }
         Ok(looked) => {
             let content = html! {
                 p.lead { a href={ "/inboxes/" (name) } { (name) } }
