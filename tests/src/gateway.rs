@@ -241,12 +241,12 @@ leeway_seconds = 0
         self.child = Some(command.spawn().unwrap());
     }
 
-    /// Waits until it takes messages.
+    /// Waits until it takes messages, however little disk is left.
     pub async fn wait_until_ready(&mut self) {
         let begun = Instant::now();
         let soon = RetryPolicy::new(Duration::from_millis(20), Duration::from_millis(100));
         let client = self.as_caller(OPERATOR).retry(soon).connect().unwrap();
-        while !client.status().await.is_ok_and(|status| status.bus_ready) {
+        while !client.status().await.is_ok_and(|status| status.is_up()) {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             let patient = begun.elapsed() < Duration::from_secs(60) && ended.is_none();
             assert!(patient, "the gateway does not get ready ({ended:?}): {}", self.log());

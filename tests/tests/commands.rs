@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use wissel_tests::{Gateway, OPERATOR, REGISTRY, alone, event, wissel_binary};
+use wissel_tests::{CATALOGUE, Gateway, OPERATOR, REGISTRY, alone, event, wissel_binary};
 
 /// How it ended, and what it said on both outputs.
 struct Run {
@@ -155,7 +155,7 @@ fn input_that_is_none_is_told_from_what_was_refused() {
     assert_eq!(wissel(here.path(), "check none.json").code, 2);
     let nothing = wissel(here.path(), &format!("publish --as {REGISTRY} none.json"));
     assert!(nothing.code == 2 && nothing.err.contains("no message"), "{}", nothing.err);
-    let absent = wissel(here.path(), "inboxes --token-file absent");
+    let absent = wissel(here.path(), "inboxes list --token-file absent");
     assert!(absent.code == 2 && absent.err.contains("absent"), "{}", absent.err);
 }
 
@@ -249,6 +249,41 @@ fn the_catalogue_is_shown_by_event_type_and_by_party() {
     assert!(absent.code == 2 && absent.err.contains("wissel parties list"), "{}", absent.err);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalogue_of_a_gateway_is_shown_and_compared() {
+    let _alone = alone().await;
+    let gateway = Gateway::start("embedded").await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("catalogue.toml");
+    fs::write(&file, CATALOGUE).unwrap();
+    let file = file.display().to_string();
+    let run = |caller: &str, what: &str| {
+        wissel(Path::new("."), &format!("{what} --as {caller} --server {}", gateway.url()))
+    };
+    for what in [
+        "catalogue list --json",
+        "catalogue show nl.brp.geboorte",
+        "parties list",
+        "parties show 00000099000000002000 --json",
+    ] {
+        let asked = run(OPERATOR, what);
+        assert_eq!(asked.code, 0, "{what}: {}", asked.err);
+        let read = wissel(Path::new("."), &format!("{what} --catalogue {file}"));
+        assert!(!read.out.is_empty() && asked.out == read.out, "{what}: {}", asked.out);
+    }
+    let refused = run(REGISTRY, "catalogue list");
+    assert!(refused.code == 1 && refused.err.contains("NOT_GRANTED"), "{}", refused.err);
+
+    let later = directory.path().join("later.toml");
+    let before = run(OPERATOR, &format!("catalogue diff {file}"));
+    assert!(before.code == 0 && before.out.is_empty(), "{}{}", before.out, before.err);
+    fs::write(&later, CATALOGUE.replacen("A birth was registered.", "A birth is known.", 1))
+        .unwrap();
+    let changed = run(OPERATOR, &format!("catalogue diff {} --json", later.display()));
+    assert_eq!(changed.out.lines().count(), 1, "{}{}", changed.out, changed.err);
+    assert!(changed.out.contains("nl.brp.geboorte"), "{}", changed.out);
+}
+
 /// The first lines that a command prints that goes on until it is stopped.
 fn first_lines(command: &mut std::process::Command, count: usize) -> Vec<String> {
     use std::io::{BufRead as _, BufReader};
@@ -277,11 +312,17 @@ async fn what_looks_looks_again_and_speaks_json() {
         |arguments: &[&str]| -> Vec<String> { arguments.iter().map(ToString::to_string).collect() };
     for arguments in [
         asks(&["status"]),
-        asks(&["inboxes"]),
+        asks(&["inboxes", "list"]),
+        asks(&["inboxes", "show", &inbox]),
+        asks(&["inboxes", "messages", &inbox]),
         asks(&["dead-letters", "list", &inbox]),
         asks(&["subscriptions", "list"]),
-        asks(&["dossier", &message]),
-        asks(&["archive"]),
+        asks(&["subscriptions", "show", &inbox]),
+        asks(&["dossier", "show", &message]),
+        asks(&["archive", "list"]),
+        asks(&["parties", "list"]),
+        asks(&["catalogue", "show", "nl.brp.geboorte"]),
+        asks(&["cases", "list"]),
         reads(&["audit", "list", &records]),
         reads(&["parties", "list", "--catalogue", &catalogue]),
         reads(&["catalogue", "list", "--catalogue", &catalogue]),

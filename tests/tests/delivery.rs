@@ -58,15 +58,15 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
     gateway.start_again().await;
     let inbox_name = name().to_string();
     let inbox_name = inbox_name.as_str();
-    let set = ["inboxes", inbox_name, "--set", "max_attempts=2", "--set", "retry_initial=50ms"];
+    let set = ["inboxes", "set", inbox_name, "max_attempts=2", "retry_initial=50ms"];
     let settings = &json(&gateway, OPERATOR, &set)["settings"];
     assert_eq!(
         (&settings["max_attempts"], &settings["retry_initial_seconds"]),
         (&2.into(), &0.05.into())
     );
-    let (code, _, err) = wissel(&gateway, OPERATOR, &["inboxes", inbox_name, "--set", "depth=1"]);
+    let (code, _, err) = wissel(&gateway, OPERATOR, &["inboxes", "set", inbox_name, "depth=1"]);
     assert!(code == 2 && err.contains("max_attempts"), "{err}");
-    let wrong = ["inboxes", inbox_name, "--set", "retry_initial=2h", "--set", "retry_max=1h"];
+    let wrong = ["inboxes", "set", inbox_name, "retry_initial=2h", "retry_max=1h"];
     let (code, _, err) = wissel(&gateway, OPERATOR, &wrong);
     assert!(code == 1 && err.contains("settings.retry_max"), "{err}");
 
@@ -76,7 +76,7 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
     }
     // What waits is shown, and looking takes nothing out.
     for shown in [4, 6] {
-        let look = ["inboxes", inbox_name, &format!("--messages={shown}"), "--json"];
+        let look = ["inboxes", "messages", inbox_name, "--limit", &shown.to_string(), "--json"];
         let (code, out, err) = wissel(&gateway, OPERATOR, &look);
         assert_eq!((code, out.lines().count()), (0, shown), "{out}{err}");
         let first: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
@@ -84,12 +84,12 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
         assert_eq!(told, (&"mend-0".into(), &"ready".into(), &1.into()));
         assert!(!out.contains("999990019"), "{out}");
     }
-    let (code, _, err) = wissel(&gateway, PARTIES[1], &["inboxes", inbox_name, "--messages"]);
+    let (code, _, err) = wissel(&gateway, PARTIES[1], &["inboxes", "messages", inbox_name]);
     assert!(code == 1 && err.contains("UNKNOWN_INBOX"), "{err}");
     let client = gateway.client(PARTIES[2]);
     let mut inbox = client.subscribe(inbox_name).open().await.unwrap();
     let first = next(&mut inbox).await;
-    let receivers = &json(&gateway, OPERATOR, &["inboxes", inbox_name])["receivers"];
+    let receivers = &json(&gateway, OPERATOR, &["inboxes", "show", inbox_name])["receivers"];
     assert_eq!((&receivers[0]["party"], &receivers[1]), (&PARTIES[2].into(), &Value::Null));
     assert!(receivers[0]["in_hand"].as_u64() >= Some(1), "{receivers}");
     assert!(receivers[0]["settled_at"].is_null(), "{receivers}");
@@ -97,15 +97,26 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
     for _ in 1..12 {
         next(&mut inbox).await.retry_later("database of 123456789 down").await.unwrap();
     }
-    let receivers = &json(&gateway, OPERATOR, &["inboxes", inbox_name])["receivers"];
+    let receivers = &json(&gateway, OPERATOR, &["inboxes", "show", inbox_name])["receivers"];
     assert!(receivers[0]["settled_at"].is_string(), "{receivers}");
-    let (_, text, _) = wissel(&gateway, OPERATOR, &["inboxes", inbox_name]);
+    let (_, text, _) = wissel(&gateway, OPERATOR, &["inboxes", "show", inbox_name]);
     assert!(text.contains(&format!("received by {} since", PARTIES[2])), "{text}");
     dead_letters(&gateway, 6).await;
     let listed = json(&gateway, OPERATOR, &["dead-letters", "list", inbox_name]);
     assert_eq!(listed["attempts"], 2);
     assert_eq!(listed["history"][0]["reason"], "database of [number] down");
     assert!(listed["reason"].as_str().unwrap().starts_with("given up after 2 attempts"));
+    let id = listed["dead_letter_id"].as_str().unwrap();
+    let shown = json(&gateway, OPERATOR, &["dead-letters", "show", inbox_name, id]);
+    assert_eq!(shown, listed);
+    let (_, text, _) = wissel(&gateway, OPERATOR, &["dead-letters", "show", inbox_name, id]);
+    let attempts = text.lines().filter(|line| line.contains("database of [number] down"));
+    assert!(attempts.count() >= 2 && text.contains("ENDED AT"), "{text}");
+    let none = ["dead-letters", "show", inbox_name, "none"];
+    let (code, _, err) = wissel(&gateway, OPERATOR, &none);
+    assert!(code == 1 && err.contains("UNKNOWN_MESSAGE"), "{err}");
+    let (code, _, err) = wissel(&gateway, PARTIES[1], &["dead-letters", "show", inbox_name, id]);
+    assert!(code == 1 && err.contains("UNKNOWN_INBOX"), "{err}");
 
     let purge = ["dead-letters", "purge", inbox_name, "--sql", "gemeente = '0193'"];
     let (code, _, err) = wissel(&gateway, OPERATOR, &purge);
@@ -126,17 +137,18 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
     }
     assert_eq!(ids, ["mend-0", "mend-2", "mend-4"].map(String::from).into());
 
-    let kept = json(&gateway, OPERATOR, &["archive", "--from", "1 hour"]);
-    let kept = kept["types"].as_array().unwrap();
-    assert_eq!((kept.len(), &kept[0]["type"]), (1, &"nl.brp.geboorte".into()));
+    let kept = json(&gateway, OPERATOR, &["archive", "list", "--from", "1 hour"]);
+    assert_eq!(kept["type"], "nl.brp.geboorte");
     let size: usize = (0..6).map(|number| event("mend", number).encode().len()).sum();
-    assert_eq!((&kept[0]["messages"], &kept[0]["bytes"]), (&6.into(), &size.into()));
-    assert!(kept[0]["first_at"].as_str() <= kept[0]["last_at"].as_str());
-    let earlier = ["archive", "--until", "1 hour", "--type", "nl.brp.geboorte"];
-    assert_eq!(json(&gateway, OPERATOR, &earlier)["types"], serde_json::json!([]));
-    let (code, _, err) = wissel(&gateway, OPERATOR, &["archive", "--from", "1h", "--until", "2h"]);
+    assert_eq!((&kept["messages"], &kept["bytes"]), (&6.into(), &size.into()));
+    assert!(kept["first_at"].as_str() <= kept["last_at"].as_str());
+    let earlier = ["archive", "list", "--until", "1 hour", "--type", "nl.brp.geboorte"];
+    let (code, out, _) = wissel(&gateway, OPERATOR, &[&earlier[..], &["--json"]].concat());
+    assert_eq!((code, &*out), (0, ""));
+    let (code, _, err) =
+        wissel(&gateway, OPERATOR, &["archive", "list", "--from", "1h", "--until", "2h"]);
     assert!(code == 1 && err.contains("until"), "{err}");
-    let (code, _, err) = wissel(&gateway, PARTIES[2], &["archive"]);
+    let (code, _, err) = wissel(&gateway, PARTIES[2], &["archive", "list"]);
     assert!(code == 1 && err.contains("NOT_GRANTED"), "{err}");
 
     let replay = ["replay", inbox_name, "--from", "1 hour", "--sql", "gemeente = '0193'"];

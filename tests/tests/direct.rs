@@ -431,7 +431,7 @@ async fn without_rabbitmq_there_is_nothing_to_read_directly() {
     let _alone = alone().await;
     let gateway = Gateway::with_catalogue(&format!("{CATALOGUE}{}", grant(r#"["/number"]"#))).await;
     let mut command = std::process::Command::new(wissel_binary());
-    command.args(["inboxes", name().as_str(), "--set", "direct_amqp=true", "--as", OPERATOR]);
+    command.args(["inboxes", "set", name().as_str(), "direct_amqp=true", "--as", OPERATOR]);
     let output = command.args(["--server", &gateway.url()]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");

@@ -231,7 +231,7 @@ async fn a_message_has_a_dossier(bus: &str) {
     assert_eq!(seen(&gateway.client(OPERATOR).dossier(id).await.unwrap()), seen(&all));
     let command = |arguments: &[&str]| {
         let mut command = Command::new(wissel_binary());
-        command.arg("dossier").args(["--server", &gateway.url()]).args(arguments);
+        command.args(["dossier", "show"]).args(["--server", &gateway.url()]).args(arguments);
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(!text.contains(PERSON), "{text}");

@@ -46,7 +46,7 @@ async fn rabbitmq_may_go_away_for_ten_seconds() {
     rabbitmq.stop().await.unwrap();
     tokio::time::sleep(Duration::from_secs(10)).await;
     let status = gateway.client(OPERATOR).status().await.unwrap();
-    assert!(!status.bus_ready, "{}", status.bus_detail);
+    assert!(!status.ready, "{}", status.bus_detail);
     assert!(gateway.memory() < 400 << 20, "{} bytes", gateway.memory());
     rabbitmq.start_again().await.unwrap();
     load.progress(200).await;
@@ -67,7 +67,7 @@ async fn a_gateway_waits_for_a_rabbitmq_that_is_not_there() {
     gateway.spawn();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let client = gateway.client(OPERATOR);
-    assert!(!client.status().await.unwrap().bus_ready);
+    assert!(!client.status().await.unwrap().ready);
     rabbitmq.start_again().await.unwrap();
     gateway.wait_until_ready().await;
     let receipt = gateway.client(REGISTRY).publish(&event("late", 0)).await.unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value as Json;
 use wissel_client::InboxOrder;
 use wissel_testkit::{RabbitMq, free_port};
-use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone, event};
+use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone, event, wissel_binary};
 
 /// A gateway with a console, which is to be started.
 fn with_console(bus: &str, more: &str) -> (Gateway, String) {
@@ -134,6 +134,12 @@ async fn health_tells_what_is_wrong() {
         told["checks"].as_array().unwrap().iter().filter(|check| check["ok"] == false).collect();
     assert_eq!((status, wrong.len()), (503, 1), "{text}");
     assert_eq!(wrong[0]["name"], "disk");
+    // Who asks at the command line hears the same.
+    let mut command = std::process::Command::new(wissel_binary());
+    command.args(["status", "--as", OPERATOR, "--server", &gateway.url()]);
+    let told = command.output().unwrap();
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.code() == Some(3) && text.contains("NO: disk: "), "{text}");
     assert_eq!(get(&format!("{url}/nowhere")).await.0, 404);
     let (ended, _) = gateway.terminate().await;
     assert!(ended.success());

@@ -99,7 +99,7 @@ async fn a_paused_inbox_hands_out_nothing_on_rabbitmq() {
 
 fn set(gateway: &Gateway, setting: &str) {
     let mut command = Command::new(wissel_binary());
-    command.args(["inboxes", name().as_str(), "--set", setting, "--as", OPERATOR]);
+    command.args(["inboxes", "set", name().as_str(), setting, "--as", OPERATOR]);
     command.args(["--server", &gateway.url()]);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -173,7 +173,7 @@ fn a_gateway_that_is_not_there_is_told_at_once_and_given_up_on_in_time() {
     let port = wissel_testkit::free_port().unwrap();
     let server = format!("http://127.0.0.1:{port}");
     let inbox = format!("{UTRECHT}.inbox");
-    for command in [&["inboxes"][..], &["publish", "event.json"], &["subscribe", &inbox]] {
+    for command in [&["inboxes", "list"][..], &["publish", "event.json"], &["subscribe", &inbox]] {
         let begun = Instant::now();
         let mut wissel = std::process::Command::new(wissel_binary());
         wissel.args(command).args(["--server", &server, "--as", UTRECHT, "--timeout", "2"]);

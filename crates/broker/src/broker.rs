@@ -34,7 +34,7 @@ use crate::replay::REPLAY_PER_SECOND;
 use crate::road::deduplicate::Window;
 use crate::road::room::Limits;
 use crate::survey::Surveys;
-use crate::{Records, Refusal, Subscription};
+use crate::{Disk, Records, Refusal, Subscription};
 
 /// The application: takes messages, keeps subscriptions, hands out deliveries.
 pub struct Broker {
@@ -101,6 +101,8 @@ pub struct BrokerOptions {
     pub replay_per_second: NonZeroU32,
     /// The record of processing; none for tests of something else.
     pub records: Option<Records>,
+    /// The disk that state is kept on; none: it is not looked at.
+    pub disk: Option<Disk>,
     /// What is counted of all this.
     pub metrics: Arc<Metrics>,
     /// Which messages are followed, and where their spans go.
@@ -131,6 +133,7 @@ impl Default for BrokerOptions {
             subscriptions_per_party: 10_000,
             replay_per_second: REPLAY_PER_SECOND,
             records: None,
+            disk: None,
             metrics: Arc::new(Metrics::new()),
             tracer: Tracer::off(),
         }

@@ -30,7 +30,7 @@ pub struct Status {
     pub bus: &'static str,
     /// What the bus says of itself.
     pub health: Health,
-    /// Whether messages are taken now.
+    /// Whether bus and inboxes are there. What else must hold is in [`Broker::readiness`].
     pub ready: bool,
     /// How long the broker has been up.
     pub uptime: Duration,

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
-use wissel_catalogue::Change;
+use wissel_catalogue::{Catalogue, Change};
 
-use crate::{Broker, Refusal};
+use crate::{Broker, Caller, Reason, Refusal};
 
 /// How the files of the catalogue were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,20 @@ impl Broker {
     #[must_use]
     pub fn catalogue_changes(&self) -> Arc<[Change]> {
         Arc::clone(&self.readings.changes.lock())
+    }
+
+    /// The catalogue in force, for who wants to see the files that it was read from.
+    ///
+    /// # Errors
+    /// [`Reason::NotGranted`] for whoever is no operator: it tells what all parties may.
+    pub fn catalogue_files(&self, caller: Caller) -> Result<Arc<Catalogue>, Refusal> {
+        let _ticket = self.ticket()?;
+        match caller {
+            Caller::Operator(_) => Ok(self.catalogue()),
+            _ => {
+                Err(Refusal::new(Reason::NotGranted, "only an operator sees all of the catalogue"))
+            }
+        }
     }
 
     /// Has the files read again. What has no fault is in force when this answers; it does not

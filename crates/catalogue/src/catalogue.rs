@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -29,6 +29,8 @@ pub struct Catalogue {
     pub(crate) warnings: Vec<CatalogueError>,
     /// Stands for what the files held.
     pub(crate) fingerprint: u64,
+    /// What they held.
+    pub(crate) texts: BTreeMap<PathBuf, String>,
 }
 
 /// An event type, and who may do what with it.
@@ -96,7 +98,41 @@ impl Catalogue {
         if !errors.is_empty() {
             return Err(CatalogueErrors { faults: errors, warnings: Vec::new() });
         }
-        check(&sources)
+        let mut catalogue = check(&sources, &|file| std::fs::read_to_string(file))?;
+        let root = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+        let texts = std::mem::take(&mut catalogue.texts).into_iter();
+        let below = |file: PathBuf| file.strip_prefix(root).map(Path::to_owned).unwrap_or(file);
+        catalogue.texts = texts.map(|(file, text)| (below(file), text)).collect();
+        Ok(catalogue)
+    }
+
+    /// Reads what [`Catalogue::files_read`] gives, wherever that was read: every file that
+    /// lies in no directory is a part of the catalogue, unless another one names it.
+    ///
+    /// # Errors
+    /// Every fault in every file.
+    pub fn from_files(files: &BTreeMap<PathBuf, String>) -> Result<Self, CatalogueErrors> {
+        let named: BTreeSet<PathBuf> = files
+            .iter()
+            .flat_map(|(file, text)| {
+                file::named_files(text).into_iter().filter_map(|name| beside(file, &name))
+            })
+            .collect();
+        let is_part = |file: &Path| file.parent() == Some(Path::new("")) && !named.contains(file);
+        let parts = files.iter().filter(|(file, _)| is_part(file));
+        let sources: Vec<Source> =
+            parts.map(|(file, text)| Source { file: file.clone(), text: text.clone() }).collect();
+        let read = |file: &Path| {
+            files.get(file).cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        };
+        check(&sources, &read)
+    }
+
+    /// What the files held that this was read from, schemas and examples too, by their names
+    /// as they lie beside each other.
+    #[must_use]
+    pub fn files_read(&self) -> &BTreeMap<PathBuf, String> {
+        &self.texts
     }
 
     /// Every file that a catalogue is made of, whether it has faults or not: each `*.toml`,
@@ -118,7 +154,8 @@ impl Catalogue {
     /// # Errors
     /// Every fault in the text.
     pub fn from_toml(name: &str, text: &str) -> Result<Self, CatalogueErrors> {
-        check(&[Source { file: name.into(), text: text.to_owned() }])
+        let source = Source { file: name.into(), text: text.to_owned() };
+        check(&[source], &|file| std::fs::read_to_string(file))
     }
 
     /// Whether another catalogue was read from files that held the same, those of schemas

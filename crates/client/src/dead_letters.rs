@@ -99,6 +99,28 @@ impl Client {
         })
     }
 
+    /// One dead letter.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `UNKNOWN_INBOX`, or with `UNKNOWN_MESSAGE` when there is
+    /// none of this id.
+    pub async fn get_dead_letter(
+        &self,
+        inbox: &InboxName,
+        dead_letter_id: &str,
+    ) -> Result<DeadLetter, ClientError> {
+        let (inbox, dead_letter_id) = (inbox.to_string(), dead_letter_id.to_owned());
+        let body = pb::GetDeadLetterRequest { inbox, dead_letter_id };
+        let response = self
+            .call(body, |channel, request| {
+                let mut service = self.operations(channel);
+                async move { service.get_dead_letter(request).await }
+            })
+            .await?;
+        let found = response.dead_letter;
+        found.ok_or_else(|| ClientError::protocol("no dead letter; expected one"))?.try_into()
+    }
+
     /// Puts dead letters back, as if newly routed; awaited, it tells how many.
     ///
     /// # Errors

@@ -59,8 +59,8 @@ pub struct GatewayStatus {
     pub version: String,
     /// The bus: `embedded` or `amqp`.
     pub bus: String,
-    /// True when the bus takes messages now.
-    pub bus_ready: bool,
+    /// True when messages are taken now: every check holds.
+    pub ready: bool,
     /// One sentence on the bus's state.
     pub bus_detail: String,
     /// How long the gateway has been up.
@@ -71,6 +71,20 @@ pub struct GatewayStatus {
     pub inboxes: u64,
     /// What time it was there; `None`: an older gateway, which does not say.
     pub now: Option<SystemTime>,
+    /// What must hold for messages to be taken.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Check {
+    /// `bus`, `inboxes`, `disk`, `records`, `catalogue` or `running`.
+    pub name: String,
+    /// Whether it holds.
+    pub ok: bool,
+    /// One sentence.
+    pub detail: String,
 }
 
 impl Client {
@@ -155,12 +169,13 @@ impl Client {
         Ok(GatewayStatus {
             version: response.version,
             bus: response.bus,
-            bus_ready: response.bus_ready,
+            ready: response.ready,
             bus_detail: response.bus_detail,
             uptime: span("uptime", response.uptime)?,
             subscriptions: response.subscriptions,
             inboxes: response.inboxes,
             now: response.now.and_then(|now| now.try_into().ok()),
+            checks: response.checks.into_iter().map(Into::into).collect(),
         })
     }
 
@@ -169,6 +184,22 @@ impl Client {
         OperationsClient::new(channel)
             .max_decoding_message_size(limit)
             .max_encoding_message_size(limit)
+    }
+}
+
+impl GatewayStatus {
+    /// Whether messages pass: bus and inboxes are there, and the gateway does not stop. It may
+    /// still not be ready, because little disk is left.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        let holds = |name| self.checks.iter().any(|check| check.name == name && check.ok);
+        ["bus", "inboxes", "running"].into_iter().all(holds)
+    }
+}
+
+impl From<pb::Check> for Check {
+    fn from(pb::Check { name, ok, detail }: pb::Check) -> Self {
+        Self { name, ok, detail }
     }
 }
 

@@ -6,12 +6,11 @@ use std::time::{Duration, SystemTime};
 use axum::extract;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use wissel_broker::{Broker, Order, Surveyed, Totals};
+use wissel_broker::{Broker, Disk, Order, Surveyed, Totals};
 use wissel_metrics::{CONTENT_TYPE as OPEN_METRICS, InboxGauges, State};
 
 use crate::Vitals;
 use crate::console::Seen;
-use crate::health::Readiness;
 
 /// How old what is told of inboxes may be.
 const SURVEY_AGE: Duration = Duration::from_secs(10);
@@ -46,7 +45,7 @@ async fn state(broker: &Broker, vitals: &Vitals) -> State {
     let status = broker.status();
     let worst = Order::Concern.first(survey.inboxes.iter(), 0, WORST);
     State {
-        ready: Readiness::of(broker, vitals).ready,
+        ready: broker.readiness().ready,
         bus_ready: status.health.ready,
         started_at: now.checked_sub(status.uptime),
         catalogue_since: Some(broker.catalogue_since()),
@@ -63,8 +62,8 @@ async fn state(broker: &Broker, vitals: &Vitals) -> State {
         },
         survey_age: survey.age(),
         worst: worst.into_iter().map(of_inbox).collect(),
-        disk_free: vitals.disk_free(),
-        disk_mark: vitals.disk_mark,
+        disk_free: broker.disk().and_then(Disk::free),
+        disk_mark: broker.disk().map_or(0, |disk| disk.mark),
         certificates: vitals.certificates(),
         revocation_lists: vitals.revocation_lists(),
         process: Vitals::process(),

@@ -1,7 +1,6 @@
-//! What a gateway stands on: disk, certificates, its process.
+//! What a gateway stands on: certificates, and its process.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +8,9 @@ use procfs::WithCurrentSystemInfo as _;
 use wissel_identity::{End, Part, ServerTls};
 use wissel_metrics::{Expiry, Process};
 
-use crate::health::Check;
-
 /// What is looked at beside the broker.
 #[derive(Clone)]
 pub struct Vitals {
-    /// Where state is kept.
-    pub data_dir: PathBuf,
-    /// Bytes that must be free there for the gateway to be ready.
-    pub disk_mark: u64,
     /// The gateway's certificates, when it has some.
     pub tls: Option<Arc<ServerTls>>,
     /// Those of the console, when it has some of its own.
@@ -25,14 +18,6 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    /// Bytes that are free where state is kept, for this process; none when that cannot be
-    /// found out.
-    #[must_use]
-    pub fn disk_free(&self) -> Option<u64> {
-        let found = rustix::fs::statvfs(&self.data_dir).ok()?;
-        Some(found.f_bavail.saturating_mul(found.f_frsize))
-    }
-
     /// When each certificate ends: `gateway`, `authority-1` and on, `console`,
     /// `console-authority-1` and on.
     #[must_use]
@@ -84,23 +69,10 @@ impl Vitals {
             open_files_max: most.unwrap_or_default(),
         })
     }
-
-    pub(crate) fn disk_check(&self) -> Check {
-        let mark = self.disk_mark >> 20;
-        let (ok, detail) = match self.disk_free() {
-            Some(free) => {
-                (free >= self.disk_mark, format!("{} MiB free; at least {mark} MiB", free >> 20))
-            }
-            None => (false, "it cannot be found out how much is free".to_owned()),
-        };
-        Check { name: "disk", ok, detail }
-    }
 }
 
 impl fmt::Debug for Vitals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { data_dir, disk_mark, .. } = self;
-        let mut shown = f.debug_struct("Vitals");
-        shown.field("data_dir", data_dir).field("disk_mark", disk_mark).finish_non_exhaustive()
+        f.debug_struct("Vitals").finish_non_exhaustive()
     }
 }

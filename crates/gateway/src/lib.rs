@@ -10,6 +10,7 @@ mod authenticate;
 mod budget;
 mod calls;
 mod cases;
+mod catalogue;
 mod connection;
 mod dossiers;
 mod fields;

@@ -13,6 +13,7 @@ use wissel_proto::wissel::v1::operations_server::Operations;
 use crate::answers::AnswerStream;
 use crate::archive;
 use crate::calls::Calls;
+use crate::catalogue;
 use crate::fields::{
     cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, timestamp,
     to_duration,
@@ -29,6 +30,7 @@ pub(crate) struct OperationsService(pub(crate) Arc<Calls>);
 impl Operations for OperationsService {
     type RedriveStream = AnswerStream<pb::RedriveResponse>;
     type SurveyArchiveStream = AnswerStream<pb::SurveyArchiveResponse>;
+    type GetCatalogueStream = AnswerStream<pb::GetCatalogueResponse>;
 
     async fn list_inboxes(
         &self,
@@ -111,6 +113,21 @@ impl Operations for OperationsService {
         self.0.answer("ListDeadLetters", request, list).await
     }
 
+    async fn get_dead_letter(
+        &self,
+        request: Request<pb::GetDeadLetterRequest>,
+    ) -> Result<Response<pb::GetDeadLetterResponse>, Status> {
+        let broker = &self.0.broker;
+        let get = |caller, asked: pb::GetDeadLetterRequest| async move {
+            let inbox: InboxName = name("inbox", &asked.inbox)?;
+            let id = DeadLetterId(asked.dead_letter_id);
+            let found = broker.dead_letter(caller, &inbox, &id).await?;
+            let dead_letter = Some(letters::write_dead_letter(caller, &inbox, found));
+            Ok(pb::GetDeadLetterResponse { dead_letter })
+        };
+        self.0.answer("GetDeadLetter", request, get).await
+    }
+
     async fn redrive(
         &self,
         request: Request<pb::RedriveRequest>,
@@ -179,22 +196,37 @@ impl Operations for OperationsService {
         Ok(self.0.stream(begun, |answers| archive::survey(broker, caller, asked, answers)))
     }
 
+    async fn get_catalogue(
+        &self,
+        request: Request<pb::GetCatalogueRequest>,
+    ) -> Result<Response<Self::GetCatalogueStream>, Status> {
+        let begun = self.0.begin("GetCatalogue", &request)?;
+        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller);
+        Ok(self.0.stream(begun, |answers| catalogue::files(broker, caller, answers)))
+    }
+
     async fn get_status(
         &self,
         request: Request<pb::GetStatusRequest>,
     ) -> Result<Response<pb::GetStatusResponse>, Status> {
         let broker = &self.0.broker;
         let get = |_, _: pb::GetStatusRequest| async move {
-            let status = broker.status();
+            let (status, readiness) = (broker.status(), broker.readiness());
+            let checks = readiness.checks.into_iter().map(|check| pb::Check {
+                name: check.name.to_owned(),
+                ok: check.ok,
+                detail: check.detail,
+            });
             Ok(pb::GetStatusResponse {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 bus: status.bus.to_owned(),
-                bus_ready: status.ready,
+                ready: readiness.ready,
                 bus_detail: status.health.detail,
                 uptime: to_duration(status.uptime),
                 subscriptions: status.subscriptions as u64,
                 inboxes: status.inboxes as u64,
                 now: timestamp(SystemTime::now()),
+                checks: checks.collect(),
             })
         };
         self.0.answer("GetStatus", request, get).await

@@ -130,7 +130,7 @@ impl Gateway {
     async fn wait_until_ready(&mut self) -> Result<()> {
         let operator = self.client(OPERATOR, "operator")?;
         let begun = Instant::now();
-        while !operator.status().await.is_ok_and(|status| status.bus_ready) {
+        while !operator.status().await.is_ok_and(|status| status.is_up()) {
             let child = self.child.as_mut().context("the gateway was not started")?;
             if let Some(ended) = child.try_wait()? {
                 bail!("the gateway ended with {ended}");

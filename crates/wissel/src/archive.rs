@@ -3,17 +3,18 @@
 use indicatif::HumanBytes;
 use serde_json::json;
 
-use crate::cli::ArchiveArguments;
+use crate::cli::{ArchiveCommand, ArchiveListArguments};
 use crate::exit::Failure;
 use crate::{client, output, watching};
 
-pub(crate) async fn run(arguments: ArchiveArguments) -> Result<(), Failure> {
-    watching::show(&arguments.watch, arguments.json, || show(&arguments)).await
+pub(crate) async fn run(command: ArchiveCommand) -> Result<(), Failure> {
+    let ArchiveCommand::List(arguments) = command;
+    watching::show(&arguments.look, || list(&arguments)).await
 }
 
-async fn show(arguments: &ArchiveArguments) -> Result<(), Failure> {
-    let ArchiveArguments { from, until, types, json, connection, .. } = arguments;
-    let client = client::connect(connection)?;
+async fn list(arguments: &ArchiveListArguments) -> Result<(), Failure> {
+    let ArchiveListArguments { from, until, types, look } = arguments;
+    let client = client::connect(&look.connection)?;
     let mut survey = client.survey_archive().types(types.clone());
     if let Some(from) = from {
         survey = survey.from(*from);
@@ -26,17 +27,16 @@ async fn show(arguments: &ArchiveArguments) -> Result<(), Failure> {
     let kept = survey.on_progress(move |examined| shown.set_position(examined)).await;
     progress.finish_and_clear();
     let kept = kept?;
-    if *json {
-        let types = kept.iter().map(|one| {
-            json!({
+    if look.json {
+        return kept.iter().try_for_each(|one| {
+            output::json(&json!({
                 "type": one.event_type,
                 "messages": one.messages,
                 "bytes": one.bytes,
                 "first_at": output::moment(one.first_at),
                 "last_at": output::moment(one.last_at),
-            })
+            }))
         });
-        return output::json(&json!({ "types": types.collect::<Vec<_>>() }));
     }
     if kept.is_empty() {
         output::note("nothing is kept: see `archive` of an event type in the catalogue");

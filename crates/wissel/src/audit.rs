@@ -14,7 +14,7 @@ pub(crate) async fn run(command: &AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::List(arguments) => {
             let AuditListArguments { watch, json, .. } = arguments;
-            watching::show(watch, *json, || async { list(arguments) }).await
+            watching::show_every(watch, *json, || async { list(arguments) }).await
         }
         AuditCommand::Verify { directory, heads, from_first, json } => {
             let mut verification =

@@ -10,16 +10,22 @@ use wissel_client::{Case, CaseState, Uuid};
 use wissel_message::{Event, Timestamp};
 
 use crate::cli::{
-    CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
+    CaseArguments, CaseShowArguments, CasesCommand, CasesListArguments, ForwardArguments,
+    LookArguments, StatusArguments,
 };
 use crate::exit::Failure;
-use crate::{client, output};
+use crate::{client, output, watching};
 
 pub(crate) async fn run(command: CasesCommand) -> Result<(), Failure> {
     match command {
-        CasesCommand::List(arguments) => list(arguments).await,
-        CasesCommand::Get(CaseArguments { id, json, connection }) => {
-            show(&client::connect(&connection)?.get_case(id).await?, json)
+        CasesCommand::List(CasesListArguments { open, look }) => {
+            watching::show(&look, || list(open, &look)).await
+        }
+        CasesCommand::Show(CaseShowArguments { id, look }) => {
+            let get = || async {
+                show(&client::connect(&look.connection)?.get_case(id).await?, look.json)
+            };
+            watching::show(&look, get).await
         }
         CasesCommand::Withdraw(CaseArguments { id, json, connection }) => {
             show(&client::connect(&connection)?.withdraw_case(id).await?, json)
@@ -32,10 +38,9 @@ pub(crate) async fn run(command: CasesCommand) -> Result<(), Failure> {
     }
 }
 
-async fn list(arguments: CasesListArguments) -> Result<(), Failure> {
-    let CasesListArguments { open, json, connection } = arguments;
-    let cases = client::connect(&connection)?.list_cases(open).all().await?;
-    if json {
+async fn list(open: bool, look: &LookArguments) -> Result<(), Failure> {
+    let cases = client::connect(&look.connection)?.list_cases(open).all().await?;
+    if look.json {
         return cases.iter().try_for_each(|case| output::json(&to_json(case)));
     }
     let rows = cases.iter().map(|case| {

@@ -8,10 +8,12 @@ mod catalogue;
 mod doctor;
 mod dossier;
 mod filter;
+mod inboxes;
 mod manual;
 mod queues;
 mod showcase;
 mod signals;
+mod subscriptions;
 mod trust;
 mod watching;
 
@@ -20,35 +22,42 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use wissel_client::TraceContext;
-use wissel_identifiers::{InboxName, Oin, SubscriptionName};
+use wissel_identifiers::{InboxName, Oin};
 
 pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
 pub(crate) use backup::{BackupArguments, RestoreArguments};
 pub(crate) use bench::BenchArguments;
 pub(crate) use cases::{
-    CaseArguments, CasesCommand, CasesListArguments, ForwardArguments, StatusArguments,
+    CaseArguments, CaseShowArguments, CasesCommand, CasesListArguments, ForwardArguments,
+    StatusArguments,
 };
 pub(crate) use catalogue::{
     CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueDiffArguments,
     CatalogueShowArguments, PartiesCommand, PartyArguments,
 };
 pub(crate) use doctor::DoctorArguments;
-pub(crate) use dossier::DossierArguments;
+pub(crate) use dossier::{DossierArguments, DossierCommand};
 pub(crate) use filter::{EvalArguments, ExplainArguments, FilterCommand};
+pub(crate) use inboxes::{
+    InboxArguments, InboxMessagesArguments, InboxSetArguments, InboxesCommand,
+};
 #[cfg(test)]
 pub(crate) use manual::Shell;
 pub(crate) use manual::{CompletionsArguments, ManArguments};
 pub(crate) use queues::{
-    ArchiveArguments, DeadLettersCommand, DeadLettersListArguments, InboxesArguments,
-    MeantArguments, PurgeArguments, RedriveArguments, ReplayArguments,
+    ArchiveCommand, ArchiveListArguments, DeadLetterArguments, DeadLettersCommand,
+    DeadLettersListArguments, MeantArguments, PurgeArguments, RedriveArguments, ReplayArguments,
 };
 pub(crate) use showcase::{DemoArguments, ShowcaseArguments};
 pub(crate) use signals::{
-    FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
-    TransferArguments, WithdrawArguments,
+    FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, TransferArguments,
+    WithdrawArguments,
+};
+pub(crate) use subscriptions::{
+    CreateArguments, FollowArguments, SubscriptionArguments, SubscriptionsCommand,
 };
 pub(crate) use trust::{AuditCommand, AuditListArguments, DevCaCommand, IssueArguments};
-pub(crate) use watching::{GatewayStatusArguments, TopArguments, WatchArguments};
+pub(crate) use watching::{LookArguments, TopArguments, WatchArguments};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -104,29 +113,32 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = "Example:\n  wissel cases list --as operator --open")]
     Cases(CasesCommand),
     /// Show all that happened to a message, or in a correlation, as a timeline
-    #[command(after_help = dossier::HELP)]
-    Dossier(DossierArguments),
+    #[command(
+        subcommand,
+        after_help = "Example:\n  wissel dossier show --as operator --correlation order-2026-17"
+    )]
+    Dossier(DossierCommand),
     /// Create, list, show and delete subscriptions
     #[command(subcommand, after_help = "Example:\n  wissel subscriptions list --as operator")]
     Subscriptions(SubscriptionsCommand),
     /// Show what the gateway is, how it fares, and which inboxes need somebody to look
     #[command(after_help = watching::STATUS_HELP)]
-    Status(GatewayStatusArguments),
+    Status(LookArguments),
     /// Watch inboxes on the whole screen, and look into them; `?` tells the keys
     #[command(after_help = "Example:\n  wissel top --as operator --interval 5")]
     Top(TopArguments),
-    /// Show inboxes and how they fare, and change their settings
-    #[command(after_help = queues::INBOXES_HELP)]
-    Inboxes(InboxesArguments),
-    /// List dead letters, put them back, or remove them
+    /// List inboxes and how they fare, show one and its messages, and change settings
+    #[command(subcommand, after_help = "Example:\n  wissel inboxes list --as operator")]
+    Inboxes(InboxesCommand),
+    /// List and show dead letters, put them back, or remove them
     #[command(
         subcommand,
         after_help = "Example:\n  wissel dead-letters list --as operator 00000001002220647000.inwoners"
     )]
     DeadLetters(DeadLettersCommand),
     /// Show what is kept for replay, by event type
-    #[command(after_help = queues::ARCHIVE_HELP)]
-    Archive(ArchiveArguments),
+    #[command(subcommand, after_help = "Example:\n  wissel archive list --as operator")]
+    Archive(ArchiveCommand),
     /// Bring messages that are kept for replay into an inbox once more
     #[command(after_help = "Examples:\n  wissel replay --as 00000001002220647000 \
         00000001002220647000.inwoners --from '2 hours'\n  wissel replay --as 00000001002220647000 \
@@ -153,19 +165,13 @@ pub(crate) enum Command {
         after_help = "Example:\n  wissel filter eval --expression \"gemeente = '0344'\" --event geboorte.json"
     )]
     Filter(FilterCommand),
-    /// Look at the catalogue
-    #[command(
-        subcommand,
-        after_help = "Example:\n  wissel catalogue check deploy/catalogue --strict"
-    )]
+    /// List and show the event types of the catalogue, find its faults, and what changed
+    #[command(subcommand, after_help = "Example:\n  wissel catalogue list --as operator")]
     Catalogue(CatalogueCommand),
     /// List the parties of the catalogue, or show what one may do
-    #[command(
-        subcommand,
-        after_help = "Example:\n  wissel parties list --catalogue deploy/catalogue"
-    )]
+    #[command(subcommand, after_help = "Example:\n  wissel parties list --as operator")]
     Parties(PartiesCommand),
-    /// Verify the record of processing
+    /// List who did what, and verify the record of processing
     #[command(subcommand, after_help = "Example:\n  wissel audit verify data/records")]
     Audit(AuditCommand),
     /// Copy the state of a gateway that does not run
@@ -319,119 +325,8 @@ pub(crate) struct SubscribeArguments {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum SubscriptionsCommand {
-    /// Create a subscription, and its inbox when it is not there
-    #[command(after_help = "Example:\n  wissel subscriptions create --as 00000001002220647000 \
-        00000001002220647000.geboorten --type nl.brp.geboorte --exact gemeente=0344")]
-    Create(CreateArguments),
-    /// List subscriptions
-    #[command(after_help = "Example:\n  wissel subscriptions list --as operator")]
-    List(ListArguments),
-    /// Show one subscription
-    #[command(
-        after_help = "Example:\n  wissel subscriptions get --as operator 00000001002220647000.inwoners"
-    )]
-    Get(NamedArguments),
-    /// Follow subjects, and others no longer, in a subscription made with --follows-subjects
-    #[command(after_help = "Subjects are personal, so they are read and not given as \
-        arguments: one a line.\n\nExample:\n  wissel subscriptions follow \
-        --as 00000001002220647000 00000001002220647000.klanten --add new.txt --remove gone.txt")]
-    Follow(FollowArguments),
-    /// Delete a subscription; its inbox stays
-    #[command(after_help = "Example:\n  wissel subscriptions delete --as 00000001002220647000 \
-        00000001002220647000.geboorten")]
-    Delete(NamedArguments),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CreateArguments {
-    /// OIN.name
-    pub(crate) name: SubscriptionName,
-    /// The inbox it feeds [default: the name]
-    #[arg(long)]
-    pub(crate) inbox: Option<InboxName>,
-    /// An event type wanted; may be given several times
-    #[arg(long = "type", value_name = "TYPE")]
-    pub(crate) types: Vec<String>,
-    /// An attribute that must have exactly this value; may be given several times
-    #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = attribute_value)]
-    pub(crate) exact: Vec<(String, String)>,
-    /// An attribute that must start with this value; may be given several times
-    #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = attribute_value)]
-    pub(crate) prefix: Vec<(String, String)>,
-    /// An attribute that must end with this value; may be given several times
-    #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = attribute_value)]
-    pub(crate) suffix: Vec<(String, String)>,
-    /// A CloudEvents SQL expression that must be true; may be given several times
-    #[arg(long, value_name = "EXPRESSION")]
-    pub(crate) sql: Vec<String>,
-    /// Only messages whose subject it follows; none at first, see `subscriptions follow`
-    #[arg(long)]
-    pub(crate) follows_subjects: bool,
-    /// Deliveries of one subject come one after the other, in the inbox that it feeds
-    #[arg(long)]
-    pub(crate) ordered: bool,
-    /// A filter in JSON that must match, such as {"any":[…]}; may be given several times
-    #[arg(long = "filter", value_name = "JSON")]
-    pub(crate) filters: Vec<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct FollowArguments {
-    /// OIN.name
-    pub(crate) name: SubscriptionName,
-    /// Subjects to follow, one a line; `-` is standard input
-    #[arg(long, value_name = "FILE", required_unless_present = "remove")]
-    pub(crate) add: Option<PathBuf>,
-    /// Subjects to follow no longer, one a line; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) remove: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ListArguments {
-    #[command(flatten)]
-    pub(crate) watch: WatchArguments,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct NamedArguments {
-    /// OIN.name
-    pub(crate) name: SubscriptionName,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print the settings that `serve` would run with, secrets masked
     #[command(after_help = "Example:\n  wissel config show --config wissel.toml")]
     Show(ServeArguments),
-}
-
-fn attribute_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
-            Ok((name.to_owned(), value.to_owned()))
-        }
-        _ => Err("expected ATTRIBUTE=VALUE, such as gemeente=0344".to_owned()),
-    }
 }

@@ -7,26 +7,29 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use wissel_client::{Client, DeadLetter, Filter, InboxName, Which};
 
 use crate::cli::{
-    DeadLettersCommand, DeadLettersListArguments, MeantArguments, PurgeArguments, RedriveArguments,
+    DeadLetterArguments, DeadLettersCommand, DeadLettersListArguments, LookArguments,
+    MeantArguments, PurgeArguments, RedriveArguments,
 };
 use crate::exit::Failure;
 use crate::{client, output, watching};
 
 pub(crate) async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
     match command {
-        DeadLettersCommand::List(arguments) => {
-            let DeadLettersListArguments { watch, json, .. } = &arguments;
-            watching::show(watch, *json, || list(&arguments)).await
+        DeadLettersCommand::List(DeadLettersListArguments { inbox, look }) => {
+            watching::show(&look, || list(&inbox, &look)).await
+        }
+        DeadLettersCommand::Show(DeadLetterArguments { inbox, id, look }) => {
+            watching::show(&look, || show(&inbox, &id, &look)).await
         }
         DeadLettersCommand::Redrive(arguments) => redrive(arguments).await,
         DeadLettersCommand::Purge(arguments) => purge(arguments).await,
     }
 }
 
-async fn list(arguments: &DeadLettersListArguments) -> Result<(), Failure> {
-    let client = client::connect(&arguments.connection)?;
-    let dead_letters = client.list_dead_letters(&arguments.inbox).all().await?;
-    if arguments.json {
+async fn list(inbox: &InboxName, look: &LookArguments) -> Result<(), Failure> {
+    let client = client::connect(&look.connection)?;
+    let dead_letters = client.list_dead_letters(inbox).all().await?;
+    if look.json {
         return dead_letters.iter().try_for_each(|one| output::json(&to_json(one)));
     }
     let columns = ["ID", "TYPE", "PUBLISHER", "DIED AT", ">ATTEMPTS", "REASON"];
@@ -41,6 +44,39 @@ async fn list(arguments: &DeadLettersListArguments) -> Result<(), Failure> {
         ]
     });
     output::table(&columns, rows.collect());
+    Ok(())
+}
+
+async fn show(inbox: &InboxName, id: &str, look: &LookArguments) -> Result<(), Failure> {
+    let one = client::connect(&look.connection)?.get_dead_letter(inbox, id).await?;
+    if look.json {
+        return output::json(&to_json(&one));
+    }
+    let facts = [
+        ("dead letter", one.dead_letter_id.clone()),
+        ("inbox", one.inbox.to_string()),
+        ("message", one.message_id.to_string()),
+        ("type", one.event_type.clone()),
+        ("source", one.source.clone()),
+        ("id", one.id.clone()),
+        ("publisher", one.publisher.to_string()),
+        ("admitted at", output::moment(one.admitted_at)),
+        ("died at", output::moment(one.died_at)),
+        ("reason", one.reason.clone()),
+    ];
+    output::facts(facts);
+    let attempts = one.history.iter().map(|one| (one.number, one.at, one.reason.clone()));
+    let last = (one.attempts > 0).then(|| (one.attempts, one.died_at, one.reason.clone()));
+    let rows: Vec<_> = attempts
+        .chain(last)
+        .map(|(number, at, reason)| vec![number.to_string(), output::moment(at), reason])
+        .collect();
+    if rows.is_empty() {
+        output::line("\nit was never handed out");
+        return Ok(());
+    }
+    output::line("");
+    output::table(&[">ATTEMPT", "ENDED AT", "REASON"], rows);
     Ok(())
 }
 

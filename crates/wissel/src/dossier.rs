@@ -3,17 +3,18 @@
 use serde_json::{Value, json};
 use wissel_client::{Dossier, DossierEntry, DossierEntryKind, DossierMessage, Uuid};
 
-use crate::cli::DossierArguments;
+use crate::cli::{DossierArguments, DossierCommand};
 use crate::exit::Failure;
 use crate::{cases, client, output, watching};
 
-pub(crate) async fn run(arguments: DossierArguments) -> Result<(), Failure> {
-    watching::show(&arguments.watch, arguments.json, || show(&arguments)).await
+pub(crate) async fn run(command: DossierCommand) -> Result<(), Failure> {
+    let DossierCommand::Show(arguments) = command;
+    watching::show(&arguments.look, || show(&arguments)).await
 }
 
 async fn show(arguments: &DossierArguments) -> Result<(), Failure> {
-    let DossierArguments { message, correlation, since, json, connection, .. } = arguments;
-    let client = client::connect(connection)?;
+    let DossierArguments { message, correlation, since, look } = arguments;
+    let client = client::connect(&look.connection)?;
     let dossier = match (message, correlation) {
         (Some(message), _) => client.dossier(*message).await?,
         (None, Some(correlation)) => {
@@ -21,7 +22,7 @@ async fn show(arguments: &DossierArguments) -> Result<(), Failure> {
         }
         (None, None) => return Err(Failure::usage("expected a MESSAGE-ID or --correlation")),
     };
-    if *json {
+    if look.json {
         return output::json(&to_json(&dossier));
     }
     for (number, message) in (1..).zip(&dossier.messages) {

@@ -4,62 +4,54 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use wissel_client::{
-    Client, DeliveryState, InboxName, InboxSettings, InboxState, Receiver, UnsettledDelivery,
-    WhenFull,
+    DeliveryState, InboxName, InboxSettings, InboxState, Receiver, UnsettledDelivery, WhenFull,
 };
 
-use crate::cli::InboxesArguments;
+use crate::cli::{
+    InboxArguments, InboxMessagesArguments, InboxSetArguments, InboxesCommand, LookArguments,
+};
 use crate::exit::Failure;
 use crate::{client, output, watching};
 
-pub(crate) async fn run(arguments: InboxesArguments) -> Result<(), Failure> {
-    if let Some(every) = arguments.watch.watch {
-        return watch(every, &arguments).await;
-    }
-    let client = client::connect(&arguments.connection)?;
-    if let (Some(name), Some(most)) = (&arguments.name, arguments.messages) {
-        return messages(&client, name, most, arguments.json).await;
-    }
-    let mut settings = InboxSettings::default();
-    let changed: Vec<&str> =
-        arguments.settings.iter().map(|setting| setting.put(&mut settings)).collect();
-    let inboxes = match &arguments.name {
-        Some(name) if !changed.is_empty() => {
-            vec![client.set_inbox(name, &settings, &changed).await?]
+pub(crate) async fn run(command: InboxesCommand) -> Result<(), Failure> {
+    match command {
+        InboxesCommand::List(look) => watching::show(&look, || list(&look)).await,
+        InboxesCommand::Show(InboxArguments { name, look }) => {
+            watching::show(&look, || show(&name, &look)).await
         }
-        name => get(&client, name.as_ref()).await?,
-    };
-    if arguments.json {
+        InboxesCommand::Messages(InboxMessagesArguments { name, limit, look }) => {
+            watching::show(&look, || messages(&name, limit, &look)).await
+        }
+        InboxesCommand::Set(arguments) => set(arguments).await,
+    }
+}
+
+async fn list(look: &LookArguments) -> Result<(), Failure> {
+    let inboxes = client::connect(&look.connection)?.list_inboxes().all().await?;
+    if look.json {
         return inboxes.iter().try_for_each(|inbox| output::json(&to_json(inbox)));
     }
-    output::line(&text(&inboxes, arguments.name.is_some()));
+    table(&inboxes);
     Ok(())
 }
 
-async fn watch(every: Duration, arguments: &InboxesArguments) -> Result<(), Failure> {
-    let client = &client::connect_without_retries(&arguments.connection)?;
-    let (name, as_json) = (arguments.name.as_ref(), arguments.json);
-    let look = || async move {
-        let inboxes = get(client, name).await?;
-        if !as_json {
-            return Ok(text(&inboxes, name.is_some()));
-        }
-        let inboxes: Vec<_> = inboxes.iter().map(to_json).collect();
-        let now = output::moment(SystemTime::now());
-        serde_json::to_string(&json!({ "at": now, "inboxes": inboxes })).map_err(Failure::internal)
-    };
-    watching::again_and_again(every, as_json, look).await
+async fn show(name: &InboxName, look: &LookArguments) -> Result<(), Failure> {
+    let inbox = client::connect(&look.connection)?.get_inbox(name).await?;
+    print(&inbox, look.json)
+}
+
+async fn set(arguments: InboxSetArguments) -> Result<(), Failure> {
+    let InboxSetArguments { name, settings: wanted, json, connection } = arguments;
+    let mut settings = InboxSettings::default();
+    let changed: Vec<&str> = wanted.iter().map(|setting| setting.put(&mut settings)).collect();
+    let inbox = client::connect(&connection)?.set_inbox(&name, &settings, &changed).await?;
+    print(&inbox, json)
 }
 
 /// What is not settled of an inbox, the first of it.
-async fn messages(
-    client: &Client,
-    name: &InboxName,
-    most: u32,
-    as_json: bool,
-) -> Result<(), Failure> {
-    let deliveries = client.list_deliveries(name, most).await?;
-    if as_json {
+async fn messages(name: &InboxName, most: u32, look: &LookArguments) -> Result<(), Failure> {
+    let deliveries = client::connect(&look.connection)?.list_deliveries(name, most).await?;
+    if look.json {
         return deliveries.iter().try_for_each(|one| output::json(&delivery_to_json(one)));
     }
     if deliveries.is_empty() {
@@ -127,16 +119,23 @@ fn delivery_to_json(one: &UnsettledDelivery) -> serde_json::Value {
     })
 }
 
-/// One inbox, or all.
-async fn get(client: &Client, name: Option<&InboxName>) -> Result<Vec<InboxState>, Failure> {
-    Ok(match name {
-        Some(name) => vec![client.get_inbox(name).await?],
-        None => client.list_inboxes().all().await?,
-    })
+/// One inbox, with its settings and who receives.
+fn print(inbox: &InboxState, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return output::json(&to_json(inbox));
+    }
+    table(std::slice::from_ref(inbox));
+    let stated = settings(inbox);
+    if !stated.is_empty() {
+        output::line(&format!("settings of its own: {}", stated.join(", ")));
+    }
+    for receiver in &inbox.receivers {
+        output::line(&receiver_text(receiver, SystemTime::now()));
+    }
+    Ok(())
 }
 
-/// For people; the settings of one are told when it is asked for by name.
-fn text(inboxes: &[InboxState], is_named: bool) -> String {
+fn table(inboxes: &[InboxState]) {
     let columns =
         ["INBOX", ">DEPTH", ">DELAYED", ">IN FLIGHT", ">CONSUMERS", ">OLDEST", ">DEAD LETTERS"];
     let rows = inboxes.iter().map(|inbox| {
@@ -150,17 +149,7 @@ fn text(inboxes: &[InboxState], is_named: bool) -> String {
             inbox.dead_letters.to_string(),
         ]
     });
-    let mut text = output::table_text(&columns, rows.collect());
-    if let (true, [inbox]) = (is_named, inboxes) {
-        let stated = settings(inbox);
-        if !stated.is_empty() {
-            text.push_str(&format!("\nsettings of its own: {}", stated.join(", ")));
-        }
-        for receiver in &inbox.receivers {
-            text.push_str(&format!("\n{}", receiver_text(receiver, SystemTime::now())));
-        }
-    }
-    text
+    output::table(&columns, rows.collect());
 }
 
 /// The settings of its own that an inbox has, each as `name = value`.

@@ -78,6 +78,34 @@ mod tests {
         }
     }
 
+    /// What is listed is shown by name, and both look again and speak JSON.
+    #[test]
+    fn what_operators_look_at_has_one_grammar() {
+        let all = all_commands();
+        let under = |noun: &str| -> Vec<&(Vec<String>, clap::Command)> {
+            all.iter().filter(|(words, _)| words.len() == 3 && words[1] == noun).collect()
+        };
+        let listed_and_shown =
+            ["inboxes", "dead-letters", "subscriptions", "parties", "catalogue", "cases"];
+        for (noun, verbs) in
+            listed_and_shown.map(|noun| (noun, &["list", "show"][..])).into_iter().chain([
+                ("dossier", &["show"][..]),
+                ("audit", &["list"]),
+                ("archive", &["list"]),
+                ("signals", &["list"]),
+            ])
+        {
+            for verb in verbs {
+                let found = under(noun).into_iter().find(|(words, _)| words[2] == *verb);
+                let (_, command) = found.unwrap_or_else(|| panic!("wissel {noun} {verb}"));
+                let takes =
+                    |name: &str| command.get_arguments().any(|one| one.get_long() == Some(name));
+                assert!(takes("json") && takes("watch"), "wissel {noun} {verb}");
+            }
+            assert!(under(noun).iter().all(|(words, _)| words[2] != "get"), "{noun}");
+        }
+    }
+
     #[test]
     fn every_command_has_a_page() {
         let out = tempfile::tempdir().unwrap();

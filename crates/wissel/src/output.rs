@@ -106,7 +106,14 @@ pub(crate) fn table(columns: &[&str], rows: Vec<Vec<String>>) {
     line(&table_text(columns, rows));
 }
 
-/// The same, to be printed later.
+/// Facts about one thing, each behind its name.
+pub(crate) fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) {
+    for (name, value) in facts {
+        line(&format!("{name:<12} {value}"));
+    }
+}
+
+/// A table as [`table`] prints it.
 pub(crate) fn table_text(columns: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -5,19 +5,22 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use wissel_catalogue::{Action, Catalogue, Grant, Mandate, Party};
-use wissel_identifiers::InboxName;
+use wissel_identifiers::{InboxName, Oin};
 
-use crate::catalogue::{grants, load, named};
-use crate::cli::{CatalogueArguments, PartiesCommand, PartyArguments};
+use crate::catalogue::{grants, meant, named};
+use crate::cli::{PartiesCommand, PartyArguments};
 use crate::exit::Failure;
 use crate::{output, watching};
 
 pub(crate) async fn run(command: &PartiesCommand) -> Result<(), Failure> {
     match command {
-        PartiesCommand::List(of) => watching::show(&of.watch, of.json, || async { list(of) }).await,
-        PartiesCommand::Show(arguments) => {
-            let CatalogueArguments { watch, json, .. } = &arguments.of;
-            watching::show(watch, *json, || async { show(arguments) }).await
+        PartiesCommand::List(of) => {
+            let list = || async { list(&meant(of).await?, of.look.json) };
+            watching::show(&of.look, list).await
+        }
+        PartiesCommand::Show(PartyArguments { party, of }) => {
+            let show = || async { show(&meant(of).await?, party, of.look.json) };
+            watching::show(&of.look, show).await
         }
     }
 }
@@ -106,10 +109,9 @@ impl<'a> Known<'a> {
     }
 }
 
-fn list(arguments: &CatalogueArguments) -> Result<(), Failure> {
-    let catalogue = load(&arguments.catalogue)?;
-    let all = catalogue.parties().map(|party| Known::of(&catalogue, party));
-    if arguments.json {
+fn list(catalogue: &Catalogue, as_json: bool) -> Result<(), Failure> {
+    let all = catalogue.parties().map(|party| Known::of(catalogue, party));
+    if as_json {
         return all.map(|known| known.to_json()).try_for_each(|one| output::json(&one));
     }
     let rows = all.map(|known| {
@@ -127,21 +129,17 @@ fn list(arguments: &CatalogueArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(arguments: &PartyArguments) -> Result<(), Failure> {
-    let PartyArguments { party: wanted, of } = arguments;
-    let catalogue = load(&of.catalogue)?;
+fn show(catalogue: &Catalogue, wanted: &Oin, as_json: bool) -> Result<(), Failure> {
     let Some(party) = catalogue.party(wanted) else {
-        let path = of.catalogue.display();
         return Err(Failure::usage(format!(
-            "{wanted}: no party of {path}; `wissel parties list --catalogue {path}` lists those \
-             that are"
+            "{wanted}: no party of the catalogue; `wissel parties list` lists those that are"
         )));
     };
-    let known = Known::of(&catalogue, party);
-    if of.json {
+    let known = Known::of(catalogue, party);
+    if as_json {
         return output::json(&known.to_json());
     }
-    known.tell(&catalogue);
+    known.tell(catalogue);
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use wissel_audit::{AuditError, RecordLog, RecordOptions, SubjectKey};
-use wissel_broker::{Broker, BrokerOptions, Records};
+use wissel_broker::{Broker, BrokerOptions, Disk, Records};
 use wissel_bus_amqp::AmqpBus;
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
@@ -91,6 +91,10 @@ impl Server {
             subscriptions_per_party: config.limits.subscriptions_per_party,
             replay_per_second: config.limits.replay_per_second,
             records: Some(open_records(config)?),
+            disk: Some(Disk {
+                directory: config.data_dir.clone(),
+                mark: config.limits.disk_free_bytes,
+            }),
             metrics,
             tracer: export.as_ref().map(Export::tracer).unwrap_or_default(),
         };
@@ -113,12 +117,7 @@ impl Server {
                 })?;
                 let access = config.console.access(callers.believes_all())?;
                 console_tls = access.tls.clone();
-                let vitals = Vitals {
-                    data_dir: config.data_dir.clone(),
-                    disk_mark: config.limits.disk_free_bytes,
-                    tls: callers.tls.clone(),
-                    console_tls: access.tls.clone(),
-                };
+                let vitals = Vitals { tls: callers.tls.clone(), console_tls: access.tls.clone() };
                 let options = ConsoleOptions { vitals, access };
                 let console = Console::new(Arc::clone(&exchange), options, listener);
                 Some(console.map_err(|error| Failure::usage(error.to_string()))?)

@@ -9,19 +9,19 @@ use wissel_exchange::rotate_key;
 use wissel_store::Store;
 
 use crate::cli::{
-    FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, SignalsListArguments,
+    FileArguments, LookArguments, MatchingCommand, RotateKeyArguments, SignalsCommand,
     TransferArguments, WithdrawArguments,
 };
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::{client, output};
+use crate::{client, output, watching};
 
 pub(crate) async fn run(command: SignalsCommand) -> Result<(), Failure> {
     match command {
         SignalsCommand::File(arguments) => file(arguments).await,
         SignalsCommand::Withdraw(arguments) => withdraw(arguments).await,
         SignalsCommand::Transfer(arguments) => transfer(arguments).await,
-        SignalsCommand::List(arguments) => list(arguments).await,
+        SignalsCommand::List(look) => watching::show(&look, || list(&look)).await,
     }
 }
 
@@ -86,9 +86,9 @@ async fn transfer(arguments: TransferArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn list(arguments: SignalsListArguments) -> Result<(), Failure> {
-    let signals = client::connect(&arguments.connection)?.list_signals().all().await?;
-    if arguments.json {
+async fn list(look: &LookArguments) -> Result<(), Failure> {
+    let signals = client::connect(&look.connection)?.list_signals().all().await?;
+    if look.json {
         return signals.iter().try_for_each(|one| output::json(&to_json(one)));
     }
     let rows = signals.iter().map(|one| {

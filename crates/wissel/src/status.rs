@@ -3,9 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use wissel_client::{Client, GatewayStatus, InboxActivity, InboxOrder, Latency, Overview, Traffic};
+use wissel_client::{
+    Check, Client, GatewayStatus, InboxActivity, InboxOrder, Latency, Overview, Traffic,
+};
 
-use crate::cli::GatewayStatusArguments;
+use crate::cli::LookArguments;
 use crate::exit::Failure;
 use crate::inboxes::seconds;
 use crate::{client, output, watching};
@@ -15,7 +17,7 @@ const NAMED: u32 = 10;
 /// How old what is told of inboxes may be.
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-pub(crate) async fn run(arguments: GatewayStatusArguments) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: LookArguments) -> Result<(), Failure> {
     let client = client::connect_without_retries(&arguments.connection)?;
     let (client, json) = (&client, arguments.json);
     if let Some(every) = arguments.watch.watch {
@@ -24,7 +26,7 @@ pub(crate) async fn run(arguments: GatewayStatusArguments) -> Result<(), Failure
     }
     let report = Report::of(client).await?;
     output::line(&report.text(json)?);
-    if !report.status.bus_ready {
+    if !report.status.ready {
         return Err(Failure::unavailable("the gateway is not ready"));
     }
     Ok(())
@@ -66,9 +68,8 @@ impl Report {
     fn facts(&self) -> Vec<Vec<String>> {
         let Self { status, overview } = self;
         let totals = &overview.totals;
-        let ready = if status.bus_ready { "yes" } else { "NO" };
         let mut facts = vec![
-            ("ready", format!("{ready}: {}", status.bus_detail)),
+            ("ready", format!("{}: {}", if status.ready { "yes" } else { "NO" }, standing(status))),
             ("version", status.version.clone()),
             ("bus", status.bus.clone()),
             ("up", output::duration(status.uptime)),
@@ -139,10 +140,11 @@ impl Report {
         let Self { status, overview } = self;
         let totals = &overview.totals;
         json!({
-            "ready": status.bus_ready,
+            "ready": status.ready,
             "version": status.version,
             "bus": status.bus,
             "bus_detail": status.bus_detail,
+            "checks": status.checks.iter().map(check_json).collect::<Vec<_>>(),
             "uptime_seconds": status.uptime.as_secs_f64(),
             "subscriptions": status.subscriptions,
             "taken_at": overview.taken_at.map(output::moment),
@@ -161,6 +163,19 @@ impl Report {
             "concerns": overview.inboxes.iter().map(activity_json).collect::<Vec<_>>(),
         })
     }
+}
+
+/// What the bus says of itself, or everything that is in the way of messages.
+pub(crate) fn standing(status: &GatewayStatus) -> String {
+    if status.ready {
+        return status.bus_detail.clone();
+    }
+    let failed = status.checks.iter().filter(|check| !check.ok);
+    failed.map(|check| format!("{}: {}", check.name, check.detail)).collect::<Vec<_>>().join("; ")
+}
+
+fn check_json(check: &Check) -> Value {
+    json!({ "name": check.name, "ok": check.ok, "detail": check.detail })
 }
 
 fn traffic_facts(traffic: &Traffic) -> Vec<(&'static str, String)> {

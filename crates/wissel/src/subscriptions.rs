@@ -7,24 +7,26 @@ use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use wissel_client::{Filter, Subscription};
 
-use crate::cli::{CreateArguments, FollowArguments, ListArguments, SubscriptionsCommand};
+use crate::cli::{CreateArguments, FollowArguments, SubscriptionArguments, SubscriptionsCommand};
 use crate::exit::Failure;
 use crate::{client, output, watching};
 
 pub(crate) async fn run(command: SubscriptionsCommand) -> Result<(), Failure> {
     match command {
         SubscriptionsCommand::Create(arguments) => create(arguments).await,
-        SubscriptionsCommand::List(ListArguments { watch, json, connection }) => {
+        SubscriptionsCommand::List(look) => {
             let list = || async {
-                let all = client::connect(&connection)?.list_subscriptions().all().await?;
-                print(&all, json)
+                let all = client::connect(&look.connection)?.list_subscriptions().all().await?;
+                print(&all, look.json)
             };
-            watching::show(&watch, json, list).await
+            watching::show(&look, list).await
         }
-        SubscriptionsCommand::Get(arguments) => {
-            let client = client::connect(&arguments.connection)?;
-            let one = client.get_subscription(&arguments.name).await?;
-            print(&[one], arguments.json)
+        SubscriptionsCommand::Show(SubscriptionArguments { name, look }) => {
+            let show = || async {
+                let one = client::connect(&look.connection)?.get_subscription(&name).await?;
+                print(&[one], look.json)
+            };
+            watching::show(&look, show).await
         }
         SubscriptionsCommand::Follow(arguments) => follow(&arguments).await,
         SubscriptionsCommand::Delete(arguments) => {

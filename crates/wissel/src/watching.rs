@@ -5,12 +5,20 @@ use std::time::{Duration, SystemTime};
 
 use ratatui::crossterm::{cursor, queue, terminal};
 
-use crate::cli::WatchArguments;
+use crate::cli::{LookArguments, WatchArguments};
 use crate::exit::Failure;
 use crate::output;
 
 /// Does what prints something: once, or with `--watch` again and again.
-pub(crate) async fn show<F>(
+pub(crate) async fn show<F>(look: &LookArguments, print: impl FnMut() -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<(), Failure>>,
+{
+    show_every(&look.watch, look.json, print).await
+}
+
+/// The same, of what asks no gateway.
+pub(crate) async fn show_every<F>(
     watch: &WatchArguments,
     json: bool,
     mut print: impl FnMut() -> F,

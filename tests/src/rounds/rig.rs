@@ -184,7 +184,7 @@ impl Rig {
         disk.fill();
         tokio::time::sleep(full).await;
         disk.free();
-        let is_ready = self.operator().status().await.is_ok_and(|status| status.bus_ready);
+        let is_ready = self.operator().status().await.is_ok_and(|status| status.is_up());
         if self.bus == BusKind::Embedded && !is_ready {
             let ended = self.gateway.has_ended();
             if !ended {

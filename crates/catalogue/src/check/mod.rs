@@ -11,7 +11,8 @@ mod subscriptions;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -36,12 +37,16 @@ pub(crate) struct Place<'a> {
     start: Option<usize>,
 }
 
-pub(crate) fn check(sources: &[Source]) -> Result<Catalogue, CatalogueErrors> {
-    let mut checker = Checker::new();
+/// Reads a file that another one names.
+pub(crate) type Reader<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
+
+pub(crate) fn check(sources: &[Source], read: Reader<'_>) -> Result<Catalogue, CatalogueErrors> {
+    let mut checker = Checker::new(read);
     let mut files = Vec::new();
     for source in sources {
         source.file.hash(&mut checker.contents);
         source.text.hash(&mut checker.contents);
+        checker.catalogue.texts.insert(source.file.clone(), source.text.clone());
         match toml::from_str::<File>(&source.text) {
             Ok(file) => files.push((source, file)),
             Err(error) => {
@@ -90,6 +95,8 @@ struct Checker<'a> {
     /// The field sets of each event type.
     fields: HashMap<(Arc<str>, FieldSet), Arc<Fields>>,
     now: SystemTime,
+    /// How files are read that others name.
+    reader: Reader<'a>,
     /// Of everything that was read.
     contents: DefaultHasher,
     errors: Vec<CatalogueError>,
@@ -99,8 +106,9 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    fn new() -> Self {
+    fn new(reader: Reader<'a>) -> Self {
         Self {
+            reader,
             catalogue: Catalogue::default(),
             subscription_names: HashSet::new(),
             statuses: HashSet::new(),
@@ -168,8 +176,11 @@ impl<'a> Checker<'a> {
 
     /// A file that another one names.
     fn read(&mut self, place: Place<'a>, name: &str) -> Result<String, String> {
-        let text = place.read(name)?;
+        let path = beside(&place.source.file, name)
+            .ok_or_else(|| format!("{name:?}: expected a file beside or below this one"))?;
+        let text = (self.reader)(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         text.hash(&mut self.contents);
+        self.catalogue.texts.insert(path, text.clone());
         Ok(text)
     }
 
@@ -194,12 +205,5 @@ impl<'a> Place<'a> {
             before.bytes().filter(|byte| *byte == b'\n').count() + 1
         });
         CatalogueError { file: self.source.file.clone(), line, message }
-    }
-
-    /// A file that this one names, as it lies beside it.
-    fn read(self, name: &str) -> Result<String, String> {
-        let path = beside(&self.source.file, name)
-            .ok_or_else(|| format!("{name:?}: expected a file beside or below this one"))?;
-        std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 }

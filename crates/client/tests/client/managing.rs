@@ -158,7 +158,7 @@ async fn the_status_is_read() {
     let peer = Peer::start().await;
     let status = peer.client().status().await.unwrap();
     assert_eq!((status.version.as_str(), status.bus.as_str()), ("0.1.0", "embedded"));
-    assert!(status.bus_ready);
+    assert!(status.ready);
     assert_eq!(status.uptime, Duration::from_secs(61));
     assert_eq!((status.subscriptions, status.inboxes), (0, 1));
 }
@@ -175,6 +175,14 @@ async fn a_replay_tells_how_far_it_is() {
     let done = replay.await.unwrap();
     assert_eq!((done.examined, done.replayed, done.reached), (9, 2, Some(from)));
     assert_eq!(*told.lock().unwrap(), [1, 2]);
+}
+
+#[tokio::test]
+async fn the_catalogue_comes_in_parts() {
+    let peer = Peer::start().await;
+    let files = peer.client().catalogue_files().await.unwrap();
+    let files: Vec<_> = files.iter().map(|one| (&*one.name, &*one.text)).collect();
+    assert_eq!(files, [("a.toml", ""), ("b.toml", "een twee")]);
 }
 
 #[tokio::test]

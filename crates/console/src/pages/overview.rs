@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use wissel_broker::{Order, Rates, Surveyed, Totals};
+use wissel_broker::{Order, Rates, Readiness, Surveyed, Totals};
 use wissel_catalogue::Catalogue;
 use wissel_metrics::Expiry;
 
@@ -17,7 +17,6 @@ use super::text::{Reader, Texts};
 use super::{SURVEY_AGE, system};
 use crate::access::Operator;
 use crate::console::Seen;
-use crate::health::Readiness;
 
 /// How many inboxes are shown.
 const GRAVEST: usize = 10;
@@ -41,7 +40,7 @@ pub(super) async fn page(
             @if refused { p.grave { a href="/catalogue" { (text.files_refused) } } }
             (attention(text, &broker.catalogue(), &gravest, totals.concerns, now))
             (figures(text, &totals, &survey.rates, now))
-            (readiness(text, &Readiness::of(broker, &seen.vitals)))
+            (readiness(text, &broker.readiness()))
         }
     };
     layout::page(&reader, &operator, Place::Overview, text.overview, &content)

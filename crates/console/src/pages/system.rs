@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use wissel_broker::{Rates, Status};
+use wissel_broker::{Rates, Readiness, Status};
 use wissel_metrics::{Expiry, Process, Quantiles};
 
 use super::SURVEY_AGE;
@@ -16,7 +16,6 @@ use super::text::{Reader, Texts};
 use crate::Vitals;
 use crate::access::Operator;
 use crate::console::Seen;
-use crate::health::Readiness;
 
 pub(super) async fn page(
     State(seen): State<Arc<Seen>>,
@@ -28,7 +27,7 @@ pub(super) async fn page(
     let survey = broker.survey(SURVEY_AGE).await;
     let content = html! {
         div data-live {
-            (checks(text, &Readiness::of(broker, &seen.vitals)))
+            (checks(text, &broker.readiness()))
             (gateway(text, &broker.status()))
             (speed(text, &survey.rates))
             (process(text, Vitals::process()))

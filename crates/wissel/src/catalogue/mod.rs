@@ -1,4 +1,4 @@
-//! `wissel catalogue`: what stands in its files, and whether that is right.
+//! `wissel catalogue`: what is in force or stands in files, and whether that is right.
 
 pub(crate) mod grants;
 mod types;
@@ -11,26 +11,28 @@ use wissel_catalogue::{Catalogue, CatalogueError};
 pub(crate) use self::types::named;
 use crate::cli::{
     CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueDiffArguments,
+    CatalogueShowArguments, Connection,
 };
 use crate::exit::Failure;
-use crate::{output, watching};
+use crate::{client, output, watching};
 
 pub(crate) async fn run(command: &CatalogueCommand) -> Result<(), Failure> {
     match command {
         CatalogueCommand::Check(arguments) => check(arguments),
-        CatalogueCommand::Diff(arguments) => diff(arguments),
+        CatalogueCommand::Diff(arguments) => diff(arguments).await,
         CatalogueCommand::List(of) => {
-            watching::show(&of.watch, of.json, || async { types::list(of) }).await
+            let list = || async { types::list(&meant(of).await?, of.look.json) };
+            watching::show(&of.look, list).await
         }
-        CatalogueCommand::Show(arguments) => {
-            let CatalogueArguments { watch, json, .. } = &arguments.of;
-            watching::show(watch, *json, || async { types::show(arguments) }).await
+        CatalogueCommand::Show(CatalogueShowArguments { event_type, of }) => {
+            let show = || async { types::show(&meant(of).await?, event_type, of.look.json) };
+            watching::show(&of.look, show).await
         }
     }
 }
 
-/// Reads the files for a command that only shows what is there.
-pub(crate) fn load(path: &Path) -> Result<Catalogue, Failure> {
+/// Reads files for a command that only shows what is there.
+fn load(path: &Path) -> Result<Catalogue, Failure> {
     Catalogue::load(path).map_err(|errors| {
         Failure::usage(format!(
             "the catalogue has faults, which `wissel catalogue check {}` explains:\n{errors}",
@@ -39,9 +41,35 @@ pub(crate) fn load(path: &Path) -> Result<Catalogue, Failure> {
     })
 }
 
-fn diff(arguments: &CatalogueDiffArguments) -> Result<(), Failure> {
-    let changes = load(&arguments.later)?.changes_since(&load(&arguments.earlier)?);
-    if arguments.json {
+/// The catalogue that a command is about: of files, or what a gateway has in force.
+pub(crate) async fn meant(of: &CatalogueArguments) -> Result<Catalogue, Failure> {
+    match &of.catalogue {
+        Some(path) => load(path),
+        None => in_force(&of.look.connection).await,
+    }
+}
+
+/// What a gateway has in force.
+async fn in_force(connection: &Connection) -> Result<Catalogue, Failure> {
+    let files = client::connect(connection)?.catalogue_files().await?;
+    let files = files.into_iter().map(|file| (file.name.into(), file.text)).collect();
+    Catalogue::from_files(&files).map_err(|errors| {
+        Failure::internal(format!(
+            "the catalogue of {} cannot be read:\n{errors}",
+            connection.server
+        ))
+    })
+}
+
+async fn diff(arguments: &CatalogueDiffArguments) -> Result<(), Failure> {
+    let CatalogueDiffArguments { earlier, later, json, connection } = arguments;
+    let later = load(later)?;
+    let earlier = match earlier {
+        Some(path) => load(path)?,
+        None => in_force(connection).await?,
+    };
+    let changes = later.changes_since(&earlier);
+    if *json {
         return changes.iter().try_for_each(output::json);
     }
     changes.iter().for_each(|change| output::line(&change.to_string()));

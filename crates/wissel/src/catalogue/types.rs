@@ -5,25 +5,20 @@ use serde_json::{Value, json};
 use wissel_catalogue::{Action, Catalogue, EventType, SubjectKind, TypeRights};
 
 use super::grants::{self, amount};
-use super::load;
-use crate::cli::{CatalogueArguments, CatalogueShowArguments};
 use crate::exit::Failure;
 use crate::output;
 
 /// Every event type, by name.
-pub(super) fn list(arguments: &CatalogueArguments) -> Result<(), Failure> {
-    let catalogue = load(&arguments.catalogue)?;
+pub(super) fn list(catalogue: &Catalogue, as_json: bool) -> Result<(), Failure> {
     let all = catalogue.event_types().filter_map(|one| catalogue.rights(&one.name));
-    if arguments.json {
-        return all
-            .map(|rights| to_json(&catalogue, rights))
-            .try_for_each(|one| output::json(&one));
+    if as_json {
+        return all.map(|rights| to_json(catalogue, rights)).try_for_each(|one| output::json(&one));
     }
     let rows = all.map(|rights| {
         let EventType { name, owner, sensitivity, deadline, archive, .. } = &rights.event_type;
         vec![
             name.to_string(),
-            named(&catalogue, owner),
+            named(catalogue, owner),
             subject(rights.event_type.subject).to_owned(),
             grants::sensitivity(*sensitivity).to_owned(),
             deadline.as_ref().map_or_else(|| "-".to_owned(), span),
@@ -47,22 +42,16 @@ pub(super) fn list(arguments: &CatalogueArguments) -> Result<(), Failure> {
 }
 
 /// All that the catalogue says of one event type.
-pub(super) fn show(arguments: &CatalogueShowArguments) -> Result<(), Failure> {
-    let CatalogueShowArguments { event_type: wanted, of } = arguments;
-    let catalogue = load(&of.catalogue)?;
+pub(super) fn show(catalogue: &Catalogue, wanted: &str, as_json: bool) -> Result<(), Failure> {
     let Some(rights) = catalogue.rights(wanted) else {
-        let path = of.catalogue.display();
         return Err(Failure::usage(format!(
-            "{wanted}: no event type of {path}; `wissel catalogue list --catalogue {path}` lists \
-             those that are"
+            "{wanted}: no event type of the catalogue; `wissel catalogue list` lists those that are"
         )));
     };
-    if of.json {
-        return output::json(&to_json(&catalogue, rights));
+    if as_json {
+        return output::json(&to_json(catalogue, rights));
     }
-    for (what, value) in facts(&catalogue, &rights.event_type) {
-        output::line(&format!("{what:<12} {value}"));
-    }
+    output::facts(facts(catalogue, &rights.event_type));
     if let Some(schema) = &rights.event_type.schema {
         output::line("\nfields of data");
         let rows = fields_of(schema.document());
@@ -72,7 +61,7 @@ pub(super) fn show(arguments: &CatalogueShowArguments) -> Result<(), Failure> {
         let all = rights.grants(action);
         output::line(&format!("\n{} may {action} it", amount(all.len(), "party", "parties")));
         let rows = all.iter().map(|grant| {
-            let mut row = vec![named(&catalogue, &grant.party)];
+            let mut row = vec![named(catalogue, &grant.party)];
             row.extend(grants::cells(grant));
             row
         });

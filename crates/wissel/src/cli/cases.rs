@@ -8,7 +8,7 @@ use wissel_client::{CaseState, Uuid};
 use wissel_identifiers::Oin;
 use wissel_message::Timestamp;
 
-use super::Connection;
+use super::{Connection, LookArguments};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CasesCommand {
@@ -16,9 +16,9 @@ pub(crate) enum CasesCommand {
     #[command(after_help = "Example:\n  wissel cases list --as operator --open")]
     List(CasesListArguments),
     /// Show a case, and how it stood
-    #[command(after_help = "Example:\n  wissel cases get --as 00000099000000002000 \
+    #[command(after_help = "Example:\n  wissel cases show --as 00000099000000002000 \
         019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10")]
-    Get(CaseArguments),
+    Show(CaseShowArguments),
     /// Take a case back, as its sender
     #[command(after_help = "Example:\n  wissel cases withdraw --as 00000099000000002000 \
         019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10")]
@@ -45,11 +45,17 @@ pub(crate) struct CasesListArguments {
     /// Only those of which something is still to be done
     #[arg(long)]
     pub(crate) open: bool,
-    /// Print a line of JSON for each
-    #[arg(long)]
-    pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) look: LookArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaseShowArguments {
+    /// The id of the case: the message id of its message
+    #[arg(value_name = "CASE-ID")]
+    pub(crate) id: Uuid,
+    #[command(flatten)]
+    pub(crate) look: LookArguments,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,11 @@
-//! The commands about the catalogue: what stands in its files.
+//! The commands about the catalogue: what is in force at a gateway, or stands in files.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use wissel_identifiers::Oin;
 
-use super::WatchArguments;
+use super::{Connection, LookArguments};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogueCommand {
@@ -14,16 +14,19 @@ pub(crate) enum CatalogueCommand {
     Check(CatalogueCheckArguments),
     /// Say what a later catalogue changes: parties, event types, grants, mandates, subscriptions
     #[command(
-        after_help = "Example:\n  wissel catalogue diff /etc/wissel/catalogue deploy/catalogue"
+        allow_missing_positional = true,
+        after_help = "Examples:\n  \
+        wissel catalogue diff --as operator deploy/catalogue\n  \
+        wissel catalogue diff /etc/wissel/catalogue deploy/catalogue"
     )]
     Diff(CatalogueDiffArguments),
     /// List the event types, each with its owner and how many may publish and receive it
-    #[command(after_help = "Example:\n  wissel catalogue list --catalogue deploy/catalogue")]
+    #[command(after_help = "Examples:\n  wissel catalogue list --as operator\n  \
+        wissel catalogue list --catalogue deploy/catalogue")]
     List(CatalogueArguments),
     /// Show an event type: what it is, and who may do what with it, for what and by which law
-    #[command(
-        after_help = "Example:\n  wissel catalogue show nl.brp.geboorte --catalogue deploy/catalogue"
-    )]
+    #[command(after_help = "Examples:\n  wissel catalogue show --as operator nl.brp.geboorte\n  \
+            wissel catalogue show nl.brp.geboorte --catalogue deploy/catalogue")]
     Show(CatalogueShowArguments),
 }
 
@@ -42,28 +45,27 @@ pub(crate) struct CatalogueCheckArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct CatalogueDiffArguments {
-    /// The earlier: a TOML file, or a directory of them
+    /// The earlier: a TOML file, or a directory of them [default: what the gateway has in force]
     #[arg(value_name = "EARLIER")]
-    pub(crate) earlier: PathBuf,
+    pub(crate) earlier: Option<PathBuf>,
     /// The later
-    #[arg(value_name = "LATER")]
+    #[arg(value_name = "LATER", required = true)]
     pub(crate) later: PathBuf,
     /// Print each change as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// Which catalogue is read, and how it is shown.
 #[derive(Debug, Args)]
 pub(crate) struct CatalogueArguments {
-    /// The catalogue: a TOML file, or a directory of them
-    #[arg(long, value_name = "PATH", default_value = "catalogue")]
-    pub(crate) catalogue: PathBuf,
+    /// Read these files, a TOML file or a directory of them, and ask no gateway
+    #[arg(long, value_name = "PATH")]
+    pub(crate) catalogue: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) watch: WatchArguments,
-    /// Print JSON, one line each
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) look: LookArguments,
 }
 
 #[derive(Debug, Args)]
@@ -78,11 +80,13 @@ pub(crate) struct CatalogueShowArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PartiesCommand {
     /// List the parties, each with its inboxes and how much it may
-    #[command(after_help = "Example:\n  wissel parties list --catalogue deploy/catalogue")]
+    #[command(after_help = "Examples:\n  wissel parties list --as operator\n  \
+        wissel parties list --catalogue deploy/catalogue")]
     List(CatalogueArguments),
     /// Show a party: its inboxes, and its grants and mandates with their purposes and laws
     #[command(
-        after_help = "Example:\n  wissel parties show 00000001002220647000 --catalogue deploy/catalogue"
+        after_help = "Examples:\n  wissel parties show --as operator 00000001002220647000\n  \
+            wissel parties show 00000001002220647000 --catalogue deploy/catalogue"
     )]
     Show(PartyArguments),
 }

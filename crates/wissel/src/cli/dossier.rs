@@ -2,19 +2,26 @@
 
 use std::time::SystemTime;
 
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, Subcommand};
 use wissel_client::Uuid;
 
+use super::LookArguments;
 use super::queues::moment;
-use super::{Connection, WatchArguments};
 
-pub(super) const HELP: &str = "Examples:
-  wissel dossier --as 00000099000000001000 019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10
-  wissel dossier --as operator --correlation order-2026-17 --since '2 days'
+const HELP: &str = "Examples:
+  wissel dossier show --as 00000099000000001000 019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10
+  wissel dossier show --as operator --correlation order-2026-17 --since '2 days'
 
 A party sees what it published, with where that went, and what came to inboxes of its own;
 the parties of a case see how it stood; an operator sees everything. HANDED_OUT with nothing
 behind it: the receiver acknowledged the message, or still has it.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DossierCommand {
+    /// Show all that happened to a message, or in a correlation, as a timeline
+    #[command(after_help = HELP)]
+    Show(DossierArguments),
+}
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("about").required(true).args(["message", "correlation"])))]
@@ -30,10 +37,5 @@ pub(crate) struct DossierArguments {
     #[arg(long, value_name = "MOMENT", requires = "correlation", value_parser = moment)]
     pub(crate) since: Option<SystemTime>,
     #[command(flatten)]
-    pub(crate) watch: WatchArguments,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) look: LookArguments,
 }

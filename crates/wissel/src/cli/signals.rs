@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use wissel_client::{Oin, Uuid};
 
-use super::{Connection, ServeArguments};
+use super::{Connection, LookArguments, ServeArguments};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SignalsCommand {
@@ -25,7 +25,7 @@ pub(crate) enum SignalsCommand {
     Transfer(TransferArguments),
     /// List one's own signals, and with whom they match
     #[command(after_help = "Example:\n  wissel signals list --as 00000099000000002000")]
-    List(SignalsListArguments),
+    List(LookArguments),
 }
 
 #[derive(Debug, Args)]
@@ -72,15 +72,6 @@ pub(crate) struct TransferArguments {
     /// What that party is to know it by [default: its id]
     #[arg(long, value_name = "TEXT")]
     pub(crate) reference: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SignalsListArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

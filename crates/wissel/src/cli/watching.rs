@@ -15,21 +15,22 @@ Exit code 0: the gateway takes messages. 3: it does not, or cannot be reached. W
 --watch it goes on until it is stopped.";
 
 #[derive(Debug, Args)]
-pub(crate) struct GatewayStatusArguments {
-    #[command(flatten)]
-    pub(crate) watch: WatchArguments,
-    /// Print JSON, with --watch a line each time
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct TopArguments {
     /// Look again every so many seconds
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) interval: Duration,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Whom every `list` and `show` asks, how often, and for whom it prints.
+#[derive(Debug, Args)]
+pub(crate) struct LookArguments {
+    #[command(flatten)]
+    pub(crate) watch: WatchArguments,
+    /// Print JSON, a line for each; with --watch all of them each time
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) connection: Connection,
 }

@@ -41,13 +41,13 @@ pub(super) async fn look(connection: &Connection) -> Findings {
                 );
             }
             clock(server, &status, &mut found);
-            let detail = &status.bus_detail;
-            if status.bus_ready {
-                found.ok(format!("it takes messages: {detail}"));
-            } else {
+            if status.ready {
+                found.ok(format!("it takes messages: {}", status.bus_detail));
+            }
+            for check in status.checks.iter().filter(|check| !check.ok) {
                 found.error(
-                    format!("it takes no messages: {detail}"),
-                    "mend its bus; the check of the bus says more where the gateway runs",
+                    format!("it takes no messages: {}: {}", check.name, check.detail),
+                    "mend that; the checks here say more where the gateway runs",
                     "journalctl -u wissel -n 50",
                 );
             }

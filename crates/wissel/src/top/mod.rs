@@ -18,6 +18,7 @@ use self::look::{Look, Open};
 use self::state::{Page, Sort, State};
 use crate::cli::TopArguments;
 use crate::exit::Failure;
+use crate::status::standing;
 use crate::{client, inboxes, output};
 
 /// The most inboxes that a gateway tells of at once.
@@ -166,8 +167,8 @@ async fn look(
     };
     let up = output::duration(status.uptime);
     Ok(Look {
-        gateway: format!("wissel {}  {}  up {up}", status.version, status.bus_detail),
-        ready: status.bus_ready,
+        gateway: format!("wissel {}  {}  up {up}", status.version, standing(&status)),
+        ready: status.ready,
         traffic: overview
             .traffic
             .map(|traffic| (traffic.messages_per_second, traffic.handed_out_per_second)),

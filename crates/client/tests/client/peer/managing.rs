@@ -164,6 +164,9 @@ impl Operations for Service {
     type RedriveStream =
         tokio_stream::Iter<std::vec::IntoIter<Result<pb::RedriveResponse, Status>>>;
 
+    type GetCatalogueStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<pb::GetCatalogueResponse, Status>>>;
+
     type SurveyArchiveStream =
         tokio_stream::Iter<std::vec::IntoIter<Result<pb::SurveyArchiveResponse, Status>>>;
 
@@ -254,6 +257,31 @@ impl Operations for Service {
         Ok(Response::new(pb::ListDeliveriesResponse { deliveries }))
     }
 
+    async fn get_dead_letter(
+        &self,
+        request: Request<pb::GetDeadLetterRequest>,
+    ) -> Result<Response<pb::GetDeadLetterResponse>, Status> {
+        self.begin(&request)?;
+        let asked = request.into_inner();
+        let managed = self.0.managed.lock().unwrap();
+        let found = managed.dead_letters.get(&asked.dead_letter_id).cloned();
+        let dead_letter = Some(found.ok_or_else(|| unknown("UNKNOWN_MESSAGE"))?);
+        Ok(Response::new(pb::GetDeadLetterResponse { dead_letter }))
+    }
+
+    async fn get_catalogue(
+        &self,
+        request: Request<pb::GetCatalogueRequest>,
+    ) -> Result<Response<Self::GetCatalogueStream>, Status> {
+        self.begin(&request)?;
+        let part = |name: &str, content: &'static str| {
+            let content = content.as_bytes().into();
+            Ok(pb::GetCatalogueResponse { name: name.to_owned(), content })
+        };
+        let parts = [part("a.toml", ""), part("b.toml", "een "), part("b.toml", "twee")];
+        Ok(Response::new(tokio_stream::iter(parts.to_vec())))
+    }
+
     async fn list_dead_letters(
         &self,
         request: Request<pb::ListDeadLettersRequest>,
@@ -315,12 +343,17 @@ impl Operations for Service {
         Ok(Response::new(pb::GetStatusResponse {
             version: "0.1.0".to_owned(),
             bus: "embedded".to_owned(),
-            bus_ready: true,
+            ready: true,
             bus_detail: "ready".to_owned(),
             uptime: Some(Duration::from_secs(61).try_into().unwrap()),
             subscriptions: subscriptions as u64,
             inboxes: 1,
             now: Some(prost_types::Timestamp { seconds: 7, nanos: 0 }),
+            checks: vec![pb::Check {
+                name: "bus".to_owned(),
+                ok: true,
+                detail: "ready".to_owned(),
+            }],
         }))
     }
 }
