@@ -27,14 +27,26 @@ fn well(lasts: Duration) -> (tempfile::TempDir, DevAuthority) {
     let validity = Validity { since: Duration::from_secs(3_600), lasts };
     authority.issue_server(&["localhost".to_owned()], "gateway", validity).unwrap();
     settings(here.path(), "");
+    time_service(here.path(), "yes");
     (here, authority)
+}
+
+/// Puts a program in place of the system's own `timedatectl`, whose service is none of ours.
+fn time_service(here: &Path, says: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bin = here.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let program = bin.join("timedatectl");
+    std::fs::write(&program, format!("#!/bin/sh\n[ \"$1\" = show ] && echo {says}\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 fn doctor(here: &Path, more: &[&str]) -> (i32, Value) {
     let mut command = Command::new(wissel_binary());
-    command.args(["doctor", "--json"]).args(more).current_dir(here);
+    let path = format!("{}:{}", here.join("bin").display(), std::env::var("PATH").unwrap());
+    command.args(["doctor", "--json"]).args(more).current_dir(here).env("PATH", path);
     let output = command.output().unwrap();
     let told = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
@@ -208,6 +220,23 @@ async fn rabbitmq_is_tried_with_a_message() {
     let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
     assert_eq!(code, 1);
     has(&only(&told, "error", "bus"), &["takes no messages", "rabbitmq-diagnostics alarms"]);
+}
+
+#[test]
+fn a_clock_that_nobody_keeps_right_is_told_of() {
+    let (here, _) = well(YEAR);
+    let clock = |told: &Value| {
+        let all = told["findings"].as_array().unwrap().iter();
+        let of_clock = all.filter(|one| one["check"] == "clock");
+        of_clock.map(Value::to_string).collect::<String>()
+    };
+    has(&clock(&doctor(here.path(), &["--config", "w.toml"]).1), &["a time service keeps it"]);
+    time_service(here.path(), "no");
+    let (_, told) = doctor(here.path(), &["--config", "w.toml"]);
+    has(&clock(&told), &["warning", "no time service", "timedatectl set-ntp true"]);
+    time_service(here.path(), "");
+    let (_, told) = doctor(here.path(), &["--config", "w.toml"]);
+    has(&clock(&told), &["not known here"]);
 }
 
 #[test]

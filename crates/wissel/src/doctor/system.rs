@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::finding::Findings;
@@ -119,9 +120,19 @@ pub(super) fn clock(config: &Config) -> Findings {
         let advice = "somebody sets the clock while we look; let one time service do it";
         found.warning(format!("it went {wall:?} while {steady:?} passed"), advice, command);
     } else {
-        found.ok(
-            "it goes evenly; whether it is right is not known without another clock (--server)",
-        );
+        found.ok("it goes evenly");
+    }
+    match is_synchronised() {
+        Some(true) => found.ok("a time service keeps it right"),
+        Some(false) => found.warning(
+            "no time service keeps it right",
+            "let one; terms, deadlines, certificates and tokens go by it",
+            "timedatectl set-ntp true",
+        ),
+        None => found.ok(
+            "whether it is right is not known here, without timedatectl; with --server it is held \
+             against the gateway's",
+        ),
     }
     // What was written later than now was written by another clock, or before it was set back.
     let store = config.data_dir.join("control.sqlite");
@@ -141,4 +152,19 @@ pub(super) fn clock(config: &Config) -> Findings {
         );
     }
     found
+}
+
+/// Whether the system says that a time service keeps its clock right; none where it does not
+/// say.
+fn is_synchronised() -> Option<bool> {
+    let asked = Command::new("timedatectl")
+        .args(["show", "--property=NTPSynchronized", "--value"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    match asked.ok()?.stdout.trim_ascii() {
+        b"yes" => Some(true),
+        b"no" => Some(false),
+        _ => None,
+    }
 }
