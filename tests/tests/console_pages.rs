@@ -227,7 +227,7 @@ async fn an_inbox_is_paused_and_drained() {
     assert_eq!(wrong.status, 400, "{}", wrong.text);
     let none =
         operate(&mut visitor, "/inboxes/x/switch", &page, &[("switch", "paused"), ("on", "true")]);
-    assert_eq!(none.await.status, 400);
+    assert_eq!(none.await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
@@ -13,6 +13,7 @@ use wissel_bus::MessageId;
 use wissel_identifiers::InboxName;
 
 use super::layout;
+use super::named::Named;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator, Role, act};
 use crate::console::Seen;
@@ -68,7 +69,7 @@ pub(super) async fn switch(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<InboxName>,
+    Named(name): Named,
     Form(Switched { switch, on }): Form<Switched>,
 ) -> Response {
     if !operator.holds(Role::Operator) {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
@@ -16,6 +16,7 @@ use wissel_identifiers::InboxName;
 use super::acting::{denied, looks, operation};
 use super::format::{count, moment};
 use super::layout::{self, Place};
+use super::named::Named;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator, Role, act};
 use crate::console::Seen;
@@ -95,13 +96,10 @@ pub(super) async fn page(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<String>,
+    Named(name): Named,
     Query(asked): Query<Asked>,
 ) -> Response {
     let text = reader.texts;
-    let Ok(name) = name.parse::<InboxName>() else {
-        return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
-    };
     if let Err(refusal) = looks(&seen, &operator, Some(&name), None, "dead letters").await {
         return denied(&reader, &operator, &refusal);
     }
@@ -257,7 +255,7 @@ pub(super) async fn asked(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<InboxName>,
+    Named(name): Named,
     Form(wanted): Form<Wanted>,
 ) -> Response {
     let text = reader.texts;
@@ -310,7 +308,7 @@ pub(super) async fn done(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<InboxName>,
+    Named(name): Named,
     Form(wanted): Form<Wanted>,
 ) -> Response {
     let text = reader.texts;

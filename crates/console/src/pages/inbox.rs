@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use wissel_broker::{Caller, Inbox, Surveyed};
 use wissel_catalogue::Catalogue;
-use wissel_identifiers::InboxName;
 
 use super::SURVEY_AGE;
 use super::acting::switches;
 use super::format::{age, count, rate};
 use super::inboxes::{concern, why};
 use super::layout::{self, Place};
+use super::named::Named;
 use super::settings;
 use super::sparkline::sparkline;
 use super::text::{Reader, Texts};
@@ -26,13 +26,9 @@ pub(super) async fn page(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Response {
     let text = reader.texts;
-    // What was made up is not said again.
-    let Ok(name) = name.parse::<InboxName>() else {
-        return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
-    };
     let broker = seen.exchange.broker();
     let inbox = match broker.inbox(Caller::Operator(None), &name).await {
         Ok(inbox) => inbox,

@@ -16,6 +16,7 @@ use super::acting::{denied, looks, operation};
 use super::dead_letters::{Meant, What, ask};
 use super::format::moment;
 use super::layout::{self, Place};
+use super::named::Named;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator, Role, act};
 use crate::console::Seen;
@@ -31,9 +32,16 @@ pub(super) async fn page(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path((name, id)): Path<(InboxName, String)>,
+    Named(name): Named,
+    Path(Letter { id }): Path<Letter>,
 ) -> Response {
     show(&seen, &operator, &reader, &name, id, false).await
+}
+
+/// The part of the path that names one.
+#[derive(Deserialize)]
+pub(super) struct Letter {
+    id: String,
 }
 
 /// Why somebody must see it.
@@ -47,7 +55,8 @@ pub(super) async fn unmasked(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path((name, id)): Path<(InboxName, String)>,
+    Named(name): Named,
+    Path(Letter { id }): Path<Letter>,
     Form(Unmask { why }): Form<Unmask>,
 ) -> Response {
     let text = reader.texts;

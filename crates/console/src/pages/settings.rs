@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
@@ -13,6 +13,7 @@ use wissel_identifiers::InboxName;
 
 use super::acting::{denied, operation};
 use super::layout;
+use super::named::Named;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator, Role, act};
 use crate::console::Seen;
@@ -175,7 +176,7 @@ pub(super) async fn set(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<InboxName>,
+    Named(name): Named,
     Form(given): Form<Given>,
 ) -> Response {
     let text = reader.texts;
