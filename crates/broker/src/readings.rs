@@ -5,9 +5,10 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+use wissel_audit::Operation;
 use wissel_catalogue::Change;
 
-use crate::{Broker, Refusal};
+use crate::{Broker, Caller, Refusal, Role};
 
 /// How the files of the catalogue were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +63,16 @@ impl Broker {
     /// as long as nobody reads them.
     ///
     /// # Errors
-    /// When whoever reads them has stopped.
-    pub async fn read_catalogue_again(&self) -> Result<Reading, Refusal> {
+    /// [`Reason::NotGranted`](crate::Reason::NotGranted) for whoever is no operator with the
+    /// role [`Role::CatalogueManager`]; when whoever reads them has stopped.
+    pub async fn read_catalogue_again(&self, caller: &Caller) -> Result<Reading, Refusal> {
+        let outcome = self.try_read_again(caller).await;
+        self.unless_refused(caller, Operation::CatalogueRead, None, outcome).await
+    }
+
+    async fn try_read_again(&self, caller: &Caller) -> Result<Reading, Refusal> {
+        caller.check_operator(Role::CatalogueManager)?;
+        self.keep_one(caller, Operation::CatalogueRead, None, String::new()).await?;
         let (answer, reading) = oneshot::channel();
         let stopping = Refusal::shutting_down;
         self.readings.ask.send(answer).await.map_err(|_| stopping())?;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use wissel_broker::{Caller, Reason, masked};
+use wissel_broker::{Reason, masked};
 use wissel_bus::{Stand, Unsettled};
 use wissel_message::EventView;
 
-use super::acting::{denied, looks};
+use super::acting::denied;
 use super::format::{count, moment};
 use super::layout::{self, Place};
 use super::named::Named;
@@ -27,11 +27,8 @@ pub(super) async fn page(
     Named(name): Named,
 ) -> Response {
     let text = reader.texts;
-    if let Err(refusal) = looks(&seen, &operator, Some(&name), None, "what waits").await {
-        return denied(&reader, &operator, &refusal);
-    }
     let broker = seen.exchange.broker();
-    let found = match broker.browse(Caller::Operator(None), &name, SHOWN).await {
+    let found = match broker.browse(&operator.caller(), &name, SHOWN).await {
         Ok(messages) if messages.is_empty() => html! { p.calm { (text.nothing_waits) } },
         Ok(messages) => table(text, &messages),
         // What RabbitMQ cannot show is no fault of the page.
