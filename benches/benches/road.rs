@@ -53,7 +53,7 @@ fn walk(frames: Vec<Bytes>, catalogue: &Catalogue, router: &Router<Target>) -> R
     let table = router.snapshot();
     for frame in frames {
         let received = decode::decode(frame, &limits)?;
-        let identified = identify::identify(received, caller)?;
+        let identified = identify::identify(received, &caller)?;
         let authorised =
             authorise::authorise(identified, &Direction::Subscribed, catalogue, &limits)?;
         let admitted = validate::validate(authorised, &limits)?;

@@ -114,7 +114,7 @@ fn walk(
     let publisher = oin(PUBLISHER)?;
     // By reference: what the checks cost, without handing messages on.
     let right = timed(views.iter().collect(), |event| {
-        let right = authorise::find_right(event, caller, &publisher, catalogue, &limits)?;
+        let right = authorise::find_right(event, &caller, &publisher, catalogue, &limits)?;
         Ok(right.1.strict)
     })?;
     let found = |table: &Table<Target>, event: &EventView| {
@@ -135,7 +135,7 @@ fn walk(
     let (received, decoding) = timed(frames, |frame| Ok(decode::decode(frame, &limits)?))?;
     let (authorised, authorising) = timed(received, |received| {
         Ok(authorise::authorise(
-            identify::identify(received, caller)?,
+            identify::identify(received, &caller)?,
             &Direction::Subscribed,
             catalogue,
             &limits,

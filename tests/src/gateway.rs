@@ -141,6 +141,11 @@ impl Gateway {
     /// As [`Gateway::with_catalogue`], over TLS: callers prove themselves by certificates
     /// or tokens of its authority. [`OPERATOR_OIN`] is the operator.
     pub async fn secure(catalogue: &str) -> Self {
+        Self::operated(catalogue, &format!("operators = [\"{OPERATOR_OIN}\"]")).await
+    }
+
+    /// As [`Gateway::secure`], with these settings of operators.
+    pub async fn operated(catalogue: &str, operators: &str) -> Self {
         let mut gateway = Self::stopped("embedded");
         gateway.write_catalogue(catalogue);
         let authority = DevAuthority::create(&gateway.path("ca")).unwrap();
@@ -152,7 +157,7 @@ impl Gateway {
         let ca = ca.display();
         let config = format!(
             r#"
-operators = ["{OPERATOR_OIN}"]
+{operators}
 [tls]
 certificate = "{ca}/gateway.pem"
 key = "{ca}/gateway.key"

@@ -108,9 +108,13 @@ pub enum Operation {
     SignedIn,
     /// An operator signed out.
     SignedOut,
-    /// An operator asked for something at the console: what follows in the record is done for
-    /// them.
+    /// The console wrote so, before what it did was on record by its own name with its operator:
+    /// what followed was done for them. Nothing writes it any more.
     OperatorActed,
+    /// A dead letter was shown whole, with what may tell of persons.
+    DeadLetterUnmasked,
+    /// The files of the catalogue were to be read again.
+    CatalogueRead,
     /// Another catalogue came into force.
     CatalogueReplaced,
     /// The gateway started.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use wissel_bus::{ArchivePage, Envelope};
 use wissel_message::EventView;
 
-use crate::{Broker, Caller, Reason, Refusal};
+use crate::{Broker, Caller, Reason, Refusal, Role};
 
 /// A part of the archive that is to be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +46,12 @@ impl Broker {
     /// says.
     pub async fn survey_archive(
         &self,
-        caller: Caller,
+        caller: &Caller,
         part: ArchivePart,
         progress: impl Fn(u64) + Send,
     ) -> Result<(u64, Vec<ArchivedType>), Refusal> {
         let _ticket = self.ticket()?;
-        if !matches!(caller, Caller::Operator(_)) {
-            return Err(Refusal::new(Reason::NotGranted, "only an operator looks at the archive"));
-        }
+        caller.check_operator(Role::Viewer)?;
         let ArchivePart { from, until, types } = part;
         if from >= until {
             let message = "not later than from; expected a later moment";

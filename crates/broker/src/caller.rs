@@ -1,12 +1,13 @@
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use wissel_catalogue::{Action, Catalogue, Mandate};
 use wissel_identifiers::{InboxName, Oin};
 
-use crate::{Reason, Refusal};
+use crate::{Operator, Reason, Refusal, Role};
 
 /// Who calls, as the transport established it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// A party: it publishes, subscribes, and sees what is its own.
     Party(Oin),
@@ -18,9 +19,9 @@ pub enum Caller {
         /// For whom.
         principal: Oin,
     },
-    /// An operator: sees and mends every queue, and neither publishes nor reads
-    /// messages. Its OIN is known when it has one.
-    Operator(Option<Oin>),
+    /// An operator: sees every queue and does what its roles say, and neither publishes
+    /// nor reads messages.
+    Operator(Arc<Operator>),
 }
 
 impl Caller {
@@ -28,8 +29,8 @@ impl Caller {
     ///
     /// # Errors
     /// [`Reason::NotGranted`] for an operator, which is none.
-    pub fn party(self) -> Result<Oin, Refusal> {
-        match self {
+    pub fn party(&self) -> Result<Oin, Refusal> {
+        match *self {
             Self::Party(party) | Self::Representative { principal: party, .. } => Ok(party),
             Self::Operator(_) => Err(Refusal::new(
                 Reason::NotGranted,
@@ -40,12 +41,12 @@ impl Caller {
 
     /// Refuses a party that the catalogue does not know, and one that acts for another
     /// without any mandate in force.
-    pub(crate) fn check(self, catalogue: &Catalogue) -> Result<Self, Refusal> {
+    pub(crate) fn check(&self, catalogue: &Catalogue) -> Result<(), Refusal> {
         let unknown = |party: Oin| {
             let message = format!("{party} is no party of the catalogue");
             Refusal::new(Reason::NotGranted, message)
         };
-        match self {
+        match *self {
             Self::Operator(_) => {}
             Self::Party(party) => {
                 catalogue.party(&party).ok_or_else(|| unknown(party))?;
@@ -58,7 +59,7 @@ impl Caller {
                 }
             }
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Refuses one that acts for another when no mandate covers this.
@@ -66,12 +67,12 @@ impl Caller {
     /// # Errors
     /// [`Reason::NoMandate`] then.
     pub fn check_mandate(
-        self,
+        &self,
         catalogue: &Catalogue,
         action: Action,
         event_type: &str,
     ) -> Result<(), Refusal> {
-        let Self::Representative { party, principal } = self else {
+        let Self::Representative { party, principal } = *self else {
             return Ok(());
         };
         let now = SystemTime::now();
@@ -86,9 +87,9 @@ impl Caller {
     }
 
     /// Refuses one that acts for another when no mandate to receive holds.
-    pub(crate) fn check_may_receive(self, catalogue: &Catalogue) -> Result<(), Refusal> {
-        let Self::Representative { party, principal } = self else {
-            return self.check(catalogue).map(drop);
+    pub(crate) fn check_may_receive(&self, catalogue: &Catalogue) -> Result<(), Refusal> {
+        let Self::Representative { party, principal } = *self else {
+            return self.check(catalogue);
         };
         let now = SystemTime::now();
         let to_receive =
@@ -106,9 +107,9 @@ impl Caller {
     ///
     /// # Errors
     /// [`Reason::NoMandate`] then.
-    pub fn check_may_receive_all(self, catalogue: &Catalogue) -> Result<(), Refusal> {
+    pub fn check_may_receive_all(&self, catalogue: &Catalogue) -> Result<(), Refusal> {
         self.check_may_receive(catalogue)?;
-        let Self::Representative { party, principal } = self else { return Ok(()) };
+        let Self::Representative { party, principal } = *self else { return Ok(()) };
         let now = SystemTime::now();
         let all_types = |mandate: &Mandate| {
             mandate.holds_at(now)
@@ -125,9 +126,38 @@ impl Caller {
         Err(Refusal::new(Reason::NoMandate, message))
     }
 
-    /// Whether the caller may see what this party owns.
-    pub(crate) fn may_see(self, owner: Oin) -> bool {
+    /// Whether an operator calls.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        matches!(self, Self::Operator(_))
+    }
+
+    /// Refuses an operator without this role. A party needs none for what is its own.
+    ///
+    /// # Errors
+    /// [`Reason::NotGranted`] then.
+    pub(crate) fn check_role(&self, role: Role) -> Result<(), Refusal> {
         match self {
+            Self::Operator(operator) => operator.check(role),
+            Self::Party(_) | Self::Representative { .. } => Ok(()),
+        }
+    }
+
+    /// Refuses whoever is no operator, and an operator without this role.
+    ///
+    /// # Errors
+    /// [`Reason::NotGranted`] then.
+    pub(crate) fn check_operator(&self, role: Role) -> Result<(), Refusal> {
+        if self.is_operator() {
+            return self.check_role(role);
+        }
+        let message = format!("this is for operators with the role {role}");
+        Err(Refusal::new(Reason::NotGranted, message))
+    }
+
+    /// Whether the caller may see what this party owns.
+    pub(crate) fn may_see(&self, owner: Oin) -> bool {
+        match *self {
             Self::Party(party) | Self::Representative { principal: party, .. } => party == owner,
             Self::Operator(_) => true,
         }
@@ -135,8 +165,14 @@ impl Caller {
 
     /// Refuses an inbox that the caller may not see as if it did not exist, so
     /// that names cannot be found out by trying.
-    pub(crate) fn check_sees(self, inbox: &InboxName) -> Result<(), Refusal> {
+    pub(crate) fn check_sees(&self, inbox: &InboxName) -> Result<(), Refusal> {
         if self.may_see(inbox.owner()) { Ok(()) } else { Err(Refusal::unknown_inbox(inbox)) }
+    }
+}
+
+impl From<Operator> for Caller {
+    fn from(operator: Operator) -> Self {
+        Self::Operator(Arc::new(operator))
     }
 }
 

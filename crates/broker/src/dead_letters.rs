@@ -12,7 +12,7 @@ use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
 use crate::subscriptions::FILTERS_MAX;
-use crate::{Broker, Caller, Fault, Reason, Refusal, masked};
+use crate::{Broker, Caller, Fault, Reason, Refusal, Role, masked};
 
 /// Which dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct RedriveOptions {
     pub to: Option<InboxName>,
     /// At most so many in a second; none: as fast as it goes.
     pub per_second: Option<NonZeroU32>,
+    /// Why, for the record. Numbers that may be a person's are masked there.
+    pub why: Option<String>,
 }
 
 /// How many are looked at, or put back, together.
@@ -48,22 +50,22 @@ impl Broker {
     /// As [`Broker::inbox`].
     pub async fn dead_letters(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         page: Page<DeadLetterId>,
     ) -> Result<Vec<DeadLetter>, Refusal> {
         let outcome = self.try_dead_letters(caller, name, page).await;
-        self.unless_refused(caller, Operation::DeadLettersListed, name, outcome).await
+        self.unless_refused(caller, Operation::DeadLettersListed, Some(name), outcome).await
     }
 
     async fn try_dead_letters(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         page: Page<DeadLetterId>,
     ) -> Result<Vec<DeadLetter>, Refusal> {
         let _ticket = self.ticket()?;
-        self.check_may_mend(caller, name)?;
+        self.check_may_look(caller, name)?;
         let detail = format!("at most {}", page.limit);
         self.keep_one(caller, Operation::DeadLettersListed, Some(name), detail).await?;
         Ok(self.bus.dead_letters(name, page).await?)
@@ -72,34 +74,36 @@ impl Broker {
     /// Puts dead letters back. Says how many, and tells `progress` how many so far.
     ///
     /// # Errors
-    /// As [`Broker::inbox`]; [`Reason::InvalidRequest`] for a filter or an inbox that cannot
-    /// be used.
+    /// As [`Broker::inbox`]; [`Reason::NotGranted`] for an operator without the role
+    /// [`Role::Operator`]; [`Reason::InvalidRequest`] for a filter or an inbox that cannot be
+    /// used.
     pub async fn redrive(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         options: RedriveOptions,
         progress: impl Fn(u64) + Send,
     ) -> Result<u64, Refusal> {
         let outcome = self.try_redrive(caller, name, options, progress).await;
-        self.unless_refused(caller, Operation::DeadLettersRedriven, name, outcome).await
+        self.unless_refused(caller, Operation::DeadLettersRedriven, Some(name), outcome).await
     }
 
     async fn try_redrive(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         options: RedriveOptions,
         progress: impl Fn(u64) + Send,
     ) -> Result<u64, Refusal> {
-        let RedriveOptions { which, to, per_second } = options;
+        let RedriveOptions { which, to, per_second, why } = options;
         let _ticket = self.ticket()?;
         self.check_may_mend(caller, name)?;
         let to = to.unwrap_or_else(|| name.clone());
         self.check_may_take_over(name, &to)?;
         let condition = which.condition(caller)?;
-        let detail = format!("{}, to {to}", which.described());
-        self.keep_one(caller, Operation::DeadLettersRedriven, Some(name), detail).await?;
+        let detail = with_reason(format!("{}, to {to}", which.described()), why.as_deref());
+        let operation = Operation::DeadLettersRedriven;
+        self.keep_mending(caller, operation, name, &which, detail).await?;
 
         let redriven = match (which.selection(), per_second) {
             (Some(selection), None) => self.bus.redrive(name, &selection, &to).await?,
@@ -129,30 +133,34 @@ impl Broker {
         Ok(redriven)
     }
 
-    /// Removes dead letters for good. Says how many.
+    /// Removes dead letters for good. Says how many. Why is for the record, where numbers that
+    /// may be a person's are masked.
     ///
     /// # Errors
     /// As [`Broker::redrive`].
     pub async fn purge_dead_letters(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         which: Which,
+        why: Option<&str>,
     ) -> Result<u64, Refusal> {
-        let outcome = self.try_purge(caller, name, which).await;
-        self.unless_refused(caller, Operation::DeadLettersPurged, name, outcome).await
+        let outcome = self.try_purge(caller, name, which, why).await;
+        self.unless_refused(caller, Operation::DeadLettersPurged, Some(name), outcome).await
     }
 
     async fn try_purge(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         which: Which,
+        why: Option<&str>,
     ) -> Result<u64, Refusal> {
         let _ticket = self.ticket()?;
         self.check_may_mend(caller, name)?;
         let condition = which.condition(caller)?;
-        self.keep_one(caller, Operation::DeadLettersPurged, Some(name), which.described()).await?;
+        let detail = with_reason(which.described(), why);
+        self.keep_mending(caller, Operation::DeadLettersPurged, name, &which, detail).await?;
         let purged = match which.selection() {
             Some(selection) => self.bus.purge_dead_letters(name, &selection).await?,
             None => {
@@ -172,9 +180,34 @@ impl Broker {
         Ok(purged)
     }
 
-    pub(crate) fn check_may_mend(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
+    /// Puts on record what is done with dead letters; with which message, when it is one, as
+    /// afterwards it may be gone.
+    async fn keep_mending(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        name: &InboxName,
+        which: &Which,
+        detail: String,
+    ) -> Result<(), Refusal> {
+        let letter = match which {
+            Which::These(ids) if ids.len() == 1 => self.bus.dead_letter(name, &ids[0]).await?,
+            _ => None,
+        };
+        let message = letter.map(|letter| letter.envelope.message_id);
+        self.keep_about(caller, operation, name, message, detail).await
+    }
+
+    /// Refuses whoever may not look at the messages of an inbox.
+    pub(crate) fn check_may_look(&self, caller: &Caller, name: &InboxName) -> Result<(), Refusal> {
         self.check_inbox(caller, name)?;
         caller.check_may_receive_all(&self.catalogue.load())
+    }
+
+    /// Refuses whoever may not change what is in an inbox, or how it behaves.
+    pub(crate) fn check_may_mend(&self, caller: &Caller, name: &InboxName) -> Result<(), Refusal> {
+        caller.check_role(Role::Operator)?;
+        self.check_may_look(caller, name)
     }
 
     /// What died in one inbox may go to another of its owner only: it was cut down to what
@@ -293,13 +326,13 @@ impl Which {
             Self::All => "all".to_owned(),
             Self::These(ids) => format!("{} chosen", ids.len()),
             Self::Matching(filters) => format!("those that match {} filters", filters.len()),
-            Self::Because(_) => "those of one reason".to_owned(),
+            Self::Because(reason) => format!("those of reason {:?}", masked(reason)),
         }
     }
 
     /// What a message has to meet. An operator does not find out by trying what the subject
     /// of a message is, or what is in its data.
-    pub(crate) fn condition(&self, caller: Caller) -> Result<Condition, Refusal> {
+    pub(crate) fn condition(&self, caller: &Caller) -> Result<Condition, Refusal> {
         let Self::Matching(filters) = self else { return Ok(Condition::all([])) };
         check_amount(filters)?;
         let mut faults = Vec::new();
@@ -313,7 +346,7 @@ impl Which {
                 Err(error) => fault(&format!(".{}", error.place), error.fault.to_string()),
                 Ok(condition) => {
                     let hidden = filter.operands().iter().any(tells_of_persons);
-                    if hidden && matches!(caller, Caller::Operator(_)) {
+                    if hidden && caller.is_operator() {
                         let expected = "looks at `id`, `source`, `subject` or `data`, which may tell \
                                         of persons and an operator does not; expected other \
                                         attributes";
@@ -328,6 +361,14 @@ impl Which {
         } else {
             Err(Refusal::of_fields(Reason::InvalidRequest, faults))
         }
+    }
+}
+
+/// What is done, and why.
+fn with_reason(what: String, why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("{what}: {}", masked(why)),
+        None => what,
     }
 }
 

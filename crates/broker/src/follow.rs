@@ -27,7 +27,7 @@ impl Broker {
     /// many, or a subject is none.
     pub async fn follow_subjects(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &SubscriptionName,
         add: &[String],
         remove: &[String],
@@ -35,7 +35,7 @@ impl Broker {
         check(add, remove)?;
         let _ticket = self.ticket()?;
         let _one_at_a_time = self.control.lock().await;
-        if let Caller::Operator(_) = caller {
+        if caller.is_operator() {
             // What was followed already would tell whom the party follows.
             return Err(Refusal::of_field(
                 Reason::NotGranted,

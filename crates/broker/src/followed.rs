@@ -79,7 +79,7 @@ impl Followed {
     }
 
     /// The message was refused.
-    pub(crate) fn refused(self, caller: Caller, refusal: &Refusal) {
+    pub(crate) fn refused(self, caller: &Caller, refusal: &Refusal) {
         let Some(mut trace) = self.0 else { return };
         if let Ok(party) = caller.party() {
             trace.whole().set("wissel.party", party);

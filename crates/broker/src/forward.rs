@@ -30,7 +30,7 @@ impl Broker {
     /// bus says.
     pub async fn forward(
         &self,
-        caller: Caller,
+        caller: &Caller,
         message_id: Uuid,
         admitted_at: SystemTime,
         to: Oin,

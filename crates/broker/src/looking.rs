@@ -55,7 +55,7 @@ impl Broker {
     /// As [`Broker::inbox`].
     pub async fn look_at_dead_letters(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         after: Option<DeadLetterId>,
         patience: Duration,
@@ -92,33 +92,33 @@ impl Broker {
     /// As [`Broker::inbox`].
     pub async fn browse(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         most: usize,
     ) -> Result<Vec<Unsettled>, Refusal> {
         let outcome = self.try_browse(caller, name, most).await;
-        self.unless_refused(caller, Operation::InboxBrowsed, name, outcome).await
+        self.unless_refused(caller, Operation::InboxBrowsed, Some(name), outcome).await
     }
 
     async fn try_browse(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         most: usize,
     ) -> Result<Vec<Unsettled>, Refusal> {
         let _ticket = self.ticket()?;
-        self.check_may_mend(caller, name)?;
+        self.check_may_look(caller, name)?;
         let detail = format!("at most {most}");
         self.keep_one(caller, Operation::InboxBrowsed, Some(name), detail).await?;
         let mut found = self.bus.browse(name, most).await?;
-        if !matches!(caller, Caller::Operator(_)) {
+        if !caller.is_operator() {
             self.keep_entitled(caller, name, &mut found);
         }
         Ok(found)
     }
 
     /// Leaves out what the owner of an inbox may no longer have.
-    fn keep_entitled(&self, caller: Caller, name: &InboxName, found: &mut Vec<Unsettled>) {
+    fn keep_entitled(&self, caller: &Caller, name: &InboxName, found: &mut Vec<Unsettled>) {
         let catalogue = self.catalogue();
         let policy = Policy::of(&InboxSettings::default(), &self.options.delivery);
         found.retain(|one| {
@@ -135,35 +135,87 @@ impl Broker {
     /// As [`Broker::inbox`]; [`Reason::UnknownMessage`] when there is none of this id.
     pub async fn dead_letter(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         id: &DeadLetterId,
     ) -> Result<DeadLetter, Refusal> {
-        let _ticket = self.ticket()?;
-        self.check_may_mend(caller, name)?;
-        self.keep_one(caller, Operation::DeadLettersListed, Some(name), "one".to_owned()).await?;
-        let found = self.bus.dead_letter(name, id).await?;
-        found.ok_or_else(|| Refusal::new(Reason::UnknownMessage, "no such dead letter"))
+        let may = self.check_may_look(caller, name);
+        let operation = Operation::DeadLettersListed;
+        let outcome = self.show_one(caller, operation, name, id, may, "one".to_owned()).await;
+        self.unless_refused(caller, operation, Some(name), outcome).await
     }
 
-    /// How many dead letters are meant, looking for as long as `patience`; and whether those
-    /// that were looked at are all.
+    /// One dead letter, for whoever is to see it whole and says why. Numbers in the reason that
+    /// may be a person's are masked on record.
+    ///
+    /// # Errors
+    /// As [`Broker::dead_letter`]; [`Reason::NotGranted`] for an operator without the role
+    /// [`Role::Operator`](crate::Role::Operator); [`Reason::InvalidRequest`] without a reason.
+    pub async fn unmask_dead_letter(
+        &self,
+        caller: &Caller,
+        name: &InboxName,
+        id: &DeadLetterId,
+        why: &str,
+    ) -> Result<DeadLetter, Refusal> {
+        let may = self.check_may_mend(caller, name).and_then(|()| match why.trim() {
+            "" => Err(Refusal::of_field(Reason::InvalidRequest, "why", "expected a reason")),
+            _ => Ok(()),
+        });
+        let operation = Operation::DeadLetterUnmasked;
+        let outcome = self.show_one(caller, operation, name, id, may, masked(why.trim())).await;
+        self.unless_refused(caller, operation, Some(name), outcome).await
+    }
+
+    /// Finds a dead letter, and puts on record who sees which before they do.
+    async fn show_one(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        name: &InboxName,
+        id: &DeadLetterId,
+        may: Result<(), Refusal>,
+        detail: String,
+    ) -> Result<DeadLetter, Refusal> {
+        let _ticket = self.ticket()?;
+        may?;
+        let found = self.bus.dead_letter(name, id).await?;
+        let letter =
+            found.ok_or_else(|| Refusal::new(Reason::UnknownMessage, "no such dead letter"))?;
+        let message = Some(letter.envelope.message_id);
+        self.keep_about(caller, operation, name, message, detail).await?;
+        Ok(letter)
+    }
+
+    /// How many dead letters are meant, for somebody who is about to mend them, looking for as
+    /// long as `patience`; and whether those that were looked at are all.
     ///
     /// # Errors
     /// As [`Broker::redrive`].
     pub async fn count_dead_letters(
         &self,
-        caller: Caller,
+        caller: &Caller,
+        name: &InboxName,
+        which: Which,
+        patience: Duration,
+    ) -> Result<(u64, bool), Refusal> {
+        let outcome = self.try_count(caller, name, which, patience).await;
+        self.unless_refused(caller, Operation::DeadLettersListed, Some(name), outcome).await
+    }
+
+    async fn try_count(
+        &self,
+        caller: &Caller,
         name: &InboxName,
         which: Which,
         patience: Duration,
     ) -> Result<(u64, bool), Refusal> {
         let begun = Instant::now();
-        if which == Which::All {
-            return Ok((self.inbox(caller, name).await?.state.dead_letters, true));
-        }
         let _ticket = self.ticket()?;
         self.check_may_mend(caller, name)?;
+        if which == Which::All {
+            return Ok((self.bus.inspect(name).await?.dead_letters, true));
+        }
         let condition = which.condition(caller)?;
         self.keep_one(caller, Operation::DeadLettersListed, Some(name), which.described()).await?;
         let mut found = self.find(name, which, condition);

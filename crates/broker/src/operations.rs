@@ -51,7 +51,7 @@ impl Broker {
     /// What the bus says.
     pub async fn inboxes(
         &self,
-        caller: Caller,
+        caller: &Caller,
         after: Option<&InboxName>,
         limit: usize,
     ) -> Result<Vec<Inbox>, Refusal> {
@@ -80,7 +80,7 @@ impl Broker {
     /// # Errors
     /// [`Reason::UnknownInbox`](crate::Reason::UnknownInbox) when there is none,
     /// or it is not the caller's; what the bus says.
-    pub async fn inbox(&self, caller: Caller, name: &InboxName) -> Result<Inbox, Refusal> {
+    pub async fn inbox(&self, caller: &Caller, name: &InboxName) -> Result<Inbox, Refusal> {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
         let settings = self.inboxes.read().get(name).copied().unwrap_or_default();
@@ -91,28 +91,29 @@ impl Broker {
     /// Changes how an inbox behaves. It holds for deliveries from then on.
     ///
     /// # Errors
-    /// As [`Broker::inbox`]; [`Reason::InvalidRequest`](crate::Reason::InvalidRequest) with
-    /// each setting that makes no sense.
+    /// As [`Broker::inbox`]; [`Reason::NotGranted`](crate::Reason::NotGranted) for an operator
+    /// without the role [`Role::Operator`](crate::Role::Operator);
+    /// [`Reason::InvalidRequest`](crate::Reason::InvalidRequest) with each setting that makes no
+    /// sense.
     pub async fn set_inbox(
         self: &Arc<Self>,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         change: impl FnOnce(InboxSettings) -> InboxSettings + Send,
     ) -> Result<Inbox, Refusal> {
         let outcome = self.try_set_inbox(caller, name, change).await;
-        self.unless_refused(caller, Operation::InboxChanged, name, outcome).await
+        self.unless_refused(caller, Operation::InboxChanged, Some(name), outcome).await
     }
 
     async fn try_set_inbox(
         self: &Arc<Self>,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         change: impl FnOnce(InboxSettings) -> InboxSettings + Send,
     ) -> Result<Inbox, Refusal> {
         let _ticket = self.ticket()?;
         let _one_at_a_time = self.control.lock().await;
-        self.check_inbox(caller, name)?;
-        caller.check_may_receive_all(&self.catalogue.load())?;
+        self.check_may_mend(caller, name)?;
         let before = self.inboxes.read().get(name).copied().unwrap_or_default();
         let settings = change(before);
         policy::check(&settings)?;
@@ -128,7 +129,7 @@ impl Broker {
 
     async fn keep_settings(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &InboxName,
         settings: InboxSettings,
         detail: String,
@@ -155,7 +156,7 @@ impl Broker {
         }
     }
 
-    pub(crate) fn check_inbox(&self, caller: Caller, name: &InboxName) -> Result<(), Refusal> {
+    pub(crate) fn check_inbox(&self, caller: &Caller, name: &InboxName) -> Result<(), Refusal> {
         caller.check_may_receive(&self.catalogue.load())?;
         caller.check_sees(name)?;
         if self.inboxes.read().contains_key(name) {

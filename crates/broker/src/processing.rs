@@ -16,7 +16,7 @@ pub struct Processing<'a> {
     /// What.
     pub operation: Operation,
     /// Who had it done; none: nobody did.
-    pub caller: Option<Caller>,
+    pub caller: Option<&'a Caller>,
     /// By which right; none when there is none.
     pub grant: Option<&'a Grant>,
     /// Whom or what it is about, and which kind of identifier that is. Only its hash is kept.
@@ -44,7 +44,7 @@ impl Broker {
     /// the log.
     pub async fn put_unanswered_on_record(
         &self,
-        caller: Caller,
+        caller: &Caller,
         question: MessageId,
         reason: &'static str,
         by_whom: Option<Oin>,

@@ -38,7 +38,7 @@ impl Broker {
     /// ends when each message is durable or refused.
     pub fn publish(
         self: &Arc<Self>,
-        caller: Caller,
+        caller: &Caller,
         frames: Vec<Bytes>,
     ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + use<> {
         self.publish_to(caller, frames, &Direction::Subscribed)
@@ -51,7 +51,7 @@ impl Broker {
     /// Whatever the road refuses.
     pub fn publish_directed(
         self: &Arc<Self>,
-        caller: Caller,
+        caller: &Caller,
         frame: Bytes,
         direction: &Direction,
     ) -> impl Future<Output = Result<Receipt, Refusal>> + Send + use<> {
@@ -61,7 +61,7 @@ impl Broker {
 
     fn publish_to(
         self: &Arc<Self>,
-        caller: Caller,
+        caller: &Caller,
         frames: Vec<Bytes>,
         direction: &Direction,
     ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + use<> {
@@ -80,7 +80,7 @@ impl Broker {
     /// What is to be awaited for each message, and the records of those refused already.
     fn take_in(
         &self,
-        caller: Caller,
+        caller: &Caller,
         frames: Vec<Bytes>,
         direction: &Direction,
     ) -> (Option<TaskTrackerToken>, Vec<Step>, Vec<Record>) {
@@ -124,7 +124,7 @@ impl Broker {
     fn admit(
         &self,
         frame: Bytes,
-        caller: Caller,
+        caller: &Caller,
         direction: &Direction,
         catalogue: &Catalogue,
     ) -> Result<Admitted, Refusal> {
@@ -152,7 +152,7 @@ impl Broker {
     /// The road from the admitted message to the bus's door.
     fn direct(&self, mut admitted: Admitted) -> Step {
         let mut followed = std::mem::take(&mut admitted.followed);
-        let caller = admitted.caller;
+        let caller = admitted.caller.clone();
         let known = followed.pass("deduplicate", || deduplicate(admitted, &self.window));
         let fresh = match known {
             Known::Repeat(receipt) => {
@@ -177,7 +177,7 @@ impl Broker {
                 Step::Enqueue(Box::new(minimised))
             }
             Err(refusal) => {
-                followed.refused(caller, &refusal);
+                followed.refused(&caller, &refusal);
                 Step::Done(Err(refusal))
             }
         }
@@ -252,12 +252,12 @@ impl Broker {
                 Ok(receipt) => return Ok(receipt),
                 Err(admitted) => admitted,
             };
-            let (frame, caller) = (admitted.event.frame().clone(), admitted.caller);
+            let (frame, caller) = (admitted.event.frame().clone(), admitted.caller.clone());
             match self.direct(admitted) {
                 Step::Done(outcome) => {
                     if let Err(refusal) = &outcome {
                         let catalogue = self.catalogue.load();
-                        let record = self.refusal(&frame, caller, &catalogue, refusal);
+                        let record = self.refusal(&frame, &caller, &catalogue, refusal);
                         self.keep_refusals(record.into_iter().collect()).await;
                     }
                     return outcome;

@@ -96,7 +96,7 @@ impl Broker {
     /// [`Reason::NotGranted`] when it may not have it; when it cannot be put on record.
     pub async fn hand_over(
         &self,
-        caller: Caller,
+        caller: &Caller,
         inbox: &InboxName,
         mut envelope: Envelope,
     ) -> Result<Bytes, Refusal> {
@@ -129,7 +129,7 @@ impl Broker {
     /// When the bus is not there, or it cannot be put on record.
     pub async fn send_failure(
         &self,
-        caller: Caller,
+        caller: &Caller,
         to: &ReplyTo,
         event: Bytes,
     ) -> Result<(), Refusal> {

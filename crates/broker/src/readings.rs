@@ -5,9 +5,10 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+use wissel_audit::Operation;
 use wissel_catalogue::{Catalogue, Change};
 
-use crate::{Broker, Caller, Reason, Refusal};
+use crate::{Broker, Caller, Refusal, Role};
 
 /// How the files of the catalogue were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,23 +62,27 @@ impl Broker {
     /// The catalogue in force, for who wants to see the files that it was read from.
     ///
     /// # Errors
-    /// [`Reason::NotGranted`] for whoever is no operator: it tells what all parties may.
-    pub fn catalogue_files(&self, caller: Caller) -> Result<Arc<Catalogue>, Refusal> {
+    /// [`Reason::NotGranted`](crate::Reason::NotGranted) for whoever is no operator: it tells what all parties may.
+    pub fn catalogue_files(&self, caller: &Caller) -> Result<Arc<Catalogue>, Refusal> {
         let _ticket = self.ticket()?;
-        match caller {
-            Caller::Operator(_) => Ok(self.catalogue()),
-            _ => {
-                Err(Refusal::new(Reason::NotGranted, "only an operator sees all of the catalogue"))
-            }
-        }
+        caller.check_operator(Role::Viewer)?;
+        Ok(self.catalogue())
     }
 
     /// Has the files read again. What has no fault is in force when this answers; it does not
     /// as long as nobody reads them.
     ///
     /// # Errors
-    /// When whoever reads them has stopped.
-    pub async fn read_catalogue_again(&self) -> Result<Reading, Refusal> {
+    /// [`Reason::NotGranted`](crate::Reason::NotGranted) for whoever is no operator with the
+    /// role [`Role::CatalogueManager`]; when whoever reads them has stopped.
+    pub async fn read_catalogue_again(&self, caller: &Caller) -> Result<Reading, Refusal> {
+        let outcome = self.try_read_again(caller).await;
+        self.unless_refused(caller, Operation::CatalogueRead, None, outcome).await
+    }
+
+    async fn try_read_again(&self, caller: &Caller) -> Result<Reading, Refusal> {
+        caller.check_operator(Role::CatalogueManager)?;
+        self.keep_one(caller, Operation::CatalogueRead, None, String::new()).await?;
         let (answer, reading) = oneshot::channel();
         let stopping = Refusal::shutting_down;
         self.readings.ask.send(answer).await.map_err(|_| stopping())?;

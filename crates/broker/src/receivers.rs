@@ -11,7 +11,7 @@ use wissel_identifiers::InboxName;
 use crate::{Broker, Caller};
 
 /// One that has an inbox open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receiver {
     /// Who.
     pub caller: Caller,
@@ -60,9 +60,9 @@ impl Broker {
 }
 
 impl Receivers {
-    pub(crate) fn tell(self: &Arc<Self>, inbox: &InboxName, caller: Caller, credit: u16) -> Told {
+    pub(crate) fn tell(self: &Arc<Self>, inbox: &InboxName, caller: &Caller, credit: u16) -> Told {
         let open = Arc::new(Open {
-            caller,
+            caller: caller.clone(),
             since: SystemTime::now(),
             credit,
             in_hand: AtomicU64::new(0),
@@ -101,7 +101,7 @@ impl Open {
             after => self.since.checked_add(Duration::from_millis(after)),
         };
         let in_hand = self.in_hand.load(Ordering::Relaxed);
-        let Self { caller, since, credit, .. } = *self;
+        let (caller, since, credit) = (self.caller.clone(), self.since, self.credit);
         Receiver { caller, since, credit, in_hand, settled_at }
     }
 }
@@ -116,9 +116,9 @@ mod tests {
         let inbox = |name: &str| format!("00000099000000004000.{name}").parse().unwrap();
         let (a, b): (InboxName, InboxName) = (inbox("a"), inbox("b"));
         let party = |oin: &str| Caller::Party(oin.parse().unwrap());
-        let first = receivers.tell(&a, party("00000099000000004000"), 5);
-        let second = receivers.tell(&a, party("00000099000000004000"), 7);
-        let other = receivers.tell(&b, party("00000099000000004000"), 9);
+        let first = receivers.tell(&a, &party("00000099000000004000"), 5);
+        let second = receivers.tell(&a, &party("00000099000000004000"), 7);
+        let other = receivers.tell(&b, &party("00000099000000004000"), 9);
         first.holds(3);
         second.settled();
         let of = |inbox: &InboxName| -> Vec<(u16, u64, bool)> {

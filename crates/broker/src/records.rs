@@ -13,7 +13,7 @@ use wissel_message::{EventView, Value};
 
 use crate::questions::REPLY_TO;
 use crate::road::minimise::Minimised;
-use crate::{Broker, Caller, Leased, Reason, Refusal, masked};
+use crate::{Broker, Caller, Leased, Reason, Refusal, Role, masked};
 
 /// The attribute by which messages belong together.
 const CORRELATION: &str = "correlationid";
@@ -30,35 +30,19 @@ pub struct Records {
     pub subjects: SubjectKey,
 }
 
-/// What an operator does at the console.
-#[derive(Debug, Clone)]
-pub struct Act<'a> {
-    /// What kind of thing.
-    pub operation: Operation,
-    /// How it ended: what is about to be done is [`Outcome::Done`].
-    pub outcome: Outcome,
-    /// At which inbox.
-    pub inbox: Option<&'a InboxName>,
-    /// About which message.
-    pub message: Option<MessageId>,
-    /// What, and why. Numbers that may be a person's are masked.
-    pub detail: String,
-}
-
-impl Caller {
-    pub(crate) fn actor(self) -> (Actor, Option<Oin>) {
-        match self {
-            Self::Party(party) => (Actor::Party(party), None),
-            Self::Representative { party, principal } => (Actor::Party(party), Some(principal)),
-            Self::Operator(oin) => (Actor::Operator(oin), None),
+/// Begins a record of what a caller did.
+pub(crate) fn by(caller: &Caller, operation: Operation) -> Record {
+    match caller {
+        Caller::Party(party) => Record::new(operation, Actor::Party(*party)),
+        Caller::Representative { party, principal } => {
+            let on_behalf_of = Some(*principal);
+            Record { on_behalf_of, ..Record::new(operation, Actor::Party(*party)) }
+        }
+        Caller::Operator(one) => {
+            let operator = one.name.clone();
+            Record { operator, ..Record::new(operation, Actor::Operator(one.oin)) }
         }
     }
-}
-
-/// Begins a record of what a caller did.
-pub(crate) fn by(caller: Caller, operation: Operation) -> Record {
-    let (actor, on_behalf_of) = caller.actor();
-    Record { on_behalf_of, ..Record::new(operation, actor) }
 }
 
 impl Broker {
@@ -77,32 +61,56 @@ impl Broker {
     /// Keeps the record of something that a caller did to what decides over messages.
     pub(crate) async fn keep_one(
         &self,
-        caller: Caller,
+        caller: &Caller,
         operation: Operation,
         inbox: Option<&InboxName>,
         detail: String,
     ) -> Result<(), Refusal> {
-        let record =
-            Record { inbox: inbox.cloned(), detail: Some(detail), ..by(caller, operation) };
+        let detail = Some(detail).filter(|detail| !detail.is_empty());
+        let record = Record { inbox: inbox.cloned(), detail, ..by(caller, operation) };
         self.keep(vec![record]).await
     }
 
-    /// Keeps the record of what an operator, called so, does at the console.
-    ///
-    /// # Errors
-    /// [`Reason::BusUnavailable`] when it cannot be kept; then nothing is to be done.
-    pub async fn keep_act(&self, operator: Option<&str>, act: Act<'_>) -> Result<(), Refusal> {
-        let Act { operation, outcome, inbox, message, detail } = act;
-        let actor = if operator.is_some() { Actor::Operator(None) } else { Actor::Unknown };
+    /// Keeps the record of something that a caller does with what is in an inbox; with which
+    /// message, when it is about one.
+    pub(crate) async fn keep_about(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        inbox: &InboxName,
+        message: Option<MessageId>,
+        detail: String,
+    ) -> Result<(), Refusal> {
         let record = Record {
-            outcome,
-            operator: operator.map(Arc::from),
-            inbox: inbox.cloned(),
+            inbox: Some(inbox.clone()),
             message_id: message.map(|message| message.0),
-            detail: Some(masked(&detail)),
-            ..Record::new(operation, actor)
+            detail: Some(detail),
+            ..by(caller, operation)
         };
         self.keep(vec![record]).await
+    }
+
+    /// Keeps the record of an operator who signs in at the console or out of it; none: of
+    /// somebody who could not prove who they are. Numbers in `detail` that may be a person's
+    /// are masked.
+    ///
+    /// # Errors
+    /// [`Reason::BusUnavailable`] when it cannot be kept; then nobody is to be let in.
+    pub async fn keep_signing(
+        &self,
+        operation: Operation,
+        operator: Option<&Caller>,
+        detail: &str,
+    ) -> Result<(), Refusal> {
+        let record = match operator {
+            Some(operator) => by(operator, operation),
+            None => {
+                let outcome = Outcome::Refused(Reason::Unauthenticated.as_str());
+                Record { outcome, ..Record::new(operation, Actor::Unknown) }
+            }
+        };
+        let detail = Some(masked(detail)).filter(|detail| !detail.is_empty());
+        self.keep(vec![Record { detail, ..record }]).await
     }
 
     /// Looks at the record but for what every message leaves, the latest first, from before a
@@ -112,26 +120,17 @@ impl Broker {
     /// [`Reason::NotGranted`] for anybody else; when the record cannot be read.
     pub async fn recent_records(
         &self,
-        caller: Caller,
+        caller: &Caller,
         before: Option<u64>,
         limit: usize,
     ) -> Result<Looked, Refusal> {
-        if !matches!(caller, Caller::Operator(_)) {
-            let message = "the record of processing is for operators";
-            return Err(Refusal::new(Reason::NotGranted, message));
-        }
+        caller.check_operator(Role::Viewer)?;
         let Some(records) = &self.options.records else { return Ok(Looked::default()) };
         let log = records.log.clone();
         let look = Look { before, limit, bytes: Some(RECENT_BYTES), ..Look::default() };
         let read = tokio::task::spawn_blocking(move || log.look(&look)).await;
         let read = read.map_err(|error| Refusal::internal(&error))?;
         read.map_err(|error| Refusal::internal(&error))
-    }
-
-    /// Whether there is such an inbox.
-    #[must_use]
-    pub fn has_inbox(&self, inbox: &InboxName) -> bool {
-        self.inboxes.read().contains_key(inbox)
     }
 
     /// Whether the record could be written the last time; nothing is taken when it cannot.
@@ -144,16 +143,16 @@ impl Broker {
     /// named only when there is one: a name that is made up may be anything.
     pub(crate) async fn unless_refused<T>(
         &self,
-        caller: Caller,
+        caller: &Caller,
         operation: Operation,
-        inbox: &InboxName,
+        inbox: Option<&InboxName>,
         outcome: Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let Err(refusal) = &outcome else { return outcome };
-        let exists = self.inboxes.read().contains_key(inbox);
+        let inbox = inbox.filter(|inbox| self.inboxes.read().contains_key(*inbox));
         let record = Record {
             outcome: Outcome::Refused(refusal.reason.as_str()),
-            inbox: exists.then(|| inbox.clone()),
+            inbox: inbox.cloned(),
             ..by(caller, operation)
         };
         self.keep_refusals(vec![record]).await;
@@ -174,7 +173,7 @@ impl Broker {
 
     /// Keeps the record of a call that ended because what its caller proved itself with
     /// did.
-    pub async fn keep_disproved(&self, caller: Caller, call: &str, refusal: &Refusal) {
+    pub async fn keep_disproved(&self, caller: &Caller, call: &str, refusal: &Refusal) {
         let record = Record {
             outcome: Outcome::Refused(refusal.reason.as_str()),
             detail: Some(format!("{call}: {}", refusal.message)),
@@ -195,7 +194,7 @@ impl Broker {
     }
 
     /// Messages that are refused together, before any was looked at.
-    pub(crate) fn refusal_of_all(caller: Caller, messages: usize, refusal: &Refusal) -> Record {
+    pub(crate) fn refusal_of_all(caller: &Caller, messages: usize, refusal: &Refusal) -> Record {
         Record {
             outcome: Outcome::Refused(refusal.reason.as_str()),
             detail: Some(format!("messages {messages}")),
@@ -212,7 +211,7 @@ impl Broker {
             inboxes: message.inboxes().take(Record::INBOXES).cloned().collect(),
             subject_kind: admitted.subject.identifier(),
             ..kept.of_message(
-                by(admitted.caller, Operation::Admission),
+                by(&admitted.caller, Operation::Admission),
                 &admitted.event,
                 admitted.message_id,
                 &admitted.grant,
@@ -230,7 +229,7 @@ impl Broker {
     pub(crate) fn refusal(
         &self,
         frame: &Bytes,
-        caller: Caller,
+        caller: &Caller,
         catalogue: &Catalogue,
         refusal: &Refusal,
     ) -> Option<Record> {
@@ -251,7 +250,7 @@ impl Broker {
     /// A message that is handed to a receiver, by its grant.
     pub(crate) fn delivery(
         &self,
-        caller: Caller,
+        caller: &Caller,
         receiver: Oin,
         inbox: &InboxName,
         leased: &Leased,

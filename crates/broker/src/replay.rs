@@ -61,18 +61,18 @@ impl Broker {
     /// cannot be used; what the bus says.
     pub async fn replay(
         &self,
-        caller: Caller,
+        caller: &Caller,
         inbox: &InboxName,
         options: ReplayOptions,
         progress: impl Fn(Replayed) + Send,
     ) -> Result<Replayed, Refusal> {
         let outcome = self.try_replay(caller, inbox, options, progress).await;
-        self.unless_refused(caller, Operation::Replayed, inbox, outcome).await
+        self.unless_refused(caller, Operation::Replayed, Some(inbox), outcome).await
     }
 
     async fn try_replay(
         &self,
-        caller: Caller,
+        caller: &Caller,
         inbox: &InboxName,
         options: ReplayOptions,
         progress: impl Fn(Replayed) + Send,

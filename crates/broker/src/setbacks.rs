@@ -29,7 +29,7 @@ impl<'a> Setback<'a> {
 
     /// The record of what becomes of it, by its receiver or by Wissel itself; none when it went
     /// well, or is given back.
-    pub(crate) fn record(&self, who: Option<Caller>, settlement: &Settlement) -> Option<Record> {
+    pub(crate) fn record(&self, who: Option<&Caller>, settlement: &Settlement) -> Option<Record> {
         let (operation, reason) = match settlement {
             Settlement::Acknowledge | Settlement::Release => return None,
             Settlement::Retry { reason, .. } => (Operation::Retried, reason),

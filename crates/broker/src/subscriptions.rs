@@ -9,7 +9,7 @@ use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 use wissel_routing::SubjectMark;
 use wissel_store::{Put, SubscriptionRecord};
 
-use crate::{Broker, Caller, Fault, Reason, Refusal, StartError, entitlement};
+use crate::{Broker, Caller, Fault, Reason, Refusal, Role, StartError, entitlement};
 
 /// Which messages go to which inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,26 +44,28 @@ impl Broker {
     /// of the argument do not count.
     ///
     /// # Errors
-    /// [`Reason::InvalidSubscription`] with every field at fault;
+    /// [`Reason::InvalidSubscription`] with every field at fault; [`Reason::NotGranted`] for
+    /// another party, and an operator without the role [`Role::Operator`];
     /// [`Reason::SubscriptionExists`] when there is another of that name.
     pub async fn create_subscription(
         &self,
-        caller: Caller,
+        caller: &Caller,
         subscription: Subscription,
     ) -> Result<Subscription, Refusal> {
         let inbox = subscription.inbox.clone();
         let outcome = self.try_create(caller, subscription).await;
-        self.unless_refused(caller, Operation::SubscriptionCreated, &inbox, outcome).await
+        self.unless_refused(caller, Operation::SubscriptionCreated, Some(&inbox), outcome).await
     }
 
     async fn try_create(
         &self,
-        caller: Caller,
+        caller: &Caller,
         subscription: Subscription,
     ) -> Result<Subscription, Refusal> {
         let _ticket = self.ticket()?;
         let _one_at_a_time = self.control.lock().await;
         let catalogue = self.catalogue.load_full();
+        caller.check_role(Role::Operator)?;
         caller.check(&catalogue)?;
         if !caller.may_see(subscription.name.owner()) {
             return Err(Refusal::of_field(
@@ -77,7 +79,7 @@ impl Broker {
         let existing = self.subscriptions.read().get(&subscription.name).cloned();
         if let Some(existing) = existing {
             // An operator does not find out by trying what it filters on.
-            let may_compare = !matches!(caller, Caller::Operator(_));
+            let may_compare = !caller.is_operator();
             return if may_compare && existing.has_content_of(&subscription) {
                 Ok(existing)
             } else {
@@ -103,13 +105,20 @@ impl Broker {
     ///
     /// # Errors
     /// [`Reason::UnknownSubscription`] when there is none, or it is not the
-    /// caller's; [`Reason::InvalidRequest`] when it is declared in a file.
+    /// caller's; [`Reason::NotGranted`] for an operator without the role [`Role::Operator`];
+    /// [`Reason::InvalidRequest`] when it is declared in a file.
     pub async fn delete_subscription(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &SubscriptionName,
     ) -> Result<(), Refusal> {
+        let outcome = self.try_delete(caller, name).await;
+        self.unless_refused(caller, Operation::SubscriptionDeleted, None, outcome).await
+    }
+
+    async fn try_delete(&self, caller: &Caller, name: &SubscriptionName) -> Result<(), Refusal> {
         let _one_at_a_time = self.control.lock().await;
+        caller.check_role(Role::Operator)?;
         let catalogue = self.catalogue.load_full();
         let subscription = self.subscription(caller, name)?;
         check_mandate(caller, &subscription, &catalogue)?;
@@ -137,7 +146,7 @@ impl Broker {
     /// caller's.
     pub fn subscription(
         &self,
-        caller: Caller,
+        caller: &Caller,
         name: &SubscriptionName,
     ) -> Result<Subscription, Refusal> {
         let catalogue = self.catalogue.load();
@@ -159,7 +168,7 @@ impl Broker {
     /// [`Reason::NoMandate`] for one that acts for another without a mandate.
     pub fn subscriptions(
         &self,
-        caller: Caller,
+        caller: &Caller,
         after: Option<&SubscriptionName>,
         limit: usize,
     ) -> Result<Vec<Subscription>, Refusal> {
@@ -315,7 +324,7 @@ fn unreadable(
 }
 
 /// Whether a caller may see a subscription: what it filters on may be personal.
-fn may_see(caller: Caller, subscription: &Subscription, catalogue: &Catalogue) -> bool {
+fn may_see(caller: &Caller, subscription: &Subscription, catalogue: &Catalogue) -> bool {
     caller.may_see(subscription.name.owner())
         && check_mandate(caller, subscription, catalogue).is_ok()
 }
@@ -323,7 +332,7 @@ fn may_see(caller: Caller, subscription: &Subscription, catalogue: &Catalogue) -
 /// One that acts for another has a mandate to receive each event type that is wanted; of
 /// all types, when none is named.
 pub(crate) fn check_mandate(
-    caller: Caller,
+    caller: &Caller,
     subscription: &Subscription,
     catalogue: &Catalogue,
 ) -> Result<(), Refusal> {
@@ -341,8 +350,8 @@ pub(crate) fn check_mandate(
 
 impl Subscription {
     /// An operator sees what it filters on, and not whom.
-    fn shown_to(mut self, caller: Caller) -> Self {
-        if let Caller::Operator(_) = caller {
+    fn shown_to(mut self, caller: &Caller) -> Self {
+        if caller.is_operator() {
             self.filters = self.filters.iter().map(Filter::masked).collect();
         }
         self

@@ -14,13 +14,13 @@ use wissel_bus::{DeadLetter, Page};
 use wissel_filter::Filter;
 use wissel_message::{OwnedValue, Timestamp};
 
-use common::{OPERATOR, Place, RECEIVER, event, inbox, party};
+use common::{Place, RECEIVER, event, inbox, operator, party};
 
 async fn dead_letters(place: &Place, local: &str, count: usize) -> Vec<DeadLetter> {
     let begun = Instant::now();
     loop {
         let page = Page { after: None, limit: 1_000 };
-        let found = place.broker.dead_letters(party(RECEIVER), &inbox(local), page).await.unwrap();
+        let found = place.broker.dead_letters(&party(RECEIVER), &inbox(local), page).await.unwrap();
         if found.len() == count {
             return found;
         }
@@ -30,7 +30,7 @@ async fn dead_letters(place: &Place, local: &str, count: usize) -> Vec<DeadLette
 }
 
 async fn set(place: &Place, local: &str, settings: InboxSettings) {
-    place.broker.set_inbox(party(RECEIVER), &inbox(local), |_| settings).await.unwrap();
+    place.broker.set_inbox(&party(RECEIVER), &inbox(local), |_| settings).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,8 +181,8 @@ async fn a_full_inbox_may_take_the_rest_as_dead_letters() {
     assert_eq!(place.state("second").await.depth, 3);
     let letter = dead_letters(&place, "inbox", 1).await.remove(0);
     assert_eq!((letter.reason.as_str(), letter.attempts), ("the inbox was full", 0));
-    let options = RedriveOptions { which: Which::All, to: None, per_second: None };
-    let redriven = place.broker.redrive(OPERATOR, &inbox("inbox"), options, |_| ()).await;
+    let options = RedriveOptions { which: Which::All, to: None, per_second: None, why: None };
+    let redriven = place.broker.redrive(&operator(), &inbox("inbox"), options, |_| ()).await;
     assert_eq!(redriven.unwrap(), 1);
     assert_eq!(place.state("inbox").await.depth, 3);
 }
@@ -221,9 +221,10 @@ async fn dead_letters_are_put_back_by_filter_and_pace_and_elsewhere() {
     let sql = |text: &str| Which::Matching(vec![Filter::Sql(text.to_owned())]);
     let redrive = |which, to: Option<&str>, per_second| {
         let to = to.map(inbox);
-        let options = RedriveOptions { which, to, per_second: NonZeroU32::new(per_second) };
+        let per_second = NonZeroU32::new(per_second);
+        let options = RedriveOptions { which, to, per_second, why: None };
         let broker = std::sync::Arc::clone(&place.broker);
-        async move { broker.redrive(party(RECEIVER), &inbox("inbox"), options, |_| ()).await }
+        async move { broker.redrive(&party(RECEIVER), &inbox("inbox"), options, |_| ()).await }
     };
     let begun = Instant::now();
     let redriven = redrive(sql("gemeente = '0344'"), None, 10).await;
@@ -241,7 +242,8 @@ async fn dead_letters_are_put_back_by_filter_and_pace_and_elsewhere() {
 
     // An operator does not find out whom they are about, and no inbox of others takes them.
     for hidden in ["subject = '999990019'", "id LIKE '99999%'", "HAS_DATA('/bsn')"] {
-        let refused = place.broker.purge_dead_letters(OPERATOR, &PURGED, sql(hidden)).await;
+        let refused =
+            place.broker.purge_dead_letters(&operator(), &PURGED, sql(hidden), None).await;
         let refusal = refused.unwrap_err();
         assert_eq!(refusal.reason, Reason::InvalidRequest);
         assert_eq!(refusal.faults[0].field, "filters[0]");
@@ -253,11 +255,13 @@ async fn dead_letters_are_put_back_by_filter_and_pace_and_elsewhere() {
         which: Which::All,
         to: Some("00000099000000001000.inbox".parse().unwrap()),
         per_second: None,
+        why: None,
     };
-    let refusal = place.broker.redrive(OPERATOR, &inbox("inbox"), options, |_| ()).await;
+    let refusal = place.broker.redrive(&operator(), &inbox("inbox"), options, |_| ()).await;
     assert_eq!(refusal.unwrap_err().reason, Reason::InvalidRequest);
 
-    let purge = |which| place.broker.purge_dead_letters(party(RECEIVER), &PURGED, which);
+    let owner = party(RECEIVER);
+    let purge = |which| place.broker.purge_dead_letters(&owner, &PURGED, which, None);
     static PURGED: std::sync::LazyLock<wissel_identifiers::InboxName> =
         std::sync::LazyLock::new(|| inbox("inbox"));
     assert_eq!(purge(sql("id IN ('3', '5', '6')")).await.unwrap(), 2);
@@ -269,8 +273,12 @@ async fn dead_letters_are_put_back_by_filter_and_pace_and_elsewhere() {
 async fn a_party_has_no_more_subscriptions_than_it_may() {
     let options = BrokerOptions { subscriptions_per_party: 3, ..BrokerOptions::default() };
     let place = Place::with("", options).await;
-    place.broker.create_subscription(party(RECEIVER), common::subscription("third")).await.unwrap();
+    place
+        .broker
+        .create_subscription(&party(RECEIVER), common::subscription("third"))
+        .await
+        .unwrap();
     let refused =
-        place.broker.create_subscription(party(RECEIVER), common::subscription("fourth")).await;
+        place.broker.create_subscription(&party(RECEIVER), common::subscription("fourth")).await;
     assert_eq!(refused.unwrap_err().reason, Reason::TooManySubscriptions);
 }

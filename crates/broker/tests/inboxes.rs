@@ -79,7 +79,7 @@ fn party(oin: &str) -> Caller {
     Caller::Party(oin.parse().unwrap())
 }
 
-async fn open(broker: &Arc<Broker>, caller: Caller, local: &str) -> Result<Session, Refusal> {
+async fn open(broker: &Arc<Broker>, caller: &Caller, local: &str) -> Result<Session, Refusal> {
     let options = SessionOptions { credit: 10, lease: Duration::from_secs(30) };
     broker.open_session(caller, &format!("{ZWOLLE}.{local}").parse().unwrap(), options).await
 }
@@ -88,7 +88,7 @@ async fn open(broker: &Arc<Broker>, caller: Caller, local: &str) -> Result<Sessi
 async fn publish(broker: &Arc<Broker>, id: &str, event_type: &str) -> Vec<String> {
     let source = format!("urn:nld:oin:{REGISTRY}:systeem:BRP");
     let event = Event::builder(id, source, event_type).build().unwrap();
-    let outcome = broker.publish(party(REGISTRY), vec![event.encode()]).await.pop().unwrap();
+    let outcome = broker.publish(&party(REGISTRY), vec![event.encode()]).await.pop().unwrap();
     outcome.unwrap().inboxes.iter().map(|inbox| inbox.local().to_owned()).collect()
 }
 
@@ -108,14 +108,14 @@ async fn a_mandate_for_some_types_opens_an_inbox_that_holds_no_others() {
         principal: ZWOLLE.parse().unwrap(),
     };
     for local in ["all", "brp"] {
-        assert!(open(&broker, party(ZWOLLE), local).await.is_ok());
-        let refusal = open(&broker, supplier, local).await.err().unwrap();
+        assert!(open(&broker, &party(ZWOLLE), local).await.is_ok());
+        let refusal = open(&broker, &supplier, local).await.err().unwrap();
         assert_eq!(refusal.reason, Reason::NoMandate);
         let says = |text: &str| refusal.message.contains(text);
         assert!(says("may hold nl.brp.huwelijk,") && says("an inbox of its own"), "{refusal}");
     }
     for local in ["woz", "birth"] {
-        assert!(open(&broker, supplier, local).await.is_ok(), "{local}");
+        assert!(open(&broker, &supplier, local).await.is_ok(), "{local}");
     }
 
     // A marriage that waits from before is not the supplier's either.
@@ -124,7 +124,7 @@ async fn a_mandate_for_some_types_opens_an_inbox_that_holds_no_others() {
     broker.replace_catalogue(catalogue(&wider)).await.unwrap();
     publish(&broker, "1", "nl.brp.huwelijk").await;
     broker.replace_catalogue(catalogue(&all.concat())).await.unwrap();
-    let mut session = open(&broker, supplier, "own").await.unwrap();
+    let mut session = open(&broker, &supplier, "own").await.unwrap();
     let ended = session.next().await;
     let SessionEvent::Ended(SessionEnd::Refused(refusal)) = ended else { panic!("{ended:?}") };
     assert_eq!(refusal.reason, Reason::NoMandate);
@@ -145,17 +145,17 @@ async fn a_stored_subscription_rests_while_one_of_its_name_is_declared() {
         created_at: std::time::SystemTime::now(),
         declared: false,
     };
-    broker.create_subscription(party(ZWOLLE), stored.clone()).await.unwrap();
+    broker.create_subscription(&party(ZWOLLE), stored.clone()).await.unwrap();
     assert_eq!(publish(&broker, "1", "nl.brp.geboorte").await, ["a"]);
     for what in [r#"types = ["nl.brp.huwelijk"]"#, r#"types = ["nl.brp.geboorte"]"#] {
         broker.replace_catalogue(catalogue(&declared("a", what))).await.unwrap();
-        let of_file = broker.delete_subscription(party(ZWOLLE), &stored.name).await;
+        let of_file = broker.delete_subscription(&party(ZWOLLE), &stored.name).await;
         assert_eq!(of_file.unwrap_err().reason, Reason::InvalidRequest);
         broker.replace_catalogue(catalogue("")).await.unwrap();
         assert_eq!(publish(&broker, &format!("2{what}"), "nl.brp.geboorte").await, ["a"]);
         assert!(publish(&broker, &format!("3{what}"), "nl.brp.huwelijk").await.is_empty());
     }
-    broker.delete_subscription(party(ZWOLLE), &stored.name).await.unwrap();
+    broker.delete_subscription(&party(ZWOLLE), &stored.name).await.unwrap();
     broker.replace_catalogue(catalogue(&declared("b", ""))).await.unwrap();
     broker.replace_catalogue(catalogue("")).await.unwrap();
     assert!(publish(&broker, "4", "nl.brp.geboorte").await.is_empty());

@@ -76,7 +76,7 @@ async fn a_retry_keeps_its_place_and_a_dead_letter_makes_way() {
     assert_eq!(receiver.next_id().await, "a-2");
 
     let page = Page { after: None, limit: 10 };
-    let letters = place.broker.dead_letters(party(RECEIVER), &inbox(INBOX), page).await.unwrap();
+    let letters = place.broker.dead_letters(&party(RECEIVER), &inbox(INBOX), page).await.unwrap();
     assert_eq!((letters[0].attempts, letters[0].reason.as_str()), (3, "poison"));
     let attempts: Vec<u32> = letters[0].history.iter().map(|one| one.number).collect();
     assert_eq!(attempts, [1, 2]);

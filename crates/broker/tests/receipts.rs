@@ -93,7 +93,7 @@ impl Running {
         let source = format!("urn:nld:oin:{publisher}:systeem:BRP");
         let event = Event::builder(id, source, "nl.brp.geboorte").build().unwrap();
         let caller = Caller::Party(publisher.parse().unwrap());
-        self.broker.publish(caller, vec![event.encode()]).await.pop().unwrap()
+        self.broker.publish(&caller, vec![event.encode()]).await.pop().unwrap()
     }
 
     async fn stop(self) {
@@ -105,7 +105,7 @@ impl Running {
         let inbox: InboxName = format!("{RECEIVER}.inbox").parse().unwrap();
         let caller = Caller::Party(RECEIVER.parse().unwrap());
         let options = SessionOptions { credit: 100, lease: Duration::from_secs(30) };
-        let mut session = self.broker.open_session(caller, &inbox, options).await.unwrap();
+        let mut session = self.broker.open_session(&caller, &inbox, options).await.unwrap();
         let mut ids = Vec::new();
         while ids.len() < count {
             let next = tokio::time::timeout(Duration::from_secs(10), session.next()).await.unwrap();

@@ -64,7 +64,7 @@ async fn publish(broker: &Arc<Broker>, id: &str) -> Result<bool, Reason> {
     let source = format!("urn:nld:oin:{PUBLISHER}:systeem:BRP");
     let event = Event::builder(id, source, "nl.brp.geboorte").subject("999990019").build().unwrap();
     let caller = Caller::Party(PUBLISHER.parse().unwrap());
-    let outcome = broker.publish(caller, vec![event.encode()]).await.pop().unwrap();
+    let outcome = broker.publish(&caller, vec![event.encode()]).await.pop().unwrap();
     outcome.map(|receipt| receipt.repeated).map_err(|refusal| refusal.reason)
 }
 
@@ -76,7 +76,7 @@ async fn what_cannot_be_recorded_is_not_done_and_is_done_when_it_can() {
     let inbox: InboxName = format!("{RECEIVER}.inbox").parse().unwrap();
     let options = SessionOptions { credit: 100, lease: Duration::from_secs(30) };
 
-    let mut session = broker.open_session(receiver, &inbox, options.clone()).await.unwrap();
+    let mut session = broker.open_session(&receiver, &inbox, options.clone()).await.unwrap();
     // Where the next file of records is to be there is a directory.
     let obstacle = directory.path().join("records/records-000002.jsonl");
     std::fs::create_dir(&obstacle).unwrap();
@@ -93,7 +93,7 @@ async fn what_cannot_be_recorded_is_not_done_and_is_done_when_it_can() {
     assert_eq!(refused.1, Reason::BusUnavailable);
     assert!(taken > 0);
 
-    let opened = broker.open_session(receiver, &inbox, options.clone()).await;
+    let opened = broker.open_session(&receiver, &inbox, options.clone()).await;
     assert_eq!(opened.err().unwrap().reason, Reason::BusUnavailable);
     let event = session.next().await;
     let SessionEvent::Ended(SessionEnd::Refused(refusal)) = event else { panic!("{event:?}") };
@@ -105,7 +105,7 @@ async fn what_cannot_be_recorded_is_not_done_and_is_done_when_it_can() {
     // It has no receipt yet, so this is its first.
     assert_eq!(publish(&broker, &refused.0).await, Ok(false));
     assert_eq!(publish(&broker, &refused.0).await, Ok(true));
-    let mut session = broker.open_session(receiver, &inbox, options).await.unwrap();
+    let mut session = broker.open_session(&receiver, &inbox, options).await.unwrap();
     let mut found = BTreeSet::new();
     while found.len() <= taken {
         let next = tokio::time::timeout(Duration::from_secs(10), session.next()).await.unwrap();

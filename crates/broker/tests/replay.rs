@@ -6,10 +6,10 @@ mod common;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant, SystemTime};
 
-use wissel_broker::{BrokerOptions, InboxSettings, Reason, ReplayOptions, Verdict};
+use wissel_broker::{BrokerOptions, Caller, InboxSettings, Reason, ReplayOptions, Verdict};
 use wissel_filter::Filter;
 
-use common::{OPERATOR, Place, RECEIVER, REGISTRY, event, id_of, inbox, party, urgent};
+use common::{Place, RECEIVER, REGISTRY, event, id_of, inbox, operator, party, urgent};
 
 fn everything() -> ReplayOptions {
     ReplayOptions {
@@ -43,7 +43,7 @@ async fn what_is_kept_comes_again_marked_by_time_and_filter() {
 
     let replay = |options| {
         let broker = std::sync::Arc::clone(&place.broker);
-        async move { broker.replay(party(RECEIVER), &inbox("inbox"), options, |_| ()).await }
+        async move { broker.replay(&party(RECEIVER), &inbox("inbox"), options, |_| ()).await }
     };
     let done = replay(everything()).await.unwrap();
     assert_eq!((done.examined, done.replayed), (6, 6));
@@ -75,11 +75,11 @@ async fn what_is_kept_comes_again_marked_by_time_and_filter() {
 async fn a_replay_is_for_the_owner_within_its_grant() {
     let place = Place::new("").await;
     place.publish(event("1").subject("999990019")).await.unwrap();
-    let replay = |caller, options: ReplayOptions| {
+    let replay = |caller: Caller, options: ReplayOptions| {
         let broker = std::sync::Arc::clone(&place.broker);
-        async move { broker.replay(caller, &inbox("inbox"), options, |_| ()).await.map(drop) }
+        async move { broker.replay(&caller, &inbox("inbox"), options, |_| ()).await.map(drop) }
     };
-    let refused = replay(OPERATOR, everything()).await.unwrap_err();
+    let refused = replay(operator(), everything()).await.unwrap_err();
     assert_eq!(refused.reason, Reason::NotGranted);
     let refused = replay(party(REGISTRY), everything()).await.unwrap_err();
     assert_eq!(refused.reason, Reason::UnknownInbox);
@@ -113,14 +113,14 @@ async fn a_replay_keeps_its_pace_and_waits_for_room() {
     acknowledge_all(&place, "inbox").await;
     let begun = Instant::now();
     let broker = std::sync::Arc::clone(&place.broker);
-    broker.replay(party(RECEIVER), &inbox("inbox"), everything(), |_| ()).await.unwrap();
+    broker.replay(&party(RECEIVER), &inbox("inbox"), everything(), |_| ()).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_millis(900), "{:?}", begun.elapsed());
     acknowledge_all(&place, "inbox").await;
 
     let settings = InboxSettings { max_deliveries: Some(300), ..InboxSettings::default() };
-    broker.set_inbox(party(RECEIVER), &inbox("inbox"), |_| settings).await.unwrap();
+    broker.set_inbox(&party(RECEIVER), &inbox("inbox"), |_| settings).await.unwrap();
     let replaying = tokio::spawn(async move {
-        broker.replay(party(RECEIVER), &inbox("inbox"), everything(), |_| ()).await
+        broker.replay(&party(RECEIVER), &inbox("inbox"), everything(), |_| ()).await
     });
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert!(!replaying.is_finished());

@@ -72,7 +72,7 @@ async fn publish(broker: &Arc<Broker>, ids: impl Iterator<Item = usize>) -> usiz
         event.data_text("application/json", data).build().unwrap().encode()
     };
     let frames: Vec<_> = ids.map(frame).collect();
-    let outcomes = broker.publish(Caller::Party(PUBLISHER.parse().unwrap()), frames).await;
+    let outcomes = broker.publish(&Caller::Party(PUBLISHER.parse().unwrap()), frames).await;
     outcomes.into_iter().map(Result::unwrap).count()
 }
 
@@ -80,7 +80,7 @@ async fn open(broker: &Arc<Broker>) -> Session {
     let receiver = Caller::Party(RECEIVER.parse().unwrap());
     let options = SessionOptions { credit: 1_000, lease: Duration::from_secs(30) };
     broker
-        .open_session(receiver, &format!("{RECEIVER}.inbox").parse().unwrap(), options)
+        .open_session(&receiver, &format!("{RECEIVER}.inbox").parse().unwrap(), options)
         .await
         .unwrap()
 }

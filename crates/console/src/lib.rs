@@ -19,6 +19,6 @@ mod pages;
 mod scrape;
 mod vitals;
 
-pub use access::{AccessOptions, CertificateOf, OidcOptions, Role, SessionOptions};
+pub use access::{AccessOptions, CertificateOf, OidcOptions, SessionOptions};
 pub use console::{Console, ConsoleError, ConsoleOptions};
 pub use vitals::Vitals;

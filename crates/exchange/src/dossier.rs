@@ -26,7 +26,7 @@ impl Exchange {
     /// As [`wissel_broker::Broker::dossier`].
     pub async fn dossier(
         &self,
-        caller: Caller,
+        caller: &Caller,
         sought: &Sought,
     ) -> Result<DossierOfCases, Refusal> {
         let named = match sought {
@@ -60,7 +60,7 @@ impl Exchange {
     }
 
     /// The case of this message, when there is one that the caller may see.
-    async fn case_for(&self, caller: Caller, id: Uuid) -> Result<Option<CaseFile>, Refusal> {
+    async fn case_for(&self, caller: &Caller, id: Uuid) -> Result<Option<CaseFile>, Refusal> {
         let Some(case) = self.store.case(id).await? else { return Ok(None) };
         Ok(crate::cases::is_concerned(caller, &case)?.then_some(case))
     }

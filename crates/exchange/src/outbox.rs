@@ -59,7 +59,7 @@ impl Exchange {
         let Outgoing { number, recipient, event } = message;
         let direction = Direction::One(Some(recipient));
         let published =
-            self.broker.publish_directed(self.caller()?, event.into(), &direction).await;
+            self.broker.publish_directed(&self.caller()?, event.into(), &direction).await;
         match published {
             Ok(_) => self.store.sent(number).await?,
             // Nothing can be published now. One full inbox is no reason to keep the others.

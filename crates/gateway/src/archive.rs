@@ -25,7 +25,7 @@ pub(crate) async fn survey(
         let _ = told.try_send(pb::SurveyArchiveResponse { examined, types: Vec::new() });
     };
     let (examined, types) = tokio::select! {
-        surveyed = broker.survey_archive(caller, part, progress) => surveyed.map_err(refuse)?,
+        surveyed = broker.survey_archive(&caller, part, progress) => surveyed.map_err(refuse)?,
         () = answers.closed() => return Ok(()),
     };
     let types = types.into_iter().map(write_type).collect();

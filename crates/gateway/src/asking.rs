@@ -37,7 +37,7 @@ impl Asking for AskingService {
         let ask = |caller, asked: pb::AskRequest| async move {
             let mut question = read_question(asked, "")?;
             question.event = traced.event(question.event, most);
-            Ok(write_answer(self.0.exchange.ask(caller, question).await?))
+            Ok(write_answer(self.0.exchange.ask(&caller, question).await?))
         };
         self.0.answer("Ask", request, ask).await
     }
@@ -48,7 +48,7 @@ impl Asking for AskingService {
     ) -> Result<Response<Self::GatherStream>, Status> {
         let begun = self.0.begin("Gather", &request)?;
         let (traced, most) = (Traced::of(request.metadata()), self.0.broker.message_bytes_max());
-        let (exchange, caller) = (Arc::clone(&self.0.exchange), begun.caller);
+        let (exchange, caller) = (Arc::clone(&self.0.exchange), begun.caller.clone());
         let asked = request.into_inner();
         Ok(self.0.stream(begun, move |answers| async move {
             let (mut questions, within) =
@@ -56,7 +56,7 @@ impl Asking for AskingService {
             for question in &mut questions {
                 question.event = traced.event(std::mem::take(&mut question.event), most);
             }
-            let mut gathered = exchange.gather(caller, questions, within);
+            let mut gathered = exchange.gather(&caller, questions, within);
             let mut refusals = Refusals::default();
             loop {
                 let next = tokio::select! {
@@ -86,7 +86,7 @@ impl Answering for AnsweringService {
                 Some(pb::answer_request::Result::Failure(failure)) => Err(read_failure(failure)?),
                 None => return Err(invalid("result", "expected `event` or `failure`")),
             };
-            self.0.exchange.answer(caller, &asked.reply_to, result).await?;
+            self.0.exchange.answer(&caller, &asked.reply_to, result).await?;
             Ok(pb::AnswerResponse {})
         };
         self.0.answer("Answer", request, answer).await

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::Extensions;
 use tonic::metadata::MetadataMap;
-use wissel_broker::{Caller, Reason, Refusal};
+use wissel_broker::{Caller, Operator, Reason, Refusal, Roles};
 use wissel_identifiers::Oin;
 
 /// Establishes who calls.
@@ -29,12 +29,12 @@ pub struct Identity {
 }
 
 /// Who calls, before it is known whether it acts for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
     /// A party.
     Party(Oin),
-    /// An operator, with its OIN when it has one.
-    Operator(Option<Oin>),
+    /// An operator.
+    Operator(Arc<Operator>),
 }
 
 /// The metadata key by which a party names the party that it acts for.
@@ -66,12 +66,12 @@ impl Identity {
                 Refusal::of_field(Reason::InvalidRequest, ON_BEHALF_OF, error.to_string())
             })
         });
-        match (self.who, principal.transpose()?) {
-            (Who::Party(party), Some(principal)) if party != principal => {
-                Ok(Caller::Representative { party, principal })
+        match (&self.who, principal.transpose()?) {
+            (Who::Party(party), Some(principal)) if *party != principal => {
+                Ok(Caller::Representative { party: *party, principal })
             }
-            (Who::Party(party), _) => Ok(Caller::Party(party)),
-            (Who::Operator(oin), None) => Ok(Caller::Operator(oin)),
+            (Who::Party(party), _) => Ok(Caller::Party(*party)),
+            (Who::Operator(operator), None) => Ok(Caller::Operator(Arc::clone(operator))),
             (Who::Operator(_), Some(_)) => {
                 let description = "an operator acts for nobody; expected no such key";
                 Err(Refusal::of_field(Reason::InvalidRequest, ON_BEHALF_OF, description))
@@ -95,7 +95,7 @@ impl Identity {
 }
 
 /// Believes whoever says who they are: `authorization: Bearer dev.<OIN>` is that
-/// party, `Bearer dev.operator` an operator. For development only.
+/// party, `Bearer dev.operator` an operator with every role. For development only.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DevelopmentTokens;
 
@@ -105,7 +105,8 @@ impl Authenticate for DevelopmentTokens {
         let token = bearer(metadata).ok_or_else(|| unauthenticated(expected))?;
         let name = token.strip_prefix("dev.").ok_or_else(|| unauthenticated(expected))?;
         if name == "operator" {
-            return Ok(Identity::of(Who::Operator(None)));
+            let operator = Operator { name: None, oin: None, roles: Roles::ALL };
+            return Ok(Identity::of(Who::Operator(Arc::new(operator))));
         }
         let party = name
             .parse()

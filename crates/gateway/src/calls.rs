@@ -100,7 +100,7 @@ impl Calls {
         });
         match begun {
             Ok((identity, caller)) => {
-                record(&span, caller);
+                record(&span, &caller);
                 Ok(Begun { method, caller, identity, span })
             }
             Err(refusal) => {
@@ -146,7 +146,7 @@ impl Calls {
         let broker = Arc::clone(&self.broker);
         let identity_ended = async move {
             let refusal = identity.ended().await;
-            broker.keep_disproved(caller, method, &refusal).await;
+            broker.keep_disproved(&caller, method, &refusal).await;
             refusal
         };
         let running = async move {
@@ -164,7 +164,7 @@ impl Calls {
     }
 }
 
-fn record(span: &Span, caller: Caller) {
+fn record(span: &Span, caller: &Caller) {
     use tracing::field::display;
     match caller {
         Caller::Party(party) => {
@@ -174,11 +174,8 @@ fn record(span: &Span, caller: Caller) {
             span.record("party", display(party));
             span.record("on_behalf_of", display(principal));
         }
-        Caller::Operator(Some(oin)) => {
-            span.record("party", display(format_args!("operator {oin}")));
-        }
-        Caller::Operator(None) => {
-            span.record("party", "operator");
+        Caller::Operator(operator) => {
+            span.record("party", display(operator));
         }
     }
 }

@@ -22,7 +22,7 @@ impl Cases for CasesService {
     ) -> Result<Response<pb::SetStatusResponse>, Status> {
         let exchange = &self.0.exchange;
         let set = |caller, asked: pb::SetStatusRequest| async move {
-            let case = exchange.set_status(caller, read_change(asked)?).await?;
+            let case = exchange.set_status(&caller, read_change(asked)?).await?;
             Ok(pb::SetStatusResponse { case: Some(write(case, exchange)) })
         };
         self.0.answer("SetStatus", request, set).await
@@ -34,7 +34,7 @@ impl Cases for CasesService {
     ) -> Result<Response<pb::WithdrawCaseResponse>, Status> {
         let exchange = &self.0.exchange;
         let withdraw = |caller, asked: pb::WithdrawCaseRequest| async move {
-            let case = exchange.withdraw_case(caller, case_id(&asked.case_id)?).await?;
+            let case = exchange.withdraw_case(&caller, case_id(&asked.case_id)?).await?;
             Ok(pb::WithdrawCaseResponse { case: Some(write(case, exchange)) })
         };
         self.0.answer("WithdrawCase", request, withdraw).await
@@ -48,7 +48,7 @@ impl Cases for CasesService {
         let forward = |caller, asked: pb::ForwardCaseRequest| async move {
             let wrong = |error| invalid("to", format!("{error}; expected an OIN"));
             let to = asked.to.parse().map_err(wrong)?;
-            let case = exchange.forward_case(caller, case_id(&asked.case_id)?, to).await?;
+            let case = exchange.forward_case(&caller, case_id(&asked.case_id)?, to).await?;
             Ok(pb::ForwardCaseResponse { case: Some(write(case, exchange)) })
         };
         self.0.answer("ForwardCase", request, forward).await
@@ -60,7 +60,7 @@ impl Cases for CasesService {
     ) -> Result<Response<pb::GetCaseResponse>, Status> {
         let exchange = &self.0.exchange;
         let get = |caller, asked: pb::GetCaseRequest| async move {
-            let case = exchange.get_case(caller, case_id(&asked.case_id)?).await?;
+            let case = exchange.get_case(&caller, case_id(&asked.case_id)?).await?;
             Ok(pb::GetCaseResponse { case: Some(write(case, exchange)) })
         };
         self.0.answer("GetCase", request, get).await
@@ -77,7 +77,7 @@ impl Cases for CasesService {
             let after = token.map(|token| token.parse::<Uuid>()).transpose();
             let after = after.map_err(|_| invalid("page_token", TOKEN_EXPECTED))?;
             let mut page =
-                exchange.list_cases(caller, asked.open_only, after, one_more(size)).await?;
+                exchange.list_cases(&caller, asked.open_only, after, one_more(size)).await?;
             let next_page_token = cut_page(&mut page, size, |last| last.id.to_string());
             let cases = page.into_iter().map(|case| write(case, exchange)).collect();
             Ok(pb::ListCasesResponse { cases, next_page_token })

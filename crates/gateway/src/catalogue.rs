@@ -20,7 +20,7 @@ pub(crate) async fn files(
     caller: Caller,
     answers: Answers<pb::GetCatalogueResponse>,
 ) -> Result<(), Status> {
-    let catalogue = broker.catalogue_files(caller).map_err(|refusal| to_status(&refusal))?;
+    let catalogue = broker.catalogue_files(&caller).map_err(|refusal| to_status(&refusal))?;
     for (file, text) in catalogue.files_read() {
         for content in parts(text) {
             let answer = pb::GetCatalogueResponse { name: named(file), content };

@@ -27,7 +27,7 @@ impl Dossiers for DossiersService {
     ) -> Result<Response<pb::GetDossierResponse>, Status> {
         let exchange = &self.0.exchange;
         let get = |caller, asked| async move {
-            let dossier = exchange.dossier(caller, &read(asked)?).await?;
+            let dossier = exchange.dossier(&caller, &read(asked)?).await?;
             Ok(write_dossier(dossier, exchange))
         };
         self.0.answer("GetDossier", request, get).await

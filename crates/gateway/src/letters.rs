@@ -12,20 +12,18 @@ use crate::fields::timestamp;
 
 /// Who looks decides what is shown.
 struct Shown {
-    caller: Caller,
+    is_operator: bool,
     event: Option<EventView>,
 }
 
 impl Shown {
-    fn of(caller: Caller, envelope: &Envelope) -> Self {
-        Self { caller, event: EventView::decode(envelope.event.clone()).ok() }
+    fn of(caller: &Caller, envelope: &Envelope) -> Self {
+        let is_operator = caller.is_operator();
+        Self { is_operator, event: EventView::decode(envelope.event.clone()).ok() }
     }
 
     fn text(&self, text: &str) -> String {
-        match self.caller {
-            Caller::Operator(_) => masked(text),
-            Caller::Party(_) | Caller::Representative { .. } => text.to_owned(),
-        }
+        if self.is_operator { masked(text) } else { text.to_owned() }
     }
 
     /// Empty when the event cannot be read.
@@ -44,7 +42,7 @@ impl Shown {
 }
 
 pub(crate) fn write_dead_letter(
-    caller: Caller,
+    caller: &Caller,
     inbox: &InboxName,
     dead_letter: DeadLetter,
 ) -> pb::DeadLetter {
@@ -66,7 +64,7 @@ pub(crate) fn write_dead_letter(
     }
 }
 
-pub(crate) fn write_unsettled(caller: Caller, unsettled: Unsettled) -> pb::UnsettledDelivery {
+pub(crate) fn write_unsettled(caller: &Caller, unsettled: Unsettled) -> pb::UnsettledDelivery {
     let Unsettled { envelope, attempt, stand, history } = unsettled;
     let shown = Shown::of(caller, &envelope);
     let (state, due_at) = match stand {

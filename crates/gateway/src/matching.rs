@@ -21,7 +21,7 @@ impl Matching for MatchingService {
     ) -> Result<Response<pb::FileSignalResponse>, Status> {
         let exchange = &self.0.exchange;
         let file = |caller, asked: pb::FileSignalRequest| async move {
-            let filed = exchange.file_signal(caller, read(asked)?).await?;
+            let filed = exchange.file_signal(&caller, read(asked)?).await?;
             Ok(pb::FileSignalResponse {
                 signal_id: filed.id.to_string(),
                 expires_at: timestamp(filed.expires_at),
@@ -36,7 +36,7 @@ impl Matching for MatchingService {
     ) -> Result<Response<pb::WithdrawSignalResponse>, Status> {
         let exchange = &self.0.exchange;
         let withdraw = |caller, asked: pb::WithdrawSignalRequest| async move {
-            exchange.withdraw_signal(caller, signal_id(&asked.signal_id)?).await?;
+            exchange.withdraw_signal(&caller, signal_id(&asked.signal_id)?).await?;
             Ok(pb::WithdrawSignalResponse {})
         };
         self.0.answer("WithdrawSignal", request, withdraw).await
@@ -51,7 +51,7 @@ impl Matching for MatchingService {
             let pb::TransferSignalRequest { signal_id: id, to, reference } = asked;
             let to =
                 to.parse().map_err(|error| invalid("to", format!("{error}; expected an OIN")))?;
-            exchange.transfer_signal(caller, signal_id(&id)?, to, &reference).await?;
+            exchange.transfer_signal(&caller, signal_id(&id)?, to, &reference).await?;
             Ok(pb::TransferSignalResponse {})
         };
         self.0.answer("TransferSignal", request, transfer).await
@@ -71,7 +71,7 @@ impl Matching for MatchingService {
                     Some(id)
                 }
             };
-            let mut page = exchange.signals(caller, after, one_more(size)).await?;
+            let mut page = exchange.signals(&caller, after, one_more(size)).await?;
             let next_page_token = cut_page(&mut page, size, |last| last.id.to_string());
             let signals = page.into_iter().map(write).collect();
             Ok(pb::ListSignalsResponse { signals, next_page_token })

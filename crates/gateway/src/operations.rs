@@ -40,7 +40,7 @@ impl Operations for OperationsService {
         let list = |caller, asked: pb::ListInboxesRequest| async move {
             let size = page_size(asked.page_size)?;
             let after: Option<InboxName> = page_token(&asked.page_token)?;
-            let mut page = broker.inboxes(caller, after.as_ref(), one_more(size)).await?;
+            let mut page = broker.inboxes(&caller, after.as_ref(), one_more(size)).await?;
             let next_page_token = cut_page(&mut page, size, |last| last.name.to_string());
             let inboxes = page.into_iter().map(write_inbox).collect();
             Ok(pb::ListInboxesResponse { inboxes, next_page_token })
@@ -54,7 +54,7 @@ impl Operations for OperationsService {
     ) -> Result<Response<pb::GetInboxResponse>, Status> {
         let broker = &self.0.broker;
         let get = |caller, asked: pb::GetInboxRequest| async move {
-            let inbox = broker.inbox(caller, &name("name", &asked.name)?).await?;
+            let inbox = broker.inbox(&caller, &name("name", &asked.name)?).await?;
             Ok(pb::GetInboxResponse { inbox: Some(write_inbox(inbox)) })
         };
         self.0.answer("GetInbox", request, get).await
@@ -70,7 +70,7 @@ impl Operations for OperationsService {
             // To its end, also when the caller goes away: half a change is none.
             let broker = Arc::clone(&self.0.broker);
             let changing = async move {
-                broker.set_inbox(caller, &inbox, |before| change.apply(before)).await
+                broker.set_inbox(&caller, &inbox, |before| change.apply(before)).await
             };
             let changing = self.0.tasks.spawn(changing.in_current_span());
             let inbox = changing.await.unwrap_or_else(|_| Err(self.0.cut_off.refusal()))?;
@@ -86,8 +86,8 @@ impl Operations for OperationsService {
         let broker = &self.0.broker;
         let list = |caller, asked: pb::ListDeliveriesRequest| async move {
             let inbox: InboxName = name("inbox", &asked.inbox)?;
-            let found = broker.browse(caller, &inbox, page_size(asked.page_size)?).await?;
-            let deliveries = found.into_iter().map(|one| letters::write_unsettled(caller, one));
+            let found = broker.browse(&caller, &inbox, page_size(asked.page_size)?).await?;
+            let deliveries = found.into_iter().map(|one| letters::write_unsettled(&caller, one));
             Ok(pb::ListDeliveriesResponse { deliveries: deliveries.collect() })
         };
         self.0.answer("ListDeliveries", request, list).await
@@ -103,10 +103,10 @@ impl Operations for OperationsService {
             let size = page_size(asked.page_size)?;
             let after = dead_letter_token(asked.page_token)?;
             let asked = Page { after, limit: one_more(size) };
-            let mut page = broker.dead_letters(caller, &inbox, asked).await?;
+            let mut page = broker.dead_letters(&caller, &inbox, asked).await?;
             let next_page_token = cut_page(&mut page, size, |last| last.id.0.clone());
             let dead_letters =
-                page.into_iter().map(|one| letters::write_dead_letter(caller, &inbox, one));
+                page.into_iter().map(|one| letters::write_dead_letter(&caller, &inbox, one));
             let dead_letters = dead_letters.collect();
             Ok(pb::ListDeadLettersResponse { dead_letters, next_page_token })
         };
@@ -118,11 +118,11 @@ impl Operations for OperationsService {
         request: Request<pb::GetDeadLetterRequest>,
     ) -> Result<Response<pb::GetDeadLetterResponse>, Status> {
         let broker = &self.0.broker;
-        let get = |caller, asked: pb::GetDeadLetterRequest| async move {
+        let get = |caller: Caller, asked: pb::GetDeadLetterRequest| async move {
             let inbox: InboxName = name("inbox", &asked.inbox)?;
             let id = DeadLetterId(asked.dead_letter_id);
-            let found = broker.dead_letter(caller, &inbox, &id).await?;
-            let dead_letter = Some(letters::write_dead_letter(caller, &inbox, found));
+            let found = broker.dead_letter(&caller, &inbox, &id).await?;
+            let dead_letter = Some(letters::write_dead_letter(&caller, &inbox, found));
             Ok(pb::GetDeadLetterResponse { dead_letter })
         };
         self.0.answer("GetDeadLetter", request, get).await
@@ -133,7 +133,7 @@ impl Operations for OperationsService {
         request: Request<pb::RedriveRequest>,
     ) -> Result<Response<Self::RedriveStream>, Status> {
         let begun = self.0.begin("Redrive", &request)?;
-        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller);
+        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller.clone());
         let asked = request.into_inner();
         Ok(self.0.stream(begun, |answers| async move {
             let refuse = |refusal: Refusal| to_status(&refusal);
@@ -143,14 +143,14 @@ impl Operations for OperationsService {
             let which = read_which(asked.dead_letter_ids, asked.all, asked.filters);
             let which = which.map_err(refuse)?;
             let per_second = NonZeroU32::new(asked.per_second);
-            let options = RedriveOptions { which, to, per_second };
+            let options = RedriveOptions { which, to, per_second, why: None };
             // Who does not read misses some of what is told on the way.
             let told = answers.clone();
             let progress = move |redriven| {
                 let _ = told.try_send(pb::RedriveResponse { redriven });
             };
             let redriven = tokio::select! {
-                redriven = broker.redrive(caller, &inbox, options, progress) => {
+                redriven = broker.redrive(&caller, &inbox, options, progress) => {
                     redriven.map_err(refuse)?
                 }
                 () = answers.closed() => return Ok(()),
@@ -171,7 +171,7 @@ impl Operations for OperationsService {
                 return Err(invalid("confirm", "expected the name of the inbox once more"));
             }
             let which = read_which(asked.dead_letter_ids, asked.all, asked.filters)?;
-            let purged = broker.purge_dead_letters(caller, &inbox, which).await?;
+            let purged = broker.purge_dead_letters(&caller, &inbox, which, None).await?;
             Ok(pb::PurgeDeadLettersResponse { purged })
         };
         self.0.answer("PurgeDeadLetters", request, purge).await
@@ -191,7 +191,7 @@ impl Operations for OperationsService {
         request: Request<pb::SurveyArchiveRequest>,
     ) -> Result<Response<Self::SurveyArchiveStream>, Status> {
         let begun = self.0.begin("SurveyArchive", &request)?;
-        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller);
+        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller.clone());
         let asked = request.into_inner();
         Ok(self.0.stream(begun, |answers| archive::survey(broker, caller, asked, answers)))
     }
@@ -201,7 +201,7 @@ impl Operations for OperationsService {
         request: Request<pb::GetCatalogueRequest>,
     ) -> Result<Response<Self::GetCatalogueStream>, Status> {
         let begun = self.0.begin("GetCatalogue", &request)?;
-        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller);
+        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller.clone());
         Ok(self.0.stream(begun, |answers| catalogue::files(broker, caller, answers)))
     }
 
@@ -267,9 +267,7 @@ fn write_receiver(receiver: Receiver) -> pb::Receiver {
         Caller::Party(party) => (party.to_string(), String::new()),
         Caller::Representative { party, principal } => (party.to_string(), principal.to_string()),
         // None receives.
-        Caller::Operator(oin) => {
-            (oin.map(|oin| oin.to_string()).unwrap_or_default(), String::new())
-        }
+        Caller::Operator(_) => (String::new(), String::new()),
     };
     pb::Receiver {
         party,

@@ -28,13 +28,12 @@ pub(crate) async fn get(
     };
     let survey = broker.survey(max_age.unwrap_or(AGE_DEFAULT).max(AGE_LEAST)).await;
     let now = SystemTime::now();
-    let inboxes = order.first(survey.seen_by(caller), asked.skip as usize, limit as usize);
+    let inboxes = order.first(survey.seen_by(&caller), asked.skip as usize, limit as usize);
     let rates = survey.rates;
-    let is_operator = matches!(caller, Caller::Operator(_));
     Ok(pb::GetOverviewResponse {
         taken_at: survey.taken_at.and_then(timestamp),
-        totals: Some(write_totals(&Totals::of(survey.seen_by(caller), now), now)),
-        traffic: is_operator.then(|| pb::Traffic {
+        totals: Some(write_totals(&Totals::of(survey.seen_by(&caller), now), now)),
+        traffic: caller.is_operator().then(|| pb::Traffic {
             messages_per_second: rates.messages_per_second,
             enqueued_per_second: rates.enqueued_per_second,
             handed_out_per_second: rates.handed_out_per_second,

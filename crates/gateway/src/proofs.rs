@@ -1,9 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tonic::Extensions;
 use tonic::metadata::MetadataMap;
-use wissel_broker::Refusal;
+use wissel_broker::{Operator, Refusal, Roles};
 use wissel_identifiers::Oin;
 use wissel_identity::{Peer, PeerError, ServerTls, TokenFault, TokenVerifier};
 
@@ -16,8 +16,8 @@ pub struct Proofs {
     pub tls: Option<Arc<ServerTls>>,
     /// What bearer tokens are held against.
     pub tokens: Option<Arc<TokenVerifier>>,
-    /// Who are operators, and no parties.
-    pub operators: BTreeSet<Oin>,
+    /// Who are operators, and no parties; and what they may do.
+    pub operators: BTreeMap<Oin, Roles>,
 }
 
 impl Authenticate for Proofs {
@@ -90,7 +90,10 @@ impl Proofs {
     }
 
     fn who(&self, oin: Oin) -> Who {
-        if self.operators.contains(&oin) { Who::Operator(Some(oin)) } else { Who::Party(oin) }
+        match self.operators.get(&oin) {
+            Some(&roles) => Who::Operator(Arc::new(Operator { name: None, oin: Some(oin), roles })),
+            None => Who::Party(oin),
+        }
     }
 }
 

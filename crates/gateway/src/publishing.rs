@@ -63,7 +63,7 @@ impl Publishing for PublishingService {
         let begun = self.0.begin("PublishStream", &request)?;
         let stream = PublishStream {
             broker: Arc::clone(&self.0.broker),
-            caller: begun.caller,
+            caller: begun.caller.clone(),
             traced: Traced::of(request.metadata()),
             in_flight_max: self.0.options.in_flight_per_stream.max(1),
             budget: self.0.budget.clone(),
@@ -90,7 +90,7 @@ impl PublishingService {
         let publishing = async move {
             let publishing = async {
                 let _spent = budget.spend(&events).await;
-                Ok(broker.publish(caller, events).await)
+                Ok(broker.publish(&caller, events).await)
             };
             cut_off.unless_cut_off(publishing).await
         };
@@ -185,7 +185,7 @@ impl PublishStream {
         events: Vec<Bytes>,
         spent: Spent,
     ) -> impl Future<Output = Vec<Outcome>> + use<> {
-        let publishing = self.broker.publish(self.caller, events);
+        let publishing = self.broker.publish(&self.caller, events);
         async move {
             let outcomes = publishing.await;
             drop(spent);

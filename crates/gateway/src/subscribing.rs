@@ -45,7 +45,7 @@ impl Subscribing for SubscribingService {
         request: Request<Streaming<pb::SubscribeRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let begun = self.0.begin("Subscribe", &request)?;
-        let caller = begun.caller;
+        let caller = begun.caller.clone();
         let broker = Arc::clone(&self.0.broker);
         let receiver = traced::context(request.metadata()).filter(|context| context.sampled);
         let requests = request.into_inner();
@@ -57,7 +57,7 @@ impl Subscribing for SubscribingService {
         request: Request<pb::ReplayRequest>,
     ) -> Result<Response<Self::ReplayStream>, Status> {
         let begun = self.0.begin("Replay", &request)?;
-        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller);
+        let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller.clone());
         let asked = request.into_inner();
         Ok(self.0.stream(begun, |answers| replay(broker, caller, asked, answers)))
     }
@@ -78,7 +78,7 @@ async fn replay(
         let _ = told.try_send(write_replayed(so_far));
     };
     let replayed = tokio::select! {
-        replayed = broker.replay(caller, &inbox, options, progress) => replayed.map_err(refuse)?,
+        replayed = broker.replay(&caller, &inbox, options, progress) => replayed.map_err(refuse)?,
         () = answers.closed() => return Ok(()),
     };
     let _ = answers.send(write_replayed(replayed)).await;
@@ -121,7 +121,7 @@ async fn serve(
     let inbox = name("open.inbox", &open.inbox).map_err(refuse)?;
     let options = session_options(&open).map_err(refuse)?;
     let opened = pb::Opened { credit: options.credit.into(), lease: to_duration(options.lease) };
-    let mut session = broker.open_session(caller, &inbox, options).await.map_err(refuse)?;
+    let mut session = broker.open_session(&caller, &inbox, options).await.map_err(refuse)?;
     session.received_in(receiver);
     if answers.send(say(Said::Opened(opened))).await.is_err() {
         return Ok(());

@@ -24,7 +24,7 @@ impl Subscriptions for SubscriptionsService {
         let broker = &self.0.broker;
         let create = |caller, asked: pb::CreateSubscriptionRequest| async move {
             let asked = read(asked.subscription)?;
-            let created = broker.create_subscription(caller, asked).await?;
+            let created = broker.create_subscription(&caller, asked).await?;
             Ok(pb::CreateSubscriptionResponse { subscription: Some(write(&created)) })
         };
         self.0.answer("CreateSubscription", request, create).await
@@ -38,7 +38,7 @@ impl Subscriptions for SubscriptionsService {
         let list = |caller, asked: pb::ListSubscriptionsRequest| async move {
             let size = page_size(asked.page_size)?;
             let after: Option<SubscriptionName> = page_token(&asked.page_token)?;
-            let mut page = broker.subscriptions(caller, after.as_ref(), one_more(size))?;
+            let mut page = broker.subscriptions(&caller, after.as_ref(), one_more(size))?;
             let next_page_token = cut_page(&mut page, size, |last| last.name.to_string());
             let subscriptions = page.iter().map(write).collect();
             Ok(pb::ListSubscriptionsResponse { subscriptions, next_page_token })
@@ -52,7 +52,7 @@ impl Subscriptions for SubscriptionsService {
     ) -> Result<Response<pb::GetSubscriptionResponse>, Status> {
         let broker = &self.0.broker;
         let get = |caller, asked: pb::GetSubscriptionRequest| async move {
-            let found = broker.subscription(caller, &name("name", &asked.name)?)?;
+            let found = broker.subscription(&caller, &name("name", &asked.name)?)?;
             Ok(pb::GetSubscriptionResponse { subscription: Some(write(&found)) })
         };
         self.0.answer("GetSubscription", request, get).await
@@ -66,7 +66,7 @@ impl Subscriptions for SubscriptionsService {
         let follow = |caller, asked: pb::FollowSubjectsRequest| async move {
             let pb::FollowSubjectsRequest { name: of, add, remove } = asked;
             let of = name("name", &of)?;
-            let followed = broker.follow_subjects(caller, &of, &add, &remove).await?;
+            let followed = broker.follow_subjects(&caller, &of, &add, &remove).await?;
             let Followed { added, removed, total, .. } = followed;
             Ok(pb::FollowSubjectsResponse { added, removed, total })
         };
@@ -79,7 +79,7 @@ impl Subscriptions for SubscriptionsService {
     ) -> Result<Response<pb::DeleteSubscriptionResponse>, Status> {
         let broker = &self.0.broker;
         let delete = |caller, asked: pb::DeleteSubscriptionRequest| async move {
-            broker.delete_subscription(caller, &name("name", &asked.name)?).await?;
+            broker.delete_subscription(&caller, &name("name", &asked.name)?).await?;
             Ok(pb::DeleteSubscriptionResponse {})
         };
         self.0.answer("DeleteSubscription", request, delete).await

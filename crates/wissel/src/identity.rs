@@ -89,7 +89,7 @@ impl Callers {
         let proofs = Proofs {
             tls: tls.clone(),
             tokens: tokens.as_ref().map(|(verifier, _)| Arc::clone(verifier)),
-            operators: config.operators.iter().copied().collect(),
+            operators: config.operators.by_oin().clone(),
         };
         Ok(Self { authenticator: Arc::new(proofs), tls, tokens })
     }

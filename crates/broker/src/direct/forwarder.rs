@@ -114,7 +114,7 @@ impl Forwarder {
             return Ok(self.stopped().await);
         }
         let options = SessionOptions { credit: CREDIT, lease: LEASE };
-        let mut session = broker.open_session(owner, &self.inbox, options).await?;
+        let mut session = broker.open_session(&owner, &self.inbox, options).await?;
         let outcome = self.forward_all(direct, &mut session).await;
         let _ = tokio::time::timeout(SETTLING_PATIENCE, session.settled()).await;
         outcome

@@ -132,7 +132,7 @@ impl Broker {
     /// for a caller without any right; [`Reason::RateLimited`] while others look.
     pub async fn dossier(
         &self,
-        caller: Caller,
+        caller: &Caller,
         sought: &Sought,
         concerned: Option<Uuid>,
     ) -> Result<Dossier, Refusal> {
@@ -193,7 +193,7 @@ impl Broker {
     /// Puts on record that somebody looked.
     async fn keep_read(
         &self,
-        caller: Caller,
+        caller: &Caller,
         sought: &Sought,
         refusal: Option<&Refusal>,
     ) -> Result<(), Refusal> {

@@ -20,7 +20,7 @@ use crate::{Caller, masked};
 
 /// What one caller may see.
 pub(super) struct Timeline<'a> {
-    pub(super) caller: Caller,
+    pub(super) caller: &'a Caller,
     pub(super) catalogue: &'a Catalogue,
     /// A message with which the caller has to do in another way.
     pub(super) concerned: Option<Uuid>,
@@ -53,7 +53,7 @@ impl Timeline<'_> {
 
     /// None: the message is none of the caller's business.
     fn sight(&self, id: Uuid, kept: &[&Kept]) -> Option<Sight> {
-        let (caller, actor) = match self.caller {
+        let (caller, actor) = match *self.caller {
             Caller::Operator(_) => return Some(Sight::All),
             Caller::Party(party) => (party, Some(party)),
             Caller::Representative { principal, .. } => (principal, None),

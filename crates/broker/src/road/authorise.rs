@@ -30,7 +30,7 @@ pub fn authorise<'c>(
     limits: &Limits,
 ) -> Result<Authorised<'c>, Refusal> {
     let Identified { event, caller, publisher } = identified;
-    let (rights, grant) = find_right(&event, caller, &publisher, catalogue, limits)?;
+    let (rights, grant) = find_right(&event, &caller, &publisher, catalogue, limits)?;
     let grant = Arc::clone(grant);
     let destination = direction.check(&event, rights)?;
     reports::check_right(&event, &publisher, rights, catalogue)?;
@@ -42,7 +42,7 @@ pub fn authorise<'c>(
 /// breaks, since no right can be looked up for it.
 pub fn find_right<'c>(
     event: &EventView,
-    caller: Caller,
+    caller: &Caller,
     publisher: &Oin,
     catalogue: &'c Catalogue,
     limits: &Limits,

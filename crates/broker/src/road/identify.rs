@@ -16,7 +16,7 @@ pub struct Identified {
 }
 
 /// Only a party publishes.
-pub fn identify(received: Received, caller: Caller) -> Result<Identified, Refusal> {
+pub fn identify(received: Received, caller: &Caller) -> Result<Identified, Refusal> {
     let publisher = caller.party()?;
-    Ok(Identified { event: received.event, caller, publisher })
+    Ok(Identified { event: received.event, caller: caller.clone(), publisher })
 }

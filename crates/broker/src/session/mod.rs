@@ -207,7 +207,7 @@ impl Session {
         for id in ids {
             if let Some(held) = self.let_go(*id) {
                 let settlement = self.settlement(&held, verdict);
-                records.extend(self.setback(Some(self.caller), &held, &settlement));
+                records.extend(self.setback(Some(&self.caller), &held, &settlement));
                 spans.extend(followed::settle(held.span, held.tag, &settlement));
                 settlements.push((held.tag, settlement));
             }
@@ -408,7 +408,7 @@ impl Session {
     /// The record of a delivery that was held and came to nothing.
     fn setback(
         &self,
-        by: Option<Caller>,
+        by: Option<&Caller>,
         held: &Held,
         settlement: &Settlement,
     ) -> Option<wissel_audit::Record> {

@@ -28,17 +28,17 @@ impl Broker {
     /// all that the inbox may hold; what the bus says.
     pub async fn open_session(
         self: &Arc<Self>,
-        caller: Caller,
+        caller: &Caller,
         inbox: &InboxName,
         options: SessionOptions,
     ) -> Result<Session, Refusal> {
         let outcome = self.try_open(caller, inbox, options).await;
-        self.unless_refused(caller, Operation::InboxOpened, inbox, outcome).await
+        self.unless_refused(caller, Operation::InboxOpened, Some(inbox), outcome).await
     }
 
     async fn try_open(
         self: &Arc<Self>,
-        caller: Caller,
+        caller: &Caller,
         inbox: &InboxName,
         options: SessionOptions,
     ) -> Result<Session, Refusal> {
@@ -72,7 +72,7 @@ impl Broker {
             recording: None,
             next_id: 1,
             stopping: self.shutdown_token(),
-            caller,
+            caller: caller.clone(),
             told: self.receivers.tell(inbox, caller, credit),
             traffic: self.surveys.traffic(inbox),
             catalogue_version: self.catalogue_version.subscribe(),
@@ -92,8 +92,8 @@ impl Broker {
     /// Refuses one that acts for another when the inbox may hold a type that its mandate
     /// does not cover. Such a message would stand in the way of all behind it, until its
     /// owner takes it: better to say so at once.
-    fn check_mandate_to_open(&self, caller: Caller, inbox: &InboxName) -> Result<(), Refusal> {
-        let Caller::Representative { party, principal } = caller else { return Ok(()) };
+    fn check_mandate_to_open(&self, caller: &Caller, inbox: &InboxName) -> Result<(), Refusal> {
+        let Caller::Representative { party, principal } = *caller else { return Ok(()) };
         let catalogue = self.catalogue.load();
         let subscriptions = self.subscriptions.read();
         let feeding: Vec<&Subscription> =

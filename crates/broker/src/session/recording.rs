@@ -20,7 +20,7 @@ pub(super) struct Recording {
 impl Session {
     pub(super) fn record(&self, deliveries: Vec<Leased>, catalogue: Arc<Catalogue>) -> Recording {
         let records = deliveries.iter().filter_map(|leased| {
-            self.broker.delivery(self.caller, self.inbox.owner(), &self.inbox, leased, &catalogue)
+            self.broker.delivery(&self.caller, self.inbox.owner(), &self.inbox, leased, &catalogue)
         });
         let records = records.collect();
         let broker = Arc::clone(&self.broker);

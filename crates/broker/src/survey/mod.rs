@@ -171,7 +171,7 @@ impl Survey {
     }
 
     /// The inboxes that a caller may see.
-    pub fn seen_by(&self, caller: Caller) -> impl Iterator<Item = &Surveyed> {
+    pub fn seen_by(&self, caller: &Caller) -> impl Iterator<Item = &Surveyed> {
         self.inboxes.iter().filter(move |one| caller.may_see(one.name.owner()))
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wissel_broker::{
-    Broker, BrokerOptions, Caller, Leased, Receipt, Refusal, Session, SessionEvent, SessionOptions,
-    Subscription, Verdict,
+    Broker, BrokerOptions, Caller, Leased, Operator, Receipt, Refusal, Roles, Session,
+    SessionEvent, SessionOptions, Subscription, Verdict,
 };
 use wissel_bus::InboxState;
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
@@ -17,7 +17,6 @@ use wissel_store::Store;
 
 pub(crate) const REGISTRY: &str = "00000099000000001000";
 pub(crate) const RECEIVER: &str = "00000099000000002000";
-pub(crate) const OPERATOR: Caller = Caller::Operator(None);
 
 const CATALOGUE: &str = r#"
 party = [
@@ -122,7 +121,7 @@ impl Place {
         events: impl Iterator<Item = EventBuilder>,
     ) -> Vec<Result<Receipt, Refusal>> {
         let frames = events.map(|event| event.build().unwrap().encode()).collect();
-        self.broker.publish(party(REGISTRY), frames).await
+        self.broker.publish(&party(REGISTRY), frames).await
     }
 
     pub(crate) async fn open(&self, local: &str) -> Receiver {
@@ -131,12 +130,12 @@ impl Place {
 
     pub(crate) async fn open_with(&self, local: &str, credit: u16) -> Receiver {
         let options = SessionOptions { credit, lease: Duration::from_secs(30) };
-        let session = self.broker.open_session(party(RECEIVER), &inbox(local), options).await;
+        let session = self.broker.open_session(&party(RECEIVER), &inbox(local), options).await;
         Receiver { session: session.unwrap(), waiting: Default::default() }
     }
 
     pub(crate) async fn state(&self, local: &str) -> InboxState {
-        self.broker.inbox(OPERATOR, &inbox(local)).await.unwrap().state
+        self.broker.inbox(&operator(), &inbox(local)).await.unwrap().state
     }
 }
 
@@ -183,6 +182,11 @@ pub(crate) fn id_of(leased: &Leased) -> String {
 
 pub(crate) fn party(oin: &str) -> Caller {
     Caller::Party(oin.parse().unwrap())
+}
+
+/// An operator with every role.
+pub(crate) fn operator() -> Caller {
+    Operator { name: None, oin: None, roles: Roles::ALL }.into()
 }
 
 pub(crate) fn inbox(local: &str) -> InboxName {

@@ -2,8 +2,8 @@
 //!
 //! A visitor proves who they are at a provider of OpenID Connect (`oidc`) or by the
 //! certificate of their connection, and has a session from then on (`sessions`), by a cookie
-//! (`cookie`). A page asks for an [`Operator`]; what changes something asks for a role of
-//! theirs, takes a [`Form`], and is on record ([`act`]) before it is done. `guard` refuses
+//! (`cookie`). A page asks for an [`Operator`], and what changes something takes a [`Form`]. What
+//! they may do is decided by the broker, which puts it on record with their name. `guard` refuses
 //! requests that other sites make a browser send.
 
 mod attempts;
@@ -11,7 +11,6 @@ mod cookie;
 pub(crate) mod guard;
 mod oidc;
 mod operator;
-mod roles;
 mod secret;
 mod sessions;
 
@@ -19,6 +18,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use wissel_broker::Roles;
 use wissel_identity::{ProvenChain, ServerTls};
 
 use self::attempts::Attempts;
@@ -26,9 +26,7 @@ use self::cookie::Cookie;
 use self::guard::Names;
 pub use self::oidc::OidcOptions;
 use self::oidc::Provider;
-pub(crate) use self::operator::{FORM_MAX, Form, Operator, act};
-pub use self::roles::Role;
-pub(crate) use self::roles::Roles;
+pub(crate) use self::operator::{FORM_MAX, Form, Operator};
 pub(crate) use self::sessions::Identity;
 pub use self::sessions::SessionOptions;
 use self::sessions::{Session, Sessions};
@@ -60,7 +58,7 @@ pub struct CertificateOf {
     /// The SHA-256 of their certificate (DER).
     pub fingerprint: [u8; 32],
     /// What they may do.
-    pub roles: Vec<Role>,
+    pub roles: Roles,
 }
 
 /// Everything that decides over access.
@@ -91,11 +89,8 @@ impl Access {
         let origin = origin.unwrap_or_else(|| format!("{scheme}://{listens}"));
         let names = Names::of(&origin, listens).map_err(|fault| format!("origin: {fault}"))?;
         let provider = oidc.map(|oidc| Provider::new(oidc, &origin, stopping)).transpose();
-        let everybody = insecure_dev.then(|| {
-            let roles = Role::ALL.into_iter().collect();
-            let (name, method) = ("operator".to_owned(), "development");
-            Session::of(Identity { name, roles, method, certificate: None })
-        });
+        let everybody = insecure_dev
+            .then(|| Session::of(Identity::new("operator", Roles::ALL, "development", None)));
         Ok(Self {
             sessions: Sessions::new(sessions),
             names,
@@ -127,12 +122,8 @@ impl Access {
     pub(crate) fn by_certificate(&self, visitor: &Visitor) -> Option<Identity> {
         let shown = visitor.certificate.as_ref().filter(|shown| self.is_valid(shown))?;
         let of = self.certificates.iter().find(|one| one.fingerprint == *shown.fingerprint())?;
-        Some(Identity {
-            name: of.name.clone(),
-            roles: of.roles.iter().copied().collect(),
-            method: "certificate",
-            certificate: Some(Arc::clone(shown)),
-        })
+        let certificate = Some(Arc::clone(shown));
+        Some(Identity::new(&of.name, of.roles, "certificate", certificate))
     }
 
     fn is_valid(&self, shown: &ProvenChain) -> bool {

@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
+use wissel_broker::{Role, Roles};
 use wissel_identity::{KeySource, TokenOptions, TokenVerifier};
 
 use super::secret::{Digest, same, unguessable};
 use super::sessions::Identity;
-use super::{Role, Roles};
 
 /// A provider, and what is believed of what it says.
 #[derive(Clone)]
@@ -161,8 +161,9 @@ impl Provider {
         }
         let subject = text("sub").ok_or("id_token: it has no sub")?;
         let name = text(&self.options.name_claim).unwrap_or(subject);
-        let name = name.chars().filter(|one| !one.is_control()).take(100).collect();
-        Ok(Identity { name, roles: self.roles(&claims), method: "oidc", certificate: None })
+        let name = name.chars().filter(|one| !one.is_control()).take(100).collect::<String>();
+        let roles = self.roles(&claims).ok_or_else(|| format!("{name} has no role here"))?;
+        Ok(Identity::new(&name, roles, "oidc", None))
     }
 
     async fn exchange(&self, found: &Found, code: &str, verifier: &str) -> Result<Tokens, String> {
@@ -234,7 +235,8 @@ impl Provider {
         })
     }
 
-    fn roles(&self, claims: &Map<String, Value>) -> Roles {
+    /// What the claims give; none when that is no role.
+    fn roles(&self, claims: &Map<String, Value>) -> Option<Roles> {
         let said: Vec<&str> = match claims.get(&self.options.roles_claim) {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
@@ -245,7 +247,7 @@ impl Provider {
             .roles
             .iter()
             .filter(|(_, values)| values.iter().any(|value| said.contains(&value.as_str())));
-        given.map(|(role, _)| *role).collect()
+        Roles::of(given.map(|(role, _)| *role))
     }
 }
 

@@ -9,9 +9,8 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::de::DeserializeOwned;
-use wissel_broker::{Act, Refusal};
+use wissel_broker::{Caller, Role, Roles};
 
-use super::Role;
 use super::secret::same;
 use super::sessions::Session;
 use crate::console::Seen;
@@ -25,16 +24,22 @@ pub(crate) struct Operator {
 impl Operator {
     /// What they are called.
     pub(crate) fn name(&self) -> &str {
-        &self.session.identity.name
+        self.session.identity.name()
     }
 
-    /// What they may do, in words.
-    pub(crate) fn roles(&self) -> String {
-        self.session.identity.roles.text()
+    /// They, as the broker knows them: it decides over what they may do.
+    pub(crate) fn caller(&self) -> Caller {
+        self.session.identity.caller()
     }
 
+    /// What they may do.
+    pub(crate) fn roles(&self) -> Roles {
+        self.session.identity.operator.roles
+    }
+
+    /// Whether it is of use to offer them what takes this role.
     pub(crate) fn holds(&self, role: Role) -> bool {
-        self.session.identity.roles.holds(role)
+        self.roles().holds(role)
     }
 
     /// Whether there is anything to sign out of.
@@ -106,12 +111,4 @@ impl<T: DeserializeOwned> FromRequest<Arc<Seen>> for Form<T> {
         }
         serde_urlencoded::from_bytes(&body).map(Self).map_err(wrong)
     }
-}
-
-/// Puts on record what an operator is about to do. Nothing is done without.
-///
-/// # Errors
-/// When it cannot be put on record.
-pub(crate) async fn act(seen: &Seen, operator: &Operator, act: Act<'_>) -> Result<(), Refusal> {
-    seen.exchange.broker().keep_act(Some(operator.name()), act).await
 }

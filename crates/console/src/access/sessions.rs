@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use wissel_broker::{Caller, Operator, Roles};
 use wissel_identity::ProvenChain;
 
-use crate::access::Roles;
 use crate::access::secret::{Digest, unguessable};
 
 /// How long operators stay signed in.
@@ -23,8 +23,8 @@ pub struct SessionOptions {
 
 /// An operator, as a proof told of them.
 pub(crate) struct Identity {
-    pub(crate) name: String,
-    pub(crate) roles: Roles,
+    /// Who it is, and what they may do.
+    pub(crate) operator: Arc<Operator>,
     /// How they proved who they are: `oidc`, `certificate` or `development`.
     pub(crate) method: &'static str,
     /// The certificate without which the session is nothing.
@@ -37,6 +37,28 @@ pub(crate) struct Session {
     pub(crate) identity: Arc<Identity>,
     /// The token that every form carries.
     pub(crate) csrf: Arc<str>,
+}
+
+impl Identity {
+    pub(crate) fn new(
+        name: &str,
+        roles: Roles,
+        method: &'static str,
+        certificate: Option<Arc<ProvenChain>>,
+    ) -> Self {
+        let operator = Operator { name: Some(name.into()), oin: None, roles };
+        Self { operator: Arc::new(operator), method, certificate }
+    }
+
+    /// What they are called.
+    pub(crate) fn name(&self) -> &str {
+        self.operator.name.as_deref().unwrap_or_default()
+    }
+
+    /// They, as the broker knows them.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::Operator(Arc::clone(&self.operator))
+    }
 }
 
 impl Session {
@@ -124,13 +146,12 @@ impl Default for SessionOptions {
 
 #[cfg(test)]
 mod tests {
+    use wissel_broker::Role;
+
     use super::*;
-    use crate::access::Role;
 
     fn anna() -> Identity {
-        let roles = [Role::Viewer].into_iter().collect();
-        let name = "anna".to_owned();
-        Identity { name, roles, method: "development", certificate: None }
+        Identity::new("anna", Role::Viewer.into(), "development", None)
     }
 
     #[test]
@@ -139,7 +160,7 @@ mod tests {
         let now = Instant::now();
         let minutes = |minutes: u64| now + Duration::from_secs(minutes * 60);
         let id = sessions.begin_at(anna(), now).unwrap();
-        assert_eq!(sessions.find_at(&id, minutes(29)).unwrap().identity.name, "anna");
+        assert_eq!(sessions.find_at(&id, minutes(29)).unwrap().identity.name(), "anna");
         assert!(sessions.find_at(&id, minutes(58)).is_some());
         assert!(sessions.find_at(&id, minutes(88)).is_none(), "idle");
         assert!(sessions.find_at(&id, minutes(60)).is_none(), "it does not come back");
@@ -152,7 +173,7 @@ mod tests {
 
         let id = sessions.begin_at(anna(), now).unwrap();
         let other = sessions.begin_at(anna(), now).unwrap();
-        assert_eq!(sessions.end(&id).unwrap().name, "anna");
+        assert_eq!(sessions.end(&id).unwrap().name(), "anna");
         assert!(sessions.find_at(&id, now).is_none() && sessions.end(&id).is_none());
         assert!(sessions.find_at(&other, now).is_some() && sessions.find_at("", now).is_none());
     }

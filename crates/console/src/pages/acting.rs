@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_audit::{Operation, Outcome};
-use wissel_broker::{Act, Caller, InboxSettings, Reason, Refusal};
-use wissel_bus::MessageId;
+use wissel_broker::{InboxSettings, Reason, Refusal, Role};
 use wissel_identifiers::InboxName;
 
 use super::layout;
+use super::named::Named;
 use super::text::{Reader, Texts};
-use crate::access::{Form, Operator, Role, act};
+use crate::access::{Form, Operator};
 use crate::console::Seen;
 
 /// Which switch of an inbox is set, and how.
@@ -68,47 +67,17 @@ pub(super) async fn switch(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<InboxName>,
+    Named(name): Named,
     Form(Switched { switch, on }): Form<Switched>,
 ) -> Response {
-    if !operator.holds(Role::Operator) {
-        let why = reader.texts.only_operators_act;
-        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, why);
-    }
-    let setting = if switch == Switch::Paused { "paused" } else { "draining" };
-    let detail = format!("{setting} = {on}");
-    if let Err(refusal) = act(&seen, &operator, operation(&name, detail)).await {
-        return denied(&reader, &operator, &refusal);
-    }
     let change = move |before: InboxSettings| match switch {
         Switch::Paused => InboxSettings { paused: on, ..before },
         Switch::Draining => InboxSettings { draining: on, ..before },
     };
-    match seen.exchange.broker().set_inbox(Caller::Operator(None), &name, change).await {
+    match seen.exchange.broker().set_inbox(&operator.caller(), &name, change).await {
         Ok(_) => Redirect::to(&format!("/inboxes/{name}")).into_response(),
         Err(refusal) => denied(&reader, &operator, &refusal),
     }
-}
-
-/// What an operator is about to do to an inbox.
-pub(super) fn operation(inbox: &InboxName, detail: String) -> Act<'_> {
-    let operation = Operation::OperatorActed;
-    Act { operation, outcome: Outcome::Done, inbox: Some(inbox), message: None, detail }
-}
-
-/// Puts on record that an operator looks at what may tell of persons.
-pub(super) async fn looks(
-    seen: &Seen,
-    operator: &Operator,
-    inbox: Option<&InboxName>,
-    message: Option<MessageId>,
-    at: &str,
-) -> Result<(), Refusal> {
-    let (operation, outcome) = (Operation::OperatorActed, Outcome::Done);
-    // A name that is made up may be anything.
-    let inbox = inbox.filter(|inbox| seen.exchange.broker().has_inbox(inbox));
-    let detail = format!("look at {at}");
-    act(seen, operator, Act { operation, outcome, inbox, message, detail }).await
 }
 
 /// A page that says why something was not done.
@@ -122,6 +91,8 @@ pub(super) fn denied(reader: &Reader, operator: &Operator, refusal: &Refusal) ->
     };
     let message = match refusal.reason {
         Reason::UnknownInbox => reader.texts.no_such_inbox.to_owned(),
+        // Whoever is signed in may do all else.
+        Reason::NotGranted => reader.texts.only_operators_act.to_owned(),
         _ => refusal.to_string(),
     };
     layout::fault(reader, operator, status, &message)

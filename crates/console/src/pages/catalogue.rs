@@ -8,8 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_audit::{Operation, Outcome};
-use wissel_broker::{Act, Broker, Caller, Subscription};
+use wissel_broker::{Broker, Reason, Role, Subscription};
 use wissel_catalogue::{Action, Catalogue, Change, EventType, How, Part};
 use wissel_identifiers::SubscriptionName;
 
@@ -17,7 +16,7 @@ use super::acting::denied;
 use super::format::{count, moment};
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
-use crate::access::{Form, Operator, Role, act};
+use crate::access::{Form, Operator};
 use crate::console::Seen;
 
 /// Event types and subscriptions on a page.
@@ -141,18 +140,13 @@ pub(super) async fn read(
     reader: Reader,
     Form(Nothing {}): Form<Nothing>,
 ) -> Response {
-    if !operator.holds(Role::CatalogueManager) {
-        let why = reader.texts.only_managers_act;
-        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, why);
-    }
-    let detail = "read the files of the catalogue again".to_owned();
-    let (operation, outcome) = (Operation::OperatorActed, Outcome::Done);
-    if let Err(refusal) =
-        act(&seen, &operator, Act { operation, outcome, inbox: None, message: None, detail }).await
-    {
-        return denied(&reader, &operator, &refusal);
-    }
-    match tokio::time::timeout(PATIENCE, seen.exchange.broker().read_catalogue_again()).await {
+    let caller = operator.caller();
+    let reading = seen.exchange.broker().read_catalogue_again(&caller);
+    match tokio::time::timeout(PATIENCE, reading).await {
+        Ok(Err(refusal)) if refusal.reason == Reason::NotGranted => {
+            let why = reader.texts.only_managers_act;
+            layout::fault(&reader, &operator, StatusCode::FORBIDDEN, why)
+        }
         Ok(Err(refusal)) => denied(&reader, &operator, &refusal),
         // What takes longer is told when it is done.
         Ok(Ok(_)) | Err(_) => Redirect::to("/catalogue").into_response(),
@@ -210,9 +204,8 @@ pub(super) async fn subscriptions(
 ) -> Response {
     let text = reader.texts;
     let after = asked.after.parse::<SubscriptionName>().ok();
-    let caller = Caller::Operator(None);
     let broker = seen.exchange.broker();
-    let mut found = match broker.subscriptions(caller, after.as_ref(), PAGE + 1) {
+    let mut found = match broker.subscriptions(&operator.caller(), after.as_ref(), PAGE + 1) {
         Ok(found) => found,
         Err(refusal) => return denied(&reader, &operator, &refusal),
     };

@@ -4,20 +4,21 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_broker::{Act, Broker, Caller, Group, Looked, RedriveOptions, Refusal, Which};
+use wissel_broker::{Broker, Caller, Group, Looked, RedriveOptions, Refusal, Role, Which};
 use wissel_bus::DeadLetterId;
 use wissel_identifiers::InboxName;
 
-use super::acting::{denied, looks, operation};
+use super::acting::denied;
 use super::format::{count, moment};
 use super::layout::{self, Place};
+use super::named::Named;
 use super::text::{Reader, Texts};
-use crate::access::{Form, Operator, Role, act};
+use crate::access::{Form, Operator};
 use crate::console::Seen;
 
 /// How long they are counted for a page.
@@ -95,23 +96,16 @@ pub(super) async fn page(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<String>,
+    Named(name): Named,
     Query(asked): Query<Asked>,
 ) -> Response {
     let text = reader.texts;
-    let Ok(name) = name.parse::<InboxName>() else {
-        return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
-    };
-    if let Err(refusal) = looks(&seen, &operator, Some(&name), None, "dead letters").await {
-        return denied(&reader, &operator, &refusal);
-    }
     let broker = seen.exchange.broker();
-    let caller = Caller::Operator(None);
     let after = Some(asked.after).filter(|after| !after.is_empty()).map(DeadLetterId);
     let is_first = after.is_none();
     // Behind the first page nothing is counted again.
     let patience = if is_first { COUNTING } else { Duration::ZERO };
-    match broker.look_at_dead_letters(caller, &name, after, patience, SHOWN).await {
+    match broker.look_at_dead_letters(&operator.caller(), &name, after, patience, SHOWN).await {
         // Nothing is behind it any more; there may be some before.
         Ok(looked) if looked.oldest.is_empty() && !is_first => {
             Redirect::to(&format!("/inboxes/{name}/dead-letters")).into_response()
@@ -257,24 +251,17 @@ pub(super) async fn asked(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<InboxName>,
+    Named(name): Named,
     Form(wanted): Form<Wanted>,
 ) -> Response {
     let text = reader.texts;
-    if !operator.holds(Role::Operator) {
-        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, text.only_operators_act);
-    }
     let Some(which) = wanted.which() else {
         return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.nothing_chosen);
     };
     let because = Some(wanted.because.as_str()).filter(|because| !because.is_empty());
-    if let Err(refusal) = looks(&seen, &operator, Some(&name), None, "how many dead letters").await
-    {
-        return denied(&reader, &operator, &refusal);
-    }
-    let broker = seen.exchange.broker();
-    let caller = Caller::Operator(None);
-    let (meant, all) = match broker.count_dead_letters(caller, &name, which, COUNTING_MEANT).await {
+    let (broker, caller) = (seen.exchange.broker(), operator.caller());
+    let counted = broker.count_dead_letters(&caller, &name, which, COUNTING_MEANT).await;
+    let (meant, all) = match counted {
         Ok(counted) => counted,
         Err(refusal) => return denied(&reader, &operator, &refusal),
     };
@@ -310,14 +297,11 @@ pub(super) async fn done(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<InboxName>,
+    Named(name): Named,
     Form(wanted): Form<Wanted>,
 ) -> Response {
     let text = reader.texts;
-    if !operator.holds(Role::Operator) {
-        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, text.only_operators_act);
-    }
-    let why = wanted.why.trim();
+    let why = wanted.why.trim().to_owned();
     let per_second = match wanted.per_second.trim() {
         "" => Ok(None),
         given => given.parse::<NonZeroU32>().map(Some),
@@ -325,33 +309,10 @@ pub(super) async fn done(
     let (Some(which), false, Ok(per_second)) = (wanted.which(), why.is_empty(), per_second) else {
         return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.why_is_needed);
     };
-    let what = match wanted.what {
-        What::Redrive => "redrive dead letters",
-        What::Purge => "remove dead letters",
-    };
-    let detail = match &which {
-        Which::Because(reason) => format!("{what} of reason {reason:?}: {why}"),
-        Which::These(_) => format!("{what}, one: {why}"),
-        _ => format!("{what}, all: {why}"),
-    };
-    let broker = Arc::clone(seen.exchange.broker());
-    // Which one, as afterwards it may be gone.
-    let message = match &which {
-        Which::These(ids) => {
-            match broker.dead_letter(Caller::Operator(None), &name, &ids[0]).await {
-                Ok(letter) => Some(letter.envelope.message_id),
-                Err(refusal) => return denied(&reader, &operator, &refusal),
-            }
-        }
-        _ => None,
-    };
-    let doing = Act { message, ..operation(&name, detail) };
-    if let Err(refusal) = act(&seen, &operator, doing).await {
-        return denied(&reader, &operator, &refusal);
-    }
-    let (inbox, what) = (name.clone(), wanted.what);
+    let (broker, what) = (Arc::clone(seen.exchange.broker()), wanted.what);
     let doing =
-        tokio::spawn(async move { carry_out(&broker, &inbox, what, which, per_second).await });
+        Doing { caller: operator.caller(), inbox: name.clone(), what, which, why, per_second };
+    let doing = tokio::spawn(doing.carry_out(broker));
     let content = match tokio::time::timeout(PATIENCE, doing).await {
         Ok(Ok(Ok(number))) => {
             let (one, other) = (text.were_redriven, text.were_removed);
@@ -369,19 +330,25 @@ pub(super) async fn done(
     layout::page(&reader, &operator, Place::Inboxes, text.done, &content)
 }
 
-async fn carry_out(
-    broker: &Broker,
-    inbox: &InboxName,
+/// What goes on, also when nobody waits for it any more.
+struct Doing {
+    caller: Caller,
+    inbox: InboxName,
     what: What,
     which: Which,
+    why: String,
     per_second: Option<NonZeroU32>,
-) -> Result<u64, Refusal> {
-    let caller = Caller::Operator(None);
-    match what {
-        What::Redrive => {
-            let options = RedriveOptions { which, to: None, per_second };
-            broker.redrive(caller, inbox, options, |_| {}).await
+}
+
+impl Doing {
+    async fn carry_out(self, broker: Arc<Broker>) -> Result<u64, Refusal> {
+        let Self { caller, inbox, what, which, why, per_second } = self;
+        match what {
+            What::Redrive => {
+                let options = RedriveOptions { which, to: None, per_second, why: Some(why) };
+                broker.redrive(&caller, &inbox, options, |_| {}).await
+            }
+            What::Purge => broker.purge_dead_letters(&caller, &inbox, which, Some(&why)).await,
         }
-        What::Purge => broker.purge_dead_letters(caller, inbox, which).await,
     }
 }

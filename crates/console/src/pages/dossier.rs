@@ -9,10 +9,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 use wissel_broker::dossier::{Entry, What};
-use wissel_broker::{Caller, Dossier, Sought};
-use wissel_bus::MessageId;
+use wissel_broker::{Dossier, Sought};
 
-use super::acting::{denied, looks};
+use super::acting::denied;
 use super::format::moment;
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
@@ -41,11 +40,8 @@ pub(super) async fn page(
     let Ok(id) = given.parse::<Uuid>() else {
         return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.no_message_id);
     };
-    if let Err(refusal) = looks(&seen, &operator, None, Some(MessageId(id)), "a dossier").await {
-        return denied(&reader, &operator, &refusal);
-    }
     let sought = Sought::Message(id);
-    match seen.exchange.broker().dossier(Caller::Operator(None), &sought, None).await {
+    match seen.exchange.broker().dossier(&operator.caller(), &sought, None).await {
         Ok(dossier) => {
             let content = html! { (search(text, &id.to_string())) (whole(text, &dossier)) };
             layout::page(&reader, &operator, Place::Dossier, text.dossier, &content)

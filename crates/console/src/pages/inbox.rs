@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use wissel_broker::{Caller, Inbox, Surveyed};
 use wissel_catalogue::Catalogue;
-use wissel_identifiers::InboxName;
 
 use super::SURVEY_AGE;
-use super::acting::switches;
+use super::acting::{denied, switches};
 use super::format::{age, count, rate};
 use super::inboxes::{concern, why};
 use super::layout::{self, Place};
+use super::named::Named;
 use super::settings;
 use super::sparkline::sparkline;
 use super::text::{Reader, Texts};
@@ -26,23 +25,13 @@ pub(super) async fn page(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Response {
     let text = reader.texts;
-    // What was made up is not said again.
-    let Ok(name) = name.parse::<InboxName>() else {
-        return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
-    };
     let broker = seen.exchange.broker();
-    let inbox = match broker.inbox(Caller::Operator(None), &name).await {
+    let inbox = match broker.inbox(&operator.caller(), &name).await {
         Ok(inbox) => inbox,
-        Err(refusal) if refusal.reason == wissel_broker::Reason::UnknownInbox => {
-            return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
-        }
-        Err(refusal) => {
-            let message = refusal.to_string();
-            return layout::fault(&reader, &operator, StatusCode::SERVICE_UNAVAILABLE, &message);
-        }
+        Err(refusal) => return denied(&reader, &operator, &refusal),
     };
     let survey = broker.survey(SURVEY_AGE).await;
     let place = survey.inboxes.binary_search_by(|one| one.name.cmp(&name)).ok();
@@ -103,7 +92,7 @@ fn receivers(text: &Texts, catalogue: &Catalogue, inbox: &Inbox) -> Markup {
     let ago = |at: SystemTime| age(text, now.duration_since(at).unwrap_or_default());
     let called =
         |oin| catalogue.party(&oin).map_or_else(|| oin.to_string(), |one| one.name.clone());
-    let who = |caller| match caller {
+    let who = |caller: &Caller| match *caller {
         Caller::Party(party) => called(party),
         Caller::Representative { party, principal } => {
             format!("{} → {}", called(party), called(principal))
@@ -124,7 +113,7 @@ fn receivers(text: &Texts, catalogue: &Catalogue, inbox: &Inbox) -> Markup {
                             th.number scope="col" { (text.settled_ago) }
                         } }
                         tbody { @for one in &inbox.receivers { tr {
-                            th scope="row" { (who(one.caller)) }
+                            th scope="row" { (who(&one.caller)) }
                             td.number { (ago(one.since)) }
                             td.number { (count(text, one.in_hand)) }
                             td.number { (count(text, one.credit.into())) }

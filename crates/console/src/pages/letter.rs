@@ -7,17 +7,18 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_broker::{Act, Caller, masked};
+use wissel_broker::{Reason, Role, masked};
 use wissel_bus::{DeadLetter, DeadLetterId};
 use wissel_identifiers::InboxName;
 use wissel_message::{Data, EventView};
 
-use super::acting::{denied, looks, operation};
+use super::acting::denied;
 use super::dead_letters::{Meant, What, ask};
 use super::format::moment;
 use super::layout::{self, Place};
+use super::named::Named;
 use super::text::{Reader, Texts};
-use crate::access::{Form, Operator, Role, act};
+use crate::access::{Form, Operator};
 use crate::console::Seen;
 
 /// How much of the data is shown, in bytes.
@@ -31,9 +32,20 @@ pub(super) async fn page(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path((name, id)): Path<(InboxName, String)>,
+    Named(name): Named,
+    Path(Letter { id }): Path<Letter>,
 ) -> Response {
-    show(&seen, &operator, &reader, &name, id, false).await
+    let broker = seen.exchange.broker();
+    match broker.dead_letter(&operator.caller(), &name, &DeadLetterId(id)).await {
+        Ok(letter) => whole(&reader, &operator, &name, &letter, false),
+        Err(refusal) => denied(&reader, &operator, &refusal),
+    }
+}
+
+/// The part of the path that names one.
+#[derive(Deserialize)]
+pub(super) struct Letter {
+    id: String,
 }
 
 /// Why somebody must see it.
@@ -47,50 +59,19 @@ pub(super) async fn unmasked(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path((name, id)): Path<(InboxName, String)>,
+    Named(name): Named,
+    Path(Letter { id }): Path<Letter>,
     Form(Unmask { why }): Form<Unmask>,
 ) -> Response {
-    let text = reader.texts;
-    if !operator.holds(Role::Operator) {
-        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, text.only_operators_act);
-    }
-    if why.trim().is_empty() {
-        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.why_is_needed);
-    }
-    // The letter is named by its id on the bus, if there is one.
-    let found = seen
-        .exchange
-        .broker()
-        .dead_letter(Caller::Operator(None), &name, &DeadLetterId(id.clone()))
-        .await;
-    let letter = match found {
-        Ok(letter) => letter,
-        Err(refusal) => return denied(&reader, &operator, &refusal),
-    };
-    let detail = format!("unmask: {}", why.trim());
-    let message = Some(letter.envelope.message_id);
-    let unmasking = Act { message, ..operation(&name, detail) };
-    if let Err(refusal) = act(&seen, &operator, unmasking).await {
-        return denied(&reader, &operator, &refusal);
-    }
-    whole(&reader, &operator, &name, &letter, true)
-}
-
-async fn show(
-    seen: &Seen,
-    operator: &Operator,
-    reader: &Reader,
-    name: &InboxName,
-    id: String,
-    is_unmasked: bool,
-) -> Response {
-    if let Err(refusal) = looks(seen, operator, Some(name), None, "a dead letter").await {
-        return denied(reader, operator, &refusal);
-    }
     let broker = seen.exchange.broker();
-    match broker.dead_letter(Caller::Operator(None), name, &DeadLetterId(id)).await {
-        Ok(letter) => whole(reader, operator, name, &letter, is_unmasked),
-        Err(refusal) => denied(reader, operator, &refusal),
+    let id = DeadLetterId(id);
+    match broker.unmask_dead_letter(&operator.caller(), &name, &id, &why).await {
+        Ok(letter) => whole(&reader, &operator, &name, &letter, true),
+        Err(refusal) if refusal.reason == Reason::InvalidRequest => {
+            let why = reader.texts.why_is_needed;
+            layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why)
+        }
+        Err(refusal) => denied(&reader, &operator, &refusal),
     }
 }
 

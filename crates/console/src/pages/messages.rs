@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use wissel_broker::{Caller, Reason, masked};
+use wissel_broker::{Reason, masked};
 use wissel_bus::{Stand, Unsettled};
-use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
-use super::acting::{denied, looks};
+use super::acting::denied;
 use super::format::{count, moment};
 use super::layout::{self, Place};
+use super::named::Named;
 use super::text::{Reader, Texts};
 use crate::access::Operator;
 use crate::console::Seen;
@@ -25,17 +24,11 @@ pub(super) async fn page(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Response {
     let text = reader.texts;
-    let Ok(name) = name.parse::<InboxName>() else {
-        return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_inbox);
-    };
-    if let Err(refusal) = looks(&seen, &operator, Some(&name), None, "what waits").await {
-        return denied(&reader, &operator, &refusal);
-    }
     let broker = seen.exchange.broker();
-    let found = match broker.browse(Caller::Operator(None), &name, SHOWN).await {
+    let found = match broker.browse(&operator.caller(), &name, SHOWN).await {
         Ok(messages) if messages.is_empty() => html! { p.calm { (text.nothing_waits) } },
         Ok(messages) => table(text, &messages),
         // What RabbitMQ cannot show is no fault of the page.

@@ -11,6 +11,7 @@ mod layout;
 mod letter;
 mod map;
 mod messages;
+mod named;
 mod overview;
 mod records;
 mod settings;

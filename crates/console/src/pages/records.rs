@@ -7,7 +7,7 @@ use axum::response::Response;
 use maud::html;
 use serde::Deserialize;
 use wissel_audit::Looked;
-use wissel_broker::{Caller, masked};
+use wissel_broker::masked;
 
 use super::acting::denied;
 use super::layout::{self, Place};
@@ -34,8 +34,8 @@ pub(super) async fn page(
 ) -> Response {
     let text = reader.texts;
     let before = asked.before.parse().ok();
-    let looked = seen.exchange.broker().recent_records(Caller::Operator(None), before, SHOWN);
-    let Looked { lines, further } = match looked.await {
+    let looked = seen.exchange.broker().recent_records(&operator.caller(), before, SHOWN).await;
+    let Looked { lines, further } = match looked {
         Ok(looked) => looked,
         Err(refusal) => return denied(&reader, &operator, &refusal),
     };

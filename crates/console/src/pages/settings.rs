@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_broker::{Caller, InboxSettings, WhenFull};
+use wissel_broker::{InboxSettings, Role, WhenFull};
 use wissel_identifiers::InboxName;
 
-use super::acting::{denied, operation};
+use super::acting::denied;
 use super::layout;
+use super::named::Named;
 use super::text::{Reader, Texts};
-use crate::access::{Form, Operator, Role, act};
+use crate::access::{Form, Operator};
 use crate::console::Seen;
 
 /// What a form says. Empty: as the gateway is set.
@@ -175,28 +176,14 @@ pub(super) async fn set(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Path(name): Path<InboxName>,
+    Named(name): Named,
     Form(given): Form<Given>,
 ) -> Response {
-    let text = reader.texts;
-    if !operator.holds(Role::Operator) {
-        return layout::fault(&reader, &operator, StatusCode::FORBIDDEN, text.only_operators_act);
-    }
-    let settings = match given.read(InboxSettings::default()) {
-        Ok(settings) => settings,
-        Err(fault) => {
-            return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, &fault);
-        }
-    };
-    let stated = Given::of(&settings);
-    let stated = stated.rows().into_iter().filter(|(_, value)| !value.is_empty());
-    let stated: Vec<String> = stated.map(|(name, value)| format!("{name} = {value}")).collect();
-    let detail = format!("settings: {}", stated.join(", "));
-    if let Err(refusal) = act(&seen, &operator, operation(&name, detail)).await {
-        return denied(&reader, &operator, &refusal);
+    if let Err(fault) = given.read(InboxSettings::default()) {
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, &fault);
     }
     let change = move |before: InboxSettings| given.read(before).unwrap_or(before);
-    match seen.exchange.broker().set_inbox(Caller::Operator(None), &name, change).await {
+    match seen.exchange.broker().set_inbox(&operator.caller(), &name, change).await {
         Ok(_) => Redirect::to(&format!("/inboxes/{name}")).into_response(),
         Err(refusal) => denied(&reader, &operator, &refusal),
     }

@@ -8,8 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_audit::{Operation, Outcome};
-use wissel_broker::Act;
+use wissel_audit::Operation;
 
 use super::layout;
 use super::text::{Reader, Texts};
@@ -42,7 +41,7 @@ pub(super) async fn page(
         }
         @if let Some(identity) = &certificate {
             form method="post" action="/sign-in/certificate" {
-                button { (text.sign_in_by_certificate) " " (identity.name) }
+                button { (text.sign_in_by_certificate) " " (identity.name()) }
             }
         } @else if seen.access.provider().is_none() {
             p.grave { (text.no_certificate_shown) }
@@ -133,14 +132,8 @@ pub(super) async fn out(
     if let Some(id) = cookie.read(&headers) {
         seen.access.let_out(id);
     }
-    let act = Act {
-        operation: Operation::SignedOut,
-        outcome: Outcome::Done,
-        inbox: None,
-        message: None,
-        detail: String::new(),
-    };
-    if let Err(refusal) = seen.exchange.broker().keep_act(Some(operator.name()), act).await {
+    let (broker, who) = (seen.exchange.broker(), operator.caller());
+    if let Err(refusal) = broker.keep_signing(Operation::SignedOut, Some(&who), "").await {
         tracing::warn!(%refusal, "that an operator signed out is not on record");
     }
     see_other("/sign-in", [cookie.removal()])
@@ -152,22 +145,12 @@ async fn let_in(
     identity: Identity,
     more: Option<HeaderValue>,
 ) -> Response {
-    if identity.roles.is_empty() {
-        let fault = format!("{} has no role here", identity.name);
-        return refused(seen, reader, &fault).await;
-    }
-    let detail = format!("by {}; {}", identity.method, identity.roles.text());
-    let act = Act {
-        operation: Operation::SignedIn,
-        outcome: Outcome::Done,
-        inbox: None,
-        message: None,
-        detail,
-    };
-    if let Err(refusal) = seen.exchange.broker().keep_act(Some(&identity.name), act).await {
+    let detail = format!("by {}; {}", identity.method, identity.operator.roles);
+    let (broker, who) = (seen.exchange.broker(), identity.caller());
+    if let Err(refusal) = broker.keep_signing(Operation::SignedIn, Some(&who), &detail).await {
         return failed(reader, StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string());
     }
-    tracing::info!(operator = identity.name, method = identity.method, "signed in");
+    tracing::info!(operator = identity.name(), method = identity.method, "signed in");
     match seen.access.let_in(identity) {
         Ok(id) => {
             let cookies = [Some(seen.access.session_cookie().set(&id)), more];
@@ -179,14 +162,8 @@ async fn let_in(
 
 /// Somebody did not prove who they are; that is on record.
 async fn refused(seen: &Seen, reader: &Reader, fault: &str) -> Response {
-    let act = Act {
-        operation: Operation::SignedIn,
-        outcome: Outcome::Refused("UNAUTHENTICATED"),
-        inbox: None,
-        message: None,
-        detail: fault.to_owned(),
-    };
-    if let Err(refusal) = seen.exchange.broker().keep_act(None, act).await {
+    let broker = seen.exchange.broker();
+    if let Err(refusal) = broker.keep_signing(Operation::SignedIn, None, fault).await {
         tracing::warn!(%refusal, "a sign-in that failed is not on record");
     }
     tracing::info!(fault, "a sign-in failed");

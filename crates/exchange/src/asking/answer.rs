@@ -62,7 +62,7 @@ impl Exchange {
     /// refuses: then the question is still open.
     pub async fn answer(
         &self,
-        caller: Caller,
+        caller: &Caller,
         reply_to: &str,
         answer: Result<Bytes, Failure>,
     ) -> Result<(), Refusal> {

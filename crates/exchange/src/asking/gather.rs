@@ -36,16 +36,16 @@ impl Exchange {
     /// Dropped, nobody waits any longer.
     pub fn gather(
         self: &Arc<Self>,
-        caller: Caller,
+        caller: &Caller,
         questions: Vec<Question>,
         within: Option<Duration>,
     ) -> BoxStream<'static, Gathered> {
         let asked = questions.into_iter().enumerate().map(|(index, question)| {
-            let exchange = Arc::clone(self);
+            let (exchange, caller) = (Arc::clone(self), caller.clone());
             let within = [question.within, within].into_iter().flatten().min();
             let question = Question { within, ..question };
             async move {
-                let outcome = match exchange.ask(caller, question).await {
+                let outcome = match exchange.ask(&caller, question).await {
                     Ok(answer) => Outcome::Answered(answer),
                     Err(refusal) if refusal.reason == Reason::AnswerLate => Outcome::Late,
                     Err(refusal) => Outcome::Refused(refusal),

@@ -30,7 +30,7 @@ impl Exchange {
     /// [`Reason::NotAQuestion`]; [`Reason::AudienceUnmet`] when nobody can answer, or more
     /// than one can and none is named; [`Reason::NotGranted`] without a grant to ask, or to
     /// receive the answer; [`Reason::AnswerLate`] at the deadline; all that the road refuses.
-    pub async fn ask(&self, caller: Caller, question: Question) -> Result<Answer, Refusal> {
+    pub async fn ask(&self, caller: &Caller, question: Question) -> Result<Answer, Refusal> {
         let outcome = self.try_ask(caller, question).await;
         self.broker.metrics().question(match &outcome {
             Ok(Answer { result: Ok(_), .. }) => "answered",
@@ -41,7 +41,7 @@ impl Exchange {
         outcome
     }
 
-    async fn try_ask(&self, caller: Caller, question: Question) -> Result<Answer, Refusal> {
+    async fn try_ask(&self, caller: &Caller, question: Question) -> Result<Answer, Refusal> {
         let asker = caller.party()?;
         let Question { event, to, within } = question;
         let view = EventView::decode(event).map_err(|error| {
@@ -93,7 +93,7 @@ impl Exchange {
     /// The answer as its asker may have it.
     async fn take_answer(
         &self,
-        caller: Caller,
+        caller: &Caller,
         inbox: &InboxName,
         ask: &Ask,
         envelope: Envelope,
@@ -113,7 +113,12 @@ impl Exchange {
     }
 
     /// Whether it is a question, whose answer the asker may have.
-    fn check_question(&self, caller: Caller, asker: Oin, view: &EventView) -> Result<Ask, Refusal> {
+    fn check_question(
+        &self,
+        caller: &Caller,
+        asker: Oin,
+        view: &EventView,
+    ) -> Result<Ask, Refusal> {
         let catalogue = self.broker.catalogue();
         let Some(event_type) = catalogue.event_type(view.event_type()) else {
             let message = "not an event type of the catalogue";

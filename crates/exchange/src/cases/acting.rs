@@ -45,7 +45,7 @@ impl Exchange {
     /// [`Reason::WrongState`]; [`Reason::InvalidRequest`]; all that the road refuses.
     pub async fn set_status(
         &self,
-        caller: Caller,
+        caller: &Caller,
         change: StatusChange,
     ) -> Result<CaseFile, Refusal> {
         let StatusChange { case: id, status, ends_at, event } = change;
@@ -95,7 +95,7 @@ impl Exchange {
     /// # Errors
     /// [`Reason::UnknownCase`]; [`Reason::NotGranted`] for another than its sender;
     /// [`Reason::WrongState`] when it is closed.
-    pub async fn withdraw_case(&self, caller: Caller, id: Uuid) -> Result<CaseFile, Refusal> {
+    pub async fn withdraw_case(&self, caller: &Caller, id: Uuid) -> Result<CaseFile, Refusal> {
         let party = caller.party()?;
         self.find_case(caller, id).await?;
         let _turn = self.cases.turn.lock().await;
@@ -128,7 +128,7 @@ impl Exchange {
     /// covers it, or it does not subscribe to the type.
     pub async fn forward_case(
         &self,
-        caller: Caller,
+        caller: &Caller,
         id: Uuid,
         to: Oin,
     ) -> Result<CaseFile, Refusal> {
@@ -154,7 +154,7 @@ impl Exchange {
     ///
     /// # Errors
     /// [`Reason::UnknownCase`].
-    pub async fn get_case(&self, caller: Caller, id: Uuid) -> Result<CaseFile, Refusal> {
+    pub async fn get_case(&self, caller: &Caller, id: Uuid) -> Result<CaseFile, Refusal> {
         self.find_case(caller, id).await
     }
 
@@ -164,20 +164,17 @@ impl Exchange {
     /// When the state cannot be read.
     pub async fn list_cases(
         &self,
-        caller: Caller,
+        caller: &Caller,
         open_only: bool,
         after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<CaseFile>, Refusal> {
-        let party = match caller {
-            Caller::Operator(_) => None,
-            _ => Some(caller.party()?),
-        };
+        let party = if caller.is_operator() { None } else { Some(caller.party()?) };
         Ok(self.store.cases(party, open_only, after, limit).await?)
     }
 
     /// The case, when the caller has to do with it.
-    async fn find_case(&self, caller: Caller, id: Uuid) -> Result<CaseFile, Refusal> {
+    async fn find_case(&self, caller: &Caller, id: Uuid) -> Result<CaseFile, Refusal> {
         let made_at = was_made_at(id);
         let age = made_at.and_then(|at| SystemTime::now().duration_since(at).ok());
         let case = if age.is_some_and(|age| age < RECENT) {
@@ -264,7 +261,7 @@ impl Exchange {
 
     async fn put_on_record(
         &self,
-        caller: Caller,
+        caller: &Caller,
         operation: Operation,
         case: &CaseFile,
     ) -> Result<(), Refusal> {
@@ -280,8 +277,8 @@ impl Exchange {
 }
 
 /// Whether the caller sent a case, has it, or had it; or is an operator.
-pub(crate) fn is_concerned(caller: Caller, case: &CaseFile) -> Result<bool, Refusal> {
-    if matches!(caller, Caller::Operator(_)) {
+pub(crate) fn is_concerned(caller: &Caller, case: &CaseFile) -> Result<bool, Refusal> {
+    if caller.is_operator() {
         return Ok(true);
     }
     let party = caller.party()?;

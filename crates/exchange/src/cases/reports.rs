@@ -111,7 +111,7 @@ impl Exchange {
         for (id, case) in ended {
             let processing = Processing {
                 operation: Operation::ReportCorrected,
-                caller: Some(Caller::Party(publisher)),
+                caller: Some(&Caller::Party(publisher)),
                 grant: None,
                 subject: None,
                 detail: format!("case {id}, by message {message_id}"),

@@ -51,7 +51,8 @@ impl Exchange {
         let party = self.party()?;
         let inbox = InboxName::new(party, INBOX).map_err(|error| Refusal::internal(&error))?;
         let options = SessionOptions { credit: CREDIT, lease: LEASE };
-        let mut session = self.broker.open_session(Caller::Party(party), &inbox, options).await?;
+        let caller = Caller::Party(party);
+        let mut session = self.broker.open_session(&caller, &inbox, options).await?;
         loop {
             match session.next().await {
                 SessionEvent::Deliveries(deliveries) => {

@@ -53,7 +53,7 @@ impl Exchange {
     /// has one with this reference about another subject.
     pub async fn file_signal(
         &self,
-        caller: Caller,
+        caller: &Caller,
         filing: Filing,
     ) -> Result<FiledSignal, Refusal> {
         let catalogue = self.broker.catalogue();
@@ -89,7 +89,7 @@ impl Exchange {
 
     async fn file(
         &self,
-        caller: Caller,
+        caller: &Caller,
         party: Oin,
         grant: &Arc<Grant>,
         settings: &Settings,
@@ -193,7 +193,7 @@ impl Exchange {
     ///
     /// # Errors
     /// [`Reason::UnknownSignal`] when there is none, or it is another's.
-    pub async fn withdraw_signal(&self, caller: Caller, id: Uuid) -> Result<(), Refusal> {
+    pub async fn withdraw_signal(&self, caller: &Caller, id: Uuid) -> Result<(), Refusal> {
         let withdrawn = self.withdraw(caller, id).await;
         if let Err(refusal) = &withdrawn {
             self.refused(caller, Operation::SignalWithdrawn, refusal).await;
@@ -201,7 +201,7 @@ impl Exchange {
         withdrawn
     }
 
-    async fn withdraw(&self, caller: Caller, id: Uuid) -> Result<(), Refusal> {
+    async fn withdraw(&self, caller: &Caller, id: Uuid) -> Result<(), Refusal> {
         let catalogue = self.broker.catalogue();
         let signal = self.own_signal(caller, &catalogue, id).await?;
         self.done(caller, Operation::SignalWithdrawn, &catalogue, &signal, String::new()).await?;
@@ -222,7 +222,7 @@ impl Exchange {
     /// other party may not; [`Reason::InvalidRequest`] when a field is wrong.
     pub async fn transfer_signal(
         &self,
-        caller: Caller,
+        caller: &Caller,
         id: Uuid,
         to: Oin,
         reference: &str,
@@ -236,7 +236,7 @@ impl Exchange {
 
     async fn transfer(
         &self,
-        caller: Caller,
+        caller: &Caller,
         id: Uuid,
         to: Oin,
         reference: &str,
@@ -277,7 +277,7 @@ impl Exchange {
     /// without a mandate to receive every type.
     pub async fn signals(
         &self,
-        caller: Caller,
+        caller: &Caller,
         after: Option<Uuid>,
         limit: usize,
     ) -> Result<Vec<Signal>, Refusal> {
@@ -289,7 +289,7 @@ impl Exchange {
     /// A signal of the caller. One of another party looks as if it did not exist.
     async fn own_signal(
         &self,
-        caller: Caller,
+        caller: &Caller,
         catalogue: &Catalogue,
         id: Uuid,
     ) -> Result<Signal, Refusal> {
@@ -302,7 +302,7 @@ impl Exchange {
 
     async fn done(
         &self,
-        caller: Caller,
+        caller: &Caller,
         operation: Operation,
         catalogue: &Catalogue,
         signal: &Signal,
@@ -319,7 +319,7 @@ impl Exchange {
         self.broker.put_on_record(done).await
     }
 
-    async fn refused(&self, caller: Caller, operation: Operation, refusal: &Refusal) {
+    async fn refused(&self, caller: &Caller, operation: Operation, refusal: &Refusal) {
         let (grant, subject, detail) = (None, None, String::new());
         let refused = Processing { operation, caller: Some(caller), grant, subject, detail };
         self.broker.put_refusal_on_record(refused, refusal).await;
@@ -328,7 +328,7 @@ impl Exchange {
 
 /// Who files, by which grant, and what the catalogue says of signals of this type.
 fn right_to_signals(
-    caller: Caller,
+    caller: &Caller,
     catalogue: &Catalogue,
     event_type: &str,
 ) -> Result<(Oin, Arc<Grant>, Settings), Refusal> {

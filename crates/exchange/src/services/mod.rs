@@ -85,14 +85,15 @@ impl Exchange {
         let caller = Caller::Party(service.inbox.owner());
         let credit = service.concurrency.max(1);
         let options = SessionOptions { credit, lease: service.timeout + LEASE_BEYOND };
-        let mut session = self.broker.open_session(caller, &service.inbox, options).await?;
+        let mut session = self.broker.open_session(&caller, &service.inbox, options).await?;
         let mut calls = FuturesUnordered::new();
         loop {
             tokio::select! {
                 Some((id, done)) = calls.next() => settle(&mut session, id, done),
                 event = session.next() => match event {
                     SessionEvent::Deliveries(deliveries) => {
-                        calls.extend(deliveries.into_iter().map(|leased| self.call(caller, leased, http)));
+                        let call = |leased| self.call(&caller, leased, http);
+                        calls.extend(deliveries.into_iter().map(call));
                     }
                     SessionEvent::LeaseLost(_) => {}
                     SessionEvent::Ended(end) => return Err(end.into()),
@@ -101,11 +102,11 @@ impl Exchange {
         }
     }
 
-    async fn call(&self, caller: Caller, leased: Leased, http: &Http) -> (u64, Done) {
+    async fn call(&self, caller: &Caller, leased: Leased, http: &Http) -> (u64, Done) {
         (leased.id, self.answer_over_http(caller, &leased, http).await)
     }
 
-    async fn answer_over_http(&self, caller: Caller, leased: &Leased, http: &Http) -> Done {
+    async fn answer_over_http(&self, caller: &Caller, leased: &Leased, http: &Http) -> Done {
         let Ok(question) = EventView::decode(leased.envelope.event.clone()) else {
             return Done::NoQuestion;
         };

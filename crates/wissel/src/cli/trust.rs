@@ -15,7 +15,7 @@ pub(crate) enum AuditCommand {
     /// Show who did what, the latest first
     #[command(after_help = "Examples:\n  wissel audit list data/records --since '2 hours'\n  \
         wissel audit list data/records --refused --limit 20\n  \
-        wissel audit list data/records --operation operator-acted --json")]
+        wissel audit list data/records --operation dead-letters-redriven --json")]
     List(AuditListArguments),
     /// Find out whether any record was changed, taken out or put in
     #[command(after_help = "Examples:\n  wissel audit verify data/records\n  \
@@ -43,7 +43,7 @@ pub(crate) struct AuditListArguments {
     /// The directory of the records; a gateway may be writing there
     #[arg(value_name = "DIR", default_value = "data/records")]
     pub(crate) directory: PathBuf,
-    /// Of this operation, such as operator-acted or admission [default: all but what every message leaves]
+    /// Of this operation, such as dead-letters-redriven or admission [default: all but what every message leaves]
     #[arg(long, value_name = "OPERATION", value_parser = operation)]
     pub(crate) operation: Option<Operation>,
     /// What was refused, messages too

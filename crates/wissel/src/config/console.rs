@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wissel_console::{AccessOptions, CertificateOf, OidcOptions, Role, SessionOptions};
+use wissel_broker::{Role, Roles};
+use wissel_console::{AccessOptions, CertificateOf, OidcOptions, SessionOptions};
 use wissel_identity::{ClientCertificates, ServerTls, Speaks};
 
 use super::Tls;
@@ -51,12 +52,12 @@ pub(crate) struct Oidc {
     #[serde(default = "Oidc::default_roles_claim")]
     pub(crate) roles_claim: String,
     /// The values of that claim that give each role.
-    pub(crate) roles: Roles,
+    pub(crate) roles: ClaimedRoles,
 }
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub(crate) struct Roles {
+pub(crate) struct ClaimedRoles {
     pub(crate) viewer: Vec<String>,
     pub(crate) operator: Vec<String>,
     pub(crate) catalogue_manager: Vec<String>,
@@ -139,7 +140,7 @@ impl Oidc {
             })?;
             Ok::<_, Failure>(secret.trim_end_matches(['\r', '\n']).to_owned())
         });
-        let Roles { viewer, operator, catalogue_manager } = self.roles.clone();
+        let ClaimedRoles { viewer, operator, catalogue_manager } = self.roles.clone();
         let roles = [
             (Role::Viewer, viewer),
             (Role::Operator, operator),
@@ -183,9 +184,8 @@ impl OperatorOf {
         let mut bytes = [0; 32];
         hex::decode_to_slice(&digits, &mut bytes)
             .map_err(|_| wrong("fingerprint: expected a SHA-256, 64 hexadecimal digits"))?;
-        if roles.is_empty() {
-            return Err(wrong("roles: expected viewer, operator or catalogue-manager"));
-        }
+        let roles = Roles::of(roles)
+            .ok_or_else(|| wrong("roles: expected viewer, operator or catalogue-manager"))?;
         Ok(CertificateOf { name, fingerprint: bytes, roles })
     }
 }

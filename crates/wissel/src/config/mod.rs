@@ -4,6 +4,7 @@
 mod bus;
 mod console;
 mod exchange;
+mod operators;
 mod tracing;
 
 use std::net::SocketAddr;
@@ -15,12 +16,12 @@ use config::{Config as Layers, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use wissel_broker::DeliveryDefaults;
 use wissel_bus_amqp::{AmqpOptions, Packing};
-use wissel_identifiers::Oin;
 use wissel_message::Limits;
 
 pub(crate) use self::bus::{Bus, refuse_secret_in_argument};
 use self::console::Console;
 use self::exchange::Exchange;
+use self::operators::Operators;
 use self::tracing::Tracing;
 use crate::cli::ServeArguments;
 use crate::exit::Failure;
@@ -41,7 +42,7 @@ pub(crate) struct Config {
     /// The catalogue: a TOML file, or a directory of them.
     pub(crate) catalogue: PathBuf,
     /// Who are operators, and no parties.
-    pub(crate) operators: Vec<Oin>,
+    pub(crate) operators: Operators,
     /// Encrypted connections, and callers by certificate.
     pub(crate) tls: Option<Tls>,
     /// Callers by bearer token.
@@ -223,18 +224,22 @@ impl Config {
             layers = layers.add_source(file(path)?);
         }
         let variables = std::env::vars().filter(|(name, _)| {
-            name.starts_with("WISSEL_") && !OTHER_VARIABLES.contains(&name.as_str())
+            name.starts_with("WISSEL_")
+                && name != operators::VARIABLE
+                && !OTHER_VARIABLES.contains(&name.as_str())
         });
         let environment = Environment::with_prefix("WISSEL")
             .prefix_separator("_")
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("operators")
             .with_list_parse_key("tls.client_authorities")
             .with_list_parse_key("tls.revocation_lists")
             .source(Some(variables.collect()));
         layers = layers.add_source(environment);
+        layers = layers
+            .set_override_option("operators", operators::of_variable())
+            .map_err(Failure::usage)?;
         let flags = [
             ("listen", arguments.listen.map(|listen| listen.to_string())),
             ("data_dir", arguments.data_dir.as_deref().map(path_text)),
@@ -294,7 +299,7 @@ impl Default for Config {
             bus: Bus::Embedded,
             bus_password_file: None,
             catalogue: PathBuf::from("catalogue"),
-            operators: Vec::new(),
+            operators: Operators::default(),
             tls: None,
             tokens: None,
             amqp: Amqp::default(),
