@@ -315,7 +315,9 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
     gateway.start_again().await;
     let source = format!("urn:nld:oin:{REGISTRY}:systeem:BRP");
     let strange = Event::builder(SCRIPT, source, "nl.brp.geboorte").subject("999990019");
-    let strange = strange.extension("gemeente", "0344").data_text("application/json", "{}");
+    let strange =
+        strange.extension("gemeente", "0344").extension("correlationid", "order 77 & more");
+    let strange = strange.data_text("application/json", "{}");
     let published = gateway.client(REGISTRY).publish(&strange.build().unwrap()).await.unwrap();
     let mut visitor = Visitor::of(&format!("http://127.0.0.1:{port}"));
     let page = visitor.follow("/sign-in/provider").await;
@@ -343,6 +345,16 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
         assert!(!page.text.contains(SCRIPT), "{path}: {}", page.text);
         assert!(!page.text.contains("999990019"), "{path}: {}", page.text);
     }
+    // A correlation may be personal: it goes by a form, and is not shown again.
+    let page = visitor.get("/dossier").await;
+    for (correlation, status) in [("order 77 & more", 200), ("order 78", 404), (" ", 400)] {
+        let found =
+            operate(&mut visitor, "/dossier/correlated", &page, &[("correlation", correlation)])
+                .await;
+        let has_it = found.text.contains(&published.message_id.to_string());
+        assert_eq!((found.status, has_it), (status, status == 200), "{}", found.text);
+        assert!(!found.text.contains("order 7") && !found.text.contains(SCRIPT), "{}", found.text);
+    }
     lit_by_traffic(&gateway, &mut visitor).await;
     let system = visitor.get("/system").await.text;
     for known in ["The gateway is ready", "MiB free; at least", "open files", "99 % within"] {
@@ -353,7 +365,13 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
     }
     // One look is one record, with who it was.
     let looks = acts_on_record(&gateway);
-    let expected = ["inbox-browsed ok", "dead-letters-listed ok", "dossier-read ok"];
+    let expected = [
+        "inbox-browsed ok",
+        "dead-letters-listed ok",
+        "dossier-read ok",
+        "dossier-read ok",
+        "dossier-read refused UNKNOWN_MESSAGE",
+    ];
     assert_eq!(looks[1..], expected, "signed in, and looked");
 
     let page = visitor.get("/").await;

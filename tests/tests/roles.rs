@@ -80,12 +80,12 @@ async fn who_looks_does_not_mend_and_an_oin_alone_does() {
     let state = gateway.client(VIEWER).get_inbox(&inbox()).await.unwrap();
     assert_eq!((state.dead_letters, state.settings.paused), (1, false));
 
-    let (code, err) = wissel(&gateway, VIEWER, &["--set", "paused=true"]);
+    let (code, err) = set(&gateway, VIEWER, "paused=true");
     assert!(code == 1 && err.contains("NOT_GRANTED") && err.contains("role operator"), "{err}");
     for (operation, outcome) in mend(&gateway.client(OPERATOR)).await {
         outcome.unwrap_or_else(|error| panic!("{operation}: {error}"));
     }
-    let (code, err) = wissel(&gateway, OPERATOR_OIN, &["--set", "paused=false"]);
+    let (code, err) = set(&gateway, OPERATOR_OIN, "paused=false");
     assert_eq!(code, 0, "{err}");
 }
 
@@ -101,12 +101,12 @@ fn refused_on_record(gateway: &Gateway, oin: &str, operation: &str) -> usize {
     lines.filter(is_meant).count()
 }
 
-/// `wissel inboxes` of the inbox, with the certificate of this operator: its exit code, and what
-/// it says of what is wrong.
-fn wissel(gateway: &Gateway, oin: &str, arguments: &[&str]) -> (i32, String) {
+/// `wissel inboxes set` of the inbox, with the certificate of this operator: its exit code, and
+/// what it says of what is wrong.
+fn set(gateway: &Gateway, oin: &str, setting: &str) -> (i32, String) {
     let ca = gateway.authority_directory();
     let mut command = Command::new(wissel_binary());
-    command.args(["inboxes", "--server", &gateway.url(), inbox().as_str()]).args(arguments);
+    command.args(["inboxes", "set", inbox().as_str(), setting, "--server", &gateway.url()]);
     command.env("WISSEL_CA", ca.join("ca.pem"));
     command.env("WISSEL_CERT", ca.join(format!("{oin}.pem")));
     command.env("WISSEL_KEY", ca.join(format!("{oin}.key")));

@@ -16,9 +16,6 @@ use crate::fields::{invalid, timestamp};
 
 pub(crate) struct DossiersService(pub(crate) Arc<Calls>);
 
-/// The most characters of a correlation.
-const CORRELATION_MAX: usize = 1_000;
-
 #[tonic::async_trait]
 impl Dossiers for DossiersService {
     async fn get_dossier(
@@ -49,8 +46,8 @@ fn read(asked: pb::GetDossierRequest) -> Result<Sought, Refusal> {
         }
         Some(About::CorrelationId(id)) => {
             // It may be anything, so it is not shown.
-            if id.is_empty() || id.chars().nth(CORRELATION_MAX).is_some() {
-                let expected = format!("expected 1 to {CORRELATION_MAX} characters");
+            if id.is_empty() || id.chars().nth(Sought::CORRELATION_MAX).is_some() {
+                let expected = format!("expected 1 to {} characters", Sought::CORRELATION_MAX);
                 return Err(invalid("correlation_id", expected));
             }
             Ok(Sought::Correlation { id, since })

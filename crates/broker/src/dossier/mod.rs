@@ -32,6 +32,11 @@ pub enum Sought {
     },
 }
 
+impl Sought {
+    /// The most characters of a correlation.
+    pub const CORRELATION_MAX: usize = 1_000;
+}
+
 /// What happened, as far as the one who asked may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dossier {

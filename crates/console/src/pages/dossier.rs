@@ -1,4 +1,4 @@
-//! All that happened to one message.
+//! All that happened to one message, or in one correlation.
 
 use std::sync::Arc;
 
@@ -10,12 +10,13 @@ use serde::Deserialize;
 use uuid::Uuid;
 use wissel_broker::dossier::{Entry, What};
 use wissel_broker::{Dossier, Sought};
+use wissel_exchange::CaseFile;
 
 use super::acting::denied;
 use super::format::moment;
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
-use crate::access::Operator;
+use crate::access::{Form, Operator};
 use crate::console::Seen;
 
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +24,12 @@ pub(super) struct Asked {
     /// Wissel's id of a message.
     #[serde(default)]
     message: String,
+}
+
+/// A correlation, which may be personal, and so stands in no URL.
+#[derive(Debug, Deserialize)]
+pub(super) struct Correlated {
+    correlation: String,
 }
 
 pub(super) async fn page(
@@ -34,23 +41,49 @@ pub(super) async fn page(
     let text = reader.texts;
     let given = asked.message.trim();
     if given.is_empty() {
-        let content = html! { (search(text, "")) p.lead { (text.dossier_lead) } };
+        let content = html! { (search(text, &operator, "")) p.lead { (text.dossier_lead) } };
         return layout::page(&reader, &operator, Place::Dossier, text.dossier, &content);
     }
-    let Ok(id) = given.parse::<Uuid>() else {
-        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.no_message_id);
-    };
-    let sought = Sought::Message(id);
-    match seen.exchange.broker().dossier(&operator.caller(), &sought, None).await {
-        Ok(dossier) => {
-            let content = html! { (search(text, &id.to_string())) (whole(text, &dossier)) };
-            layout::page(&reader, &operator, Place::Dossier, text.dossier, &content)
-        }
-        Err(refusal) => denied(&reader, &operator, &refusal),
+    match given.parse::<Uuid>() {
+        Ok(id) => found(&seen, &operator, &reader, Sought::Message(id)).await,
+        Err(_) => layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.no_message_id),
     }
 }
 
-fn search(text: &Texts, id: &str) -> Markup {
+pub(super) async fn correlated(
+    State(seen): State<Arc<Seen>>,
+    operator: Operator,
+    reader: Reader,
+    Form(Correlated { correlation }): Form<Correlated>,
+) -> Response {
+    let id = correlation.trim().to_owned();
+    if id.is_empty() || id.chars().nth(Sought::CORRELATION_MAX).is_some() {
+        let why = reader.texts.no_correlation;
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why);
+    }
+    found(&seen, &operator, &reader, Sought::Correlation { id, since: None }).await
+}
+
+async fn found(seen: &Seen, operator: &Operator, reader: &Reader, sought: Sought) -> Response {
+    let text = reader.texts;
+    match seen.exchange.dossier(&operator.caller(), &sought).await {
+        Ok(dossier) => {
+            let id = match sought {
+                Sought::Message(id) => id.to_string(),
+                Sought::Correlation { .. } => String::new(),
+            };
+            let content = html! {
+                (search(text, operator, &id))
+                (whole(text, &dossier.happened))
+                (cases(text, &dossier.cases))
+            };
+            layout::page(reader, operator, Place::Dossier, text.dossier, &content)
+        }
+        Err(refusal) => denied(reader, operator, &refusal),
+    }
+}
+
+fn search(text: &Texts, operator: &Operator, id: &str) -> Markup {
     html! {
         form.search method="get" action="/dossier" role="search" {
             div {
@@ -58,6 +91,33 @@ fn search(text: &Texts, id: &str) -> Markup {
                 input id="message" name="message" value=(id) size="38" autocomplete="off" spellcheck="false";
             }
             button { (text.show) }
+        }
+        form.search method="post" action="/dossier/correlated" role="search"
+            aria-label=(text.correlation)
+        {
+            input type="hidden" name="csrf" value=(operator.csrf());
+            div {
+                label for="correlation" { (text.correlation) }
+                input id="correlation" name="correlation" size="38" required
+                    maxlength=(Sought::CORRELATION_MAX) autocomplete="off" spellcheck="false";
+            }
+            button { (text.show) }
+        }
+    }
+}
+
+fn cases(text: &Texts, cases: &[CaseFile]) -> Markup {
+    html! {
+        @for case in cases {
+            section aria-labelledby={ "case-" (case.id) } {
+                h2 id={ "case-" (case.id) } { (text.how_the_case_stood) }
+                p { code { (case.id) } ", " (text.case_held_by) " " (case.holder) }
+                ol.timeline {
+                    @for one in &case.statuses {
+                        li { time { (moment(one.at)) } " " (one.status) ", " (one.party) }
+                    }
+                }
+            }
         }
     }
 }
