@@ -122,16 +122,23 @@ fn changed(text: &Texts, change: &Change) -> String {
         Part::Party { oin } => format!("{} {oin}", text.party),
         Part::EventType { name } => format!("{} {name}", text.event_type),
         Part::Grant { party, action, event_type } => {
-            let may = match action {
-                Action::Publish => text.may_publish,
-                Action::Receive => text.may_receive,
-            };
-            format!("{party} {may}: {event_type}")
+            format!("{party} {}: {event_type}", may(text, *action))
+        }
+        Part::DraftType { name } => format!("{}: {} {name}", text.draft, text.event_type),
+        Part::DraftGrant { party, action, event_type } => {
+            format!("{}: {party} {}: {event_type}", text.draft, may(text, *action))
         }
         Part::Mandates { party, principal } => format!("{} {party} → {principal}", text.mandate),
         Part::Subscription { name } => format!("{} {name}", text.subscription),
     };
     format!("{how}: {of}")
+}
+
+fn may(text: &Texts, action: Action) -> &'static str {
+    match action {
+        Action::Publish => text.may_publish,
+        Action::Receive => text.may_receive,
+    }
 }
 
 /// Has the files read again.

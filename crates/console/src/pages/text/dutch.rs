@@ -241,4 +241,5 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     in_hand: "In handen",
     credit: "Ten hoogste",
     settled_ago: "Laatst afgehandeld, geleden",
+    draft: "concept",
 };

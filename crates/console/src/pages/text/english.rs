@@ -241,4 +241,5 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     in_hand: "In hand",
     credit: "At most",
     settled_ago: "Settled last, ago",
+    draft: "draft",
 };

@@ -235,4 +235,5 @@ pub(in crate::pages) struct Texts {
     pub(in crate::pages) in_hand: &'static str,
     pub(in crate::pages) credit: &'static str,
     pub(in crate::pages) settled_ago: &'static str,
+    pub(in crate::pages) draft: &'static str,
 }
