@@ -53,6 +53,8 @@ async fn main() -> Result<()> {
         ("dead letters", format!("/inboxes/{FULL}.vol/dead-letters")),
         ("map", "/map".to_owned()),
         ("catalogue", "/catalogue".to_owned()),
+        ("parties", "/parties".to_owned()),
+        ("a party with a thousand inboxes", format!("/parties/{}", oin_of(0))),
         ("subscriptions", "/subscriptions".to_owned()),
         ("audit trail", "/records".to_owned()),
         ("system", "/system".to_owned()),

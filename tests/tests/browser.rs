@@ -16,8 +16,9 @@ use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone};
 use self::chromium::{Chromium, Key};
 
 /// A gateway with an inbox that nobody reads, so many dead letters as its database was down,
-/// four for another reason, and a flow that nobody takes. What a message and a receiver say
-/// is hostile to a browser.
+/// four for another reason, a flow that nobody takes, and two that are drafts: of one it is
+/// not known whose it is, of the other by which law. What a message and a receiver say is
+/// hostile to a browser.
 async fn gateway(down: u64) -> (Gateway, String) {
     let mut gateway = Gateway::stopped("embedded");
     let port = free_port().unwrap();
@@ -29,7 +30,18 @@ async fn gateway(down: u64) -> (Gateway, String) {
          purpose = '''To tell {HOSTILE}'''\nlegal_basis = '''Wet BRP {HOSTILE}'''\n\
          [[party]]\noin = \"00000099000000005000\"\nname = '''{HOSTILE}'''\n\
          [[grant]]\nparty = \"00000099000000005000\"\ntype = \"nl.brp.geboorte\"\n\
-         action = \"receive\"\npurpose = '''{HOSTILE}'''\nlegal_basis = '''{HOSTILE}'''\n"
+         action = \"receive\"\npurpose = '''{HOSTILE}'''\nlegal_basis = '''{HOSTILE}'''\n\
+         [[event_type]]\ndraft = true\nname = \"nl.test.van-niemand\"\n\
+         description = '''{HOSTILE}'''\n\
+         [[event_type]]\ndraft = true\nname = \"nl.test.zonder-wet\"\nowner = \"{REGISTRY}\"\n\
+         description = \"Planned.\"\n\
+         [[grant]]\ndraft = true\nparty = \"{REGISTRY}\"\ntype = \"nl.test.zonder-wet\"\n\
+         action = \"publish\"\npurpose = '''{HOSTILE}'''\n\
+         [[grant]]\ndraft = true\nparty = \"{}\"\ntype = \"nl.brp.overlijden\"\n\
+         action = \"receive\"\npurpose = \"x\"\nlegal_basis = \"y\"\n\
+         [[mandate]]\nparty = \"{}\"\nfor = \"{REGISTRY}\"\naction = \"publish\"\n\
+         basis = '''{HOSTILE}'''\nuntil = \"2020-01-01\"\n",
+        PARTIES[1], PARTIES[2]
     );
     gateway.write_catalogue(wissel_tests::CATALOGUE);
     let more = gateway.data_directory().with_file_name("catalogue").join("more.toml");
@@ -90,6 +102,11 @@ async fn pages(gateway: &Gateway) -> Vec<(&'static str, String)> {
         ("dossier", "/dossier".to_owned()),
         ("map", "/map".to_owned()),
         ("catalogue", "/catalogue".to_owned()),
+        ("parties", "/parties".to_owned()),
+        ("party", format!("/parties/{}", PARTIES[2])),
+        ("party-with-drafts", format!("/parties/{REGISTRY}")),
+        ("party-hostile", "/parties/00000099000000005000".to_owned()),
+        ("no-parties", "/parties?name=nergens".to_owned()),
         ("subscriptions", "/subscriptions".to_owned()),
         ("records", "/records".to_owned()),
         ("system", "/system".to_owned()),
@@ -209,6 +226,25 @@ async fn an_operator_mends_an_inbox_with_the_keyboard() {
     browser.go(&format!("{url}/map")).await;
     browser.shows("nl.test.ongezien").await.unwrap();
     browser.shows("nobody may receive").await.unwrap();
+    for (draft, lacks) in [
+        ("nl.test.van-niemand", "no owner: name the party that answers for it"),
+        ("nl.test.zonder-wet", "no legal basis: name the law that allows it"),
+    ] {
+        // In the drawing, and in words below it with what to do.
+        let marked = format!(
+            "[...document.querySelectorAll('svg .lacking')].some((one) => \
+             one.textContent.includes('draft: {draft}')) && \
+             [...document.querySelectorAll('#incoherent ~ ul > li')].find((one) => \
+             one.textContent.includes('{draft}'))?.innerText"
+        );
+        let told = browser.text_of(&marked).await;
+        assert!(told.contains(lacks), "{draft}: {told}");
+    }
+    // From the map to a party.
+    browser.tab_to("Registry").await;
+    browser.press(Key::Enter).await;
+    browser.shows("What it may").await.unwrap();
+    browser.shows("nl.test.zonder-wet").await.unwrap();
     assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.close().await;
 }

@@ -112,6 +112,18 @@ fn a_catalogue_with_faults_is_refused_with_file_and_line() {
 }
 
 #[test]
+fn a_draft_is_a_warning_that_says_what_it_lacks() {
+    let here = tempfile::tempdir().unwrap();
+    let planned = "[[event_type]]\ndraft = true\nname = \"nl.x.y\"\ndescription = \"x\"\n";
+    fs::write(here.path().join("a.toml"), planned).unwrap();
+    let lenient = wissel(here.path(), "catalogue check .");
+    assert_eq!(lenient.code, 0, "{}", lenient.out);
+    let told = "a.toml:1: warning: event type nl.x.y is a draft; lacks an owner, ";
+    assert!(lenient.out.contains(told), "{}", lenient.out);
+    assert_eq!(wissel(here.path(), "catalogue check . --strict").code, 1);
+}
+
+#[test]
 fn a_gateway_that_would_know_nobody_does_not_start() {
     let here = tempfile::tempdir().unwrap();
     let without = wissel(here.path(), "serve");

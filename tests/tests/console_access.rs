@@ -284,6 +284,8 @@ async fn each_role_does_its_own_and_strangers_nothing() {
             "/dossier",
             "/map",
             "/catalogue",
+            "/parties",
+            "/parties/00000099000000001000",
             "/subscriptions",
             "/records",
             "/system",

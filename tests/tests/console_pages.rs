@@ -326,6 +326,7 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
     let dossier = format!("/dossier?message={}", published.message_id);
     let letters = format!("{path}/dead-letters");
     let messages = format!("{path}/messages");
+    let party = format!("/parties/{REGISTRY}");
     for path in [
         "/",
         "/inboxes",
@@ -336,6 +337,8 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
         dossier.as_str(),
         "/map",
         "/catalogue",
+        "/parties",
+        party.as_str(),
         "/subscriptions",
         "/records",
         "/system",
@@ -360,7 +363,7 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
     for known in ["The gateway is ready", "MiB free; at least", "open files", "99 % within"] {
         assert!(system.contains(known), "{known}: {system}");
     }
-    for path in ["/inboxes/x", "/dossier?message=x", "/nothing"] {
+    for path in ["/inboxes/x", "/parties/x", "/dossier?message=x", "/nothing"] {
         assert!(visitor.get(path).await.status >= 400, "{path}");
     }
     // One look is one record, with who it was.

@@ -8,7 +8,8 @@ use wissel_identifiers::Oin;
 use crate::check::{Source, check};
 use crate::file;
 use crate::{
-    Action, CatalogueError, CatalogueErrors, DeclaredSubscription, EventType, Grant, Mandate, Party,
+    Action, CatalogueError, CatalogueErrors, DeclaredSubscription, Drafts, EventType, Grant,
+    Mandate, Party,
 };
 
 pub(crate) type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -26,6 +27,7 @@ pub struct Catalogue {
     /// Every grant to receive, by party, in the order of the files.
     pub(crate) received_by: FastMap<Oin, Vec<Arc<Grant>>>,
     pub(crate) subscriptions: Vec<DeclaredSubscription>,
+    pub(crate) drafts: Drafts,
     pub(crate) warnings: Vec<CatalogueError>,
     /// Stands for what the files held.
     pub(crate) fingerprint: u64,
@@ -225,6 +227,19 @@ impl Catalogue {
         self.received_by.get(party).map_or(&[], Vec::as_slice)
     }
 
+    /// Every grant of a party to do this, by event type. Looks at all types for those to
+    /// publish.
+    #[must_use]
+    pub fn grants_of(&self, party: &Oin, action: Action) -> Vec<&Arc<Grant>> {
+        if action == Action::Receive {
+            return self.grants_to_receive(party).iter().collect();
+        }
+        let all = self.types.values();
+        let mut all: Vec<_> = all.filter_map(|rights| rights.of(action).get(party)).collect();
+        all.sort_by(|one, other| one.event_type.cmp(&other.event_type));
+        all
+    }
+
     /// How many grants there are.
     #[must_use]
     pub fn grant_count(&self) -> usize {
@@ -274,6 +289,12 @@ impl Catalogue {
     #[must_use]
     pub fn subscriptions(&self) -> &[DeclaredSubscription] {
         &self.subscriptions
+    }
+
+    /// What is planned, and gives no right.
+    #[must_use]
+    pub fn drafts(&self) -> &Drafts {
+        &self.drafts
     }
 
     /// What does not cohere and is no error: a type that nobody receives, a mandate that

@@ -9,7 +9,7 @@ use wissel_identifiers::{Oin, SubscriptionName};
 
 use wissel_filter::Filter;
 
-use crate::{Action, Catalogue, DeclaredSubscription, EventType, Grant};
+use crate::{Action, Catalogue, DeclaredSubscription, DraftGrant, DraftType, EventType, Grant};
 
 /// One thing that a later catalogue says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,6 +49,20 @@ pub enum Part {
     },
     /// A right.
     Grant {
+        /// Whose.
+        party: Oin,
+        /// To do what.
+        action: Action,
+        /// With which event type.
+        event_type: Arc<str>,
+    },
+    /// An event type that is planned.
+    DraftType {
+        /// Which.
+        name: Arc<str>,
+    },
+    /// A right that is planned.
+    DraftGrant {
         /// Whose.
         party: Oin,
         /// To do what.
@@ -110,6 +124,16 @@ impl Catalogue {
                 parts.insert(part, said_of_grant(grant));
             }
         }
+        for DraftType { name, owner, description, .. } in self.drafts().types() {
+            let part = Part::DraftType { name: Arc::clone(name) };
+            parts.insert(part, format!("{owner:?} {description:?}"));
+        }
+        for draft in self.drafts().grants() {
+            let DraftGrant { party, event_type, action, .. } = draft;
+            let event_type = Arc::clone(event_type);
+            let part = Part::DraftGrant { party: *party, action: *action, event_type };
+            parts.insert(part, said_of_draft(draft));
+        }
         for ((party, principal), mandates) in &self.mandates {
             let part = Part::Mandates { party: *party, principal: *principal };
             parts.insert(part, format!("{mandates:?}"));
@@ -135,6 +159,11 @@ fn said_of_grant(grant: &Grant) -> String {
     format!("{:?} {:?} {filters} {fields:?}", grant.purpose, grant.legal_basis)
 }
 
+fn said_of_draft(draft: &DraftGrant) -> String {
+    let DraftGrant { purpose, legal_basis, filters, fields, .. } = draft;
+    format!("{purpose:?} {legal_basis:?} {} {fields:?}", written(filters))
+}
+
 /// With their values, which their `Debug` output hides.
 fn written(filters: &[Filter]) -> String {
     serde_json::to_string(filters).unwrap_or_default()
@@ -147,6 +176,10 @@ impl fmt::Display for Part {
             Self::EventType { name } => write!(f, "event type {name}"),
             Self::Grant { party, action, event_type } => {
                 write!(f, "grant of {party} to {action} {event_type}")
+            }
+            Self::DraftType { name } => write!(f, "draft of event type {name}"),
+            Self::DraftGrant { party, action, event_type } => {
+                write!(f, "draft of a grant of {party} to {action} {event_type}")
             }
             Self::Mandates { party, principal } => {
                 write!(f, "mandates of {party} for {principal}")

@@ -17,7 +17,7 @@ pub struct CatalogueError {
 pub struct CatalogueErrors {
     /// The faults: first of files that cannot be read, then in the order of the files.
     pub faults: Vec<CatalogueError>,
-    /// What does not cohere and is no fault, as far as it could be told.
+    /// What does not cohere and is no fault, and drafts, as far as it could be told.
     pub warnings: Vec<CatalogueError>,
 }
 

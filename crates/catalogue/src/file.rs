@@ -41,8 +41,10 @@ pub(crate) struct Party {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventType {
     pub(crate) name: String,
-    pub(crate) owner: Oin,
-    pub(crate) description: String,
+    #[serde(default)]
+    pub(crate) draft: bool,
+    pub(crate) owner: Option<Oin>,
+    pub(crate) description: Option<String>,
     pub(crate) subject: Option<Spanned<String>>,
     pub(crate) schema: Option<Spanned<Schema>>,
     pub(crate) example: Option<Spanned<String>>,
@@ -124,12 +126,14 @@ pub(crate) enum Schema {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Grant {
+    #[serde(default)]
+    pub(crate) draft: bool,
     pub(crate) party: OneOrMore<Oin>,
     #[serde(rename = "type")]
     pub(crate) event_type: OneOrMore<String>,
     pub(crate) action: Action,
-    pub(crate) purpose: String,
-    pub(crate) legal_basis: String,
+    pub(crate) purpose: Option<String>,
+    pub(crate) legal_basis: Option<String>,
     #[serde(default)]
     pub(crate) filters: Vec<Filter>,
     pub(crate) fields: Option<Vec<Spanned<String>>>,
@@ -168,6 +172,58 @@ pub(crate) struct Subscription {
 pub(crate) enum OneOrMore<T> {
     One(T),
     More(Vec<T>),
+}
+
+/// Why a file cannot be read.
+pub(crate) struct Unreadable {
+    /// Where what is wrong begins.
+    pub(crate) start: Option<usize>,
+    /// What is wrong.
+    pub(crate) message: String,
+}
+
+impl File {
+    /// Reads a file. What is no draft has all that its kind must have.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn read(text: &str) -> Result<Self, Unreadable> {
+        let file: Self = toml::from_str(text).map_err(|error| Unreadable {
+            start: error.span().map(|span| span.start),
+            message: error.message().to_owned(),
+        })?;
+        let types = file.event_type.iter().map(|one| (one.span(), one.get_ref().missing()));
+        let grants = file.grant.iter().map(|one| (one.span(), one.get_ref().missing()));
+        match types.chain(grants).find_map(|(span, field)| Some((span, field?))) {
+            Some((span, field)) => {
+                let message = format!("missing field `{field}`");
+                Err(Unreadable { start: Some(span.start), message })
+            }
+            None => Ok(file),
+        }
+    }
+}
+
+impl EventType {
+    /// A field that it must have, as it is no draft.
+    fn missing(&self) -> Option<&'static str> {
+        let needed = [("owner", self.owner.is_some()), ("description", self.description.is_some())];
+        missing(self.draft, needed)
+    }
+}
+
+impl Grant {
+    /// A field that it must have, as it is no draft.
+    fn missing(&self) -> Option<&'static str> {
+        let needed =
+            [("purpose", self.purpose.is_some()), ("legal_basis", self.legal_basis.is_some())];
+        missing(self.draft, needed)
+    }
+}
+
+fn missing(draft: bool, needed: [(&'static str, bool); 2]) -> Option<&'static str> {
+    let (field, _) = needed.into_iter().find(|(_, is_there)| !is_there)?;
+    (!draft).then_some(field)
 }
 
 impl<T> OneOrMore<T> {

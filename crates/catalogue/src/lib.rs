@@ -1,7 +1,8 @@
 //! Parties, event types, grants and mandates: files in, a checked model out.
 //!
 //! The catalogue is a directory of TOML files that their owners keep under version
-//! control. All files are read as one:
+//! control. What says `draft = true` there is planned: it stands in [`Drafts`], apart from
+//! all that gives a right. All files are read as one:
 //!
 //! ```
 //! use wissel_catalogue::{Action, Catalogue};
@@ -35,6 +36,7 @@ mod catalogue;
 mod changes;
 mod check;
 mod conformance;
+mod drafts;
 mod error;
 mod file;
 mod model;
@@ -43,6 +45,7 @@ mod reports;
 pub use cases::{CaseTerm, Dispatch, Silence};
 pub use catalogue::{Catalogue, TypeRights};
 pub use changes::{Change, How, Part};
+pub use drafts::{DraftGrant, DraftType, Drafts, Lack};
 pub use error::{CatalogueError, CatalogueErrors};
 pub use model::{
     Action, Ask, Audience, DeclaredSubscription, EventType, Fields, Grant, Mandate, Matching,

@@ -2,54 +2,86 @@ use std::sync::Arc;
 
 use jiff::Span;
 use toml::Spanned;
+use wissel_identifiers::Oin;
 use wissel_message::{Event, EventView, Level, Limits, check_profile, is_reverse_domain_name};
 use wissel_schema::DataSchema;
 
 use super::{Checker, Place};
 use crate::catalogue::TypeRights;
 use crate::file::{self, Schema};
-use crate::{EventType, Sensitivity, SubjectKind};
+use crate::{
+    Ask, Audience, Dispatch, DraftType, EventType, Matching, Report, Sensitivity, Silence,
+    SubjectKind,
+};
 
 /// The most bytes of a schema's file.
 const SCHEMA_BYTES_MAX: usize = 256 << 10;
 
 impl<'a> Checker<'a> {
     pub(super) fn event_type(&mut self, place: Place<'a>, stated: file::EventType) {
-        let name: Arc<str> = stated.name.into();
+        let name: Arc<str> = stated.name.as_str().into();
         let of = format!("event type {name}");
         // Names of types are lower-case here, so that no two differ by case alone.
         if !is_reverse_domain_name(&name) || name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             let expected = "expected reverse domain name notation such as nl.brp.geboorte";
             self.fault(place, format!("event type {name:?}: {expected}"));
         }
-        self.said(place, &stated.description, &of, "description");
-        self.known_party(place, stated.owner, &format!("the owner of {of}"));
-        let event_type = EventType {
-            name: Arc::clone(&name),
-            owner: stated.owner,
-            description: stated.description,
-            subject: self.subject(place, &of, stated.subject.as_ref()),
-            schema: stated.schema.and_then(|schema| self.schema(place, &of, &schema)),
-            example: None,
-            sensitivity: stated.sensitivity,
-            retention: self.span(place, &of, "retention", stated.retention.as_ref()),
-            deadline: self.span(place, &of, "deadline", stated.deadline.as_ref()),
-            archive: self.span(place, &of, "archive", stated.archive.as_ref()),
-            audience: stated.audience,
-            ask: stated.ask.and_then(|ask| self.ask(place, &of, &ask)),
-            dispatch: self.case(place, &of, stated.dispatch.as_ref(), stated.report.as_ref()),
-            is_status: false,
-            corrects: Vec::new(),
-            matching: stated.matching.and_then(|one| self.matching(place, &of, &one)),
-        };
-        self.sensitivity(place, &event_type);
-        let example = stated.example.and_then(|file| self.example(place, &event_type, &file));
-        let event_type = EventType { example, ..event_type };
+        if let Some(owner) = stated.owner {
+            self.known_party(place, owner, &format!("the owner of {of}"));
+        }
+        let content = self.content(place, &of, &stated);
+        match (stated.draft, stated.owner, stated.description) {
+            (false, Some(owner), Some(description)) => {
+                self.said(place, &description, &of, "description");
+                let example = stated.example.as_ref();
+                self.event_type_in_force(place, content.of(name, owner, description), example);
+            }
+            (_, owner, description) => {
+                if let Some(example) = &stated.example {
+                    self.example(place, &name, example);
+                }
+                let description = description.filter(|text| !text.trim().is_empty());
+                let draft = DraftType { name, owner, description, lacks: Vec::new() };
+                self.draft_type(place, draft, content);
+            }
+        }
+    }
+
+    fn event_type_in_force(
+        &mut self,
+        place: Place<'a>,
+        mut event_type: EventType,
+        example: Option<&Spanned<String>>,
+    ) {
+        event_type.example = example.and_then(|example| {
+            let (text, view) = self.example(place, &event_type.name, example)?;
+            self.conforms(place.of(example), &event_type, example.get_ref(), &view);
+            Some(text)
+        });
+        let name = Arc::clone(&event_type.name);
         if self.types.insert(Arc::clone(&name), place).is_some() {
-            self.fault(place, format!("{of} is there twice"));
+            self.fault(place, format!("event type {name} is there twice"));
         }
         let (publishers, receivers) = Default::default();
         self.catalogue.types.insert(name, TypeRights { event_type, publishers, receivers });
+    }
+
+    /// What an event type says of its messages, in force or not.
+    fn content(&mut self, place: Place<'a>, of: &str, stated: &file::EventType) -> Content {
+        let content = Content {
+            subject: self.subject(place, of, stated.subject.as_ref()),
+            schema: stated.schema.as_ref().and_then(|schema| self.schema(place, of, schema)),
+            sensitivity: stated.sensitivity,
+            retention: self.span(place, of, "retention", stated.retention.as_ref()),
+            deadline: self.span(place, of, "deadline", stated.deadline.as_ref()),
+            archive: self.span(place, of, "archive", stated.archive.as_ref()),
+            audience: stated.audience,
+            ask: stated.ask.as_ref().and_then(|ask| self.ask(place, of, ask)),
+            dispatch: self.case(place, of, stated.dispatch.as_ref(), stated.report.as_ref()),
+            matching: stated.matching.as_ref().and_then(|one| self.matching(place, of, one)),
+        };
+        self.sensitivity(place, of, &content);
+        content
     }
 
     fn subject(
@@ -118,31 +150,30 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn sensitivity(&mut self, place: Place<'a>, event_type: &EventType) {
-        let SubjectKind::Identifier(kind) = event_type.subject else { return };
-        if kind.is_personal() && event_type.sensitivity < Sensitivity::Personal {
-            let name = &event_type.name;
+    fn sensitivity(&mut self, place: Place<'a>, of: &str, content: &Content) {
+        let SubjectKind::Identifier(kind) = content.subject else { return };
+        if kind.is_personal() && content.sensitivity < Sensitivity::Personal {
             let message = format!(
-                "event type {name}: its subject is a person ({kind}), and it is not said to be personal"
+                "{of}: its subject is a person ({kind}), and it is not said to be personal"
             );
             self.warn(place, message);
         }
     }
 
-    /// The example must be what it is an example of.
+    /// A valid message of the type, as it stands in a file.
     fn example(
         &mut self,
         place: Place<'a>,
-        event_type: &EventType,
+        event_type: &str,
         stated: &Spanned<String>,
-    ) -> Option<String> {
+    ) -> Option<(String, EventView)> {
         let place = place.of(stated);
         let file = stated.get_ref();
-        let of = format!("event type {}: example {file}", event_type.name);
+        let of = format!("event type {event_type}: example {file}");
         let text = match self.read(place, file) {
             Ok(text) => text,
             Err(error) => {
-                self.fault(place, format!("event type {}: example {error}", event_type.name));
+                self.fault(place, format!("event type {event_type}: example {error}"));
                 return None;
             }
         };
@@ -157,20 +188,84 @@ impl<'a> Checker<'a> {
                 return None;
             }
         };
-        if view.event_type() != &*event_type.name {
+        if view.event_type() != event_type {
             self.fault(place, format!("{of}: is of another event type"));
         }
         if let Err(violations) = wissel_message::validate(&view, &Limits::default()) {
             self.fault(place, format!("{of}: {violations}"));
         }
-        let mut violations = check_profile(&view);
-        violations.extend(event_type.check(&view));
+        Some((text, view))
+    }
+
+    /// The example must be what it is an example of.
+    fn conforms(&mut self, place: Place<'a>, event_type: &EventType, file: &str, view: &EventView) {
+        let mut violations = check_profile(view);
+        violations.extend(event_type.check(view));
         for violation in violations {
+            let message = format!("event type {}: example {file}: {violation}", event_type.name);
             match violation.rule.level() {
-                Level::Must => self.fault(place, format!("{of}: {violation}")),
-                Level::Should => self.warn(place, format!("{of}: {violation}")),
+                Level::Must => self.fault(place, message),
+                Level::Should => self.warn(place, message),
             }
         }
-        Some(text)
+    }
+}
+
+/// What an event type says of its messages.
+pub(super) struct Content {
+    subject: SubjectKind,
+    pub(super) schema: Option<DataSchema>,
+    sensitivity: Sensitivity,
+    retention: Option<Span>,
+    deadline: Option<Span>,
+    archive: Option<Span>,
+    audience: Audience,
+    ask: Option<Ask>,
+    dispatch: Option<Dispatch>,
+    matching: Option<Matching>,
+}
+
+impl Content {
+    /// The event types that it names, and as what.
+    pub(super) fn refers(&self) -> Vec<(&'static str, Arc<str>)> {
+        let mut all = Vec::new();
+        if let Some(ask) = &self.ask {
+            all.push(("ask.answer", &ask.answer));
+        }
+        if let Some(Dispatch { status, silence, report, .. }) = &self.dispatch {
+            let table = if report.is_some() { "report.status" } else { "dispatch.status" };
+            all.push((table, status));
+            if let Silence::Consents { decision } = silence {
+                all.push(("dispatch.decision", decision));
+            }
+            if let Some(Report { about, corrections, .. }) = report {
+                all.extend([("report.about", about), ("report.corrections", corrections)]);
+            }
+        }
+        all.into_iter().map(|(what, name)| (what, Arc::clone(name))).collect()
+    }
+
+    /// The event type that says this, without an example yet.
+    fn of(self, name: Arc<str>, owner: Oin, description: String) -> EventType {
+        let Self { subject, schema, sensitivity, retention, deadline, archive, .. } = self;
+        let Self { audience, ask, dispatch, matching, .. } = self;
+        EventType {
+            name,
+            owner,
+            description,
+            subject,
+            schema,
+            example: None,
+            sensitivity,
+            retention,
+            deadline,
+            archive,
+            audience,
+            ask,
+            dispatch,
+            is_status: false,
+            corrects: Vec::new(),
+            matching,
+        }
     }
 }

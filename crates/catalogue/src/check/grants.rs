@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use toml::Spanned;
-use wissel_filter::Condition;
+use wissel_filter::{Condition, Filter};
 use wissel_identifiers::Oin;
-use wissel_schema::FieldSet;
+use wissel_schema::{DataSchema, FieldSet};
 
 use super::{Checker, Place};
 use crate::catalogue::TypeRights;
@@ -26,8 +26,23 @@ impl<'a> Checker<'a> {
         if grant.event_type.as_slice().is_empty() {
             self.fault(place, format!("{of} names no event type; expected one or more"));
         }
-        self.said(place, purpose, &of, "purpose");
-        self.said(place, legal_basis, &of, "legal basis");
+        if let (Action::Publish, Some(_)) = (action, &grant.fields) {
+            let message = "limits fields; expected that of grants to receive only";
+            self.fault(place, format!("{of} to publish {message}"));
+        }
+        let limits = self.limits(place, &of, filters);
+        match (grant.draft, purpose, legal_basis) {
+            (false, Some(purpose), Some(legal_basis)) => {
+                self.said(place, purpose, &of, "purpose");
+                self.said(place, legal_basis, &of, "legal basis");
+                let (purpose, legal_basis) = (purpose.as_str().into(), legal_basis.as_str().into());
+                self.grants_in_force(place, &of, grant, &Grounds { purpose, legal_basis, limits });
+            }
+            _ => self.draft_grant(place, &of, grant),
+        }
+    }
+
+    fn limits(&mut self, place: Place<'a>, of: &str, filters: &[Filter]) -> Condition {
         let mut limits = Vec::new();
         for filter in filters {
             match filter.compile() {
@@ -35,22 +50,26 @@ impl<'a> Checker<'a> {
                 Err(error) => self.fault(place, format!("{of}: {error}")),
             }
         }
-        let limits = Condition::all(limits);
-        if let (Action::Publish, Some(_)) = (action, &grant.fields) {
-            let message = "limits fields; expected that of grants to receive only";
-            self.fault(place, format!("{of} to publish {message}"));
-        }
-        let (purpose, legal_basis): (Arc<str>, Arc<str>) =
-            (purpose.as_str().into(), legal_basis.as_str().into());
-        for event_type in grant.event_type.as_slice() {
+        Condition::all(limits)
+    }
+
+    /// A right for each party and event type that an entry names.
+    fn grants_in_force(
+        &mut self,
+        place: Place<'a>,
+        of: &str,
+        stated: &file::Grant,
+        grounds: &Grounds,
+    ) {
+        for event_type in stated.event_type.as_slice() {
             let Some((name, _)) = self.catalogue.types.get_key_value(event_type.as_str()) else {
-                self.dangling(place, format!("{of}: no event type {event_type:?}"));
+                self.not_in_force(place, of, event_type);
                 continue;
             };
             let name = Arc::clone(name);
-            let fields = grant.fields.as_ref();
-            let fields = fields.and_then(|fields| self.fields(place, &of, &name, fields));
-            for party in party.as_slice() {
+            let fields = stated.fields.as_ref();
+            let fields = fields.and_then(|fields| self.fields(place, of, &name, fields));
+            for party in stated.party.as_slice() {
                 let known = self.catalogue.parties.get(party);
                 let strict = known.is_some_and(|party| party.strict);
                 self.add_grant(
@@ -58,11 +77,11 @@ impl<'a> Checker<'a> {
                     Grant {
                         party: *party,
                         event_type: Arc::clone(&name),
-                        action: *action,
-                        purpose: Arc::clone(&purpose),
-                        legal_basis: Arc::clone(&legal_basis),
-                        filters: filters.clone(),
-                        limits: limits.clone(),
+                        action: stated.action,
+                        purpose: Arc::clone(&grounds.purpose),
+                        legal_basis: Arc::clone(&grounds.legal_basis),
+                        filters: stated.filters.clone(),
+                        limits: grounds.limits.clone(),
                         fields: fields.clone(),
                         strict,
                     },
@@ -89,46 +108,67 @@ impl<'a> Checker<'a> {
 
     /// The fields, shared by all grants on the event type that allow the same. None when
     /// they allow everything, or are at fault.
-    fn fields(
+    pub(super) fn fields(
         &mut self,
         place: Place<'a>,
         of: &str,
         event_type: &Arc<str>,
         pointers: &[Spanned<String>],
     ) -> Option<Arc<Fields>> {
-        let place_of_first = pointers.first().map_or(place, |first| place.of(first));
         let schema = self.catalogue.types.get(event_type)?.event_type.schema.as_ref();
         let Some(schema) = schema else {
+            let place = pointers.first().map_or(place, |first| place.of(first));
             let message = format!("{of}: fields of {event_type}, which has no schema to know them");
-            self.fault(place_of_first, message);
+            self.fault(place, message);
             return None;
         };
-        let mut errors = Vec::new();
-        for pointer in pointers {
-            let known =
-                FieldSet::new([pointer.get_ref().as_str()]).and_then(|one| schema.project(&one));
-            if let Err(error) = known {
-                errors.push((place.of(pointer), format!("{of} on {event_type}: fields: {error}")));
-            }
-        }
-        let all = FieldSet::new(pointers.iter().map(|pointer| pointer.get_ref().as_str()));
-        let fields = all.and_then(|set| Ok(Fields { projection: schema.project(&set)?, set }));
-        let faultless = errors.is_empty();
-        for (place, message) in errors {
-            self.fault(place, message);
-        }
-        match fields {
-            Ok(fields) if faultless => {
+        match known_fields(schema, place, pointers) {
+            Ok(fields) => {
                 let key = (Arc::clone(event_type), fields.set.clone());
                 Some(Arc::clone(self.fields.entry(key).or_insert_with(|| Arc::new(fields))))
             }
-            Ok(_) => None,
-            Err(error) => {
-                if faultless {
-                    self.fault(place_of_first, format!("{of} on {event_type}: fields: {error}"));
+            Err(errors) => {
+                for (place, error) in errors {
+                    self.fault(place, format!("{of} on {event_type}: fields: {error}"));
                 }
                 None
             }
         }
+    }
+}
+
+/// Why there is a right, and for which messages.
+struct Grounds {
+    purpose: Arc<str>,
+    legal_basis: Arc<str>,
+    limits: Condition,
+}
+
+/// The fields, when a schema knows them all.
+///
+/// # Errors
+/// Each that it does not know, or what is wrong with all of them together.
+pub(super) fn known_fields<'a>(
+    schema: &DataSchema,
+    place: Place<'a>,
+    pointers: &[Spanned<String>],
+) -> Result<Fields, Vec<(Place<'a>, String)>> {
+    let mut errors = Vec::new();
+    for pointer in pointers {
+        let known =
+            FieldSet::new([pointer.get_ref().as_str()]).and_then(|one| schema.project(&one));
+        if let Err(error) = known {
+            errors.push((place.of(pointer), error.to_string()));
+        }
+    }
+    let all = FieldSet::new(pointers.iter().map(|pointer| pointer.get_ref().as_str()));
+    let fields = all.and_then(|set| Ok(Fields { projection: schema.project(&set)?, set }));
+    match fields {
+        Ok(fields) if errors.is_empty() => Ok(fields),
+        Err(error) if errors.is_empty() => {
+            let place = pointers.first().map_or(place, |first| place.of(first));
+            Err(vec![(place, error.to_string())])
+        }
+        _ => Err(errors),
     }
 }

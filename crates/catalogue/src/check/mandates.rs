@@ -59,7 +59,7 @@ impl<'a> Checker<'a> {
     ) {
         for event_type in types {
             let Some(rights) = self.catalogue.types.get(event_type.as_str()) else {
-                self.dangling(place, format!("{of}: no event type {event_type:?}"));
+                self.not_in_force(place, of, event_type);
                 continue;
             };
             let actions = mandate.action.as_slice();

@@ -2,6 +2,7 @@
 
 mod cases;
 mod coherence;
+mod drafts;
 mod event_types;
 mod grants;
 mod mandates;
@@ -21,7 +22,7 @@ use wissel_identifiers::{Oin, SubscriptionName};
 use wissel_schema::FieldSet;
 
 use crate::catalogue::beside;
-use crate::file::{self, File};
+use crate::file::{self, File, Unreadable};
 use crate::{Catalogue, CatalogueError, CatalogueErrors, Fields, Party};
 
 /// A file's name and text.
@@ -47,12 +48,11 @@ pub(crate) fn check(sources: &[Source], read: Reader<'_>) -> Result<Catalogue, C
         source.file.hash(&mut checker.contents);
         source.text.hash(&mut checker.contents);
         checker.catalogue.texts.insert(source.file.clone(), source.text.clone());
-        match toml::from_str::<File>(&source.text) {
+        match File::read(&source.text) {
             Ok(file) => files.push((source, file)),
-            Err(error) => {
-                let place = Place { source, start: error.span().map(|span| span.start) };
+            Err(Unreadable { start, message }) => {
                 let unsaid = "what refers to this file is checked when it can be read";
-                checker.fault(place, format!("{}; {unsaid}", error.message()));
+                checker.fault(Place { source, start }, format!("{message}; {unsaid}"));
                 checker.unread += 1;
             }
         }
@@ -62,6 +62,7 @@ pub(crate) fn check(sources: &[Source], read: Reader<'_>) -> Result<Catalogue, C
     each(&mut files, |file| &mut file.event_type, |place, one| checker.event_type(place, one));
     each(&mut files, |file| &mut file.grant, |place, one| checker.grant(place, &one));
     each(&mut files, |file| &mut file.mandate, |place, one| checker.mandate(place, &one));
+    checker.finish_drafts();
     checker.catalogue.index_received();
     checker.watch_cases();
     each(&mut files, |file| &mut file.subscription, |place, one| checker.subscription(place, one));
@@ -92,6 +93,7 @@ struct Checker<'a> {
     statuses: HashSet<Arc<str>>,
     /// Where the event types stand.
     types: HashMap<Arc<str>, Place<'a>>,
+    drafts: drafts::Found<'a>,
     /// The field sets of each event type.
     fields: HashMap<(Arc<str>, FieldSet), Arc<Fields>>,
     now: SystemTime,
@@ -113,6 +115,7 @@ impl<'a> Checker<'a> {
             subscription_names: HashSet::new(),
             statuses: HashSet::new(),
             types: HashMap::new(),
+            drafts: drafts::Found::default(),
             fields: HashMap::new(),
             now: SystemTime::now(),
             contents: DefaultHasher::new(),
@@ -126,12 +129,16 @@ impl<'a> Checker<'a> {
             all.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         };
         self.catalogue.fingerprint = self.contents.finish();
-        in_order(&mut self.catalogue.warnings);
+        let Catalogue { warnings, drafts, .. } = &mut self.catalogue;
+        in_order(warnings);
+        in_order(&mut drafts.warnings);
         if self.errors.is_empty() {
             return Ok(self.catalogue);
         }
         // The cause before what comes of it.
         in_order(&mut self.errors[self.unread..]);
+        warnings.append(&mut drafts.warnings);
+        in_order(warnings);
         Err(CatalogueErrors { faults: self.errors, warnings: self.catalogue.warnings })
     }
 
@@ -160,6 +167,17 @@ impl<'a> Checker<'a> {
     fn dangling(&mut self, place: Place<'a>, message: String) {
         if self.is_complete() {
             self.fault(place, message);
+        }
+    }
+
+    /// A fault of something in force that refers to an event type that is not.
+    fn not_in_force(&mut self, place: Place<'a>, of: &str, event_type: &str) {
+        if self.is_draft(event_type) {
+            let message =
+                format!("{of}: event type {event_type} is a draft; expected one in force");
+            self.fault(place, message);
+        } else {
+            self.dangling(place, format!("{of}: no event type {event_type:?}"));
         }
     }
 

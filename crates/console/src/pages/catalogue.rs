@@ -13,8 +13,11 @@ use wissel_catalogue::{Action, Catalogue, Change, EventType, How, Part};
 use wissel_identifiers::SubscriptionName;
 
 use super::acting::denied;
+use super::drafts;
 use super::format::{count, moment};
 use super::layout::{self, Place};
+use super::parties::named;
+use super::rights::may;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
 use crate::console::Seen;
@@ -58,7 +61,7 @@ pub(super) async fn page(
     let found: Vec<&EventType> = all.take(PAGE + 1).collect();
     let content = html! {
         p.lead {
-            (count(text, catalogue.parties().count() as u64)) " " (text.parties) ", "
+            a href="/parties" { (count(text, catalogue.parties().count() as u64)) " " (text.parties) } ", "
             (count(text, catalogue.event_types().count() as u64)) " " (text.event_types) ", "
             (count(text, catalogue.grant_count() as u64)) " " (text.grants) "."
         }
@@ -69,6 +72,7 @@ pub(super) async fn page(
                 ul { @for warning in catalogue.warnings() { li.warn { (warning) } } }
             }
         }
+        (planned(text, &catalogue))
         (search(text, "/catalogue", &part))
         @if found.is_empty() { p.calm { (text.no_event_types) } }
         @for one in found.iter().take(PAGE) { (event_type(text, &catalogue, one)) }
@@ -77,6 +81,15 @@ pub(super) async fn page(
         }
     };
     layout::page(&reader, &operator, Place::Catalogue, text.catalogue, &content)
+}
+
+/// What is not in force yet.
+fn planned(text: &Texts, catalogue: &Catalogue) -> Markup {
+    let drafts = catalogue.drafts();
+    let types: Vec<_> = drafts.types().iter().take(SHOWN).collect();
+    let grants: Vec<_> = drafts.grants().iter().take(SHOWN).collect();
+    let more = drafts.types().len().max(drafts.grants().len()) > SHOWN;
+    drafts::section(text, catalogue, &types, &grants, more)
 }
 
 /// Since when it is in force and what changed then; how the files were read since.
@@ -121,11 +134,11 @@ fn changed(text: &Texts, change: &Change) -> String {
         Part::Party { oin } => format!("{} {oin}", text.party),
         Part::EventType { name } => format!("{} {name}", text.event_type),
         Part::Grant { party, action, event_type } => {
-            let may = match action {
-                Action::Publish => text.may_publish,
-                Action::Receive => text.may_receive,
-            };
-            format!("{party} {may}: {event_type}")
+            format!("{party} {}: {event_type}", may(text, *action))
+        }
+        Part::DraftType { name } => format!("{}: {} {name}", text.draft, text.event_type),
+        Part::DraftGrant { party, action, event_type } => {
+            format!("{}: {party} {}: {event_type}", text.draft, may(text, *action))
         }
         Part::Mandates { party, principal } => format!("{} {party} → {principal}", text.mandate),
         Part::Subscription { name } => format!("{} {name}", text.subscription),
@@ -166,16 +179,13 @@ fn search(text: &Texts, to: &str, part: &str) -> Markup {
 }
 
 fn event_type(text: &Texts, catalogue: &Catalogue, one: &EventType) -> Markup {
-    let called = |oin| catalogue.party(&oin).map_or("–", |party| party.name.as_str());
     let rights = catalogue.rights(&one.name);
     let grants = |action| rights.map(|rights| rights.grants(action)).unwrap_or_default();
-    let rows = grants(Action::Publish).into_iter().map(|grant| (text.may_publish, grant));
-    let rows =
-        rows.chain(grants(Action::Receive).into_iter().map(|grant| (text.may_receive, grant)));
+    let rows = grants(Action::Publish).into_iter().chain(grants(Action::Receive));
     html! {
         details {
             summary { strong { (one.name) } " – " (one.description) }
-            p { (text.owner) ": " (called(one.owner)) " (" (one.owner) ")" }
+            p { (text.owner) ": " (named(catalogue, one.owner)) " (" (one.owner) ")" }
             div.wide role="region" tabindex="0" aria-label=(one.name) {
                 table {
                     thead { tr {
@@ -184,9 +194,9 @@ fn event_type(text: &Texts, catalogue: &Catalogue, one: &EventType) -> Markup {
                         th scope="col" { (text.purpose) }
                         th scope="col" { (text.legal_basis) }
                     } }
-                    tbody { @for (may, grant) in rows { tr {
-                        th scope="row" { (called(grant.party)) " " small { (grant.party) } }
-                        td { (may) @if grant.fields.is_some() { ", " (text.some_fields) } @if !grant.filters.is_empty() { ", " (text.some_rows) } }
+                    tbody { @for grant in rows { tr {
+                        th scope="row" { (named(catalogue, grant.party)) " " small { (grant.party) } }
+                        td { (may(text, grant.action)) @if grant.fields.is_some() { ", " (text.some_fields) } @if !grant.filters.is_empty() { ", " (text.some_rows) } }
                         td { (grant.purpose) }
                         td { (grant.legal_basis) }
                     } } }

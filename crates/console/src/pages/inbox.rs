@@ -15,6 +15,7 @@ use super::format::{age, count, rate};
 use super::inboxes::{concern, why};
 use super::layout::{self, Place};
 use super::named::Named;
+use super::parties::named;
 use super::settings;
 use super::sparkline::sparkline;
 use super::text::{Reader, Texts};
@@ -37,9 +38,8 @@ pub(super) async fn page(
     let place = survey.inboxes.binary_search_by(|one| one.name.cmp(&name)).ok();
     let surveyed = place.map(|place| &survey.inboxes[place]);
     let catalogue = broker.catalogue();
-    let owner = catalogue.party(&name.owner()).map(|party| party.name.clone());
     let content = html! {
-        @if let Some(owner) = owner { p.lead { (text.inbox_of) " " (owner) } }
+        p.lead { (text.inbox_of) " " (named(&catalogue, name.owner())) }
         div data-live {
             (state(text, &inbox, surveyed))
             (receivers(text, &catalogue, &inbox))

@@ -13,6 +13,7 @@ use wissel_catalogue::Catalogue;
 use super::SURVEY_AGE;
 use super::format::{age, count, rate};
 use super::layout::{self, Place};
+use super::parties::named;
 use super::sparkline::sparkline;
 use super::text::{Reader, Texts};
 use crate::access::Operator;
@@ -141,13 +142,12 @@ pub(super) fn table(
 
 fn row(text: &Texts, catalogue: &Catalogue, one: &Surveyed, now: SystemTime) -> Markup {
     let state = &one.state;
-    let owner = catalogue.party(&one.name.owner());
     let wrong = one.concern(now);
     html! {
         tr {
             th scope="row" {
                 a href={ "/inboxes/" (one.name) } { (one.name) }
-                @if let Some(owner) = owner { div.under { (owner.name) } }
+                div.under { (named(catalogue, one.name.owner())) }
             }
             td {
                 (concern(text, wrong))

@@ -4,6 +4,7 @@ mod acting;
 mod catalogue;
 mod dead_letters;
 mod dossier;
+mod drafts;
 mod format;
 mod inbox;
 mod inboxes;
@@ -13,7 +14,10 @@ mod map;
 mod messages;
 mod named;
 mod overview;
+mod parties;
+mod party;
 mod records;
+mod rights;
 mod settings;
 mod signing_in;
 mod sparkline;
@@ -51,6 +55,8 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/map", get(map::page))
         .route("/catalogue", get(catalogue::page))
         .route("/catalogue/read", post(catalogue::read))
+        .route("/parties", get(parties::page))
+        .route("/parties/{oin}", get(party::page))
         .route("/subscriptions", get(catalogue::subscriptions))
         .route("/records", get(records::page))
         .route("/system", get(system::page))

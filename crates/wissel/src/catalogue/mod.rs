@@ -82,9 +82,10 @@ fn check(arguments: &CatalogueCheckArguments) -> Result<(), Failure> {
     let CatalogueCheckArguments { path, strict, json: as_json } = arguments;
     match Catalogue::load(path) {
         Ok(catalogue) => {
-            tell("warning", catalogue.warnings(), *as_json)?;
-            if *strict && !catalogue.warnings().is_empty() {
-                let count = catalogue.warnings().len();
+            let warnings = [catalogue.warnings(), catalogue.drafts().warnings()].concat();
+            tell("warning", &warnings, *as_json)?;
+            if *strict && !warnings.is_empty() {
+                let count = warnings.len();
                 return Err(Failure::refused(format!("{count} warnings in {}", path.display())));
             }
             summarise(path, &catalogue, *as_json)
@@ -117,13 +118,15 @@ fn tell(level: &str, findings: &[CatalogueError], as_json: bool) -> Result<(), F
 }
 
 fn summarise(path: &Path, catalogue: &Catalogue, as_json: bool) -> Result<(), Failure> {
+    let drafts = catalogue.drafts();
     let counts = [
         ("parties", catalogue.parties().count()),
         ("event types", catalogue.event_types().count()),
         ("grants", catalogue.grant_count()),
         ("mandates", catalogue.mandate_count()),
         ("subscriptions", catalogue.subscriptions().len()),
-        ("warnings", catalogue.warnings().len()),
+        ("drafts", drafts.types().len() + drafts.grants().len()),
+        ("warnings", catalogue.warnings().len() + drafts.warnings().len()),
     ];
     if as_json {
         let counts = counts.map(|(what, count)| (what.replace(' ', "_"), json!(count)));

@@ -35,7 +35,7 @@ pub(crate) struct CatalogueCheckArguments {
     /// A TOML file, or a directory of them
     #[arg(value_name = "PATH", default_value = "catalogue")]
     pub(crate) path: PathBuf,
-    /// Fail for what does not cohere too: an ended mandate, a type that nobody receives
+    /// Fail for what does not cohere too: an ended mandate, a type that nobody receives, a draft
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print each finding, and at the end the counts, as a line of JSON

@@ -18,7 +18,7 @@ pub(super) fn catalogue(config: &Config) -> Findings {
         Ok(catalogue) => {
             let (parties, types) = (catalogue.parties().count(), catalogue.event_types().count());
             found.ok(format!("{path}: {parties} parties, {types} event types"));
-            (Vec::new(), catalogue.warnings().to_vec())
+            (Vec::new(), [catalogue.warnings(), catalogue.drafts().warnings()].concat())
         }
         Err(errors) => (errors.faults, errors.warnings),
     };

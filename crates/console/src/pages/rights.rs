@@ -1,0 +1,120 @@
+//! Rights and mandates, as the pages show them.
+
+use std::time::{Duration, SystemTime};
+
+use maud::{Markup, html};
+use wissel_broker::masked;
+use wissel_catalogue::{Action, Catalogue, Grant, Mandate};
+
+use super::format::{age, moment};
+use super::parties::named;
+use super::text::Texts;
+
+/// A mandate that ends within this time asks for somebody to look.
+const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What a right or mandate is for.
+pub(super) fn may(text: &Texts, action: Action) -> &'static str {
+    match action {
+        Action::Publish => text.may_publish,
+        Action::Receive => text.may_receive,
+    }
+}
+
+/// What one party may, and why.
+pub(super) fn grants(text: &Texts, all: &[&Grant]) -> Markup {
+    html! {
+        div.wide role="region" tabindex="0" aria-labelledby="rights" {
+            table {
+                thead { tr {
+                    th scope="col" { (text.event_type) }
+                    th scope="col" { (text.may) }
+                    th scope="col" { (text.purpose) }
+                    th scope="col" { (text.legal_basis) }
+                    th scope="col" { (text.messages) }
+                    th scope="col" { (text.fields) }
+                } }
+                tbody { @for grant in all { tr {
+                    th scope="row" { (grant.event_type) }
+                    td { (may(text, grant.action)) }
+                    td.text { (grant.purpose) }
+                    td { (grant.legal_basis) }
+                    td { (row_limits(text, grant)) }
+                    td { (fields(text, grant)) }
+                } } }
+            }
+        }
+    }
+}
+
+/// Without long numbers, which may name a person.
+fn row_limits(text: &Texts, grant: &Grant) -> Markup {
+    let limits = grant.filters.iter().filter_map(|filter| serde_json::to_string(filter).ok());
+    html! {
+        @if grant.filters.is_empty() { (text.all) }
+        @for limit in limits { div.text { (masked(&limit)) } }
+    }
+}
+
+fn fields(text: &Texts, grant: &Grant) -> Markup {
+    let pointers = grant.fields.as_ref().map(|fields| fields.set.pointers().join(", "));
+    html! {
+        @match pointers {
+            Some(pointers) => div.text { (pointers) },
+            None => (text.all),
+        }
+    }
+}
+
+/// Who acts for whom.
+pub(super) fn mandates(
+    text: &Texts,
+    catalogue: &Catalogue,
+    all: &[&Mandate],
+    now: SystemTime,
+) -> Markup {
+    html! {
+        div.wide role="region" tabindex="0" aria-labelledby="mandates" {
+            table {
+                thead { tr {
+                    th scope="col" { (text.party) }
+                    th scope="col" { (text.acts_for) }
+                    th scope="col" { (text.may) }
+                    th scope="col" { (text.event_type) }
+                    th scope="col" { (text.basis) }
+                    th scope="col" { (text.until) }
+                } }
+                tbody { @for one in all { tr {
+                    th scope="row" { (named(catalogue, one.party)) }
+                    td { (named(catalogue, one.principal)) }
+                    td { @for action in &one.actions { div { (may(text, *action)) } } }
+                    td {
+                        @match &one.types {
+                            Some(types) => @for name in types { div { (name) } },
+                            None => (text.all),
+                        }
+                    }
+                    td { (one.basis) }
+                    td { (term(text, one, now)) }
+                } } }
+            }
+        }
+    }
+}
+
+/// Until when a mandate holds, marked when it does not, or soon will not.
+fn term(text: &Texts, mandate: &Mandate, now: SystemTime) -> Markup {
+    let left = mandate.until.duration_since(now).ok();
+    let begins = mandate.from.filter(|from| *from > now);
+    html! {
+        div.nowrap { (moment(mandate.until)) }
+        @match (left, begins) {
+            (None, _) => span.grave { "■ " (text.has_ended) },
+            (_, Some(from)) => span.warn { "○ " (text.begins_at) " " (moment(from)) },
+            (Some(left), None) if left < SOON => {
+                span.warn { "▲ " (text.ends_in) " " (age(text, left)) }
+            },
+            _ => {},
+        }
+    }
+}
