@@ -1,8 +1,8 @@
 //! From a gRPC publishing stream to durable receipts on the embedded bus, 1 KiB,
-//! fan-out 2. Peers on the same disk: a bare log with an fdatasync for each 500
+//! fan-out 2, and how long a message keeps the processors busy. Peers on the same disk: a bare log with an fdatasync for each 500
 //! records, and fjall with a sync for each batch of 500.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use wissel_benches::{Arguments, Nats, Receiving, Report, group_commit_log, publish_stream};
@@ -17,18 +17,23 @@ async fn main() -> Result<()> {
     let mut report = Report::new("embedded", &arguments);
     let gateway = Gateway::start("embedded").await;
     let (mut one, mut many, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut publishing, mut receiving) = (Vec::new(), Vec::new());
     let (mut logs, mut trees) = (Vec::new(), Vec::new());
     let nats = Nats::start().await?;
     let (mut published, mut received) = (Vec::new(), Vec::new());
     for round in 0..arguments.rounds {
         one.push(publish_stream(&gateway.url(), &format!("a{round}"), MESSAGES, 1).await?);
         logs.push(log()?);
+        let before = gateway.processor_time();
         many.push(publish_stream(&gateway.url(), &format!("b{round}"), MESSAGES, 50).await?);
+        publishing.push(microseconds_each(gateway.processor_time() - before, MESSAGES));
         trees.push(tree()?);
         // Everything that was published waits in the last party's inbox.
         let inbox = format!("{}.inbox", PARTIES[2]);
-        let receiving = Receiving::start(&gateway.client(PARTIES[2]), &inbox, 2 * MESSAGES);
-        taken.push(receiving.rate(2 * MESSAGES).await?);
+        let before = gateway.processor_time();
+        let receiver = Receiving::start(&gateway.client(PARTIES[2]), &inbox, 2 * MESSAGES);
+        taken.push(receiver.rate(2 * MESSAGES).await?);
+        receiving.push(microseconds_each(gateway.processor_time() - before, 2 * MESSAGES));
         if let Some(nats) = &nats {
             published.push(nats.publish(MESSAGES).await?);
             received.push(nats.receive(&format!("c{round}"), MESSAGES).await?);
@@ -57,8 +62,16 @@ async fn main() -> Result<()> {
         report.figure("receive and acknowledge", unit, &taken);
         report.note("nats-server is not installed, so NATS was not measured");
     }
+    let unit = "µs of the gateway's processors a message";
+    report.figure("gRPC stream to receipt, 50 a request", unit, &publishing);
+    report.figure("receive and acknowledge", unit, &receiving);
     report.finish();
     Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn microseconds_each(busy: Duration, count: u64) -> f64 {
+    busy.as_secs_f64() * 1e6 / count as f64
 }
 
 fn log() -> Result<f64> {

@@ -369,6 +369,18 @@ leeway_seconds = 0
         kibibytes * 1024
     }
 
+    /// How long it has kept processors busy, all of its threads together.
+    pub fn processor_time(&self) -> Duration {
+        let id = self.child.as_ref().unwrap().id().unwrap();
+        let threads = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
+        let nanoseconds = threads.filter_map(|thread| {
+            // A thread may have ended meanwhile.
+            let of_thread = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+            of_thread.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

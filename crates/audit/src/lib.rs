@@ -61,6 +61,7 @@ mod record;
 mod search;
 mod subject;
 mod syncer;
+mod text;
 mod verify;
 mod writer;
 

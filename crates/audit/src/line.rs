@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Operation, Outcome, Record};
+use crate::Record;
+use crate::text::{Moments, digits_of, write_record};
 
 /// What a chain is at one point: the last line's number and hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,44 +28,6 @@ pub(crate) struct Link {
     pub(crate) seq: u64,
     pub(crate) prev: String,
     pub(crate) time: String,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    seq: u64,
-    prev: &'a str,
-    time: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<String>,
-    operation: Operation,
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    actor: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    operator: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_behalf_of: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    inbox: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    inboxes: Vec<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purpose: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    legal_basis: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_subject_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_subject_id_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
 }
 
 impl RecordHash {
@@ -91,48 +54,17 @@ impl Head {
     }
 
     /// Appends a record to `out` as a line, and moves the head to it.
-    pub(crate) fn append(&mut self, record: &Record, out: &mut Vec<u8>) {
+    pub(crate) fn append(&mut self, record: &Record, moments: &mut Moments, out: &mut Vec<u8>) {
         let start = out.len();
-        let line = self.line(record);
-        serde_json::to_writer(&mut *out, &line).expect("a line has nothing that JSON has not");
-        let hash = hash(&out[start..]);
+        write_record(record, self, moments, out);
+        let digits = digits_of(&Sha256::digest(&out[start..]));
         // The closing brace makes room for the hash.
         out.pop();
         out.extend_from_slice(HASH_START.as_bytes());
-        out.extend_from_slice(hash.as_bytes());
+        out.extend_from_slice(digits.as_bytes());
         out.extend_from_slice(b"\"}\n");
         self.seq += 1;
-        self.hash = hash;
-    }
-
-    fn line<'a>(&'a self, record: &'a Record) -> Line<'a> {
-        let (status, reason) = match record.outcome {
-            Outcome::Done => ("ok", None),
-            Outcome::Refused(reason) => ("refused", Some(reason)),
-        };
-        Line {
-            seq: self.seq + 1,
-            prev: &self.hash,
-            time: jiff::Timestamp::try_from(record.at)
-                .map_or_else(|_| String::new(), |moment| format!("{moment:.3}")),
-            trace_id: record.trace_id.map(hex::encode),
-            operation: record.operation,
-            status,
-            reason,
-            actor: record.actor.text(),
-            operator: record.operator.as_deref(),
-            on_behalf_of: record.on_behalf_of.as_ref().map(|oin| oin.as_str()),
-            event_type: record.event_type.as_deref(),
-            message_id: record.message_id.map(|id| id.to_string()),
-            correlation: record.correlation.map(|correlation| correlation.to_string()),
-            inboxes: record.inboxes.iter().map(|inbox| inbox.as_str()).collect(),
-            inbox: record.inbox.as_ref().map(|inbox| inbox.as_str()),
-            purpose: record.purpose.as_deref(),
-            legal_basis: record.legal_basis.as_deref(),
-            data_subject_id: record.subject.map(|subject| subject.to_string()),
-            data_subject_id_type: record.subject.and(record.subject_kind),
-            detail: record.detail.as_deref(),
-        }
+        self.hash = digits;
     }
 }
 
@@ -149,7 +81,7 @@ pub(crate) fn check(line: &[u8]) -> Result<(Link, String), String> {
     let mut whole = Vec::with_capacity(body.len() + 1);
     whole.extend_from_slice(body);
     whole.push(b'}');
-    if hash(&whole) != stated {
+    if digits_of(&Sha256::digest(&whole)) != stated {
         return Err("the record was changed: its hash is another".to_owned());
     }
     let link = serde_json::from_slice(&whole).map_err(|_| "not a record".to_owned())?;
@@ -157,7 +89,3 @@ pub(crate) fn check(line: &[u8]) -> Result<(Link, String), String> {
 }
 
 const HASH_START: &str = ",\"hash\":\"";
-
-fn hash(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}

@@ -34,7 +34,7 @@ pub struct RecordOptions {
 }
 
 pub(crate) enum Request {
-    Append(Vec<Record>, oneshot::Sender<Result<(), AuditError>>),
+    Append(Arc<[Record]>, oneshot::Sender<Result<(), AuditError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -104,7 +104,8 @@ impl RecordLog {
     ///
     /// # Errors
     /// When they could not be written, none of them was.
-    pub async fn append(&self, records: Vec<Record>) -> Result<(), AuditError> {
+    pub async fn append(&self, records: impl Into<Arc<[Record]>>) -> Result<(), AuditError> {
+        let records = records.into();
         if records.is_empty() {
             return Ok(());
         }

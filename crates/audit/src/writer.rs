@@ -16,6 +16,7 @@ use crate::line::{Head, check};
 use crate::log::{RecordOptions, Request, Requests};
 use crate::look::is_traffic;
 use crate::syncer::{self, Syncer, write_head};
+use crate::text::Moments;
 use crate::verify::{HEAD_FILE, LOCK_FILE, check_known, ends_early, files, number_of, read_head};
 use crate::{AuditError, VerifyError};
 
@@ -25,6 +26,7 @@ pub(crate) struct Writer {
     healthy: Arc<AtomicBool>,
     acts: Arc<Acts>,
     head: Head,
+    moments: Moments,
     file: File,
     number: u64,
     /// The day (since 1970, UTC) that the file is of.
@@ -67,6 +69,7 @@ impl Writer {
             synced: head == known,
             syncer: Syncer::start(directory).map_err(AuditError::of(directory))?,
             head,
+            moments: Moments::default(),
             file,
             number,
             day: today(),
@@ -113,9 +116,9 @@ impl Writer {
         while let Some(request) = next {
             match request {
                 Request::Append(records, answer) => {
-                    for record in &records {
+                    for record in &*records {
                         let begin = lines.len();
-                        head.append(record, &mut lines);
+                        head.append(record, &mut self.moments, &mut lines);
                         if !is_traffic(record.operation) {
                             acts.push(begin..lines.len());
                         }

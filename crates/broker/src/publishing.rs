@@ -225,19 +225,20 @@ impl Broker {
             messages.iter().filter_map(|message| self.admission(message)).collect();
         let burials: Vec<Record> =
             messages.iter().flat_map(|message| self.burials(message)).collect();
-        let records =
-            refusals.into_iter().chain(admissions.iter().cloned()).chain(burials).collect();
+        let admitted = refusals.len()..refusals.len() + admissions.len();
+        let records: Arc<[Record]> =
+            refusals.into_iter().chain(admissions).chain(burials).collect();
         let counted = Counted::of(&messages);
-        let recording = self.keep(records);
+        let recording = self.keep(Arc::clone(&records));
         let outcomes = enqueue::enqueue(messages, &*self.bus, &self.questions, recording).await;
         counted.tell(&outcomes, &self.options.metrics);
         for (place, followed) in followed {
             followed.enqueued(begun, &outcomes[place]);
         }
-        let failed = outcomes.iter().zip(&admissions);
+        let failed = outcomes.iter().zip(&records[admitted]);
         let failed = failed
             .filter_map(|(outcome, record)| Some(Self::failure(record, outcome.as_ref().err()?)));
-        if let Err(refusal) = self.keep(failed.collect()).await {
+        if let Err(refusal) = self.keep(failed.collect::<Vec<_>>()).await {
             tracing::error!(%refusal, "messages that failed are on record as admitted");
         }
         outcomes

@@ -118,7 +118,7 @@ impl Broker {
         let leased =
             Leased { id: 0, envelope, attempt: 1, lease_ends_at: now, deadline: None, trace: None };
         let record = self.delivery(caller, party, inbox, &leased, &catalogue);
-        self.keep(record.into_iter().collect()).await?;
+        self.keep(record.into_iter().collect::<Vec<_>>()).await?;
         Ok(event)
     }
 

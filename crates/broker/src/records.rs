@@ -48,7 +48,7 @@ pub(crate) fn by(caller: &Caller, operation: Operation) -> Record {
 impl Broker {
     /// Keeps records. Nothing is done without them: what they are about is refused when
     /// they cannot be written.
-    pub(crate) async fn keep(&self, records: Vec<Record>) -> Result<(), Refusal> {
+    pub(crate) async fn keep(&self, records: impl Into<Arc<[Record]>>) -> Result<(), Refusal> {
         let Some(kept) = &self.options.records else { return Ok(()) };
         kept.log.append(records).await.map_err(|error| {
             self.metrics().unrecorded();

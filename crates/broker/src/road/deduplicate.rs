@@ -6,6 +6,7 @@
 //! oldest: a duplicate may then pass. It never swallows: only a message whose first
 //! publication became durable is answered with an earlier receipt.
 
+use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,7 +50,6 @@ pub struct UnderWay {
 pub struct Claim {
     identity: Identity,
     window: Arc<Window>,
-    outcome: watch::Sender<Option<Remembered>>,
     completed: bool,
 }
 
@@ -76,7 +76,8 @@ struct Seen {
 
 #[derive(Debug)]
 enum Entry {
-    UnderWay(watch::Receiver<Option<Remembered>>),
+    /// With a channel to those who wait for it, once somebody does, which is rare.
+    UnderWay(Option<watch::Sender<Option<Remembered>>>),
     Durable(Remembered),
 }
 
@@ -98,16 +99,19 @@ pub fn deduplicate(admitted: Admitted, window: &Arc<Window>) -> Known {
     let claim = {
         let mut seen = window.seen.lock();
         seen.forget_older_than(window.age);
-        match seen.entries.get(&identity) {
-            Some(Entry::Durable(first)) => return Known::Repeat(receipt_again(first, &admitted)),
-            Some(Entry::UnderWay(outcome)) => {
-                return Known::UnderWay(UnderWay { admitted, outcome: outcome.clone() });
+        match seen.entries.entry(identity) {
+            MapEntry::Vacant(place) => {
+                place.insert(Entry::UnderWay(None));
+                Claim { identity, window: Arc::clone(window), completed: false }
             }
-            None => {
-                let (outcome, receiver) = watch::channel(None);
-                seen.entries.insert(identity, Entry::UnderWay(receiver));
-                Claim { identity, window: Arc::clone(window), outcome, completed: false }
-            }
+            MapEntry::Occupied(mut known) => match known.get_mut() {
+                Entry::Durable(first) => return Known::Repeat(receipt_again(first, &admitted)),
+                Entry::UnderWay(waited_for) => {
+                    let sender = waited_for.get_or_insert_with(|| watch::Sender::new(None));
+                    let outcome = sender.subscribe();
+                    return Known::UnderWay(UnderWay { admitted, outcome });
+                }
+            },
         }
     };
     // It is claimed, so that others wait while the disk is asked; all but them go on.
@@ -140,25 +144,29 @@ impl Claim {
             admitted_at: receipt.admitted_at,
             inboxes: Arc::clone(&receipt.inboxes),
         };
+        self.completed = true;
         let window = &self.window;
-        window.seen.lock().remember(self.identity, remembered.clone(), window.capacity);
+        let claimed =
+            window.seen.lock().remember(self.identity, remembered.clone(), window.capacity);
         if let Some(receipts) = &window.receipts {
             // When there is no room, the message is known as long as it is in memory.
             receipts.remember(self.identity, remembered.clone());
         }
-        self.completed = true;
-        self.outcome.send_replace(Some(remembered));
+        tell(claimed, remembered);
     }
 
     /// The message was published before. It stays on disk, where its age is known.
-    fn give_up_for(self, first: Remembered) {
-        self.outcome.send_replace(Some(first));
+    fn give_up_for(mut self, first: Remembered) {
+        self.completed = true;
+        let claimed = self.window.seen.lock().entries.remove(&self.identity);
+        tell(claimed, first);
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         if !self.completed {
+            // Those who wait for it hear that nothing comes.
             self.window.seen.lock().entries.remove(&self.identity);
         }
     }
@@ -189,14 +197,20 @@ impl Window {
 }
 
 impl Seen {
-    fn remember(&mut self, identity: Identity, remembered: Remembered, capacity: usize) {
+    /// Gives back what stood for the message until now.
+    fn remember(
+        &mut self,
+        identity: Identity,
+        remembered: Remembered,
+        capacity: usize,
+    ) -> Option<Entry> {
         let units = 1 + remembered.inboxes.len() / INBOXES_PER_UNIT;
         while !self.order.is_empty() && self.units + units > capacity {
             self.forget_oldest();
         }
         self.units += units;
-        self.entries.insert(identity, Entry::Durable(remembered));
         self.order.push_back(Completed { since: Instant::now(), identity, units });
+        self.entries.insert(identity, Entry::Durable(remembered))
     }
 
     fn forget_older_than(&mut self, age: Duration) {
@@ -210,6 +224,13 @@ impl Seen {
             self.units -= oldest.units;
             self.entries.remove(&oldest.identity);
         }
+    }
+}
+
+/// Tells those who wait for a message that was claimed, if any do.
+fn tell(claimed: Option<Entry>, outcome: Remembered) {
+    if let Some(Entry::UnderWay(Some(waiting))) = claimed {
+        waiting.send_replace(Some(outcome));
     }
 }
 

@@ -22,7 +22,7 @@ impl Session {
         let records = deliveries.iter().filter_map(|leased| {
             self.broker.delivery(&self.caller, self.inbox.owner(), &self.inbox, leased, &catalogue)
         });
-        let records = records.collect();
+        let records: Vec<_> = records.collect();
         let broker = Arc::clone(&self.broker);
         Recording {
             catalogue,

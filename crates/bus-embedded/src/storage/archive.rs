@@ -12,22 +12,24 @@ use crate::EmbeddedBusError;
 pub(crate) struct Ended {
     pub(crate) until_ms: u64,
     pub(crate) key: ArchiveKey,
-    /// Whether inboxes had the message as well.
-    pub(crate) shared: bool,
+    /// How many were given the message at first, the archive counted as one.
+    pub(crate) holders: u32,
 }
 
 /// The value of a message in the archive.
-pub(crate) fn encode_archived(until_ms: u64, shared: bool) -> [u8; 9] {
-    let mut value = [0; 9];
+pub(crate) fn encode_archived(until_ms: u64, holders: u32) -> [u8; 12] {
+    let mut value = [0; 12];
     value[..8].copy_from_slice(&until_ms.to_be_bytes());
-    value[8] = u8::from(shared);
+    value[8..].copy_from_slice(&holders.to_be_bytes());
     value
 }
 
-fn decode_archived(value: &[u8]) -> Result<(u64, bool), EmbeddedBusError> {
-    let parsed = value.split_first_chunk::<8>().filter(|(_, shared)| shared.len() == 1);
-    let (until_ms, shared) = parsed.ok_or(damaged("archive", "a moment and a flag"))?;
-    Ok((u64::from_be_bytes(*until_ms), shared[0] != 0))
+fn decode_archived(value: &[u8]) -> Result<(u64, u32), EmbeddedBusError> {
+    let parsed = value
+        .split_first_chunk::<8>()
+        .and_then(|(until_ms, holders)| Some((until_ms, holders.try_into().ok()?)));
+    let (until_ms, holders) = parsed.ok_or(damaged("archive", "a moment and a count"))?;
+    Ok((u64::from_be_bytes(*until_ms), u32::from_be_bytes(holders)))
 }
 
 /// The key by which messages are found when their time is over.
@@ -104,8 +106,8 @@ impl Storage {
             let (until_ms, key) = parse_end_key(&entry.key()?)?;
             let value = self.archive.get(key.encode())?;
             let value = value.ok_or(damaged("archive", "a message for each end"))?;
-            let (_, shared) = decode_archived(&value)?;
-            ended.push(Ended { until_ms, key, shared });
+            let (_, holders) = decode_archived(&value)?;
+            ended.push(Ended { until_ms, key, holders });
         }
         Ok(ended)
     }

@@ -3,11 +3,11 @@
 //! | keyspace | key | value |
 //! |---|---|---|
 //! | `messages` | message | the envelope |
-//! | `shares` | message | how many inboxes still have it; only when it went to several |
+//! | `shares` | message | how many still have it, once one of several was done with it |
 //! | `ready` | inbox, place | the delivery's [`Slot`], and its history once it was retried |
 //! | `delayed` | due, inbox, place | its slot and history |
 //! | `dead` | inbox, died, number | its slot and history, the last attempt included |
-//! | `archive` | admitted, message | until when it is kept, and whether inboxes had it |
+//! | `archive` | admitted, message | until when it is kept, and how many were given it |
 //! | `archive_ends` | until, admitted, message | |
 //! | `inboxes` | name | the inbox's number; never used again for another |
 //! | `meta` | `format`, `next_inbox` | a number |
@@ -31,7 +31,7 @@ use records::{
 use crate::EmbeddedBusError;
 
 /// Written into every directory, checked when one is opened.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Bodies read in one go are at most this much together, or one body.
 const READ_BYTES_MAX: usize = 8 << 20;
@@ -93,6 +93,11 @@ impl Storage {
     /// A batch to be given to [`Storage::commit`].
     pub(crate) fn batch(&self) -> OwnedWriteBatch {
         self.database.batch()
+    }
+
+    /// The same, with room for so many changes.
+    pub(crate) fn batch_of(&self, changes: usize) -> OwnedWriteBatch {
+        OwnedWriteBatch::with_capacity(self.database.clone(), changes)
     }
 
     /// Writes all of the batch or nothing.
@@ -172,12 +177,11 @@ impl Storage {
         Ok(bodies)
     }
 
-    /// How many inboxes, the archive counted as one, still have a message that went to
-    /// several.
-    pub(crate) fn shares_left(&self, message: u64) -> Result<u32, EmbeddedBusError> {
+    /// How many of the holders of a message still have it.
+    pub(crate) fn shares_left(&self, message: u64, holders: u32) -> Result<u32, EmbeddedBusError> {
         match self.shares.get(message_key(message))? {
             Some(value) => decode_u32("shares", &value),
-            None => Err(records::damaged("shares", "a count for each shared message")),
+            None => Ok(holders),
         }
     }
 

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use byteview::ByteView;
 use fjall::UserValue;
 use uuid::Uuid;
 use wissel_bus::{ArchivePosition, Attempt, DeadLetterId, Envelope, FieldsKey, MessageId};
@@ -24,16 +25,15 @@ pub(crate) struct Slot {
     pub(crate) attempt: u32,
     /// How long its event is, in bytes.
     pub(crate) length: u32,
-    /// Whether other inboxes were given the same message.
-    pub(crate) shared: bool,
+    /// How many were given the same message at first: its inboxes, the archive counted as one.
+    pub(crate) holders: u32,
     /// Whether it came to its place by a retry or a redrive, so that it may be
     /// older than what stands before it.
     pub(crate) requeued: bool,
 }
 
-const SLOT_LENGTH: usize = 25;
-const SHARED: u8 = 1;
-const REQUEUED: u8 = 2;
+const SLOT_LENGTH: usize = 29;
+const REQUEUED: u8 = 1;
 const BODY_HEADER: usize = 8 + Oin::LENGTH + 16;
 /// In the moment of a message's value, where no moment needs it: a key of fields follows
 /// the header.
@@ -183,26 +183,26 @@ impl Slot {
         value[8..16].copy_from_slice(&self.admitted_ms.to_be_bytes());
         value[16..20].copy_from_slice(&self.attempt.to_be_bytes());
         value[20..24].copy_from_slice(&self.length.to_be_bytes());
-        let shared = if self.shared { SHARED } else { 0 };
-        let requeued = if self.requeued { REQUEUED } else { 0 };
-        value[24] = shared | requeued;
+        value[24..28].copy_from_slice(&self.holders.to_be_bytes());
+        value[28] = if self.requeued { REQUEUED } else { 0 };
         value
     }
 
     pub(crate) fn decode(place: u64, value: &[u8]) -> Result<Self, EmbeddedBusError> {
         let value: &[u8; SLOT_LENGTH] =
-            value.first_chunk().ok_or(damaged("deliveries", "25 bytes or more"))?;
-        let (message, rest) = value.split_first_chunk().expect("25 bytes hold 8");
-        let (admitted_ms, rest) = rest.split_first_chunk().expect("17 bytes hold 8");
-        let (attempt, rest) = rest.split_first_chunk().expect("9 bytes hold 4");
-        let (length, flags) = rest.split_first_chunk().expect("5 bytes hold 4");
+            value.first_chunk().ok_or(damaged("deliveries", "29 bytes or more"))?;
+        let (message, rest) = value.split_first_chunk().expect("29 bytes hold 8");
+        let (admitted_ms, rest) = rest.split_first_chunk().expect("21 bytes hold 8");
+        let (attempt, rest) = rest.split_first_chunk().expect("13 bytes hold 4");
+        let (length, rest) = rest.split_first_chunk().expect("9 bytes hold 4");
+        let (holders, flags) = rest.split_first_chunk().expect("5 bytes hold 4");
         Ok(Self {
             place,
             message: u64::from_be_bytes(*message),
             admitted_ms: u64::from_be_bytes(*admitted_ms),
             attempt: u32::from_be_bytes(*attempt),
             length: u32::from_be_bytes(*length),
-            shared: flags[0] & SHARED != 0,
+            holders: u32::from_be_bytes(*holders),
             requeued: flags[0] & REQUEUED != 0,
         })
     }
@@ -268,18 +268,18 @@ fn take_attempt(rest: &mut &[u8]) -> Option<Attempt> {
 
 /// A message as one value, made once and then shared by write buffer and consumers.
 pub(crate) fn encode_body(envelope: &Envelope) -> UserValue {
-    let mut body = Vec::with_capacity(BODY_HEADER + 8 + envelope.event.len());
+    let mut header = Vec::with_capacity(BODY_HEADER + 8);
     let cut_down = if envelope.fields.is_some() { CUT_DOWN } else { 0 };
     let replayed = if envelope.replayed { REPLAYED } else { 0 };
     let admitted_ms = to_ms(envelope.admitted_at) & MOMENT;
-    body.extend_from_slice(&(admitted_ms | cut_down | replayed).to_be_bytes());
-    body.extend_from_slice(envelope.publisher.as_str().as_bytes());
-    body.extend_from_slice(envelope.message_id.0.as_bytes());
+    header.extend_from_slice(&(admitted_ms | cut_down | replayed).to_be_bytes());
+    header.extend_from_slice(envelope.publisher.as_str().as_bytes());
+    header.extend_from_slice(envelope.message_id.0.as_bytes());
     if let Some(FieldsKey(key)) = envelope.fields {
-        body.extend_from_slice(&key.to_be_bytes());
+        header.extend_from_slice(&key.to_be_bytes());
     }
-    body.extend_from_slice(&envelope.event);
-    UserValue::from(body)
+    // The event is copied once, to where it stays.
+    UserValue::from(ByteView::fused(&header, &envelope.event))
 }
 
 /// The event is a part of `body`, not a copy.
@@ -333,7 +333,7 @@ mod tests {
             admitted_ms: 1_700_000_000_123,
             attempt: 3,
             length: 70_000,
-            shared: true,
+            holders: 2,
             requeued: false,
         };
         assert_eq!(Slot::decode(7, &slot.encode()).unwrap(), slot);

@@ -61,7 +61,7 @@ impl Writer {
         for one in &ended {
             pending.remove(&self.storage.archive, &one.key.encode());
             pending.remove(&self.storage.archive_ends, &end_key(one.until_ms, one.key));
-            pending.let_go(&self.storage, one.key.message, one.shared);
+            pending.let_go(&self.storage, one.key.message, one.holders);
         }
         let committed = pending.commit(&self.storage);
         self.removals.add(committed.removed);

@@ -24,7 +24,7 @@ use archive::ArchiveEnds;
 use delays::Delays;
 pub(crate) use jobs::Fate;
 use jobs::Job;
-use pending::Pending;
+use pending::{Expected, Pending};
 
 /// What the writer is asked to do.
 pub(crate) enum Command {
@@ -181,7 +181,7 @@ impl Writer {
     /// one at a time, with what came before it already written.
     fn group(&mut self, commands: Vec<Command>) -> Vec<Command> {
         let mut apart = Vec::new();
-        let mut pending = Pending::new(&self.storage);
+        let mut pending = Pending::expecting(&self.storage, &Expected::of(&commands));
         for command in commands {
             match command {
                 Command::Enqueue { items, answers, reply } => {

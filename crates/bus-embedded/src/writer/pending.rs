@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use wissel_bus::{Attempt, BusError, Envelope, Outlives};
 
 use super::delays::Delays;
-use super::{Buried, Incoming, Places};
+use super::{Buried, Command, Incoming, Places};
 use crate::EmbeddedBusError;
 use crate::inbox::{Inbox, Outcome, Settled};
 use crate::shared::Shared;
@@ -70,15 +70,51 @@ pub(crate) struct Committed {
     pub(crate) effects: Effects,
 }
 
+/// How much is about to be added. Room is made for it at once, as a list of some megabytes
+/// would be copied again and again while it grows.
+#[derive(Default)]
+pub(crate) struct Expected {
+    changes: usize,
+    arrivals: usize,
+}
+
+impl Expected {
+    pub(crate) fn of<'a>(commands: impl IntoIterator<Item = &'a Command>) -> Self {
+        let mut expected = Self::default();
+        for command in commands {
+            match command {
+                Command::Enqueue { items, .. } => {
+                    for item in items {
+                        let archived = 2 * usize::from(item.archive_until_ms.is_some());
+                        expected.changes += 1 + item.inboxes.len() + archived;
+                        expected.arrivals += item.inboxes.len();
+                    }
+                }
+                // The delivery, and its message or how many still have that.
+                Command::Settle { settled, .. } => expected.changes += 2 * settled.len(),
+                _ => {}
+            }
+        }
+        expected
+    }
+}
+
 impl Pending {
     pub(crate) fn new(storage: &Storage) -> Self {
+        Self::expecting(storage, &Expected::default())
+    }
+
+    pub(crate) fn expecting(storage: &Storage, expected: &Expected) -> Self {
         Self {
-            batch: storage.batch(),
+            batch: storage.batch_of(expected.changes),
             must_be_durable: false,
             shares: HashMap::new(),
             failure: None,
             removed: 0,
-            effects: Effects::default(),
+            effects: Effects {
+                arrivals: Vec::with_capacity(expected.arrivals),
+                ..Effects::default()
+            },
         }
     }
 
@@ -115,24 +151,20 @@ impl Pending {
 
     fn enqueue_one(&mut self, storage: &Storage, item: Incoming, place: u64) {
         let holders = item.inboxes.len() + usize::from(item.archive_until_ms.is_some());
+        let holders = u32::try_from(holders).unwrap_or(u32::MAX);
         let slot = Slot {
             place,
             message: place,
             admitted_ms: to_ms(item.envelope.admitted_at),
             attempt: 1,
             length: u32::try_from(item.envelope.event.len()).unwrap_or(u32::MAX),
-            shared: holders > 1,
+            holders,
             requeued: false,
         };
-        let key = message_key(slot.message);
-        self.batch.insert(&storage.messages, key, item.body);
-        if slot.shared {
-            let count = u32::try_from(holders).unwrap_or(u32::MAX);
-            self.batch.insert(&storage.shares, key, count.to_be_bytes());
-        }
+        self.batch.insert(&storage.messages, message_key(slot.message), item.body);
         if let Some(until_ms) = item.archive_until_ms {
             let key = ArchiveKey { admitted_ms: slot.admitted_ms, message: slot.message };
-            let value = encode_archived(until_ms, slot.shared);
+            let value = encode_archived(until_ms, holders);
             self.batch.insert(&storage.archive, key.encode(), value);
             self.batch.insert(&storage.archive_ends, end_key(until_ms, key), []);
         }
@@ -228,7 +260,7 @@ impl Pending {
             admitted_ms: to_ms(buried.admitted_at),
             attempt: 0,
             length: buried.length,
-            shared: false,
+            holders: 1,
             requeued: true,
         };
         let died_ms = to_ms(SystemTime::now());
@@ -252,20 +284,20 @@ impl Pending {
 
     /// One inbox is done with a message; the last one takes it away.
     pub(crate) fn finish(&mut self, storage: &Storage, slot: &Slot) {
-        self.let_go(storage, slot.message, slot.shared);
+        self.let_go(storage, slot.message, slot.holders);
     }
 
     /// One of those who hold a message, an inbox or the archive, is done with it.
-    pub(crate) fn let_go(&mut self, storage: &Storage, message: u64, shared: bool) {
+    pub(crate) fn let_go(&mut self, storage: &Storage, message: u64, holders: u32) {
         self.removed += 1;
         let key = message_key(message);
-        if !shared {
+        if holders <= 1 {
             self.batch.remove(&storage.messages, key);
             return;
         }
         let left = match self.shares.get(&message) {
             Some(left) => *left,
-            None => match storage.shares_left(message) {
+            None => match storage.shares_left(message, holders) {
                 Ok(left) => left,
                 Err(error) => {
                     self.failure.get_or_insert(error);
