@@ -31,7 +31,7 @@ impl Client {
         {
             match files.last_mut() {
                 Some((name, content)) if *name == part.name => {
-                    content.extend_from_slice(&part.content)
+                    content.extend_from_slice(&part.content);
                 }
                 _ => files.push((part.name, part.content.into())),
             }
