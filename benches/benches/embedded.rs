@@ -1,6 +1,6 @@
-//! From a gRPC publishing stream to durable receipts on the embedded bus, 1 KiB,
-//! fan-out 2, and how long a message keeps the processors busy. Peers on the same disk: a bare log with an fdatasync for each 500
-//! records, and fjall with a sync for each batch of 500.
+//! From a gRPC publishing stream to durable receipts on the embedded bus, 1 KiB, fan-out 2,
+//! and how long a message keeps the processors busy. Peers on the same disk: a bare log with
+//! an fdatasync for each 500 records, and fjall with a sync for each batch of 500.
 
 use std::time::{Duration, Instant};
 

@@ -127,3 +127,13 @@ fn a_variable_names_operators_also_when_it_is_one() {
         assert!(!shown.contains("catalogue-manager"), "{shown}");
     }
 }
+
+#[test]
+fn a_variable_that_names_nobody_leaves_the_operators_of_the_file() {
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("w.toml"), format!("operators = ['{VIEWER}']\n")).unwrap();
+    let mut command = Command::new(wissel_binary());
+    command.args(["config", "show", "--config", "w.toml"]).current_dir(here.path());
+    let output = command.env("WISSEL_OPERATORS", " ").output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains(VIEWER));
+}

@@ -151,7 +151,10 @@ impl Caller {
         if self.is_operator() {
             return self.check_role(role);
         }
-        let message = format!("this is for operators with the role {role}");
+        let message = match role {
+            Role::Viewer => "this is for operators".to_owned(),
+            role => format!("this is for operators with the role {role}"),
+        };
         Err(Refusal::new(Reason::NotGranted, message))
     }
 

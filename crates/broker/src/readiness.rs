@@ -1,4 +1,4 @@
-//! Whether messages are taken, and what must hold for that.
+//! Whether a gateway is ready, and what must hold for that.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::Broker;
 
-/// Whether messages are taken, and what each check found.
+/// Whether a gateway is ready, and what each check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Readiness {
     /// Whether every check holds.
@@ -56,7 +56,8 @@ impl Disk {
 }
 
 impl Broker {
-    /// Whether messages are taken, and what each check found.
+    /// Whether the gateway is ready, and what each check found. Messages may pass nevertheless,
+    /// while little disk is left: then it is time to do something, and not too late.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let check = |name, ok, detail: String| Check { name, ok, detail };
@@ -69,7 +70,7 @@ impl Broker {
         } else {
             "the record of processing cannot be written, and nothing is done without it"
         };
-        let event_types = self.catalogue().event_types().count();
+        let event_types = self.catalogue().type_count();
         let running = !self.shutdown_token().is_cancelled();
         let stopping = if running { "work is taken" } else { "the gateway stops" };
         let bus = format!("{}: {}", status.bus, status.health.detail);

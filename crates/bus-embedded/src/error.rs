@@ -13,7 +13,11 @@ pub enum EmbeddedBusError {
         path: PathBuf,
     },
     /// The directory was written by another version of this bus.
-    #[error("{} has storage format {found}, this version reads format {expected}", .path.display())]
+    #[error(
+        "{} has storage format {found}, this version reads format {expected}: start the version \
+         that wrote it, let the inboxes run empty, and then remove the directory",
+        .path.display()
+    )]
     Format {
         /// The directory.
         path: PathBuf,

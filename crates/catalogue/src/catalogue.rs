@@ -215,6 +215,12 @@ impl Catalogue {
         all.into_iter()
     }
 
+    /// How many event types there are.
+    #[must_use]
+    pub fn type_count(&self) -> usize {
+        self.types.len()
+    }
+
     /// A party's grant to do something with an event type. Two look-ups, no allocation.
     #[must_use]
     pub fn grant(&self, party: &Oin, action: Action, event_type: &str) -> Option<&Arc<Grant>> {

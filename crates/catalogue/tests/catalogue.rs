@@ -273,3 +273,25 @@ filters = [{{ exact = {{ gemeente = \"0193\" }} }}]
         assert_eq!(found, 1, "{expected}: {warnings:#?}");
     }
 }
+
+/// What was read of a directory or a file is read again from what it gives, with schemas and
+/// examples, wherever they lie and whatever they are called.
+#[test]
+fn what_was_read_can_be_read_again_elsewhere() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/catalogue");
+    let directory = tempfile::tempdir().unwrap();
+    let alone = directory.path().join("alone.conf");
+    let named = GOOD.replacen("description =", "schema = 'schema.toml'\ndescription =", 1);
+    std::fs::write(&alone, named).unwrap();
+    std::fs::write(directory.path().join("schema.toml"), r#"{ "type": "object" }"#).unwrap();
+    for (path, at_least) in [(shipped, 100), (alone, 2)] {
+        let read = Catalogue::load(&path).unwrap();
+        let files = read.files_read();
+        assert!(files.len() >= at_least, "{:?}", files.keys());
+        assert!(files.keys().all(|file| file.is_relative()), "{:?}", files.keys());
+        let again = Catalogue::from_files(files).unwrap();
+        assert_eq!(again.files_read(), files);
+        assert!(again.changes_since(&read).is_empty() && read.changes_since(&again).is_empty());
+        assert_eq!(again.type_count(), read.type_count());
+    }
+}

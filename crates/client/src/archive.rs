@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use wissel_proto::wissel::v1 as pb;
 
-use crate::convert::moment;
+use crate::convert::{moment, next};
 use crate::{Client, ClientError};
 
 /// A look at what the archive keeps. Await it.
@@ -73,9 +73,7 @@ impl ArchiveSurvey {
             })
             .await?;
         let mut last = None;
-        while let Some(answer) =
-            answers.message().await.map_err(|status| ClientError::from_status(&status))?
-        {
+        while let Some(answer) = next(&mut answers).await? {
             if let Some(progress) = &mut progress {
                 progress(answer.examined);
             }

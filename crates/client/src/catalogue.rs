@@ -1,5 +1,6 @@
 use wissel_proto::wissel::v1 as pb;
 
+use crate::convert::next;
 use crate::{Client, ClientError};
 
 /// A file of the catalogue that a gateway has in force.
@@ -26,9 +27,7 @@ impl Client {
             })
             .await?;
         let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-        while let Some(part) =
-            answers.message().await.map_err(|status| ClientError::from_status(&status))?
-        {
+        while let Some(part) = next(&mut answers).await? {
             match files.last_mut() {
                 Some((name, content)) if *name == part.name => {
                     content.extend_from_slice(&part.content);

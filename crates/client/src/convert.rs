@@ -1,11 +1,18 @@
-//! From generated types to plain ones. What does not fit is a
+//! From what comes over the wire to plain types. What does not fit is a
 //! [`ClientError::Protocol`].
 
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use tonic::Streaming;
+
 use crate::ClientError;
+
+/// The next answer of a stream; `None` at its end.
+pub(crate) async fn next<T>(answers: &mut Streaming<T>) -> Result<Option<T>, ClientError> {
+    answers.message().await.map_err(|status| ClientError::from_status(&status))
+}
 
 pub(crate) fn parsed<T>(field: &str, text: &str) -> Result<T, ClientError>
 where

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use wissel_identifiers::{InboxName, Oin};
 use wissel_proto::wissel::v1 as pb;
 
-use crate::convert::{moment, parsed};
+use crate::convert::{moment, next, parsed};
 use crate::{Client, ClientError, Filter, Listing};
 
 /// A delivery that was given up on. The message's data is not shown.
@@ -185,9 +185,7 @@ impl Redrive {
             })
             .await?;
         let mut redriven = None;
-        while let Some(answer) =
-            answers.message().await.map_err(|status| ClientError::from_status(&status))?
-        {
+        while let Some(answer) = next(&mut answers).await? {
             redriven = Some(answer.redriven);
             if let Some(progress) = &mut progress {
                 progress(answer.redriven);

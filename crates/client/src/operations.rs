@@ -59,9 +59,9 @@ pub struct GatewayStatus {
     pub version: String,
     /// The bus: `embedded` or `amqp`.
     pub bus: String,
-    /// True when messages are taken now: every check holds.
+    /// True when every check holds.
     pub ready: bool,
-    /// One sentence on the bus's state.
+    /// One sentence on the bus's state; empty for whoever is no operator.
     pub bus_detail: String,
     /// How long the gateway has been up.
     pub uptime: Duration,
@@ -71,7 +71,7 @@ pub struct GatewayStatus {
     pub inboxes: u64,
     /// What time it was there; `None`: an older gateway, which does not say.
     pub now: Option<SystemTime>,
-    /// What must hold for messages to be taken.
+    /// What must hold for the gateway to be ready.
     pub checks: Vec<Check>,
 }
 
@@ -83,7 +83,7 @@ pub struct Check {
     pub name: String,
     /// Whether it holds.
     pub ok: bool,
-    /// One sentence.
+    /// One sentence; empty for whoever is no operator.
     pub detail: String,
 }
 

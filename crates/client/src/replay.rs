@@ -7,7 +7,7 @@ use wissel_identifiers::InboxName;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::subscribing_client::SubscribingClient;
 
-use crate::convert::moment;
+use crate::convert::{moment, next};
 use crate::{Client, ClientError, Filter};
 
 /// Messages of the archive that are to be brought into an inbox once more. Await it.
@@ -97,9 +97,7 @@ impl Replay {
             })
             .await?;
         let mut last = None;
-        while let Some(answer) =
-            answers.message().await.map_err(|status| ClientError::from_status(&status))?
-        {
+        while let Some(answer) = next(&mut answers).await? {
             let reached = answer.reached.map(|reached| moment("reached", Some(reached)));
             let pb::ReplayResponse { examined, replayed, .. } = answer;
             let so_far = Replayed { examined, replayed, reached: reached.transpose()? };

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use wissel_catalogue::{Action, Catalogue, Grant, Mandate, Party};
+use wissel_catalogue::{Action, Catalogue, DraftGrant, Grant, Mandate, Party};
 use wissel_identifiers::{InboxName, Oin};
 
-use crate::catalogue::{grants, meant, named};
+use crate::catalogue::{drafts, grants, meant, named};
 use crate::cli::{PartiesCommand, PartyArguments};
 use crate::exit::Failure;
 use crate::{output, watching};
@@ -33,6 +33,7 @@ struct Known<'a> {
     publish: Vec<&'a Grant>,
     receive: Vec<&'a Grant>,
     mandates: Vec<&'a Mandate>,
+    drafts: Vec<&'a DraftGrant>,
 }
 
 impl<'a> Known<'a> {
@@ -40,9 +41,8 @@ impl<'a> Known<'a> {
         let oin = party.oin;
         let declared = catalogue.subscriptions().iter().filter(|one| one.inbox.owner() == oin);
         let granted = |action| {
-            let all = catalogue.event_types();
-            all.filter_map(|one| catalogue.grant(&oin, action, &one.name).map(AsRef::as_ref))
-                .collect()
+            let all = catalogue.grants_of(&oin, action);
+            all.into_iter().map(AsRef::as_ref).collect()
         };
         Self {
             party,
@@ -50,6 +50,7 @@ impl<'a> Known<'a> {
             publish: granted(Action::Publish),
             receive: granted(Action::Receive),
             mandates: catalogue.mandates_about(oin).into_iter().map(AsRef::as_ref).collect(),
+            drafts: catalogue.drafts().grants().iter().filter(|one| one.party == oin).collect(),
         }
     }
 
@@ -64,6 +65,7 @@ impl<'a> Known<'a> {
             "inboxes": self.inboxes,
             "grants": grants.collect::<Vec<_>>(),
             "mandates": self.mandates.iter().map(|one| mandate_json(one)).collect::<Vec<_>>(),
+            "drafts": self.drafts.iter().map(|one| drafts::grant_to_json(one)).collect::<Vec<_>>(),
         })
     }
 
@@ -90,6 +92,7 @@ impl<'a> Known<'a> {
             let columns = ["EVENT TYPE", "PURPOSE", "LEGAL BASIS", "ROWS", "FIELDS"];
             output::table(&columns, rows.collect());
         }
+        drafts::grants(catalogue, self.drafts.iter().copied());
         if self.mandates.is_empty() {
             return;
         }

@@ -167,11 +167,11 @@ impl Report {
 
 /// What the bus says of itself, or everything that is in the way of messages.
 pub(crate) fn standing(status: &GatewayStatus) -> String {
-    if status.ready {
-        return status.bus_detail.clone();
-    }
     let failed = status.checks.iter().filter(|check| !check.ok);
-    failed.map(|check| format!("{}: {}", check.name, check.detail)).collect::<Vec<_>>().join("; ")
+    let failed: Vec<String> =
+        failed.map(|check| format!("{}: {}", check.name, check.detail)).collect();
+    // An older gateway does not tell its checks.
+    if failed.is_empty() { status.bus_detail.clone() } else { failed.join("; ") }
 }
 
 fn check_json(check: &Check) -> Value {

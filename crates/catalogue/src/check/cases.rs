@@ -196,7 +196,7 @@ impl<'a> Checker<'a> {
         }
         for (what, name) in named {
             if !self.catalogue.types.contains_key(name) {
-                faults.push(format!("{table}.{what} is no event type: {name:?}"));
+                faults.push(self.no_event_type(&format!("{table}.{what}"), name));
             }
         }
         faults.sort();

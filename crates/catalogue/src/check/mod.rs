@@ -181,6 +181,14 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// What is said of a part that names no event type in force.
+    fn no_event_type(&self, what: &str, name: &str) -> String {
+        if self.is_draft(name) {
+            return format!("{what} is a draft: {name:?}; expected an event type in force");
+        }
+        format!("{what} is no event type: {name:?}")
+    }
+
     fn is_complete(&self) -> bool {
         self.unread == 0
     }

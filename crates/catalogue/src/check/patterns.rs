@@ -75,7 +75,7 @@ impl<'a> Checker<'a> {
         }
         let answer = &ask.answer;
         let Some(answers) = self.catalogue.types.get(answer) else {
-            faults.push(format!("ask.answer is no event type: {answer:?}"));
+            faults.push(self.no_event_type("ask.answer", answer));
             return faults;
         };
         let Some(questions) = self.catalogue.types.get(&question.name) else { return faults };

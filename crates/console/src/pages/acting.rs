@@ -91,6 +91,7 @@ pub(super) fn denied(reader: &Reader, operator: &Operator, refusal: &Refusal) ->
     };
     let message = match refusal.reason {
         Reason::UnknownInbox => reader.texts.no_such_inbox.to_owned(),
+        Reason::UnknownMessage => reader.texts.no_such_message.to_owned(),
         // Whoever is signed in may do all else.
         Reason::NotGranted => reader.texts.only_operators_act.to_owned(),
         _ => refusal.to_string(),

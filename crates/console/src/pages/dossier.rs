@@ -1,10 +1,11 @@
 //! All that happened to one message, or in one correlation.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -30,6 +31,51 @@ pub(super) struct Asked {
 #[derive(Debug, Deserialize)]
 pub(super) struct Correlated {
     correlation: String,
+    #[serde(default)]
+    since: Since,
+}
+
+/// How far back records are looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Since {
+    Day,
+    #[default]
+    Week,
+    Month,
+    Year,
+}
+
+impl Since {
+    const ALL: [Self; 4] = [Self::Day, Self::Week, Self::Month, Self::Year];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+
+    fn text(self, text: &Texts) -> &'static str {
+        match self {
+            Self::Day => text.last_day,
+            Self::Week => text.last_week,
+            Self::Month => text.last_month,
+            Self::Year => text.last_year,
+        }
+    }
+
+    fn moment(self) -> Option<SystemTime> {
+        let days = match self {
+            Self::Day => 1,
+            Self::Week => 7,
+            Self::Month => 31,
+            Self::Year => 366,
+        };
+        SystemTime::now().checked_sub(Duration::from_secs(days * 24 * 60 * 60))
+    }
 }
 
 pub(super) async fn page(
@@ -54,14 +100,19 @@ pub(super) async fn correlated(
     State(seen): State<Arc<Seen>>,
     operator: Operator,
     reader: Reader,
-    Form(Correlated { correlation }): Form<Correlated>,
+    Form(Correlated { correlation, since }): Form<Correlated>,
 ) -> Response {
     let id = correlation.trim().to_owned();
     if id.is_empty() || id.chars().nth(Sought::CORRELATION_MAX).is_some() {
         let why = reader.texts.no_correlation;
         return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why);
     }
-    found(&seen, &operator, &reader, Sought::Correlation { id, since: None }).await
+    found(&seen, &operator, &reader, Sought::Correlation { id, since: since.moment() }).await
+}
+
+/// A correlation is in no URL, so that the address of its page asks for it again.
+pub(super) async fn again() -> Redirect {
+    Redirect::to("/dossier")
 }
 
 async fn found(seen: &Seen, operator: &Operator, reader: &Reader, sought: Sought) -> Response {
@@ -100,6 +151,14 @@ fn search(text: &Texts, operator: &Operator, id: &str) -> Markup {
                 label for="correlation" { (text.correlation) }
                 input id="correlation" name="correlation" size="38" required
                     maxlength=(Sought::CORRELATION_MAX) autocomplete="off" spellcheck="false";
+            }
+            div {
+                label for="since" { (text.how_far_back) }
+                select id="since" name="since" {
+                    @for since in Since::ALL {
+                        option value=(since.name()) selected[since == Since::default()] { (since.text(text)) }
+                    }
+                }
             }
             button { (text.show) }
         }

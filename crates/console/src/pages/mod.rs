@@ -51,7 +51,7 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/inboxes/{name}/dead-letters/{id}", get(letter::page))
         .route("/inboxes/{name}/dead-letters/{id}/unmask", post(letter::unmasked))
         .route("/dossier", get(dossier::page))
-        .route("/dossier/correlated", post(dossier::correlated))
+        .route("/dossier/correlated", get(dossier::again).post(dossier::correlated))
         .route("/map", get(map::page))
         .route("/catalogue", get(catalogue::page))
         .route("/catalogue/read", post(catalogue::read))

@@ -136,11 +136,12 @@ fn mandates(text: &Texts, catalogue: &Catalogue, party: Oin, pages: Pages) -> Ma
 fn planned(text: &Texts, catalogue: &Catalogue, party: Oin) -> Markup {
     let all = catalogue.drafts();
     let types = all.types().iter().filter(|one| one.owner == Some(party));
-    let types: Vec<&DraftType> = types.take(PAGE).collect();
+    let types: Vec<&DraftType> = types.take(PAGE + 1).collect();
     let grants = all.grants().iter().filter(|one| one.party == party);
     let grants: Vec<&DraftGrant> = grants.take(PAGE + 1).collect();
-    let more = types.len() == PAGE || grants.len() > PAGE;
-    drafts::section(text, catalogue, &types, &grants[..grants.len().min(PAGE)], more)
+    let more = types.len() > PAGE || grants.len() > PAGE;
+    let (types, grants) = (part(&types, 0).0, part(&grants, 0).0);
+    drafts::section(text, catalogue, types, grants, more)
 }
 
 /// The part of a list that stands on a page, and whether there is more behind it.

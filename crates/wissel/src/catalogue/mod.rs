@@ -1,5 +1,6 @@
 //! `wissel catalogue`: what is in force or stands in files, and whether that is right.
 
+pub(crate) mod drafts;
 pub(crate) mod grants;
 mod types;
 
@@ -54,8 +55,9 @@ async fn in_force(connection: &Connection) -> Result<Catalogue, Failure> {
     let files = client::connect(connection)?.catalogue_files().await?;
     let files = files.into_iter().map(|file| (file.name.into(), file.text)).collect();
     Catalogue::from_files(&files).map_err(|errors| {
-        Failure::internal(format!(
-            "the catalogue of {} cannot be read:\n{errors}",
+        Failure::usage(format!(
+            "the catalogue of {} cannot be read by this version of wissel; is that of another \
+             version?\n{errors}",
             connection.server
         ))
     })

@@ -4,6 +4,7 @@ use jiff::Span;
 use serde_json::{Value, json};
 use wissel_catalogue::{Action, Catalogue, EventType, SubjectKind, TypeRights};
 
+use super::drafts;
 use super::grants::{self, amount};
 use crate::exit::Failure;
 use crate::output;
@@ -12,7 +13,10 @@ use crate::output;
 pub(super) fn list(catalogue: &Catalogue, as_json: bool) -> Result<(), Failure> {
     let all = catalogue.event_types().filter_map(|one| catalogue.rights(&one.name));
     if as_json {
-        return all.map(|rights| to_json(catalogue, rights)).try_for_each(|one| output::json(&one));
+        let drafts = catalogue.drafts().types().iter();
+        let drafts = drafts.map(|draft| drafts::type_to_json(catalogue, draft));
+        let all = all.map(|rights| to_json(catalogue, rights)).chain(drafts);
+        return all.into_iter().try_for_each(|one| output::json(&one));
     }
     let rows = all.map(|rights| {
         let EventType { name, owner, sensitivity, deadline, archive, .. } = &rights.event_type;
@@ -38,11 +42,20 @@ pub(super) fn list(catalogue: &Catalogue, as_json: bool) -> Result<(), Failure> 
         ">RECEIVE",
     ];
     output::table(&columns, rows.collect());
+    drafts::list(catalogue);
     Ok(())
 }
 
 /// All that the catalogue says of one event type.
 pub(super) fn show(catalogue: &Catalogue, wanted: &str, as_json: bool) -> Result<(), Failure> {
+    let planned = catalogue.drafts().types().iter().find(|draft| *draft.name == *wanted);
+    if let Some(draft) = planned {
+        if as_json {
+            return output::json(&drafts::type_to_json(catalogue, draft));
+        }
+        drafts::show(catalogue, draft);
+        return Ok(());
+    }
     let Some(rights) = catalogue.rights(wanted) else {
         return Err(Failure::usage(format!(
             "{wanted}: no event type of the catalogue; `wissel catalogue list` lists those that are"
@@ -67,6 +80,7 @@ pub(super) fn show(catalogue: &Catalogue, wanted: &str, as_json: bool) -> Result
         });
         output::table(&["PARTY", "PURPOSE", "LEGAL BASIS", "ROWS", "FIELDS"], rows.collect());
     }
+    drafts::grants(catalogue, catalogue.drafts().grants_on(wanted));
     Ok(())
 }
 
@@ -129,6 +143,7 @@ fn to_json(catalogue: &Catalogue, rights: &TypeRights) -> Value {
     };
     json!({
         "event_type": event_type.name,
+        "draft": false,
         "description": event_type.description,
         "owner": event_type.owner,
         "owner_name": catalogue.party(&event_type.owner).map(|party| &party.name),
@@ -141,6 +156,7 @@ fn to_json(catalogue: &Catalogue, rights: &TypeRights) -> Value {
         "audience": event_type.audience.to_string(),
         "answer": event_type.ask.as_ref().map(|ask| &ask.answer),
         "status": event_type.dispatch.as_ref().map(|dispatch| &dispatch.status),
+        "drafts": catalogue.drafts().grants_on(&event_type.name).iter().map(drafts::grant_to_json).collect::<Vec<_>>(),
         "publish": of(Action::Publish),
         "receive": of(Action::Receive),
     })

@@ -16,7 +16,7 @@ pub(crate) enum DeadLettersCommand {
     List(DeadLettersListArguments),
     /// Show one dead letter: where it came from, and every attempt; neither subject nor data
     #[command(after_help = "Example:\n  wissel dead-letters show --as operator \
-        00000001002220647000.inwoners 019ac3f2-6d1e-7c3a-9b54-2f1d7e8a9c10")]
+        00000001002220647000.inwoners 0000019ac3f26d1e-0000000000000007")]
     Show(DeadLetterArguments),
     /// Put dead letters back in their inbox, or in another of its owner
     #[command(after_help = "Examples:\n  wissel dead-letters redrive --as operator \

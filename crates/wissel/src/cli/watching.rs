@@ -11,7 +11,7 @@ pub(super) const STATUS_HELP: &str = "Examples:
   wissel status --as operator --watch
   wissel status --as operator --json || page the operator
 
-Exit code 0: the gateway takes messages. 3: it does not, or cannot be reached. With
+Exit code 0: the gateway is ready. 3: it is not, or cannot be reached. With
 --watch it goes on until it is stopped.";
 
 #[derive(Debug, Args)]

@@ -23,12 +23,12 @@ struct Entry {
 /// The variable with their OINs, between commas.
 pub(super) const VARIABLE: &str = "WISSEL_OPERATORS";
 
-/// What the variable says. It is read here, as an OIN alone looks like a number to whatever reads
-/// the others.
+/// What the variable says, when it names somebody. It is read here, as an OIN alone looks like a
+/// number to whatever reads the others.
 pub(super) fn of_variable() -> Option<Vec<String>> {
     let text = std::env::var(VARIABLE).ok()?;
     let named = text.split(',').map(str::trim).filter(|oin| !oin.is_empty());
-    Some(named.map(str::to_owned).collect())
+    Some(named.map(str::to_owned).collect()).filter(|named: &Vec<String>| !named.is_empty())
 }
 
 impl Operators {

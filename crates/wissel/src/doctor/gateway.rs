@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use wissel_client::GatewayStatus;
+use wissel_client::{Check, GatewayStatus};
 
 use super::finding::Findings;
 use crate::cli::Connection;
@@ -41,19 +41,35 @@ pub(super) async fn look(connection: &Connection) -> Findings {
                 );
             }
             clock(server, &status, &mut found);
-            if status.ready {
-                found.ok(format!("it takes messages: {}", status.bus_detail));
-            }
-            for check in status.checks.iter().filter(|check| !check.ok) {
-                found.error(
-                    format!("it takes no messages: {}: {}", check.name, check.detail),
-                    "mend that; the checks here say more where the gateway runs",
-                    "journalctl -u wissel -n 50",
-                );
-            }
+            readiness(&status, &mut found);
         }
     }
     found
+}
+
+/// Whether it is ready, and for each check that fails what to do.
+fn readiness(status: &GatewayStatus, found: &mut Findings) {
+    if status.ready {
+        found.ok(format!("it is ready: {}", status.bus_detail));
+        return;
+    }
+    let journal = "journalctl -u wissel -n 50";
+    let failed: Vec<&Check> = status.checks.iter().filter(|check| !check.ok).collect();
+    if failed.is_empty() {
+        // An older gateway does not say why.
+        let told = format!("it is not ready: {}", status.bus_detail);
+        found.error(told, "look where the gateway runs", journal);
+    }
+    for check in failed {
+        let (advice, command) = match check.name.as_str() {
+            "bus" => ("mend its bus; the check of the bus says more where it runs", journal),
+            "disk" => ("make room where it keeps its state", "df -h"),
+            "catalogue" => ("put the right catalogue in place", "wissel catalogue check"),
+            "inboxes" => ("wait; when it lasts, the log names the inbox", journal),
+            _ => ("look where the gateway runs", journal),
+        };
+        found.error(format!("it is not ready: {}: {}", check.name, check.detail), advice, command);
+    }
 }
 
 /// Whether the clock there is as the clock here.
