@@ -335,7 +335,8 @@ async fn what_looks_looks_again_and_speaks_json() {
         asks(&["parties", "list"]),
         asks(&["catalogue", "show", "nl.brp.geboorte"]),
         asks(&["cases", "list"]),
-        reads(&["audit", "list", &records]),
+        asks(&["audit", "list"]),
+        reads(&["audit", "list", "--records", &records]),
         reads(&["parties", "list", "--catalogue", &catalogue]),
         reads(&["catalogue", "list", "--catalogue", &catalogue]),
     ] {
@@ -369,13 +370,31 @@ async fn what_looks_looks_again_and_speaks_json() {
     // The trail, chosen from.
     let listed = |more: &[&str]| {
         let mut command = std::process::Command::new(wissel_binary());
-        let output = command.args(["audit", "list", &records, "--json"]).args(more).output();
+        let output =
+            command.args(["audit", "list", "--records", &records, "--json"]).args(more).output();
         String::from_utf8(output.unwrap().stdout).unwrap()
     };
     assert!(listed(&[]).contains(r#""operation":"started""#));
     assert!(!listed(&[]).contains(r#""operation":"admission""#));
     let admissions = listed(&["--operation", "admission"]);
     assert!(admissions.contains(&message) && admissions.lines().count() == 1, "{admissions}");
+    // A gateway tells the same.
+    let asked = |caller: &str, more: &[&str]| {
+        let mut command = std::process::Command::new(wissel_binary());
+        command.args(["audit", "list", "--json", "--as", caller, "--server", &gateway.url()]);
+        let output = command.args(more).output().unwrap();
+        let [out, err] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code().unwrap(), out, err)
+    };
+    let admitted = ["--operation", "admission", "--since", "1 hour"];
+    assert_eq!(asked(OPERATOR, &admitted), (0, listed(&admitted), String::new()));
+    assert_eq!(
+        asked(OPERATOR, &["--inbox", &inbox, "--limit", "1"]).1,
+        listed(&["--inbox", &inbox, "--limit", "1"])
+    );
+    let (code, _, err) = asked(REGISTRY, &[]);
+    assert!(code == 1 && err.contains("NOT_GRANTED"), "{err}");
     assert_eq!(listed(&["--refused"]), "");
     let refused = gateway.client(OPERATOR).publish(&event("refused", 1)).await.unwrap_err();
     assert!(listed(&["--refused", "--limit", "1"]).contains("refused"), "{refused}");

@@ -229,12 +229,16 @@ async fn an_inbox_is_paused_and_drained() {
         "{}",
         unreadable.text
     );
+    assert!(unreadable.text.contains(&format!("<a href=\"{path}\">Back to")));
     let senseless = [("retry_initial", "2h"), ("retry_max", "1h")];
     let senseless = operate(&mut visitor, &set, &page, &senseless).await;
     assert!(senseless.status == 400 && senseless.text.contains("retry_max"), "{}", senseless.text);
     let state = operator.get_inbox(&inbox().parse().unwrap()).await.unwrap();
     assert_eq!((state.settings.max_attempts, state.settings.draining), (Some(7), true));
     assert_eq!(state.settings.max_age, Some(Duration::from_secs(30 * 86_400)));
+    // What is on record of settings is of no person, and not masked.
+    let trail = visitor.get("/records").await.text;
+    assert!(trail.contains("max_attempts 7") && trail.contains("max_age 2592000000 ms"), "{trail}");
     let wrong = operate(&mut visitor, &switch, &page, &[("switch", "x"), ("on", "true")]).await;
     assert_eq!(wrong.status, 400, "{}", wrong.text);
     let none =
@@ -363,9 +367,24 @@ async fn every_page_is_there_and_a_viewer_changes_nothing() {
     for known in ["The gateway is ready", "MiB free; at least", "open files", "99 % within"] {
         assert!(system.contains(known), "{known}: {system}");
     }
-    for path in ["/inboxes/x", "/parties/x", "/dossier?message=x", "/nothing"] {
-        assert!(visitor.get(path).await.status >= 400, "{path}");
+    // What is not there is a page too, which leads back to where one was.
+    for (path, status, back) in [
+        ("/inboxes/x", 404, "/inboxes"),
+        ("/parties/x", 404, "/parties"),
+        ("/dossier?message=x", 400, "/dossier"),
+        ("/nothing", 404, "/"),
+    ] {
+        let page = visitor.get(path).await;
+        assert_eq!(page.status, status, "{path}: {}", page.text);
+        let main = page.text.split("<main").nth(1).unwrap_or_default();
+        assert!(main.contains(&format!("<p><a href=\"{back}\">")), "{path}: {}", page.text);
     }
+    let stranger = Visitor::of(&format!("http://127.0.0.1:{port}")).get("/nothing").await;
+    assert_eq!((stranger.status, stranger.to.as_str()), (303, "/sign-in"));
+    assert_eq!(visitor.get("/health/nothing").await.status, 404);
+    let refused = visitor.get(&format!("/records?refused=yes&inbox={}", inbox())).await.text;
+    let acts = visitor.get("/records").await.text;
+    assert!(acts.contains("inbox-browsed") && !refused.contains("inbox-browsed"), "{refused}");
     // One look is one record, with who it was.
     let looks = acts_on_record(&gateway);
     let expected = [

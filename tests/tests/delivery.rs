@@ -118,6 +118,13 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
     let (code, _, err) = wissel(&gateway, PARTIES[1], &["dead-letters", "show", inbox_name, id]);
     assert!(code == 1 && err.contains("UNKNOWN_INBOX"), "{err}");
 
+    // Who names another id, that of the message perhaps, hears that it is none.
+    let message = listed["message_id"].as_str().unwrap();
+    for mend in [&["redrive", inbox_name, message][..], &["purge", inbox_name, message, "--yes"]] {
+        let (code, _, err) = wissel(&gateway, OPERATOR, &[&["dead-letters"], mend].concat());
+        assert!(code == 1 && err.contains("1 of 1 are not among the dead letters"), "{err}");
+    }
+
     let purge = ["dead-letters", "purge", inbox_name, "--sql", "gemeente = '0193'"];
     let (code, _, err) = wissel(&gateway, OPERATOR, &purge);
     assert!(code == 2 && err.contains("--yes"), "{err}");

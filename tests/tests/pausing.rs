@@ -117,6 +117,9 @@ async fn an_inbox_that_is_drained_takes_nothing_in(bus: &str) {
     let refusal = refused.refusal().unwrap();
     assert_eq!(refusal.reason, "INBOX_FULL");
     assert!(refusal.message.contains("takes in nothing for now"), "{}", refusal.message);
+    let records = gateway.records();
+    let on_record = records.lines().find(|line| line.contains("INBOX_FULL")).unwrap();
+    assert!(on_record.contains(&format!("\"inbox\":\"{}\"", name())), "{on_record}");
     let mut inbox = open(&gateway).await;
     for _ in 0..2 {
         next_id(&mut inbox).await;

@@ -461,7 +461,8 @@ async fn who_cannot_prove_who_they_are_gets_nothing() {
     let strange = DevAuthority::create(stranger.path()).unwrap();
     let strange = strange.issue_party(&party, "strange", Validity::default()).unwrap();
     refused(gateway.with_certificate(&expired).connect().unwrap(), "CertificateExpired").await;
-    refused(gateway.with_certificate(&strange).connect().unwrap(), "do not trust").await;
+    refused(gateway.with_certificate(&strange).connect().unwrap(), "the gateway does not trust")
+        .await;
     refused(gateway.with_certificate(&without).connect().unwrap(), "has no OIN").await;
     refused(gateway.builder().connect().unwrap(), "expected a client certificate").await;
 

@@ -112,7 +112,7 @@ impl Look {
     }
 
     pub(crate) fn is_met_by(&self, line: &Line) -> bool {
-        let is_wanted = |operation: Operation| name(operation) == line.operation;
+        let is_wanted = |operation: Operation| operation.to_string() == line.operation;
         let not_traffic = || self.refused || !TRAFFIC.into_iter().any(is_wanted);
         self.before.is_none_or(|before| line.seq < before)
             && self.operation.map_or_else(not_traffic, is_wanted)
@@ -123,7 +123,7 @@ impl Look {
 
     /// What a line must have, and what it must not, before it is read.
     fn marks(&self) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-        let of = |operation| format!("\"operation\":\"{}\"", name(operation)).into_bytes();
+        let of = |operation: Operation| format!("\"operation\":\"{operation}\"").into_bytes();
         let mut must: Vec<Vec<u8>> = self.operation.map(of).into_iter().collect();
         if self.refused {
             must.push(b"\"status\":\"refused\"".to_vec());
@@ -227,14 +227,6 @@ impl Walk<'_> {
 /// Whether every message leaves such records.
 pub(crate) fn is_traffic(operation: Operation) -> bool {
     TRAFFIC.contains(&operation)
-}
-
-/// As it stands in a record.
-fn name(operation: Operation) -> String {
-    match serde_json::to_value(operation) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]

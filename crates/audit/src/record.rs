@@ -1,6 +1,9 @@
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde::de::IntoDeserializer as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wissel_identifiers::{InboxName, Oin};
@@ -121,6 +124,22 @@ pub enum Operation {
     Started,
     /// The gateway stopped.
     Stopped,
+}
+
+impl fmt::Display for Operation {
+    /// Its name as it stands in records.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl FromStr for Operation {
+    type Err = serde::de::value::Error;
+
+    /// By the name that stands in records.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::deserialize(name.into_deserializer())
+    }
 }
 
 /// How it ended.

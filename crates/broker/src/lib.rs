@@ -77,5 +77,10 @@ pub use subscriptions::Subscription;
 pub use survey::{
     Concern, HISTORY_LENGTH, Order, Rates, SLOW_AFTER, Survey, Surveyed, Totals, UNREAD_AFTER,
 };
+/// How the record of processing is looked at.
+pub mod audit {
+    pub use wissel_audit::{Line, Look, Looked, Operation};
+}
+
 pub use wissel_store::{Followed, InboxSettings, WhenFull};
 pub use wissel_traces::{TraceContext, Tracer};

@@ -71,6 +71,10 @@ impl Broker {
             "the record of processing cannot be written, and nothing is done without it"
         };
         let event_types = self.catalogue().type_count();
+        let mut catalogue = format!("event types: {event_types}");
+        if self.last_reading().is_some_and(|reading| !reading.faults.is_empty()) {
+            catalogue.push_str("; what stands in its files now has faults, and is not in force");
+        }
         let running = !self.shutdown_token().is_cancelled();
         let stopping = if running { "work is taken" } else { "the gateway stops" };
         let bus = format!("{}: {}", status.bus, status.health.detail);
@@ -81,7 +85,7 @@ impl Broker {
         checks.extend(self.options.disk.as_ref().map(Disk::check));
         checks.extend([
             check("records", recorded, recording.to_owned()),
-            check("catalogue", event_types > 0, format!("event types: {event_types}")),
+            check("catalogue", event_types > 0, catalogue),
             check("running", running, stopping.to_owned()),
         ]);
         Readiness { ready: checks.iter().all(|check| check.ok), checks }

@@ -18,8 +18,8 @@ use crate::{Broker, Caller, Leased, Reason, Refusal, Role, masked};
 /// The attribute by which messages belong together.
 const CORRELATION: &str = "correlationid";
 
-/// How much of the record's end is read for those who look at it.
-const RECENT_BYTES: u64 = 32 << 20;
+/// How much of the record is read for one look at it.
+const LOOKED_BYTES: u64 = 32 << 20;
 
 /// Where records are kept, and how subjects are hashed in them.
 #[derive(Debug, Clone)]
@@ -113,24 +113,26 @@ impl Broker {
         self.keep(vec![Record { detail, ..record }]).await
     }
 
-    /// Looks at the record but for what every message leaves, the latest first, from before a
-    /// number if one is given; for operators.
+    /// Looks at the record, the latest first, for operators; through 32 MiB of it at most, then it
+    /// says from where to go on. Numbers that may be a person's are masked.
     ///
     /// # Errors
     /// [`Reason::NotGranted`] for anybody else; when the record cannot be read.
-    pub async fn recent_records(
-        &self,
-        caller: &Caller,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Looked, Refusal> {
+    pub async fn look_at_records(&self, caller: &Caller, look: Look) -> Result<Looked, Refusal> {
         caller.check_operator(Role::Viewer)?;
         let Some(records) = &self.options.records else { return Ok(Looked::default()) };
         let log = records.log.clone();
-        let look = Look { before, limit, bytes: Some(RECENT_BYTES), ..Look::default() };
+        let look = Look { bytes: Some(LOOKED_BYTES), ..look };
         let read = tokio::task::spawn_blocking(move || log.look(&look)).await;
         let read = read.map_err(|error| Refusal::internal(&error))?;
-        read.map_err(|error| Refusal::internal(&error))
+        let mut looked = read.map_err(|error| Refusal::internal(&error))?;
+        for line in &mut looked.lines {
+            // Settings have numbers that are nobody's.
+            if line.operation.parse() != Ok(Operation::InboxChanged) {
+                line.detail = line.detail.take().map(|detail| masked(&detail));
+            }
+        }
+        Ok(looked)
     }
 
     /// Whether the record could be written the last time; nothing is taken when it cannot.
@@ -235,7 +237,8 @@ impl Broker {
     ) -> Option<Record> {
         let kept = self.options.records.as_ref()?;
         let outcome = Outcome::Refused(refusal.reason.as_str());
-        let record = Record { outcome, ..by(caller, Operation::Admission) };
+        let inbox = refusal.inbox.clone();
+        let record = Record { outcome, inbox, ..by(caller, Operation::Admission) };
         let Ok(event) = EventView::decode(frame.clone()) else { return Some(record) };
         let Some(rights) = catalogue.rights(event.event_type()) else { return Some(record) };
         Some(Record {

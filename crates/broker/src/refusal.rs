@@ -19,6 +19,8 @@ pub struct Refusal {
     pub faults: Vec<Fault>,
     /// How long to wait before trying again, when that makes sense.
     pub retry_after: Option<Duration>,
+    /// The inbox that it is about, for the record.
+    pub inbox: Option<InboxName>,
 }
 
 /// One attribute or field at fault.
@@ -105,7 +107,7 @@ pub enum Reason {
 impl Refusal {
     /// A refusal without faults of single fields.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), faults: Vec::new(), retry_after: None }
+        Self { reason, message: message.into(), faults: Vec::new(), retry_after: None, inbox: None }
     }
 
     /// A refusal of one field.

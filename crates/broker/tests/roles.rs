@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use wissel_audit::{Line, RecordLog, RecordOptions, SubjectKey};
+use wissel_audit::{Line, Look, RecordLog, RecordOptions, SubjectKey};
 use wissel_broker::{
     BrokerOptions, Caller, InboxSettings, Operator, Reason, Records, RedriveOptions, Refusal, Role,
     Roles, Verdict, Which,
@@ -42,7 +42,11 @@ fn anna(roles: impl Into<Roles>) -> Caller {
 
 /// What is on record but for what every message leaves, the first before the second.
 async fn records(place: &Place) -> Vec<Line> {
-    let looked = place.broker.recent_records(&operator(), None, 100).await.unwrap();
+    let looked = place
+        .broker
+        .look_at_records(&operator(), Look { limit: 100, ..Look::default() })
+        .await
+        .unwrap();
     looked.lines.into_iter().rev().collect()
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use wissel_identifiers::Oin;
 
+use crate::certificates::{check_authorities, check_identity};
 use crate::client::Settings;
+use crate::error::with_causes;
 use crate::token::{FileToken, FixedToken};
 use crate::{Client, ClientError, RetryPolicy, Token, TokenProvider};
 
@@ -63,13 +65,13 @@ impl ClientBuilder {
     /// The authorities that the gateway's certificate is held against, in PEM. Without,
     /// those of the system are.
     pub fn authorities(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.tls.authorities = Some(Certificate::from_pem(pem));
+        self.tls.authorities = Some(pem.as_ref().to_vec());
         self
     }
 
     /// Who calls: a certificate and its key, in PEM. The party is the OIN in it.
     pub fn certificate(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
-        self.tls.identity = Some(Identity::from_pem(certificate, key));
+        self.tls.identity = Some((certificate.as_ref().to_vec(), key.as_ref().to_vec()));
         self
     }
 
@@ -119,7 +121,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`ClientError::InvalidArgument`] when the endpoint is no `http://` or `https://`
-    /// address, a certificate or key is none, or when this is not called inside a Tokio runtime.
+    /// address, a certificate or key is none or they do not belong together, or when this is
+    /// not called inside a Tokio runtime.
     pub fn connect(self) -> Result<Client, ClientError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(ClientError::invalid(
@@ -152,9 +155,9 @@ impl ClientBuilder {
             None => return Err(wrong("expected https:// or http:// at the start".to_owned())),
         }
         let endpoint = if endpoint.uri().scheme_str() == Some("https") {
-            let config = self.tls.config();
-            endpoint.tls_config(config).map_err(|error| {
-                ClientError::invalid("certificate", format!("{error}; expected PEM"))
+            endpoint.tls_config(self.tls.config()?).map_err(|error| {
+                let message = with_causes(error.to_string(), &error);
+                ClientError::invalid("authorities or server name", message)
             })?
         } else {
             endpoint
@@ -173,8 +176,9 @@ impl ClientBuilder {
 /// What the connection is secured with.
 #[derive(Default)]
 struct Tls {
-    authorities: Option<Certificate>,
-    identity: Option<Identity>,
+    authorities: Option<Vec<u8>>,
+    /// A certificate and its key.
+    identity: Option<(Vec<u8>, Vec<u8>)>,
     server_name: Option<String>,
 }
 
@@ -183,18 +187,22 @@ impl Tls {
         self.authorities.is_some() || self.identity.is_some()
     }
 
-    fn config(&self) -> ClientTlsConfig {
+    fn config(&self) -> Result<ClientTlsConfig, ClientError> {
         let mut config = match &self.authorities {
-            Some(authorities) => ClientTlsConfig::new().ca_certificate(authorities.clone()),
+            Some(pem) => {
+                check_authorities(pem)?;
+                ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+            }
             None => ClientTlsConfig::new().with_native_roots(),
         };
-        if let Some(identity) = &self.identity {
-            config = config.identity(identity.clone());
+        if let Some((certificate, key)) = &self.identity {
+            check_identity(certificate, key)?;
+            config = config.identity(Identity::from_pem(certificate, key));
         }
         if let Some(name) = &self.server_name {
             config = config.domain_name(name);
         }
-        config
+        Ok(config)
     }
 }
 

@@ -26,9 +26,26 @@ pub enum ClientError {
         /// What the transport says.
         message: String,
     },
-    /// One side does not trust the other's certificate. Trying again does not help.
-    #[error("gateway and client do not trust each other: {message}")]
+    /// What answers at the endpoint is no gateway, or the endpoint has the wrong scheme. It is
+    /// tried again, as it may be what stands before a gateway that starts.
+    #[error("endpoint: {message}")]
+    WrongEndpoint {
+        /// What is wrong with it, and what was expected.
+        message: &'static str,
+    },
+    /// The client does not trust the gateway's certificate: it is signed by none of
+    /// [`ClientBuilder::authorities`](crate::ClientBuilder::authorities), has another name, or
+    /// is over. Trying again does not help.
+    #[error("the client does not trust the gateway's certificate: {message}{}", advice(*by_unknown))]
     Untrusted {
+        /// What TLS says.
+        message: String,
+        /// Whether none of the authorities that the client was given signed it.
+        by_unknown: bool,
+    },
+    /// The gateway does not trust the client's certificate. Trying again does not help.
+    #[error("the gateway does not trust the client's certificate: {message}")]
+    CertificateRefused {
         /// What TLS says.
         message: String,
     },
@@ -94,10 +111,15 @@ pub struct Violation {
     pub description: String,
 }
 
-/// What rustls says when a certificate is not accepted, by us or by the gateway. Its errors
-/// come wrapped many times, so that only their text is to be had.
-const TRUST: [&str; 7] = [
-    "invalid peer certificate",
+/// What rustls says when it does not accept the gateway's certificate. Its errors come wrapped
+/// many times, so that only their text is to be had.
+const UNTRUSTED: &str = "invalid peer certificate";
+
+/// What it says then when the authority is unknown, or only has the name of one that is known.
+const UNKNOWN_AUTHORITY: [&str; 2] = ["UnknownIssuer", "BadSignature"];
+
+/// What it says when the gateway does not accept ours.
+const CERTIFICATE_REFUSED: [&str; 6] = [
     "received fatal alert: BadCertificate",
     "received fatal alert: Certificate",
     "received fatal alert: UnknownCA",
@@ -106,15 +128,35 @@ const TRUST: [&str; 7] = [
     "received fatal alert: DecryptError",
 ];
 
+/// What is said when a connection breaks that does not speak as we do, and what is wrong then.
+const WRONG_SCHEME: [(&str, &str); 2] = [
+    // Of rustls: what came first is no record of TLS.
+    ("received corrupt message of type InvalidContentType", "speaks no TLS; use http://"),
+    // Of h2: a record of TLS, or HTTP/1.1, read as a frame, is longer than any may be.
+    (
+        "connection error detected: frame with invalid size",
+        "speaks TLS (use https://), or is no gateway (expected the address of `listen`)",
+    ),
+];
+
+/// What tonic says of an answer that is not gRPC, and never of one by a gateway.
+const NO_GRPC: (&str, &str) = (
+    "protocol error: received message with invalid compression flag: ",
+    "while receiving response with status: ",
+);
+
 // === impl ClientError ===
 
 impl ClientError {
-    /// Whether the same call may succeed later: the gateway was unavailable, the
-    /// connection failed, there was no answer in time, or no token for now.
+    /// Whether the same call may succeed later: the gateway was unavailable, the connection
+    /// failed or was to something else, there was no answer in time, or no token for now.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::Transport { .. } | Self::DeadlineExceeded { .. } => true,
+            Self::Unavailable(_)
+            | Self::Transport { .. }
+            | Self::WrongEndpoint { .. }
+            | Self::DeadlineExceeded { .. } => true,
             Self::Token(error) => error.is_temporary(),
             _ => false,
         }
@@ -153,16 +195,34 @@ impl ClientError {
     /// source, so a source means that the transport failed.
     pub(crate) fn from_status(status: &Status) -> Self {
         if status.source().is_some() {
-            let message = with_causes(status);
-            let is_about_trust = TRUST.iter().any(|said| message.contains(said));
-            return if is_about_trust {
-                Self::Untrusted { message }
-            } else {
-                Self::Transport { message }
-            };
+            return Self::from_transport(with_causes(status.message().to_owned(), status));
+        }
+        let said = status.message();
+        if status.code() == Code::Internal
+            && said.starts_with(NO_GRPC.0)
+            && said.contains(NO_GRPC.1)
+        {
+            let message = "what answers there is no gateway (its console, perhaps); expected the \
+                           address of `listen`";
+            return Self::WrongEndpoint { message };
         }
         let refusal = Refusal::new(status.code(), status.message(), &status.get_error_details());
         refusal.into()
+    }
+
+    /// Sorts what a transport says when it fails.
+    fn from_transport(message: String) -> Self {
+        let wrong = WRONG_SCHEME.into_iter().find(|(said, _)| message.contains(said));
+        if let Some((_, message)) = wrong {
+            Self::WrongEndpoint { message }
+        } else if message.contains(UNTRUSTED) {
+            let by_unknown = UNKNOWN_AUTHORITY.iter().any(|said| message.contains(said));
+            Self::Untrusted { message, by_unknown }
+        } else if CERTIFICATE_REFUSED.iter().any(|said| message.contains(said)) {
+            Self::CertificateRefused { message }
+        } else {
+            Self::Transport { message }
+        }
     }
 }
 
@@ -188,13 +248,17 @@ impl From<Refusal> for ClientError {
     }
 }
 
-/// The message of a status and of everything that caused it, each said once.
-fn with_causes(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut cause = status.source();
+fn advice(by_unknown: bool) -> &'static str {
+    if by_unknown { "; expected one signed by one of `ClientBuilder::authorities`" } else { "" }
+}
+
+/// What an error says, and everything that caused it, each said once.
+pub(crate) fn with_causes(mut text: String, error: &dyn std::error::Error) -> String {
+    let mut cause = error.source();
     while let Some(error) = cause {
         let said = error.to_string();
-        if !text.contains(&said) {
+        // The second is what tonic calls all of them.
+        if !text.contains(&said) && said != "transport error" {
             text.push_str(": ");
             text.push_str(&said);
         }
@@ -287,5 +351,43 @@ mod tests {
         let error = ClientError::from_status(&transport);
         assert!(error.is_retryable());
         assert_eq!(error.to_string(), "the connection to the gateway failed: reset by peer");
+    }
+
+    #[test]
+    fn what_is_no_gateway_is_told_from_one_that_fails() {
+        let flag = "protocol error: received message with invalid compression flag: 72 (valid \
+                    flags are 0 and 1)";
+        let answer =
+            format!("{flag} while receiving response with status: 421 Misdirected Request");
+        let error = ClientError::from_status(&Status::internal(answer));
+        let expected = "endpoint: what answers there is no gateway (its console, perhaps); expected \
+                        the address of `listen`";
+        assert_eq!(error.to_string(), expected);
+        assert!(!error.is_retryable());
+
+        // Said by a gateway of what it was sent.
+        let request =
+            ClientError::from_status(&Status::internal(format!("{flag}, while sending request")));
+        assert!(matches!(request, ClientError::Protocol { .. }), "{request:?}");
+    }
+
+    #[test]
+    fn who_does_not_trust_whom_is_told() {
+        let of = |said: &str| {
+            let cause = std::io::Error::other(said.to_owned());
+            ClientError::from_status(&Status::from_error(Box::new(cause)))
+        };
+        let ours = of("invalid peer certificate: UnknownIssuer");
+        assert_eq!(
+            ours.to_string(),
+            "the client does not trust the gateway's certificate: invalid peer certificate: \
+             UnknownIssuer; expected one signed by one of `ClientBuilder::authorities`"
+        );
+        let other = of("invalid peer certificate: Expired").to_string();
+        assert!(other.ends_with("Expired"), "{other}");
+        let theirs = of("received fatal alert: UnknownCA");
+        assert!(matches!(theirs, ClientError::CertificateRefused { .. }), "{theirs:?}");
+        let neither = of("received fatal alert: HandshakeFailure");
+        assert!(matches!(neither, ClientError::Transport { .. }), "{neither:?}");
     }
 }

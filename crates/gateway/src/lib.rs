@@ -23,6 +23,7 @@ mod operations;
 mod overview;
 mod proofs;
 mod publishing;
+mod records;
 mod settings;
 mod status;
 mod subscribing;

@@ -20,6 +20,7 @@ use crate::fields::{
 };
 use crate::letters;
 use crate::overview;
+use crate::records;
 use crate::settings::{self, Change};
 use crate::status::to_status;
 use crate::subscriptions::read_filters;
@@ -203,6 +204,15 @@ impl Operations for OperationsService {
         let begun = self.0.begin("GetCatalogue", &request)?;
         let (broker, caller) = (Arc::clone(&self.0.broker), begun.caller.clone());
         Ok(self.0.stream(begun, |answers| catalogue::files(broker, caller, answers)))
+    }
+
+    async fn list_records(
+        &self,
+        request: Request<pb::ListRecordsRequest>,
+    ) -> Result<Response<pb::ListRecordsResponse>, Status> {
+        let broker = &self.0.broker;
+        let list = |caller, asked| records::list(broker, caller, asked);
+        self.0.answer("ListRecords", request, list).await
     }
 
     async fn get_status(

@@ -7,6 +7,7 @@ use wissel_catalogue::Catalogue;
 use wissel_identifiers::SourceUrn;
 use wissel_message::{Event, EventView, JsonError, Level, Limits, Rule, Violation, check_profile};
 
+use crate::amounts::amount;
 use crate::cli::CheckArguments;
 use crate::events::Events;
 use crate::exit::Failure;
@@ -169,7 +170,8 @@ impl Totals {
             return Err(Failure::refused(format!("{refused} of {messages} would be refused")));
         }
         if !as_json {
-            output::note(&format!("{messages} checked, {warnings} warnings"));
+            let warnings = amount(*warnings, "warning", "warnings");
+            output::note(&format!("{messages} checked, {warnings}"));
         }
         Ok(())
     }

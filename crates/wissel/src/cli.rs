@@ -57,7 +57,7 @@ pub(crate) use subscriptions::{
     CreateArguments, FollowArguments, SubscriptionArguments, SubscriptionsCommand,
 };
 pub(crate) use trust::{AuditCommand, AuditListArguments, DevCaCommand, IssueArguments};
-pub(crate) use watching::{LookArguments, TopArguments, WatchArguments};
+pub(crate) use watching::{LookArguments, TopArguments};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
@@ -136,14 +136,15 @@ pub(crate) enum Command {
         after_help = "Example:\n  wissel dead-letters list --as operator 00000001002220647000.inwoners"
     )]
     DeadLetters(DeadLettersCommand),
-    /// Show what is kept for replay, by event type
+    /// Show what is kept for replay, by event type; for operators
     #[command(subcommand, after_help = "Example:\n  wissel archive list --as operator")]
     Archive(ArchiveCommand),
     /// Bring messages that are kept for replay into an inbox once more
     #[command(after_help = "Examples:\n  wissel replay --as 00000001002220647000 \
         00000001002220647000.inwoners --from '2 hours'\n  wissel replay --as 00000001002220647000 \
         00000001002220647000.inwoners --from 2026-11-24T00:00:00Z --until 2026-11-25T00:00:00Z \
-        --type nl.brp.geboorte")]
+        --type nl.brp.geboorte\n\nWithout --from: all that is kept. Only messages of event types that the \
+        catalogue keeps\n(`archive`) are there.")]
     Replay(ReplayArguments),
     /// File signals that match with those of others, withdraw, transfer and list them
     #[command(subcommand, after_help = "Example:\n  wissel signals list --as 00000099000000002000")]

@@ -1,17 +1,30 @@
 //! How the client commands reach the gateway.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wissel_client::{Client, RetryPolicy, TraceContext};
+use wissel_client::{Client, ClientBuilder, ClientError, RetryPolicy, TraceContext};
 
-use crate::cli::Connection;
+use crate::cli::{Connection, Credentials};
 use crate::exit::Failure;
 use crate::output;
 
 /// How long making one connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What says who calls.
+pub(crate) const WHO: &str = "give --cert and --key, --token-file FILE or WISSEL_TOKEN, or with a \
+     gateway of --insecure-dev --as OIN";
+
+/// The gateway that is called: a command calls one, and what is wrong with it may be found out
+/// at any call.
+static CALLED: OnceLock<String> = OnceLock::new();
+
+/// The address of the gateway that this command calls.
+pub(crate) fn called() -> &'static str {
+    CALLED.get().map_or("--server", String::as_str)
+}
 
 /// A client for this connection, which tries again. Nothing is sent yet.
 pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
@@ -23,7 +36,10 @@ pub(crate) fn connect(connection: &Connection) -> Result<Client, Failure> {
     let told = AtomicBool::new(false);
     let retry = RetryPolicy::default().on_failure(move |error| {
         if !told.swap(true, Ordering::Relaxed) {
-            output::note(&format!("{server} does not answer yet; trying again: {error}"));
+            output::note(&match error.refusal() {
+                Some(_) => format!("refused for now: {error}; trying again"),
+                None => format!("{server} does not answer yet; trying again: {error}"),
+            });
         }
     });
     build(connection, retry)
@@ -46,16 +62,47 @@ pub(crate) fn connect_without_retries(connection: &Connection) -> Result<Client,
 
 /// A client for this connection that calls as a party, with a development token.
 pub(crate) fn connect_as(connection: &Connection, caller: &str) -> Result<Client, Failure> {
-    let builder = Client::builder(&connection.server).retry(RetryPolicy::default());
+    let builder = begin(connection, RetryPolicy::default());
     let builder = match &connection.credentials.authorities {
         Some(file) => builder.authorities(read(file)?),
         None => builder,
     };
-    Ok(builder.token(format!("dev.{caller}")).connect()?)
+    finish(builder.token(format!("dev.{caller}")), connection)
+}
+
+fn begin(connection: &Connection, retry: RetryPolicy) -> ClientBuilder {
+    let _ = CALLED.set(connection.server.clone());
+    Client::builder(&connection.server).retry(retry)
+}
+
+/// The client, or which option keeps it from being made.
+fn finish(builder: ClientBuilder, connection: &Connection) -> Result<Client, Failure> {
+    builder.connect().map_err(|error| wrong_option(&error, connection))
+}
+
+fn wrong_option(error: &ClientError, connection: &Connection) -> Failure {
+    let ClientError::InvalidArgument { argument, message } = error else {
+        return Failure::usage(error);
+    };
+    let file = |file: &Option<PathBuf>| {
+        file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()
+    };
+    let Credentials { cert, key, authorities, .. } = &connection.credentials;
+    let (cert, key, authorities) = (file(cert), file(key), file(authorities));
+    match *argument {
+        "endpoint" => Failure::usage(format!("--server {}: {message}", connection.server)),
+        "authorities" => Failure::usage(format!("--ca {authorities}: {message}")),
+        "certificate" => Failure::usage(format!("--cert {cert}: {message}")),
+        "key" => Failure::usage(format!("--key {key}: {message}")),
+        "certificate and key" => {
+            Failure::usage(format!("--key {key} does not belong to --cert {cert}"))
+        }
+        _ => Failure::usage(error),
+    }
 }
 
 fn build(connection: &Connection, retry: RetryPolicy) -> Result<Client, Failure> {
-    let mut builder = Client::builder(&connection.server).retry(retry);
+    let mut builder = begin(connection, retry);
     if let Some(timeout) = connection.timeout() {
         builder = builder.call_timeout(timeout).connect_timeout(timeout.min(CONNECT_TIMEOUT));
     }
@@ -79,15 +126,19 @@ fn build(connection: &Connection, retry: RetryPolicy) -> Result<Client, Failure>
     } else if let Ok(token) = std::env::var("WISSEL_TOKEN") {
         builder = builder.token(token);
     } else if connection.credentials.cert.is_none() {
-        return Err(Failure::usage(
-            "who calls? give --cert and --key, --token-file FILE or WISSEL_TOKEN, or with a \
-             gateway of --insecure-dev --as OIN",
-        ));
+        return Err(Failure::usage(format!("who calls? {WHO}")));
     }
-    Ok(builder.connect()?)
+    finish(builder, connection)
 }
 
 impl Connection {
+    /// Whether nothing says who calls.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        let Credentials { caller, cert, token_file, .. } = &self.credentials;
+        let is_given = caller.is_some() || cert.is_some() || token_file.is_some();
+        !is_given && std::env::var_os("WISSEL_TOKEN").is_none()
+    }
+
     /// How long a gateway that does not answer is tried, when that is said.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.timeout.map(Duration::from_secs)
@@ -96,4 +147,62 @@ impl Connection {
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use wissel_identity::{DevAuthority, Validity};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_option_that_is_wrong_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let authority = DevAuthority::create(directory.path()).unwrap();
+        let oin = "00000001002220647000".parse().unwrap();
+        for name in ["one", "other"] {
+            authority.issue_party(&oin, name, Validity::default()).unwrap();
+        }
+        let told = |server: &str, ca: &str, cert: &str, key: &str| {
+            let credentials = Credentials {
+                caller: None,
+                cert: Some(path(cert)),
+                key: Some(path(key)),
+                authorities: Some(path(ca)),
+                token_file: None,
+            };
+            let server = server.to_owned();
+            let connection = Connection { server, credentials, on_behalf_of: None, timeout: None };
+            connect(&connection).map(drop).map_err(|failure| failure.message().to_owned())
+        };
+        let server = "https://localhost:7400";
+        let named = |option: &str, name: &str| format!("{option} {}", path(name).display());
+        assert_eq!(told(server, "ca.pem", "one.pem", "one.key"), Ok(()));
+        for (outcome, expected) in [
+            (
+                told("127.0.0.1:7400", "ca.pem", "one.pem", "one.key"),
+                "--server 127.0.0.1:7400: expected https://".to_owned(),
+            ),
+            (
+                told(server, "one.key", "one.pem", "one.key"),
+                named("--ca", "one.key") + ": no certificate in it; expected PEM",
+            ),
+            (
+                told(server, "ca.pem", "one.pem", "other.key"),
+                named("--key", "other.key") + &named(" does not belong to --cert", "one.pem"),
+            ),
+            (
+                told(server, "ca.pem", "one.key", "one.key"),
+                named("--cert", "one.key") + ": no certificate in it; expected PEM",
+            ),
+            (
+                told(server, "ca.pem", "one.pem", "one.pem"),
+                named("--key", "one.pem") + ": no private key in it; expected one in PEM",
+            ),
+        ] {
+            let error = outcome.unwrap_err();
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `wissel dead-letters`.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 
 use serde_json::json;
@@ -32,7 +33,7 @@ async fn list(inbox: &InboxName, look: &LookArguments) -> Result<(), Failure> {
     if look.json {
         return dead_letters.iter().try_for_each(|one| output::json(&to_json(one)));
     }
-    let columns = ["ID", "TYPE", "PUBLISHER", "DIED AT", ">ATTEMPTS", "REASON"];
+    let columns = ["DEAD LETTER", "TYPE", "PUBLISHER", "DIED AT", ">ATTEMPTS", "REASON"];
     let rows = dead_letters.into_iter().map(|one| {
         vec![
             one.dead_letter_id,
@@ -83,7 +84,9 @@ async fn show(inbox: &InboxName, id: &str, look: &LookArguments) -> Result<(), F
 async fn redrive(arguments: RedriveArguments) -> Result<(), Failure> {
     let RedriveArguments { inbox, meant, to, rate, json, connection } = arguments;
     let client = client::connect(&connection)?;
-    let mut redrive = client.redrive(&inbox, which(meant)?).per_second(rate.unwrap_or(0));
+    let which = which(meant)?;
+    let named = named(&which);
+    let mut redrive = client.redrive(&inbox, which).per_second(rate.unwrap_or(0));
     if let Some(to) = &to {
         redrive = redrive.to(to);
     }
@@ -93,10 +96,11 @@ async fn redrive(arguments: RedriveArguments) -> Result<(), Failure> {
     progress.finish_and_clear();
     let redriven = redriven?;
     if json {
-        return output::json(&json!({ "redriven": redriven }));
+        output::json(&json!({ "redriven": redriven }))?;
+    } else {
+        output::note(&format!("{redriven} redriven"));
     }
-    output::note(&format!("{redriven} redriven"));
-    Ok(())
+    all_were_there(named, redriven)
 }
 
 async fn purge(arguments: PurgeArguments) -> Result<(), Failure> {
@@ -106,12 +110,14 @@ async fn purge(arguments: PurgeArguments) -> Result<(), Failure> {
     if !yes && !confirmed(&client, &inbox).await? {
         return Err(Failure::usage("nothing was removed"));
     }
+    let named = named(&which);
     let purged = client.purge_dead_letters(&inbox, which).await?;
     if json {
-        return output::json(&json!({ "purged": purged }));
+        output::json(&json!({ "purged": purged }))?;
+    } else {
+        output::note(&format!("{purged} removed for good"));
     }
-    output::note(&format!("{purged} removed for good"));
-    Ok(())
+    all_were_there(named, purged)
 }
 
 /// Asks the person at the terminal.
@@ -128,6 +134,24 @@ async fn confirmed(client: &Client, inbox: &InboxName) -> Result<bool, Failure> 
     let mut input = BufReader::new(tokio::io::stdin());
     input.read_line(&mut answer).await.map_err(Failure::internal)?;
     Ok(answer.trim() == inbox.as_str())
+}
+
+/// How many are named one by one, each once.
+fn named(which: &Which) -> u64 {
+    let Which::These(ids) = which else { return 0 };
+    ids.iter().collect::<BTreeSet<_>>().len() as u64
+}
+
+/// Says so when some of those that were named are not there.
+fn all_were_there(named: u64, found: u64) -> Result<(), Failure> {
+    if found >= named {
+        return Ok(());
+    }
+    Err(Failure::refused(format!(
+        "{} of {named} are not among the dead letters of the inbox; expected ids as \
+         `wissel dead-letters list` shows them, not those of messages",
+        named - found
+    )))
 }
 
 fn which(meant: MeantArguments) -> Result<Which, Failure> {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use wissel_client::{Dossier, DossierEntry, DossierEntryKind, DossierMessage, Uuid};
 
+use crate::amounts::amount;
 use crate::cli::{DossierArguments, DossierCommand};
 use crate::exit::Failure;
 use crate::{cases, client, output, watching};
@@ -48,8 +49,7 @@ fn headline(number: usize, message: &DossierMessage) -> String {
     let by = message.publisher.map(|party| format!(", published by {party}")).unwrap_or_default();
     let to = match message.inboxes {
         None => String::new(),
-        Some(1) => ", to 1 inbox".to_owned(),
-        Some(count) => format!(", to {count} inboxes"),
+        Some(count) => format!(", to {}", amount(count, "inbox", "inboxes")),
     };
     format!("{number:>3}  {}  {event_type}{by}{to}", message.message_id)
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use wissel_client::ClientError;
 
+use crate::client;
+
 /// Why a command failed, and with which exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -60,8 +62,38 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match &error {
             ClientError::InvalidArgument { .. } => Self::usage(error),
+            ClientError::WrongEndpoint { message } => {
+                Self::unavailable(format!("{}: {message}", client::called()))
+            }
+            ClientError::Untrusted { message, by_unknown: true } => Self::refused(format!(
+                "{}: its certificate is not trusted here: {message}; give the authority that \
+                 signed it by --ca or WISSEL_CA",
+                client::called()
+            )),
             error if error.is_retryable() => Self::unavailable(error),
             _ => Self::refused(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_gateway_cannot_be_reached() {
+        let failure = Failure::from(ClientError::WrongEndpoint { message: "is no gateway" });
+        assert!(failure.is_for_now(), "exit code 3");
+        assert!(failure.message().ends_with(": is no gateway"), "{failure}");
+    }
+
+    #[test]
+    fn who_does_not_trust_a_gateway_is_told_what_to_give() {
+        let message = "invalid peer certificate: UnknownIssuer".to_owned();
+        let failure = Failure::from(ClientError::Untrusted { message, by_unknown: true });
+        assert!(failure.message().ends_with("by --ca or WISSEL_CA"), "{failure}");
+        let message = "invalid peer certificate: Expired".to_owned();
+        let failure = Failure::from(ClientError::Untrusted { message, by_unknown: false });
+        assert!(failure.message().ends_with("Expired"), "{failure}");
     }
 }

@@ -126,8 +126,13 @@ fn print(inbox: &InboxState, as_json: bool) -> Result<(), Failure> {
     }
     table(std::slice::from_ref(inbox));
     let stated = settings(inbox);
-    if !stated.is_empty() {
-        output::line(&format!("settings of its own: {}", stated.join(", ")));
+    if stated.is_empty() {
+        output::line("settings: as the gateway is set");
+    } else {
+        output::line(&format!("settings of its own: {}", stated.join(" ")));
+    }
+    if inbox.receivers.is_empty() {
+        output::line("nobody receives at this gateway");
     }
     for receiver in &inbox.receivers {
         output::line(&receiver_text(receiver, SystemTime::now()));
@@ -152,12 +157,44 @@ fn table(inboxes: &[InboxState]) {
     output::table(&columns, rows.collect());
 }
 
-/// The settings of its own that an inbox has, each as `name = value`.
+/// The settings of its own that an inbox has, each as `inboxes set` takes it.
 pub(crate) fn settings(inbox: &InboxState) -> Vec<String> {
-    let stated = to_json(inbox)["settings"].clone();
-    let stated = stated.as_object().into_iter().flatten();
-    let stated = stated.filter(|(_, value)| !value.is_null());
-    stated.map(|(name, value)| format!("{name} = {value}")).collect()
+    let InboxSettings {
+        max_attempts,
+        retry_initial,
+        retry_max,
+        max_age,
+        max_deliveries,
+        max_bytes,
+        when_full,
+        direct_amqp,
+        paused,
+        draining,
+        ..
+    } = &inbox.settings;
+    let when_full = when_full.map(when_full_text);
+    let switch = |on: &bool| on.then(|| "true".to_owned());
+    let stated = [
+        ("max_attempts", max_attempts.map(|count| count.to_string())),
+        ("retry_initial", retry_initial.map(output::exact_duration)),
+        ("retry_max", retry_max.map(output::exact_duration)),
+        ("max_age", max_age.map(output::exact_duration)),
+        ("max_deliveries", max_deliveries.map(|count| count.to_string())),
+        ("max_bytes", max_bytes.map(|count| count.to_string())),
+        ("when_full", when_full.map(str::to_owned)),
+        ("direct_amqp", switch(direct_amqp)),
+        ("paused", switch(paused)),
+        ("draining", switch(draining)),
+    ];
+    let stated = stated.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+    stated.collect()
+}
+
+fn when_full_text(what: WhenFull) -> &'static str {
+    match what {
+        WhenFull::DeadLetter => "dead-letter",
+        _ => "refuse",
+    }
 }
 
 pub(crate) fn seconds(duration: Option<Duration>) -> Option<f64> {
@@ -180,10 +217,7 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
             "max_age_seconds": seconds(inbox.settings.max_age),
             "max_deliveries": inbox.settings.max_deliveries,
             "max_bytes": inbox.settings.max_bytes,
-            "when_full": inbox.settings.when_full.map(|what| match what {
-                WhenFull::DeadLetter => "dead-letter",
-                _ => "refuse",
-            }),
+            "when_full": inbox.settings.when_full.map(when_full_text),
             "direct_amqp": inbox.settings.direct_amqp.then_some(true),
             "paused": inbox.settings.paused.then_some(true),
             "draining": inbox.settings.draining.then_some(true),

@@ -1,5 +1,6 @@
 //! The one binary: serve, demo, publish, subscribe, and what operators need.
 
+mod amounts;
 mod archive;
 mod asking;
 mod audit;

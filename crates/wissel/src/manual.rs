@@ -2,6 +2,7 @@
 //! for `man`.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use clap::CommandFactory as _;
 use clap_complete::aot;
@@ -26,9 +27,22 @@ pub(crate) fn man(arguments: &ManArguments) -> Result<(), Failure> {
     let out = &arguments.out;
     let wrong = |error| Failure::usage(format!("--out {}: {error}", out.display()));
     std::fs::create_dir_all(out).map_err(wrong)?;
-    clap_mangen::generate_to(Cli::command(), out).map_err(wrong)?;
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    pages(&command, out).map_err(wrong)?;
     output::note(&format!("the manual is in {}; begin with wissel.1", out.display()));
     Ok(())
+}
+
+/// The page of a command, and those of the commands below it.
+fn pages(command: &clap::Command, out: &Path) -> std::io::Result<()> {
+    command.get_subcommands().try_for_each(|below| pages(below, out))?;
+    let page = clap_mangen::Man::new(command.clone());
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    // What stands behind the options, which is examples first of all.
+    let text = String::from_utf8_lossy(&text).replace("\n.SH EXTRA\n", "\n.SH EXAMPLES\n");
+    std::fs::write(out.join(page.get_filename()), text)
 }
 
 #[cfg(test)]
@@ -114,6 +128,7 @@ mod tests {
             let page = out.path().join("man1").join(words.join("-") + ".1");
             let text = std::fs::read_to_string(&page).unwrap_or_else(|_| panic!("{words:?}"));
             assert!(text.contains(".SH NAME") && text.contains(".SH SYNOPSIS"), "{words:?}");
+            assert!(text.contains(".SH EXAMPLES") && !text.contains(".SH EXTRA"), "{words:?}");
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         let refused = man(&ManArguments { out: file.path().to_owned() });

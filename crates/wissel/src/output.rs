@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, SystemTime};
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -121,9 +121,11 @@ pub(crate) fn table_text(columns: &[&str], rows: Vec<Vec<String>>) -> String {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     table.set_header(columns.iter().map(|column| column.trim_start_matches('>')));
-    table.add_rows(rows);
-    if let Some(first) = table.column_mut(0).filter(|_| columns[0].len() > 1) {
-        first.set_constraint(ColumnConstraint::ContentWidth);
+    table.add_rows(rows.iter().cloned());
+    for (index, least) in least_widths(columns, &rows).into_iter().enumerate() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_constraint(least);
+        }
     }
     for (index, column) in columns.iter().enumerate() {
         if column.starts_with('>')
@@ -133,6 +135,24 @@ pub(crate) fn table_text(columns: &[&str], rows: Vec<Vec<String>>) -> String {
         }
     }
     table.trim_fmt()
+}
+
+/// Names, in the first column, stay whole, and so do words in the others. A table that is wider
+/// than the terminal even so is wrapped by that.
+fn least_widths(columns: &[&str], rows: &[Vec<String>]) -> Vec<ColumnConstraint> {
+    /// Reasons and addresses may have words of any length.
+    const WORD_MAX: usize = 24;
+    let least = |(index, column): (usize, &&str)| {
+        if index == 0 && column.len() > 1 {
+            return ColumnConstraint::ContentWidth;
+        }
+        let cells = rows.iter().filter_map(|row| row.get(index)).map(String::as_str);
+        let words = cells.chain([column.trim_start_matches('>')]).flat_map(str::split_whitespace);
+        let longest = words.map(|word| word.chars().count()).max().unwrap_or_default();
+        let longest = u16::try_from(longest.min(WORD_MAX)).unwrap_or_default();
+        ColumnConstraint::LowerBoundary(Width::Fixed(longest))
+    };
+    columns.iter().enumerate().map(least).collect()
 }
 
 /// So many a second, for people: `0`, `0.4`, `12`, `3400`.
@@ -154,6 +174,12 @@ pub(crate) fn duration(duration: Duration) -> String {
         seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
         seconds => format!("{} d", seconds / 86_400),
     }
+}
+
+/// A duration as it can be typed: `500ms`, `24h`, `1h30m`.
+pub(crate) fn exact_duration(duration: Duration) -> String {
+    let printer = jiff::fmt::friendly::SpanPrinter::new();
+    printer.spacing(jiff::fmt::friendly::Spacing::None).unsigned_duration_to_string(&duration)
 }
 
 /// A duration of which fractions of a millisecond matter: `250 µs`, `2.5 ms`.
@@ -181,6 +207,8 @@ mod tests {
         let short =
             [250, 2_500, 10_000].map(|micros| short_duration(Duration::from_micros(micros)));
         assert_eq!(short, ["250 µs", "2.5 ms", "10 ms"]);
+        let exact = [500, 90_000, 86_400_000].map(|ms| exact_duration(Duration::from_millis(ms)));
+        assert_eq!(exact, ["500ms", "1m30s", "24h"]);
         assert_eq!(told, ["0", "<0.1", "0.1", "9.9", "10", "1234"]);
     }
 }

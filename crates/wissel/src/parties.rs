@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use wissel_catalogue::{Action, Catalogue, DraftGrant, Grant, Mandate, Party};
 use wissel_identifiers::{InboxName, Oin};
 
+use crate::amounts::amount;
 use crate::catalogue::{drafts, grants, meant, named};
 use crate::cli::{PartiesCommand, PartyArguments};
 use crate::exit::Failure;
@@ -76,13 +77,14 @@ impl<'a> Known<'a> {
             output::line("its messages are refused for what they should be, too");
         }
         if let Some(most) = publish_per_second {
-            output::line(&format!("publishes at most {most} messages a second"));
+            let most = amount(most.get(), "message", "messages");
+            output::line(&format!("publishes at most {most} a second"));
         }
         let inboxes: Vec<String> = self.inboxes.iter().map(ToString::to_string).collect();
         let inboxes = if inboxes.is_empty() { "none".to_owned() } else { inboxes.join(", ") };
         output::line(&format!("inboxes of the catalogue: {inboxes}"));
         for (action, all) in [(Action::Publish, &self.publish), (Action::Receive, &self.receive)] {
-            let count = grants::amount(all.len(), "event type", "event types");
+            let count = amount(all.len(), "event type", "event types");
             output::line(&format!("\nmay {action} {count}"));
             let rows = all.iter().map(|grant| {
                 let mut row = vec![grant.event_type.to_string()];

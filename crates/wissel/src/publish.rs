@@ -9,6 +9,7 @@ use serde_json::json;
 use wissel_client::{ClientError, Publisher, PublisherOptions, Receipt, Warning};
 use wissel_message::Event;
 
+use crate::amounts::amount;
 use crate::cli::PublishArguments;
 use crate::events::Events;
 use crate::exit::Failure;
@@ -107,8 +108,9 @@ impl Publishing {
                 }
             }
             Err(error) => {
-                let reason = error.refusal().map(|refusal| refusal.reason.as_str());
-                self.failed(&place, &error.to_string(), reason, error.is_retryable());
+                let reason = error.refusal().map(|refusal| refusal.reason.clone());
+                let failure = Failure::from(error);
+                self.failed(&place, failure.message(), reason.as_deref(), failure.is_for_now());
             }
         }
     }
@@ -142,7 +144,8 @@ impl Publishing {
             }
             return Ok(());
         }
-        let message = format!("{} messages were not published", failures.len());
+        let messages = amount(failures.len(), "message was", "messages were");
+        let message = format!("{messages} not published");
         if failures.iter().all(|retryable| *retryable) {
             Err(Failure::unavailable(message))
         } else {

@@ -10,7 +10,7 @@ use crate::{client, output};
 pub(crate) async fn run(arguments: ReplayArguments) -> Result<(), Failure> {
     let ReplayArguments { inbox, from, until, types, sql, json, connection } = arguments;
     let client = client::connect(&connection)?;
-    let mut replay = client.replay(&inbox).types(types);
+    let mut replay = client.replay(&inbox).types(types.clone());
     if let Some(from) = from {
         replay = replay.from(from);
     }
@@ -26,6 +26,12 @@ pub(crate) async fn run(arguments: ReplayArguments) -> Result<(), Failure> {
     let replayed = replay.on_progress(move |so_far| shown.set_position(so_far.examined)).await;
     progress.finish_and_clear();
     let replayed = replayed?;
+    if replayed.replayed == 0 && !types.is_empty() {
+        output::note(
+            "a message is only there when the catalogue keeps its type (`archive` of the event \
+             type); `wissel archive list` tells an operator what is kept",
+        );
+    }
     if json {
         let reached = replayed.reached.map(output::moment);
         let (examined, replayed) = (replayed.examined, replayed.replayed);

@@ -73,11 +73,12 @@ impl Report {
             ("version", status.version.clone()),
             ("bus", status.bus.clone()),
             ("up", output::duration(status.uptime)),
+            ("catalogue", detail_of(status, "catalogue")),
             ("subscriptions", status.subscriptions.to_string()),
             (
                 "inboxes",
                 format!(
-                    "{}, {} need a look, {} without a receiver",
+                    "{}, {} need a look, {} unread",
                     totals.inboxes, totals.concerns, totals.unread
                 ),
             ),
@@ -172,6 +173,13 @@ pub(crate) fn standing(status: &GatewayStatus) -> String {
         failed.map(|check| format!("{}: {}", check.name, check.detail)).collect();
     // An older gateway does not tell its checks.
     if failed.is_empty() { status.bus_detail.clone() } else { failed.join("; ") }
+}
+
+/// What a check found; `-` where that is not told.
+fn detail_of(status: &GatewayStatus, name: &str) -> String {
+    let check = status.checks.iter().find(|check| check.name == name);
+    let detail = check.map(|check| check.detail.clone()).filter(|detail| !detail.is_empty());
+    detail.unwrap_or_else(|| "-".to_owned())
 }
 
 fn check_json(check: &Check) -> Value {

@@ -5,28 +5,20 @@ use std::time::{Duration, SystemTime};
 
 use ratatui::crossterm::{cursor, queue, terminal};
 
-use crate::cli::{LookArguments, WatchArguments};
+use crate::cli::LookArguments;
 use crate::exit::Failure;
 use crate::output;
 
 /// Does what prints something: once, or with `--watch` again and again.
-pub(crate) async fn show<F>(look: &LookArguments, print: impl FnMut() -> F) -> Result<(), Failure>
-where
-    F: Future<Output = Result<(), Failure>>,
-{
-    show_every(&look.watch, look.json, print).await
-}
-
-/// The same, of what asks no gateway.
-pub(crate) async fn show_every<F>(
-    watch: &WatchArguments,
-    json: bool,
+pub(crate) async fn show<F>(
+    look: &LookArguments,
     mut print: impl FnMut() -> F,
 ) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    match watch.watch {
+    let json = look.json;
+    match look.watch.watch {
         Some(every) => again_and_again(every, json, || output::kept(json, print())).await,
         None => print().await,
     }

@@ -147,5 +147,9 @@ fn inbox_full(inbox: &InboxName, shut: bool) -> Refusal {
     let state = if shut { "takes in nothing for now" } else { "is full" };
     let message =
         format!("inbox {inbox} {state}; nothing of the message was kept, try again later");
-    Refusal { retry_after: Some(TRY_AGAIN_AFTER), ..Refusal::new(Reason::InboxFull, message) }
+    Refusal {
+        retry_after: Some(TRY_AGAIN_AFTER),
+        inbox: Some(inbox.clone()),
+        ..Refusal::new(Reason::InboxFull, message)
+    }
 }

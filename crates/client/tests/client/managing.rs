@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt as _;
 use wissel_client::{
-    ClientError, DeliveryState, Filter, Followed, InboxName, Subscription, SubscriptionName, Which,
+    ClientError, DeliveryState, Filter, Followed, InboxName, RecordQuery, Subscription,
+    SubscriptionName, Which,
 };
 
 use crate::peer::{INBOX, PARTY, Peer, bus_unavailable};
@@ -175,6 +176,16 @@ async fn a_replay_tells_how_far_it_is() {
     let done = replay.await.unwrap();
     assert_eq!((done.examined, done.replayed, done.reached), (9, 2, Some(from)));
     assert_eq!(*told.lock().unwrap(), [1, 2]);
+}
+
+#[tokio::test]
+async fn records_are_listed_over_pages_without_any() {
+    let peer = Peer::start().await;
+    let query = RecordQuery { inbox: Some(INBOX.parse().unwrap()), ..RecordQuery::default() };
+    let records = peer.client().list_records(query).all().await.unwrap();
+    let found: Vec<_> = records.iter().map(|one| (one.sequence, one.inbox.as_deref())).collect();
+    assert_eq!(found, [(9, Some(INBOX)), (2, Some(INBOX))]);
+    assert_eq!(records[0].detail, None);
 }
 
 #[tokio::test]

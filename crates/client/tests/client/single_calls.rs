@@ -1,5 +1,6 @@
 //! Publish and publish batch: repeats, refusals, tokens, limits.
 
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -97,6 +98,35 @@ async fn when_nobody_listens_the_deadline_holds() {
     assert!(matches!(error, ClientError::Transport { .. }), "{error:?}");
     assert!(error.is_retryable());
     assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn who_speaks_otherwise_is_told_of() {
+    const ALERT: &[u8] = &[0x15, 3, 3, 0, 2, 2, 10];
+    const NO_HTTP2: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    for (scheme, said, expected) in [
+        ("http", ALERT, "endpoint: speaks TLS (use https://)"),
+        ("http", NO_HTTP2, "or is no gateway (expected the address of `listen`)"),
+        ("https", SETTINGS, "endpoint: speaks no TLS; use http://"),
+        ("https", NO_HTTP2, "endpoint: speaks no TLS; use http://"),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let _ = stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(said));
+            }
+        });
+        let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let mut builder = Client::builder(format!("{scheme}://{address}")).retry(quick());
+        if scheme == "https" {
+            builder = builder.authorities(certificate.cert.pem());
+        }
+        let error = in_time(builder.connect().unwrap().publish(&event(1))).await.unwrap_err();
+        assert!(matches!(error, ClientError::WrongEndpoint { .. }), "{error:?}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use wissel_broker::{InboxSettings, Reason, Refusal, Role};
 use wissel_identifiers::InboxName;
 
-use super::layout;
+use super::layout::{self, Back, Place};
 use super::named::Named;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
@@ -76,12 +76,17 @@ pub(super) async fn switch(
     };
     match seen.exchange.broker().set_inbox(&operator.caller(), &name, change).await {
         Ok(_) => Redirect::to(&format!("/inboxes/{name}")).into_response(),
-        Err(refusal) => denied(&reader, &operator, &refusal),
+        Err(refusal) => denied(&reader, &operator, &refusal, Back::Inbox(&name)),
     }
 }
 
 /// A page that says why something was not done.
-pub(super) fn denied(reader: &Reader, operator: &Operator, refusal: &Refusal) -> Response {
+pub(super) fn denied(
+    reader: &Reader,
+    operator: &Operator,
+    refusal: &Refusal,
+    back: Back<'_>,
+) -> Response {
     let status = match refusal.reason {
         Reason::UnknownInbox | Reason::UnknownMessage => StatusCode::NOT_FOUND,
         Reason::InvalidRequest => StatusCode::BAD_REQUEST,
@@ -96,5 +101,10 @@ pub(super) fn denied(reader: &Reader, operator: &Operator, refusal: &Refusal) ->
         Reason::NotGranted => reader.texts.only_operators_act.to_owned(),
         _ => refusal.to_string(),
     };
-    layout::fault(reader, operator, status, &message)
+    // To an inbox that is not there nothing leads back.
+    let back = match refusal.reason {
+        Reason::UnknownInbox => Back::To(Place::Inboxes),
+        _ => back,
+    };
+    layout::fault(reader, operator, status, &message, back)
 }

@@ -15,7 +15,7 @@ use wissel_identifiers::SubscriptionName;
 use super::acting::denied;
 use super::drafts;
 use super::format::{count, moment};
-use super::layout::{self, Place};
+use super::layout::{self, Back, Place};
 use super::parties::named;
 use super::rights::may;
 use super::text::{Reader, Texts};
@@ -153,14 +153,14 @@ pub(super) async fn read(
     reader: Reader,
     Form(Nothing {}): Form<Nothing>,
 ) -> Response {
-    let caller = operator.caller();
+    let (caller, back) = (operator.caller(), Back::To(Place::Catalogue));
     let reading = seen.exchange.broker().read_catalogue_again(&caller);
     match tokio::time::timeout(PATIENCE, reading).await {
         Ok(Err(refusal)) if refusal.reason == Reason::NotGranted => {
             let why = reader.texts.only_managers_act;
-            layout::fault(&reader, &operator, StatusCode::FORBIDDEN, why)
+            layout::fault(&reader, &operator, StatusCode::FORBIDDEN, why, back)
         }
-        Ok(Err(refusal)) => denied(&reader, &operator, &refusal),
+        Ok(Err(refusal)) => denied(&reader, &operator, &refusal, back),
         // What takes longer is told when it is done.
         Ok(Ok(_)) | Err(_) => Redirect::to("/catalogue").into_response(),
     }
@@ -217,7 +217,9 @@ pub(super) async fn subscriptions(
     let broker = seen.exchange.broker();
     let mut found = match broker.subscriptions(&operator.caller(), after.as_ref(), PAGE + 1) {
         Ok(found) => found,
-        Err(refusal) => return denied(&reader, &operator, &refusal),
+        Err(refusal) => {
+            return denied(&reader, &operator, &refusal, Back::To(Place::Subscriptions));
+        }
     };
     let more = found.len() > PAGE;
     found.truncate(PAGE);

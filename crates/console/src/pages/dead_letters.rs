@@ -11,12 +11,14 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use wissel_broker::{Broker, Caller, Group, Looked, RedriveOptions, Refusal, Role, Which};
 use wissel_bus::DeadLetterId;
+use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
 
 use super::acting::denied;
 use super::format::{count, moment};
-use super::layout::{self, Place};
+use super::layout::{self, Back, Place};
 use super::named::Named;
+use super::parties::named;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
 use crate::console::Seen;
@@ -115,7 +117,7 @@ pub(super) async fn page(
                 p.lead { a href={ "/inboxes/" (name) } { (name) } }
                 @if looked.oldest.is_empty() { p.calm { (text.no_dead_letters) } } @else {
                     @if is_first { (groups(text, &operator, &name, &looked)) }
-                    (oldest(text, &name, &looked))
+                    (oldest(text, &broker.catalogue(), &name, &looked))
                     @if let (Some(last), true) = (looked.oldest.last(), looked.at > SHOWN as u64) {
                         p { a.button href={ "/inboxes/" (name) "/dead-letters?after=" (last.id.0) } { (text.next) } }
                     }
@@ -123,7 +125,7 @@ pub(super) async fn page(
             };
             layout::page(&reader, &operator, Place::Inboxes, text.dead_letters, &content)
         }
-        Err(refusal) => denied(&reader, &operator, &refusal),
+        Err(refusal) => denied(&reader, &operator, &refusal, Back::Inbox(&name)),
     }
 }
 
@@ -133,7 +135,7 @@ fn groups(text: &Texts, operator: &Operator, name: &InboxName, looked: &Looked) 
         section aria-labelledby="reasons" {
             h2 id="reasons" { (text.by_reason) }
             @if !looked.all { p { (text.of_the_first) " " (count(text, looked.at)) "." } }
-            div.wide role="region" tabindex="0" aria-labelledby="reasons" {
+            div.wide role="group" tabindex="0" aria-labelledby="reasons" {
                 table {
                     thead { tr {
                         th scope="col" { (text.reason) }
@@ -213,11 +215,11 @@ fn chosen(operator: &Operator, what: What, meant: Meant<'_>) -> Markup {
     }
 }
 
-fn oldest(text: &Texts, name: &InboxName, looked: &Looked) -> Markup {
+fn oldest(text: &Texts, catalogue: &Catalogue, name: &InboxName, looked: &Looked) -> Markup {
     html! {
         section aria-labelledby="oldest" {
             h2 id="oldest" { (text.the_oldest) }
-            div.wide role="region" tabindex="0" aria-labelledby="oldest" {
+            div.wide role="group" tabindex="0" aria-labelledby="oldest" {
                 table {
                     thead { tr {
                         th scope="col" { (text.died) }
@@ -234,7 +236,7 @@ fn oldest(text: &Texts, name: &InboxName, looked: &Looked) -> Markup {
                                     a href={ "/inboxes/" (name) "/dead-letters/" (letter.id.0) } { (moment(letter.died_at)) }
                                 }
                                 td { (event.as_ref().map(|event| wissel_broker::masked(event.event_type())).unwrap_or_default()) }
-                                td { (letter.envelope.publisher) }
+                                td { (named(catalogue, letter.envelope.publisher)) }
                                 td.number { (letter.attempts) }
                                 td.text { (wissel_broker::masked(&letter.reason)) }
                             }
@@ -255,15 +257,17 @@ pub(super) async fn asked(
     Form(wanted): Form<Wanted>,
 ) -> Response {
     let text = reader.texts;
+    let back = Back::DeadLetters(&name);
     let Some(which) = wanted.which() else {
-        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.nothing_chosen);
+        let why = text.nothing_chosen;
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why, back);
     };
     let because = Some(wanted.because.as_str()).filter(|because| !because.is_empty());
     let (broker, caller) = (seen.exchange.broker(), operator.caller());
     let counted = broker.count_dead_letters(&caller, &name, which, COUNTING_MEANT).await;
     let (meant, all) = match counted {
         Ok(counted) => counted,
-        Err(refusal) => return denied(&reader, &operator, &refusal),
+        Err(refusal) => return denied(&reader, &operator, &refusal, back),
     };
     let is_redrive = wanted.what == What::Redrive;
     let content = html! {
@@ -301,13 +305,15 @@ pub(super) async fn done(
     Form(wanted): Form<Wanted>,
 ) -> Response {
     let text = reader.texts;
+    let back = Back::DeadLetters(&name);
     let why = wanted.why.trim().to_owned();
     let per_second = match wanted.per_second.trim() {
         "" => Ok(None),
         given => given.parse::<NonZeroU32>().map(Some),
     };
     let (Some(which), false, Ok(per_second)) = (wanted.which(), why.is_empty(), per_second) else {
-        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.why_is_needed);
+        let why = text.why_is_needed;
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why, back);
     };
     let (broker, what) = (Arc::clone(seen.exchange.broker()), wanted.what);
     let doing =
@@ -318,8 +324,8 @@ pub(super) async fn done(
             let (one, other) = (text.were_redriven, text.were_removed);
             html! { p.calm { strong { (count(text, number)) } " " (if what == What::Redrive { one } else { other }) } }
         }
-        Ok(Ok(Err(refusal))) => return denied(&reader, &operator, &refusal),
-        Ok(Err(error)) => return denied(&reader, &operator, &Refusal::internal(&error)),
+        Ok(Ok(Err(refusal))) => return denied(&reader, &operator, &refusal, back),
+        Ok(Err(error)) => return denied(&reader, &operator, &Refusal::internal(&error), back),
         Err(_) => html! { p.calm { (text.under_way) } },
     };
     let content = html! {

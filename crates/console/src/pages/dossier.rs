@@ -11,11 +11,13 @@ use serde::Deserialize;
 use uuid::Uuid;
 use wissel_broker::dossier::{Entry, What};
 use wissel_broker::{Dossier, Sought};
+use wissel_catalogue::Catalogue;
 use wissel_exchange::CaseFile;
 
 use super::acting::denied;
 use super::format::moment;
-use super::layout::{self, Place};
+use super::layout::{self, Back, Place};
+use super::parties::named;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
 use crate::console::Seen;
@@ -92,7 +94,10 @@ pub(super) async fn page(
     }
     match given.parse::<Uuid>() {
         Ok(id) => found(&seen, &operator, &reader, Sought::Message(id)).await,
-        Err(_) => layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, text.no_message_id),
+        Err(_) => {
+            let (why, back) = (text.no_message_id, Back::To(Place::Dossier));
+            layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why, back)
+        }
     }
 }
 
@@ -104,8 +109,8 @@ pub(super) async fn correlated(
 ) -> Response {
     let id = correlation.trim().to_owned();
     if id.is_empty() || id.chars().nth(Sought::CORRELATION_MAX).is_some() {
-        let why = reader.texts.no_correlation;
-        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why);
+        let (why, back) = (reader.texts.no_correlation, Back::To(Place::Dossier));
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why, back);
     }
     found(&seen, &operator, &reader, Sought::Correlation { id, since: since.moment() }).await
 }
@@ -123,14 +128,15 @@ async fn found(seen: &Seen, operator: &Operator, reader: &Reader, sought: Sought
                 Sought::Message(id) => id.to_string(),
                 Sought::Correlation { .. } => String::new(),
             };
+            let catalogue = seen.exchange.broker().catalogue();
             let content = html! {
                 (search(text, operator, &id))
-                (whole(text, &dossier.happened))
-                (cases(text, &dossier.cases))
+                (whole(text, &catalogue, &dossier.happened))
+                (cases(text, &catalogue, &dossier.cases))
             };
             layout::page(reader, operator, Place::Dossier, text.dossier, &content)
         }
-        Err(refusal) => denied(reader, operator, &refusal),
+        Err(refusal) => denied(reader, operator, &refusal, Back::To(Place::Dossier)),
     }
 }
 
@@ -165,15 +171,15 @@ fn search(text: &Texts, operator: &Operator, id: &str) -> Markup {
     }
 }
 
-fn cases(text: &Texts, cases: &[CaseFile]) -> Markup {
+fn cases(text: &Texts, catalogue: &Catalogue, cases: &[CaseFile]) -> Markup {
     html! {
         @for case in cases {
             section aria-labelledby={ "case-" (case.id) } {
                 h2 id={ "case-" (case.id) } { (text.how_the_case_stood) }
-                p { code { (case.id) } ", " (text.case_held_by) " " (case.holder) }
+                p { code { (case.id) } ", " (text.case_held_by) " " (named(catalogue, case.holder)) }
                 ol.timeline {
                     @for one in &case.statuses {
-                        li { time { (moment(one.at)) } " " (one.status) ", " (one.party) }
+                        li { time { (moment(one.at)) } " " (one.status) ", " (named(catalogue, one.party)) }
                     }
                 }
             }
@@ -181,12 +187,12 @@ fn cases(text: &Texts, cases: &[CaseFile]) -> Markup {
     }
 }
 
-fn whole(text: &Texts, dossier: &Dossier) -> Markup {
+fn whole(text: &Texts, catalogue: &Catalogue, dossier: &Dossier) -> Markup {
     let several = dossier.messages.len() > 1;
     html! {
         section aria-labelledby="messages" {
             h2 id="messages" { (text.messages) }
-            div.wide role="region" tabindex="0" aria-labelledby="messages" {
+            div.wide role="group" tabindex="0" aria-labelledby="messages" {
                 table {
                     thead { tr {
                         th scope="col" { (text.message_id) }
@@ -198,8 +204,8 @@ fn whole(text: &Texts, dossier: &Dossier) -> Markup {
                     tbody { @for one in &dossier.messages { tr {
                         th scope="row" { code { (one.id) } }
                         td { (one.event_type.as_deref().unwrap_or("–")) }
-                        td { (one.publisher.map_or_else(|| "–".to_owned(), |oin| oin.to_string())) }
-                        td { (one.admitted_at.map_or_else(|| "–".to_owned(), moment)) }
+                        td { @match one.publisher { Some(party) => (named(catalogue, party)), None => "–" } }
+                        td.nowrap { (one.admitted_at.map_or_else(|| "–".to_owned(), moment)) }
                         td.number { (one.inboxes.map_or_else(|| "–".to_owned(), |number| number.to_string())) }
                     } } }
                 }
@@ -208,14 +214,31 @@ fn whole(text: &Texts, dossier: &Dossier) -> Markup {
         section aria-labelledby="timeline" {
             h2 id="timeline" { (text.what_happened) }
             ol.timeline {
-                @for one in &dossier.entries { (entry(text, one, several)) }
+                @for one in &dossier.entries { (entry(text, catalogue, one, several)) }
             }
             @if dossier.truncated { p { (text.there_is_more) } }
         }
     }
 }
 
-fn entry(text: &Texts, one: &Entry, several: bool) -> Markup {
+fn entry(text: &Texts, catalogue: &Catalogue, one: &Entry, several: bool) -> Markup {
+    let is_grave = matches!(one.what, What::Refused | What::DeadLettered | What::Unanswered);
+    let is_due = one.what == What::Deadline && one.at > SystemTime::now();
+    html! {
+        li.grave[is_grave].due[is_due] {
+            // What is still to come did not happen then.
+            @if is_due { "○ " (text.due_at) " " (moment(one.at)) } @else {
+                time { (moment(one.at)) } " " (happened(text, one))
+            }
+            (where_to(catalogue, one))
+            @if let Some(attempt) = one.attempt { ", " (text.attempt) " " (attempt) }
+            @if let Some(reason) = &one.reason { ": " (reason) }
+            @if several { " " small { (one.message_id) } }
+        }
+    }
+}
+
+fn happened(text: &Texts, one: &Entry) -> Markup {
     let what = match one.what {
         What::Admitted => text.admitted,
         What::Refused => text.refused,
@@ -227,16 +250,24 @@ fn entry(text: &Texts, one: &Entry, several: bool) -> Markup {
         What::Unanswered => text.unanswered,
         What::Deadline => text.deadline,
     };
-    let is_grave = matches!(one.what, What::Refused | What::DeadLettered | What::Unanswered);
+    match (one.what, &one.inbox) {
+        (What::DeadLettered, Some(inbox)) => html! {
+            a href={ "/inboxes/" (inbox) "/dead-letters" } { (what) }
+        },
+        _ => html! { (what) },
+    }
+}
+
+/// Whom it concerned, and in which inbox: `, Agency, INBOX`, and behind "to" without the comma.
+fn where_to(catalogue: &Catalogue, one: &Entry) -> Markup {
+    let is_to = matches!(one.what, What::Routed | What::HandedOut);
+    let first = if is_to { " " } else { ", " };
     html! {
-        li.grave[is_grave] {
-            time { (moment(one.at)) } " " (what)
-            @if let Some(party) = one.party { ", " (party) }
-            @if let Some(by) = one.acted_by { " (" (by) ")" }
-            @if let Some(inbox) = &one.inbox { ", " a href={ "/inboxes/" (inbox) } { (inbox) } }
-            @if let Some(attempt) = one.attempt { ", " (text.attempt) " " (attempt) }
-            @if let Some(reason) = &one.reason { ": " (reason) }
-            @if several { " " small { (one.message_id) } }
+        @if let Some(party) = one.party { (first) (named(catalogue, party)) }
+        @if let Some(by) = one.acted_by { " (" (named(catalogue, by)) ")" }
+        @if let Some(inbox) = &one.inbox {
+            (if one.party.is_some() { ", " } else { first })
+            a href={ "/inboxes/" (inbox) } { (inbox) }
         }
     }
 }

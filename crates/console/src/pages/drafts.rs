@@ -67,7 +67,7 @@ pub(super) fn section(
             section aria-labelledby="drafts" {
                 h2 id="drafts" { (text.drafts) }
                 p { (text.drafts_lead) }
-                div.wide role="region" tabindex="0" aria-labelledby="drafts" {
+                div.wide role="group" tabindex="0" aria-labelledby="drafts" {
                     table {
                         thead { tr {
                             th scope="col" { (text.event_type) }

@@ -13,7 +13,7 @@ use super::SURVEY_AGE;
 use super::acting::{denied, switches};
 use super::format::{age, count, rate};
 use super::inboxes::{concern, why};
-use super::layout::{self, Place};
+use super::layout::{self, Back, Place};
 use super::named::Named;
 use super::parties::named;
 use super::settings;
@@ -32,7 +32,7 @@ pub(super) async fn page(
     let broker = seen.exchange.broker();
     let inbox = match broker.inbox(&operator.caller(), &name).await {
         Ok(inbox) => inbox,
-        Err(refusal) => return denied(&reader, &operator, &refusal),
+        Err(refusal) => return denied(&reader, &operator, &refusal, Back::To(Place::Inboxes)),
     };
     let survey = broker.survey(SURVEY_AGE).await;
     let place = survey.inboxes.binary_search_by(|one| one.name.cmp(&name)).ok();
@@ -103,7 +103,7 @@ fn receivers(text: &Texts, catalogue: &Catalogue, inbox: &Inbox) -> Markup {
         section aria-labelledby="receivers" {
             h2 id="receivers" { (text.receivers_here) }
             @if inbox.receivers.is_empty() { p { (text.no_receivers_here) } } @else {
-                div.wide role="region" tabindex="0" aria-labelledby="receivers" {
+                div.wide role="group" tabindex="0" aria-labelledby="receivers" {
                     table {
                         thead { tr {
                             th scope="col" { (text.party) }

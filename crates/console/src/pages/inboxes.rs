@@ -121,7 +121,7 @@ pub(super) fn table(
     now: SystemTime,
 ) -> Markup {
     html! {
-        div.wide role="region" tabindex="0" aria-label=(text.inboxes) {
+        div.wide role="group" tabindex="0" aria-label=(text.inboxes) {
             table {
                 thead { tr {
                     th scope="col" { (text.inbox) }
@@ -144,15 +144,12 @@ fn row(text: &Texts, catalogue: &Catalogue, one: &Surveyed, now: SystemTime) -> 
     let state = &one.state;
     let wrong = one.concern(now);
     html! {
-        tr {
-            th scope="row" {
+        tr.above[wrong.is_some()] {
+            th scope="row" rowspan=[wrong.map(|_| 2)] {
                 a href={ "/inboxes/" (one.name) } { (one.name) }
                 div.under { (named(catalogue, one.name.owner())) }
             }
-            td {
-                (concern(text, wrong))
-                @if wrong.is_some() { div.under { (why(text, one, now)) } }
-            }
+            td { (concern(text, wrong)) }
             td.number { (count(text, state.depth)) }
             td.number { (count(text, state.in_flight)) }
             td.number { (count(text, state.dead_letters)) }
@@ -161,6 +158,7 @@ fn row(text: &Texts, catalogue: &Catalogue, one: &Surveyed, now: SystemTime) -> 
             td.number { (rate(text, one.settled_per_second)) }
             td { (sparkline(&one.history)) }
         }
+        @if wrong.is_some() { tr.why { td colspan="8" { (why(text, one, now)) } } }
     }
 }
 

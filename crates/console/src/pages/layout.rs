@@ -6,6 +6,7 @@ use axum::http::header::{
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
+use wissel_identifiers::InboxName;
 
 use super::text::{Reader, Texts};
 use crate::access::Operator;
@@ -19,8 +20,17 @@ pub(super) enum Place {
     Map,
     Catalogue,
     Subscriptions,
+    Parties,
     Records,
     System,
+}
+
+/// Where somebody was, and goes on from.
+#[derive(Clone, Copy)]
+pub(super) enum Back<'a> {
+    To(Place),
+    Inbox(&'a InboxName),
+    DeadLetters(&'a InboxName),
 }
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
@@ -121,32 +131,53 @@ pub(super) fn fault(
     operator: &Operator,
     status: StatusCode,
     message: &str,
+    back: Back<'_>,
 ) -> Response {
     let text = reader.texts;
+    let (place, way) = match back {
+        Back::To(place) => (place, way_to(text, place)),
+        Back::Inbox(name) => (Place::Inboxes, Some((format!("/inboxes/{name}"), name.to_string()))),
+        Back::DeadLetters(name) => {
+            let to = format!("/inboxes/{name}/dead-letters");
+            (Place::Inboxes, Some((to, format!("{name}: {}", text.dead_letters))))
+        }
+    };
     let content = html! {
         p { (message) }
+        @if let Some((to, name)) = way { p { a href=(to) { (text.back_to) " " (name) } } }
         p { a href="/inboxes" { (text.to_inboxes) } }
     };
-    let mut response = page(reader, operator, Place::Inboxes, text.not_possible, &content);
+    let mut response = page(reader, operator, place, text.not_possible, &content);
     *response.status_mut() = status;
     response
 }
 
-fn navigation(text: &Texts, place: Place) -> Markup {
-    let places = [
+/// None to the inboxes, as every fault leads there.
+fn way_to(text: &Texts, place: Place) -> Option<(String, String)> {
+    let places = places(text).into_iter().filter(|(one, ..)| *one != Place::Inboxes);
+    let mut found = places.filter(|(one, ..)| *one == place);
+    found.next().map(|(_, path, name)| (path.to_owned(), name.to_owned()))
+}
+
+fn places(text: &Texts) -> [(Place, &'static str, &'static str); 9] {
+    [
         (Place::Overview, "/", text.overview),
         (Place::Inboxes, "/inboxes", text.inboxes),
         (Place::Dossier, "/dossier", text.dossier),
         (Place::Map, "/map", text.map),
         (Place::Catalogue, "/catalogue", text.catalogue),
         (Place::Subscriptions, "/subscriptions", text.subscriptions),
+        (Place::Parties, "/parties", text.parties_title),
         (Place::Records, "/records", text.records),
         (Place::System, "/system", text.system),
-    ];
+    ]
+}
+
+fn navigation(text: &Texts, place: Place) -> Markup {
     html! {
         nav aria-label=(text.navigation) {
             ul {
-                @for (one, path, name) in places {
+                @for (one, path, name) in places(text) {
                     li { a href=(path) aria-current=[(one == place).then_some("page")] { (name) } }
                 }
             }

@@ -9,14 +9,16 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use wissel_broker::{Reason, Role, masked};
 use wissel_bus::{DeadLetter, DeadLetterId};
+use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
 use wissel_message::{Data, EventView};
 
 use super::acting::denied;
 use super::dead_letters::{Meant, What, ask};
 use super::format::moment;
-use super::layout::{self, Place};
+use super::layout::{self, Back, Place};
 use super::named::Named;
+use super::parties::named;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
 use crate::console::Seen;
@@ -35,10 +37,10 @@ pub(super) async fn page(
     Named(name): Named,
     Path(Letter { id }): Path<Letter>,
 ) -> Response {
-    let broker = seen.exchange.broker();
+    let (broker, back) = (seen.exchange.broker(), Back::DeadLetters(&name));
     match broker.dead_letter(&operator.caller(), &name, &DeadLetterId(id)).await {
-        Ok(letter) => whole(&reader, &operator, &name, &letter, false),
-        Err(refusal) => denied(&reader, &operator, &refusal),
+        Ok(letter) => whole(&reader, &operator, &name, &letter, &broker.catalogue(), false),
+        Err(refusal) => denied(&reader, &operator, &refusal, back),
     }
 }
 
@@ -63,15 +65,15 @@ pub(super) async fn unmasked(
     Path(Letter { id }): Path<Letter>,
     Form(Unmask { why }): Form<Unmask>,
 ) -> Response {
-    let broker = seen.exchange.broker();
+    let (broker, back) = (seen.exchange.broker(), Back::DeadLetters(&name));
     let id = DeadLetterId(id);
     match broker.unmask_dead_letter(&operator.caller(), &name, &id, &why).await {
-        Ok(letter) => whole(&reader, &operator, &name, &letter, true),
+        Ok(letter) => whole(&reader, &operator, &name, &letter, &broker.catalogue(), true),
         Err(refusal) if refusal.reason == Reason::InvalidRequest => {
             let why = reader.texts.why_is_needed;
-            layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why)
+            layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why, back)
         }
-        Err(refusal) => denied(&reader, &operator, &refusal),
+        Err(refusal) => denied(&reader, &operator, &refusal, back),
     }
 }
 
@@ -80,12 +82,13 @@ fn whole(
     operator: &Operator,
     name: &InboxName,
     letter: &DeadLetter,
+    catalogue: &Catalogue,
     is_unmasked: bool,
 ) -> Response {
     let text = reader.texts;
     let content = html! {
         p.lead { a href={ "/inboxes/" (name) "/dead-letters" } { (name) } }
-        (course(text, letter))
+        (course(text, catalogue, letter))
         (message(text, letter, is_unmasked))
         @if operator.holds(Role::Operator) {
             div.acts {
@@ -104,13 +107,13 @@ fn whole(
     layout::page(reader, operator, Place::Inboxes, text.dead_letter, &content)
 }
 
-fn course(text: &Texts, letter: &DeadLetter) -> Markup {
+fn course(text: &Texts, catalogue: &Catalogue, letter: &DeadLetter) -> Markup {
     let id = letter.envelope.message_id.to_string();
     html! {
         section aria-labelledby="course" {
             h2 id="course" { (text.what_happened) }
             ol.timeline {
-                li { time { (moment(letter.envelope.admitted_at)) } " " (text.admitted) ", " (letter.envelope.publisher) }
+                li { time { (moment(letter.envelope.admitted_at)) } " " (text.admitted) ", " (named(catalogue, letter.envelope.publisher)) }
                 @for one in &letter.history {
                     li { time { (moment(one.at)) } " " (text.attempt) " " (one.number) ": " (masked(&one.reason)) }
                 }
@@ -158,7 +161,7 @@ fn message(text: &Texts, letter: &DeadLetter, is_unmasked: bool) -> Markup {
         section aria-labelledby="message" {
             h2 id="message" { (text.message) }
             @if !is_unmasked { p { (text.is_masked) } }
-            div.wide role="region" tabindex="0" aria-labelledby="message" {
+            div.wide role="group" tabindex="0" aria-labelledby="message" {
                 table { tbody {
                     @for (name, value) in &rows { tr { th scope="row" { code { (name) } } td.text { (value) } } }
                     @if let Some(data) = &data { tr { th scope="row" { code { "data" } } td { pre { (data) } } } }

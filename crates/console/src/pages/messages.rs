@@ -7,12 +7,14 @@ use axum::response::Response;
 use maud::{Markup, html};
 use wissel_broker::{Reason, masked};
 use wissel_bus::{Stand, Unsettled};
+use wissel_catalogue::Catalogue;
 use wissel_message::EventView;
 
 use super::acting::denied;
 use super::format::{count, moment};
-use super::layout::{self, Place};
+use super::layout::{self, Back, Place};
 use super::named::Named;
+use super::parties::named;
 use super::text::{Reader, Texts};
 use crate::access::Operator;
 use crate::console::Seen;
@@ -30,12 +32,12 @@ pub(super) async fn page(
     let broker = seen.exchange.broker();
     let found = match broker.browse(&operator.caller(), &name, SHOWN).await {
         Ok(messages) if messages.is_empty() => html! { p.calm { (text.nothing_waits) } },
-        Ok(messages) => table(text, &messages),
+        Ok(messages) => table(text, &broker.catalogue(), &messages),
         // What RabbitMQ cannot show is no fault of the page.
         Err(refusal) if refusal.reason == Reason::BusUnavailable => {
             html! { p.calm { (text.not_shown) " " (refusal.message) } }
         }
-        Err(refusal) => return denied(&reader, &operator, &refusal),
+        Err(refusal) => return denied(&reader, &operator, &refusal, Back::Inbox(&name)),
     };
     let content = html! {
         p.lead { a href={ "/inboxes/" (name) } { (name) } }
@@ -44,12 +46,12 @@ pub(super) async fn page(
     layout::page(&reader, &operator, Place::Inboxes, text.messages, &content)
 }
 
-fn table(text: &Texts, messages: &[Unsettled]) -> Markup {
+fn table(text: &Texts, catalogue: &Catalogue, messages: &[Unsettled]) -> Markup {
     html! {
         section aria-labelledby="first" {
             h2 id="first" { (text.not_settled) }
             p { (text.messages_lead) }
-            div.wide role="region" tabindex="0" aria-labelledby="first" {
+            div.wide role="group" tabindex="0" aria-labelledby="first" {
                 table {
                     thead { tr {
                         th scope="col" { (text.admitted_at) }
@@ -59,14 +61,14 @@ fn table(text: &Texts, messages: &[Unsettled]) -> Markup {
                         th.number scope="col" { (text.attempts) }
                         th scope="col" { (text.last_reason) }
                     } }
-                    tbody { @for message in messages { (row(text, message)) } }
+                    tbody { @for message in messages { (row(text, catalogue, message)) } }
                 }
             }
         }
     }
 }
 
-fn row(text: &Texts, message: &Unsettled) -> Markup {
+fn row(text: &Texts, catalogue: &Catalogue, message: &Unsettled) -> Markup {
     let Unsettled { envelope, attempt, stand, history } = message;
     let event = EventView::decode(envelope.event.clone()).ok();
     let event_type = event.map(|event| masked(event.event_type())).unwrap_or_default();
@@ -76,7 +78,7 @@ fn row(text: &Texts, message: &Unsettled) -> Markup {
                 a href={ "/dossier?message=" (envelope.message_id) } { (moment(envelope.admitted_at)) }
             }
             td { (event_type) }
-            td { (envelope.publisher) }
+            td { (named(catalogue, envelope.publisher)) }
             td.nowrap {
                 @match stand {
                     Stand::Ready => (text.ready),

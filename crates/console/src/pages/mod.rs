@@ -1,10 +1,13 @@
 //! The pages of operators, made here and whole without a script.
 
+mod absent;
 mod acting;
 mod catalogue;
+mod checks;
 mod dead_letters;
 mod dossier;
 mod drafts;
+mod filters;
 mod format;
 mod inbox;
 mod inboxes;
@@ -69,6 +72,7 @@ pub(crate) fn router() -> Router<Arc<Seen>> {
         .route("/assets/console.css", get(style))
         .route("/assets/console.js", get(script))
         .route("/assets/icon.svg", get(icon))
+        .fallback(absent::page)
 }
 
 async fn style() -> impl IntoResponse {

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use wissel_identifiers::InboxName;
 
-use super::layout;
+use super::layout::{self, Back, Place};
 use super::text::Reader;
 use crate::access::Operator;
 use crate::console::Seen;
@@ -32,7 +32,8 @@ impl FromRequestParts<Arc<Seen>> for Named {
         let named = Path::<Parameters>::from_request_parts(parts, seen).await.ok();
         named.and_then(|Path(named)| named.name.parse().ok()).map(Self).ok_or_else(|| {
             let none = reader.texts.no_such_inbox;
-            layout::fault(&reader, &operator, StatusCode::NOT_FOUND, none)
+            let back = Back::To(Place::Inboxes);
+            layout::fault(&reader, &operator, StatusCode::NOT_FOUND, none, back)
         })
     }
 }

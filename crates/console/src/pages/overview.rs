@@ -14,7 +14,7 @@ use super::format::{age, count, rate};
 use super::inboxes::table;
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
-use super::{SURVEY_AGE, system};
+use super::{SURVEY_AGE, checks, system};
 use crate::access::Operator;
 use crate::console::Seen;
 
@@ -36,11 +36,11 @@ pub(super) async fn page(
     let refused = broker.last_reading().is_some_and(|reading| !reading.faults.is_empty());
     let content = html! {
         div data-live {
+            (readiness(text, &broker.readiness()))
             (ending(text, &seen, now))
             @if refused { p.grave { a href="/catalogue" { (text.files_refused) } } }
             (attention(text, &broker.catalogue(), &gravest, totals.concerns, now))
             (figures(text, &totals, &survey.rates, now))
-            (readiness(text, &broker.readiness()))
         }
     };
     layout::page(&reader, &operator, Place::Overview, text.overview, &content)
@@ -110,10 +110,13 @@ fn readiness(text: &Texts, readiness: &Readiness) -> Markup {
     let failing = readiness.checks.iter().filter(|check| !check.ok);
     html! {
         section aria-labelledby="ready" {
-            h2 id="ready" { (system::headline(text, readiness)) }
+            h2 id="ready" {
+                @if readiness.ready { span.well { "✓" } } @else { span.grave { "✗" } } " "
+                (system::headline(text, readiness))
+            }
             @if !readiness.ready {
                 ul.concerns {
-                    @for check in failing { li { strong.grave { (check.name) } " " (check.detail) } }
+                    @for check in failing { li { strong.grave { (check.name) } " " (checks::found(text, check)) } }
                 }
             }
             p { a href="/system" { (text.system_more) } }

@@ -59,7 +59,7 @@ pub(super) async fn page(
             }
         }
     };
-    layout::page(&reader, &operator, Place::Catalogue, text.parties_title, &content)
+    layout::page(&reader, &operator, Place::Parties, text.parties_title, &content)
 }
 
 fn to_next(part: &str, after: Oin) -> String {

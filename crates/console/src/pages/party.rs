@@ -13,7 +13,7 @@ use wissel_catalogue::{Action, Catalogue, DraftGrant, DraftType, Grant, Mandate}
 use wissel_identifiers::Oin;
 
 use super::format::{age, count};
-use super::layout::{self, Place};
+use super::layout::{self, Back, Place};
 use super::parties::inboxes_of;
 use super::text::{Reader, Texts};
 use super::{SURVEY_AGE, drafts, inboxes, rights};
@@ -54,7 +54,8 @@ pub(super) async fn page(
     // What was made up is not said again.
     let known = oin.parse::<Oin>().ok().and_then(|oin| catalogue.party(&oin));
     let Some(party) = known else {
-        return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, text.no_such_party);
+        let (why, back) = (text.no_such_party, Back::To(Place::Parties));
+        return layout::fault(&reader, &operator, StatusCode::NOT_FOUND, why, back);
     };
     let survey = broker.survey(SURVEY_AGE).await;
     let number = |said: &str| said.parse().unwrap_or_default();
@@ -70,7 +71,7 @@ pub(super) async fn page(
         (mandates(text, &catalogue, party.oin, pages))
         (planned(text, &catalogue, party.oin))
     };
-    layout::page(&reader, &operator, Place::Catalogue, &party.name, &content)
+    layout::page(&reader, &operator, Place::Parties, &party.name, &content)
 }
 
 fn inboxes(text: &Texts, catalogue: &Catalogue, party: Oin, all: &[Surveyed]) -> Markup {

@@ -4,26 +4,45 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
-use maud::html;
+use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_audit::Looked;
-use wissel_broker::masked;
+use wissel_audit::{Line, Look, Looked};
+use wissel_identifiers::InboxName;
 
 use super::acting::denied;
-use super::layout::{self, Place};
-use super::text::Reader;
+use super::layout::{self, Back, Place};
+use super::text::{Reader, Texts};
 use crate::access::Operator;
 use crate::console::Seen;
 
 /// How many records are shown.
 const SHOWN: usize = 200;
 
-/// Where to look.
+/// Which are wanted, and where to look.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Asked {
     /// Before the record of this number; what is none: at the end.
     #[serde(default)]
     before: String,
+    /// At this inbox; what is no name of one: anywhere.
+    #[serde(default)]
+    inbox: String,
+    /// `yes`: only what was refused, messages too.
+    #[serde(default)]
+    refused: String,
+}
+
+impl Asked {
+    fn look(&self) -> Look {
+        let inbox = self.inbox.trim().parse::<InboxName>().ok();
+        Look {
+            before: self.before.parse().ok(),
+            inbox: inbox.map(|inbox| inbox.to_string()),
+            refused: self.refused == "yes",
+            limit: SHOWN,
+            ..Look::default()
+        }
+    }
 }
 
 pub(super) async fn page(
@@ -33,52 +52,101 @@ pub(super) async fn page(
     Query(asked): Query<Asked>,
 ) -> Response {
     let text = reader.texts;
-    let before = asked.before.parse().ok();
-    let looked = seen.exchange.broker().recent_records(&operator.caller(), before, SHOWN).await;
-    let Looked { lines, further } = match looked {
+    let look = asked.look();
+    let found = seen.exchange.broker().look_at_records(&operator.caller(), look.clone()).await;
+    let Looked { lines, further } = match found {
         Ok(looked) => looked,
-        Err(refusal) => return denied(&reader, &operator, &refusal),
+        Err(refusal) => return denied(&reader, &operator, &refusal, Back::To(Place::Records)),
     };
     let content = html! {
         p.lead { (text.records_lead) " " code { "wissel audit verify" } "." }
+        (wanted(text, &look))
         @if lines.is_empty() {
             p.calm { (if further.is_some() { text.only_traffic } else { text.no_records }) }
-        } @else {
-            div.wide role="region" tabindex="0" aria-label=(text.records) {
-                table {
-                    thead { tr {
-                        th scope="col" { (text.when) }
-                        th scope="col" { (text.who) }
-                        th scope="col" { (text.what) }
-                        th scope="col" { (text.inbox) }
-                        th scope="col" { (text.detail) }
-                    } }
-                    tbody { @for one in &lines { tr {
-                        th.nowrap scope="row" { (short(&one.time)) }
-                        td.nowrap { (one.operator.as_deref().unwrap_or(&one.actor)) @if let Some(of) = &one.on_behalf_of { " → " (of) } }
-                        td.nowrap {
-                            (one.operation)
-                            @if let Some(reason) = &one.reason { " " span.grave { (reason) } }
-                        }
-                        td { @if let Some(inbox) = &one.inbox { a href={ "/inboxes/" (inbox) } { (inbox) } } }
-                        td.text {
-                            (one.detail.as_deref().map(masked).unwrap_or_default())
-                            @if let Some(message) = &one.message_id {
-                                " " a href={ "/dossier?message=" (message) } { (text.message) }
-                            }
-                        }
-                    } } }
-                }
+        } @else { (table(text, &lines)) }
+        p.acts {
+            @if let Some(further) = further {
+                a.button href=(address(&look, further)) { (text.look_further) }
             }
-        }
-    };
-    let content = html! {
-        (content)
-        @if let Some(further) = further {
-            p { a.button href={ "/records?before=" (further) } { (text.look_further) } }
+            @if look.before.is_some() { a href="/records" { (text.the_latest) } }
         }
     };
     layout::page(&reader, &operator, Place::Records, text.records, &content)
+}
+
+/// The page of the same records before a number.
+fn address(look: &Look, before: u64) -> String {
+    let inbox = look.inbox.as_ref().map(|inbox| format!("&inbox={inbox}")).unwrap_or_default();
+    let refused = if look.refused { "&refused=yes" } else { "" };
+    format!("/records?before={before}{inbox}{refused}")
+}
+
+fn wanted(text: &Texts, look: &Look) -> Markup {
+    html! {
+        form.search method="get" action="/records" role="search" {
+            div {
+                label for="inbox" { (text.inbox) }
+                input id="inbox" name="inbox" size="32" autocomplete="off" spellcheck="false"
+                    value=(look.inbox.as_deref().unwrap_or_default());
+            }
+            div {
+                label for="refused" { (text.which_records) }
+                select id="refused" name="refused" {
+                    option value="" selected[!look.refused] { (text.what_was_done) }
+                    option value="yes" selected[look.refused] { (text.what_was_refused) }
+                }
+            }
+            button { (text.show) }
+        }
+    }
+}
+
+fn table(text: &Texts, lines: &[Line]) -> Markup {
+    html! {
+        div.wide role="region" tabindex="0" aria-label=(text.records) {
+            table {
+                thead { tr {
+                    th scope="col" { (text.when) }
+                    th scope="col" { (text.who) }
+                    th scope="col" { (text.what) }
+                    th scope="col" { (text.inbox) }
+                    th scope="col" { (text.detail) }
+                } }
+                tbody { @for one in lines { (row(text, one)) } }
+            }
+        }
+    }
+}
+
+fn row(text: &Texts, one: &Line) -> Markup {
+    html! {
+        tr {
+            th.nowrap scope="row" { (short(&one.time)) }
+            td.name {
+                (one.operator.as_deref().unwrap_or(&one.actor))
+                @if let Some(of) = &one.on_behalf_of { " " div { "→ " (of) } }
+            }
+            td.nowrap {
+                (one.operation)
+                @if let Some(reason) = &one.reason { " " div.grave { (reason) } }
+            }
+            td.name {
+                @if let Some(inbox) = &one.inbox { a href={ "/inboxes/" (inbox) } { (parted(inbox)) } }
+            }
+            td.text {
+                (one.detail.as_deref().unwrap_or_default())
+                @if let Some(message) = &one.message_id {
+                    " " a href={ "/dossier?message=" (message) } { (text.message) }
+                }
+            }
+        }
+    }
+}
+
+/// The name of an inbox, which is parted behind the OIN of its owner when there is no room.
+fn parted(inbox: &str) -> Markup {
+    let (owner, rest) = inbox.split_at(inbox.find('.').unwrap_or(inbox.len()));
+    html! { (owner) wbr; (rest) }
 }
 
 /// To the second, as elsewhere on the pages.

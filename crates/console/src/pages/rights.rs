@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use wissel_broker::masked;
 use wissel_catalogue::{Action, Catalogue, Grant, Mandate};
 
+use super::filters::words;
 use super::format::{age, moment};
 use super::parties::named;
 use super::text::Texts;
@@ -24,7 +25,7 @@ pub(super) fn may(text: &Texts, action: Action) -> &'static str {
 /// What one party may, and why.
 pub(super) fn grants(text: &Texts, all: &[&Grant]) -> Markup {
     html! {
-        div.wide role="region" tabindex="0" aria-labelledby="rights" {
+        div.wide role="group" tabindex="0" aria-labelledby="rights" {
             table {
                 thead { tr {
                     th scope="col" { (text.event_type) }
@@ -49,7 +50,7 @@ pub(super) fn grants(text: &Texts, all: &[&Grant]) -> Markup {
 
 /// Without long numbers, which may name a person.
 fn row_limits(text: &Texts, grant: &Grant) -> Markup {
-    let limits = grant.filters.iter().filter_map(|filter| serde_json::to_string(filter).ok());
+    let limits = grant.filters.iter().map(|filter| words(text, filter));
     html! {
         @if grant.filters.is_empty() { (text.all) }
         @for limit in limits { div.text { (masked(&limit)) } }
@@ -74,7 +75,7 @@ pub(super) fn mandates(
     now: SystemTime,
 ) -> Markup {
     html! {
-        div.wide role="region" tabindex="0" aria-labelledby="mandates" {
+        div.wide role="group" tabindex="0" aria-labelledby="mandates" {
             table {
                 thead { tr {
                     th scope="col" { (text.party) }

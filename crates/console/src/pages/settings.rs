@@ -12,7 +12,7 @@ use wissel_broker::{InboxSettings, Role, WhenFull};
 use wissel_identifiers::InboxName;
 
 use super::acting::denied;
-use super::layout;
+use super::layout::{self, Back};
 use super::named::Named;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
@@ -134,7 +134,7 @@ pub(super) fn section(
 
 fn table(text: &Texts, given: &Given) -> Markup {
     html! {
-        div.wide role="region" tabindex="0" aria-labelledby="settings" {
+        div.wide role="group" tabindex="0" aria-labelledby="settings" {
             table {
                 thead { tr { th scope="col" { (text.setting) } th scope="col" { (text.value) } } }
                 tbody { @for (name, value) in given.rows() { tr {
@@ -162,12 +162,25 @@ fn form(text: &Texts, operator: &Operator, name: &InboxName, given: &Given) -> M
                             }
                         }
                     } @else {
-                        input id=(setting) name=(setting) value=(value) placeholder=(text.as_gateway) autocomplete="off";
+                        input id=(setting) name=(setting) value=(value) placeholder=(text.as_gateway) autocomplete="off"
+                            aria-describedby=[help(text, setting).map(|_| format!("{setting}-help"))];
+                    }
+                    @if let Some(help) = help(text, setting) {
+                        small id={ (setting) "-help" } { (help) }
                     }
                 }
             }
             p.acts { button { (text.set) } }
         }
+    }
+}
+
+/// What a setting does to what waits already.
+fn help(text: &Texts, setting: &str) -> Option<&'static str> {
+    match setting {
+        "max_age" => Some(text.max_age_help),
+        "max_attempts" | "retry_initial" | "retry_max" => Some(text.attempts_help),
+        _ => None,
     }
 }
 
@@ -179,13 +192,14 @@ pub(super) async fn set(
     Named(name): Named,
     Form(given): Form<Given>,
 ) -> Response {
+    let back = Back::Inbox(&name);
     if let Err(fault) = given.read(InboxSettings::default()) {
-        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, &fault);
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, &fault, back);
     }
     let change = move |before: InboxSettings| given.read(before).unwrap_or(before);
     match seen.exchange.broker().set_inbox(&operator.caller(), &name, change).await {
         Ok(_) => Redirect::to(&format!("/inboxes/{name}")).into_response(),
-        Err(refusal) => denied(&reader, &operator, &refusal),
+        Err(refusal) => denied(&reader, &operator, &refusal, back),
     }
 }
 

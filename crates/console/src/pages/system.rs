@@ -9,10 +9,10 @@ use maud::{Markup, html};
 use wissel_broker::{Rates, Readiness, Status};
 use wissel_metrics::{Expiry, Process, Quantiles};
 
-use super::SURVEY_AGE;
 use super::format::{age, count, short};
 use super::layout::{self, Place};
 use super::text::{Reader, Texts};
+use super::{SURVEY_AGE, checks};
 use crate::Vitals;
 use crate::access::Operator;
 use crate::console::Seen;
@@ -27,7 +27,7 @@ pub(super) async fn page(
     let survey = broker.survey(SURVEY_AGE).await;
     let content = html! {
         div data-live {
-            (checks(text, &broker.readiness()))
+            (readiness(text, &broker.readiness()))
             (gateway(text, &broker.status()))
             (speed(text, &survey.rates))
             (process(text, Vitals::process()))
@@ -80,11 +80,11 @@ fn process(text: &Texts, process: Option<Process>) -> Markup {
     layout::figures("process", text.process, &facts)
 }
 
-fn checks(text: &Texts, readiness: &Readiness) -> Markup {
+fn readiness(text: &Texts, readiness: &Readiness) -> Markup {
     html! {
         section aria-labelledby="checks" {
             h2 id="checks" { (headline(text, readiness)) }
-            div.wide role="region" tabindex="0" aria-labelledby="checks" {
+            div.wide role="group" tabindex="0" aria-labelledby="checks" {
                 table {
                     thead { tr {
                         th scope="col" { (text.check) }
@@ -95,7 +95,7 @@ fn checks(text: &Texts, readiness: &Readiness) -> Markup {
                         @for check in &readiness.checks { tr {
                             th scope="row" { (check.name) }
                             td { @if check.ok { span.well { "✓ " (text.holds) } } @else { span.grave { "✗ " (text.does_not_hold) } } }
-                            td { (check.detail) }
+                            td.text { (checks::found(text, check)) }
                         } }
                     }
                 }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use self::manifest::{Entry, FORMAT, Manifest, at, copy, create_empty, files_of};
 pub(crate) use self::restore::restore;
+use crate::amounts::amount;
 use crate::cli::BackupArguments;
 use crate::config::Config;
 use crate::exit::Failure;
@@ -162,7 +163,8 @@ fn tell(manifest: &Manifest, to: &Path, as_json: bool) -> Result<(), Failure> {
             "with_keys": with_keys,
         }));
     }
-    output::line(&format!("{}: {files} files, {bytes} bytes", to.display()));
+    let files = amount(files, "file", "files");
+    output::line(&format!("{}: {files}, {bytes} bytes", to.display()));
     if !manifest.with_keys {
         output::note("subjects.key and matching.keys are not in it: keep a copy of them apart");
     }

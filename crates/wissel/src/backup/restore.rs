@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::manifest::{Manifest, at, copy, create_empty, files_of, hash};
 use super::{bytes_bar, walk};
+use crate::amounts::amount;
 use crate::cli::RestoreArguments;
 use crate::exit::Failure;
 use crate::output;
@@ -33,7 +34,12 @@ pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
             "made_at": made_at, "with_keys": with_keys, "data_dir": arguments.data_dir,
         }));
     }
-    output::line(&format!("whole: {files} files, {bytes} bytes, made by {version} at {made_at}"));
+    let done = match &arguments.data_dir {
+        Some(data) => format!("restored to {}", data.display()),
+        None => "whole".to_owned(),
+    };
+    let files = amount(files, "file", "files");
+    output::line(&format!("{done}: {files}, {bytes} bytes, made by {version} at {made_at}"));
     if !with_keys {
         output::note(
             "subjects.key and matching.keys are not in it: put your copy of them where the settings \

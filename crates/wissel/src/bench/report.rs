@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::publishing::Published;
 use super::receiving::Received;
+use crate::amounts::amount;
 use crate::exit::Failure;
 use crate::output;
 
@@ -34,7 +35,8 @@ impl Report {
         if refused == 0 && missing == 0 {
             return Ok(());
         }
-        let message = format!("{refused} messages were refused, {missing} did not come");
+        let refused = amount(refused, "message was", "messages were");
+        let message = format!("{refused} refused, {missing} did not come");
         if missing == 0 && self.published.all_for_now {
             Err(Failure::unavailable(message))
         } else {
@@ -74,7 +76,8 @@ impl Report {
         let Published { latencies, refused, without_receiver, .. } = &self.published;
         let confirmed = self.published.confirmed();
         let (took, rate) = (output::duration(self.took), output::rate(self.per_second()));
-        output::line(&format!("{confirmed} messages confirmed in {took}, {rate} a second"));
+        let messages = amount(confirmed, "message", "messages");
+        output::line(&format!("{messages} confirmed in {took}, {rate} a second"));
         if *without_receiver > 0 {
             output::line(&format!("{without_receiver} of them have no receiver"));
         }

@@ -37,8 +37,3 @@ pub(crate) fn sensitivity(sensitivity: Sensitivity) -> &'static str {
         Sensitivity::Special => "special",
     }
 }
-
-/// `1 party`, `2 parties`.
-pub(crate) fn amount(count: usize, one: &str, several: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {several}") }
-}

@@ -10,6 +10,7 @@ use serde_json::json;
 use wissel_catalogue::{Catalogue, CatalogueError};
 
 pub(crate) use self::types::named;
+use crate::amounts::amount;
 use crate::cli::{
     CatalogueArguments, CatalogueCheckArguments, CatalogueCommand, CatalogueDiffArguments,
     CatalogueShowArguments, Connection,
@@ -34,11 +35,21 @@ pub(crate) async fn run(command: &CatalogueCommand) -> Result<(), Failure> {
 
 /// Reads files for a command that only shows what is there.
 fn load(path: &Path) -> Result<Catalogue, Failure> {
+    can_be_read(path)?;
     Catalogue::load(path).map_err(|errors| {
         Failure::usage(format!(
             "the catalogue has faults, which `wissel catalogue check {}` explains:\n{errors}",
             path.display()
         ))
+    })
+}
+
+/// What is not there has no faults.
+fn can_be_read(path: &Path) -> Result<(), Failure> {
+    let opened = std::fs::File::open(path).map(drop);
+    opened.map_err(|error| {
+        let path = path.display();
+        Failure::usage(format!("{path}: {error}; expected a TOML file, or a directory of them"))
     })
 }
 
@@ -75,28 +86,29 @@ async fn diff(arguments: &CatalogueDiffArguments) -> Result<(), Failure> {
         return changes.iter().try_for_each(output::json);
     }
     changes.iter().for_each(|change| output::line(&change.to_string()));
-    output::note(&format!("{} changes", changes.len()));
+    output::note(&amount(changes.len(), "change", "changes"));
     Ok(())
 }
 
 /// Reads the files as a gateway would, and tells what it would say, and more.
 fn check(arguments: &CatalogueCheckArguments) -> Result<(), Failure> {
     let CatalogueCheckArguments { path, strict, json: as_json } = arguments;
+    can_be_read(path)?;
     match Catalogue::load(path) {
         Ok(catalogue) => {
             let warnings = [catalogue.warnings(), catalogue.drafts().warnings()].concat();
             tell("warning", &warnings, *as_json)?;
             if *strict && !warnings.is_empty() {
-                let count = warnings.len();
-                return Err(Failure::refused(format!("{count} warnings in {}", path.display())));
+                let count = amount(warnings.len(), "warning", "warnings");
+                return Err(Failure::refused(format!("{count} in {}", path.display())));
             }
             summarise(path, &catalogue, *as_json)
         }
         Err(errors) => {
             tell("error", &errors.faults, *as_json)?;
             tell("warning", &errors.warnings, *as_json)?;
-            let count = errors.faults.len();
-            Err(Failure::refused(format!("{count} faults in {}", path.display())))
+            let count = amount(errors.faults.len(), "fault", "faults");
+            Err(Failure::refused(format!("{count} in {}", path.display())))
         }
     }
 }
@@ -122,19 +134,19 @@ fn tell(level: &str, findings: &[CatalogueError], as_json: bool) -> Result<(), F
 fn summarise(path: &Path, catalogue: &Catalogue, as_json: bool) -> Result<(), Failure> {
     let drafts = catalogue.drafts();
     let counts = [
-        ("parties", catalogue.parties().count()),
-        ("event types", catalogue.event_types().count()),
-        ("grants", catalogue.grant_count()),
-        ("mandates", catalogue.mandate_count()),
-        ("subscriptions", catalogue.subscriptions().len()),
-        ("drafts", drafts.types().len() + drafts.grants().len()),
-        ("warnings", catalogue.warnings().len() + drafts.warnings().len()),
+        ("party", "parties", catalogue.parties().count()),
+        ("event type", "event types", catalogue.event_types().count()),
+        ("grant", "grants", catalogue.grant_count()),
+        ("mandate", "mandates", catalogue.mandate_count()),
+        ("subscription", "subscriptions", catalogue.subscriptions().len()),
+        ("draft", "drafts", drafts.types().len() + drafts.grants().len()),
+        ("warning", "warnings", catalogue.warnings().len() + drafts.warnings().len()),
     ];
     if as_json {
-        let counts = counts.map(|(what, count)| (what.replace(' ', "_"), json!(count)));
+        let counts = counts.map(|(_, what, count)| (what.replace(' ', "_"), json!(count)));
         return output::json(&serde_json::Map::from_iter(counts));
     }
-    let counts = counts.map(|(what, count)| format!("{count} {what}"));
+    let counts = counts.map(|(one, several, count)| amount(count, one, several));
     output::note(&format!("{}: {}", path.display(), counts.join(", ")));
     Ok(())
 }

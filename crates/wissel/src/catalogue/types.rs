@@ -4,8 +4,8 @@ use jiff::Span;
 use serde_json::{Value, json};
 use wissel_catalogue::{Action, Catalogue, EventType, SubjectKind, TypeRights};
 
-use super::drafts;
-use super::grants::{self, amount};
+use super::{drafts, grants};
+use crate::amounts::amount;
 use crate::exit::Failure;
 use crate::output;
 

@@ -52,7 +52,7 @@ pub(crate) struct CasesListArguments {
 #[derive(Debug, Args)]
 pub(crate) struct CaseShowArguments {
     /// The id of the case: the message id of its message
-    #[arg(value_name = "CASE-ID")]
+    #[arg(value_name = "CASE-ID", value_parser = case_id)]
     pub(crate) id: Uuid,
     #[command(flatten)]
     pub(crate) look: LookArguments,
@@ -61,7 +61,7 @@ pub(crate) struct CaseShowArguments {
 #[derive(Debug, Args)]
 pub(crate) struct CaseArguments {
     /// The id of the case: the message id of its message
-    #[arg(value_name = "CASE-ID")]
+    #[arg(value_name = "CASE-ID", value_parser = case_id)]
     pub(crate) id: Uuid,
     /// Print JSON
     #[arg(long)]
@@ -82,7 +82,7 @@ pub(crate) struct ForwardArguments {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
     /// The id of the case: the message id of its message
-    #[arg(value_name = "CASE-ID")]
+    #[arg(value_name = "CASE-ID", value_parser = case_id)]
     pub(crate) id: Uuid,
     /// How it stands: RECEIVED, IN_PROGRESS, SUSPENDED, RESUMED, EXTENDED, DECIDED or
     /// NOT_COMPETENT; a report UNDER_INVESTIGATION, CORRECTED or CONFIRMED
@@ -127,4 +127,11 @@ fn state(text: &str) -> Result<CaseState, String> {
 fn time(text: &str) -> Result<SystemTime, String> {
     let time = text.parse::<Timestamp>().ok().and_then(Timestamp::to_system_time);
     time.ok_or_else(|| "expected a moment such as 2027-03-01T00:00:00+01:00".to_owned())
+}
+
+fn case_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| {
+        "expected the message id of the message that began the case, a UUID as a receipt has it"
+            .to_owned()
+    })
 }

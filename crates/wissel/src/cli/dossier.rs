@@ -27,7 +27,7 @@ pub(crate) enum DossierCommand {
 #[command(group(ArgGroup::new("about").required(true).args(["message", "correlation"])))]
 pub(crate) struct DossierArguments {
     /// The message id: of a receipt, of a delivery, of a case
-    #[arg(value_name = "MESSAGE-ID")]
+    #[arg(value_name = "MESSAGE-ID", value_parser = message_id)]
     pub(crate) message: Option<Uuid>,
     /// The `correlationid` of messages
     #[arg(long, value_name = "ID")]
@@ -38,4 +38,28 @@ pub(crate) struct DossierArguments {
     pub(crate) since: Option<SystemTime>,
     #[command(flatten)]
     pub(crate) look: LookArguments,
+}
+
+fn message_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| {
+        "expected a message id, a UUID as a receipt has it; for a correlation use --correlation"
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn what_is_no_id_is_told_from_a_correlation() {
+        let told = |noun: &str| {
+            let wrong = Cli::try_parse_from(["wissel", noun, "show", "--as", "operator", "corr-1"]);
+            wrong.unwrap_err().to_string()
+        };
+        assert!(told("dossier").contains("for a correlation use --correlation"));
+        assert!(told("cases").contains("a UUID as a receipt has it"));
+    }
 }

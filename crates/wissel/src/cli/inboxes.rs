@@ -34,7 +34,8 @@ const SET_HELP: &str = "Settings, of which an empty value is as the gateway is s
   max_attempts=5             hand out a delivery at most so often before it is given up on
   retry_initial=2s           wait so long after the first attempt, twice as long after each one
   retry_max='10 min'         and at most so long
-  max_age='30 days'          give up on what is older
+  max_age='30 days'          give up on what is older, what waits already too: within seconds it
+                             is a dead letter
   max_deliveries=100000      the most deliveries that wait or are in flight
   max_bytes=1000000000       the most bytes of their events
   when_full=refuse           what comes beyond is refused to its publisher, or

@@ -19,14 +19,22 @@ pub(crate) enum DeadLettersCommand {
         00000001002220647000.inwoners 0000019ac3f26d1e-0000000000000007")]
     Show(DeadLetterArguments),
     /// Put dead letters back in their inbox, or in another of its owner
-    #[command(after_help = "Examples:\n  wissel dead-letters redrive --as operator \
+    #[command(
+        override_usage = "wissel dead-letters redrive [OPTIONS] \
+        <INBOX> <IDS|--all|--sql <EXPRESSION>>",
+        after_help = "Examples:\n  wissel dead-letters redrive --as operator \
         00000001002220647000.inwoners --all --rate 50\n  wissel dead-letters redrive --as operator \
         00000001002220647000.inwoners --sql \"type = 'nl.brp.geboorte'\" \
-        --to 00000001002220647000.herstel")]
+        --to 00000001002220647000.herstel"
+    )]
     Redrive(RedriveArguments),
     /// Remove dead letters for good
-    #[command(after_help = "Example:\n  wissel dead-letters purge --as operator \
-        00000001002220647000.inwoners --sql \"gemeente = '0193'\" --yes")]
+    #[command(
+        override_usage = "wissel dead-letters purge [OPTIONS] \
+        <INBOX> <IDS|--all|--sql <EXPRESSION>>",
+        after_help = "Example:\n  wissel dead-letters purge --as operator \
+        00000001002220647000.inwoners --sql \"gemeente = '0193'\" --yes"
+    )]
     Purge(PurgeArguments),
 }
 
@@ -101,7 +109,7 @@ pub(crate) struct PurgeArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ArchiveCommand {
-    /// List what is kept of each event type: how many messages, and from when to when
+    /// List what is kept of each event type: how many messages, and from when to when; for operators
     #[command(after_help = "Examples:\n  wissel archive list --as operator\n  \
         wissel archive list --as operator --from '2 hours' --type nl.brp.geboorte --json\n\
         \nWhat a party may have of it comes into its inbox by `wissel replay`.")]
@@ -111,6 +119,7 @@ pub(crate) enum ArchiveCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ArchiveListArguments {
     /// Messages admitted from this moment on (RFC 3339), or since so long ago, such as '2 hours'
+    /// [default: all that is kept]
     #[arg(long, value_name = "MOMENT", value_parser = moment)]
     pub(crate) from: Option<SystemTime>,
     /// Messages admitted before this moment [default: now]
@@ -128,6 +137,7 @@ pub(crate) struct ReplayArguments {
     /// The inbox, OIN.name
     pub(crate) inbox: InboxName,
     /// Messages admitted from this moment on (RFC 3339), or since so long ago, such as '2 hours'
+    /// [default: all that is kept]
     #[arg(long, value_name = "MOMENT", value_parser = moment)]
     pub(crate) from: Option<SystemTime>,
     /// Messages admitted before this moment [default: now]

@@ -7,15 +7,15 @@ use clap::{Args, Subcommand};
 use wissel_audit::{Operation, RecordHash};
 use wissel_identifiers::{InboxName, Oin};
 
-use super::WatchArguments;
+use super::LookArguments;
 use super::queues::moment;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Show who did what, the latest first
-    #[command(after_help = "Examples:\n  wissel audit list data/records --since '2 hours'\n  \
-        wissel audit list data/records --refused --limit 20\n  \
-        wissel audit list data/records --operation dead-letters-redriven --json")]
+    /// List who did what, the latest first: of the record of a gateway, or of files of it
+    #[command(after_help = "Examples:\n  wissel audit list --as operator --since '2 hours'\n  \
+        wissel audit list --as operator --refused --limit 20\n  \
+        wissel audit list --records /var/lib/wissel/records --operation dead-letters-redriven --json")]
     List(AuditListArguments),
     /// Find out whether any record was changed, taken out or put in
     #[command(after_help = "Examples:\n  wissel audit verify data/records\n  \
@@ -40,11 +40,11 @@ pub(crate) enum AuditCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditListArguments {
-    /// The directory of the records; a gateway may be writing there
-    #[arg(value_name = "DIR", default_value = "data/records")]
-    pub(crate) directory: PathBuf,
+    /// Read this directory of records, to which a gateway may be writing, and ask no gateway
+    #[arg(long, value_name = "DIR")]
+    pub(crate) records: Option<PathBuf>,
     /// Of this operation, such as dead-letters-redriven or admission [default: all but what every message leaves]
-    #[arg(long, value_name = "OPERATION", value_parser = operation)]
+    #[arg(long, value_name = "OPERATION")]
     pub(crate) operation: Option<Operation>,
     /// What was refused, messages too
     #[arg(long)]
@@ -59,16 +59,7 @@ pub(crate) struct AuditListArguments {
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,
     #[command(flatten)]
-    pub(crate) watch: WatchArguments,
-    /// Print each record as a line of JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// By the name that stands in records.
-fn operation(text: &str) -> Result<Operation, String> {
-    let known = serde_json::from_value(serde_json::Value::String(text.to_owned()));
-    known.map_err(|error: serde_json::Error| error.to_string())
+    pub(crate) look: LookArguments,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use wissel_identity::{ClientCertificates, End, Part, ServerTls, Speaks};
 
 use super::finding::Findings;
+use crate::cli::ServeArguments;
 use crate::config::{Config, Tls};
 use crate::output;
 
@@ -15,7 +16,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Whether these settings let a gateway start, and know who calls.
-pub(super) fn settings(config: &Config, insecure: bool, found: &mut Findings) {
+pub(super) fn settings(config: &Config, arguments: &ServeArguments, found: &mut Findings) {
+    let insecure = arguments.insecure_dev;
     let knows = config.tls.as_ref().is_some_and(|tls| !tls.client_authorities.is_empty());
     let edit = "wissel dev-ca create dev-ca # on a machine of your own";
     match (insecure, knows || config.tokens.is_some()) {
@@ -42,8 +44,14 @@ pub(super) fn settings(config: &Config, insecure: bool, found: &mut Findings) {
     if !insecure && config.operators.is_empty() {
         found.warning(
             "operators: there are none, so that nobody can mend queues",
-            "put the OINs of those who watch in `operators`",
-            "wissel config show --config wissel.toml",
+            "put the OINs of those who watch in `operators`, and start the gateway again",
+            match &arguments.config {
+                Some(file) => format!(
+                    "editor {} # operators = [\"OIN\"], above the first [section]",
+                    file.display()
+                ),
+                None => "export WISSEL_OPERATORS=OIN # where the gateway is started".to_owned(),
+            },
         );
     }
 }

@@ -2,15 +2,26 @@
 
 use std::time::{Duration, SystemTime};
 
-use wissel_client::{Check, GatewayStatus};
+use wissel_client::{Check, ClientError, GatewayStatus};
 
 use super::finding::Findings;
 use crate::cli::Connection;
 use crate::client;
+use crate::exit::Failure;
 
 pub(super) async fn look(connection: &Connection) -> Findings {
     let mut found = Findings::of("gateway");
     let server = &connection.server;
+    if connection.is_anonymous() {
+        found.warning(
+            format!("{server}: not looked at, as nothing says who calls"),
+            format!("{}; or leave out --server and WISSEL_SERVER", client::WHO),
+            format!(
+                "wissel doctor --server {server} --ca ca.pem --cert operator.pem --key operator.key"
+            ),
+        );
+        return found;
+    }
     let client = match client::connect(connection) {
         Ok(client) => client,
         Err(failure) => {
@@ -23,6 +34,12 @@ pub(super) async fn look(connection: &Connection) -> Findings {
         }
     };
     match client.status().await {
+        Err(error @ (ClientError::WrongEndpoint { .. } | ClientError::Untrusted { .. })) => found
+            .error(
+                Failure::from(error).message(),
+                "give its address, and by which authority it is trusted",
+                "wissel doctor --help",
+            ),
         Err(error) => found.error(
             format!("{server}: {error}"),
             "start it, or see in its log why it does not answer",
@@ -87,5 +104,29 @@ fn clock(server: &str, status: &GatewayStatus, found: &mut Findings) {
         );
     } else {
         found.ok("its clock is within a second of the one here");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Credentials;
+    use crate::doctor::finding::Severity;
+
+    #[tokio::test]
+    async fn a_gateway_that_nobody_calls_is_a_finding_that_says_what_to_give() {
+        let credentials = Credentials {
+            caller: None,
+            cert: None,
+            key: None,
+            authorities: None,
+            token_file: None,
+        };
+        let server = "https://localhost:7400".to_owned();
+        let connection = Connection { server, credentials, on_behalf_of: None, timeout: None };
+        let found = look(&connection).await.all;
+        assert_eq!((found.len(), found[0].severity), (1, Severity::Warning));
+        let advice = found[0].advice.as_deref().unwrap();
+        assert!(advice.starts_with("give --cert and --key, --token-file FILE"), "{advice}");
     }
 }

@@ -45,7 +45,7 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
         Ok(config) => {
             let config = Arc::new(config);
             found.ok("it can be read");
-            certificates::settings(&config, arguments.serve.insecure_dev, &mut found);
+            certificates::settings(&config, &arguments.serve, &mut found);
             let of = |check: fn(&Config) -> Findings| {
                 let config = Arc::clone(&config);
                 async move {

@@ -4,6 +4,7 @@ use wissel_audit::{Verification, VerifyError};
 use wissel_catalogue::Catalogue;
 
 use super::finding::Findings;
+use crate::amounts::amount;
 use crate::config::Config;
 
 /// The most findings of the catalogue that are told one by one.
@@ -16,8 +17,9 @@ pub(super) fn catalogue(config: &Config) -> Findings {
     let command = format!("wissel catalogue check {path}");
     let (faults, warnings) = match Catalogue::load(&config.catalogue) {
         Ok(catalogue) => {
-            let (parties, types) = (catalogue.parties().count(), catalogue.event_types().count());
-            found.ok(format!("{path}: {parties} parties, {types} event types"));
+            let parties = amount(catalogue.parties().count(), "party", "parties");
+            let types = amount(catalogue.event_types().count(), "event type", "event types");
+            found.ok(format!("{path}: {parties}, {types}"));
             (Vec::new(), [catalogue.warnings(), catalogue.drafts().warnings()].concat())
         }
         Err(errors) => (errors.faults, errors.warnings),
@@ -49,8 +51,8 @@ pub(super) fn records(config: &Config) -> Findings {
     }
     match Verification::default().from_first().run(&directory, |_| {}) {
         Ok(verified) => found.ok(format!(
-            "{shown}: whole, {} records up to {}",
-            verified.records,
+            "{shown}: whole, {} up to {}",
+            amount(verified.records, "record", "records"),
             verified.last.as_deref().unwrap_or("none")
         )),
         Err(error) => {

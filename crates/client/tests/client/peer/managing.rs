@@ -269,6 +269,25 @@ impl Operations for Service {
         Ok(Response::new(pb::GetDeadLetterResponse { dead_letter }))
     }
 
+    async fn list_records(
+        &self,
+        request: Request<pb::ListRecordsRequest>,
+    ) -> Result<Response<pb::ListRecordsResponse>, Status> {
+        self.begin(&request)?;
+        let asked = request.into_inner();
+        // The second page is empty, and not the last.
+        let (sequence, next_page_token) = match asked.page_token.as_str() {
+            "" => (Some(9), "9"),
+            "9" => (None, "5"),
+            _ => (Some(2), ""),
+        };
+        let record =
+            |sequence| pb::Record { sequence, inbox: asked.inbox.clone(), ..Default::default() };
+        let records = sequence.into_iter().map(record).collect();
+        let next_page_token = next_page_token.to_owned();
+        Ok(Response::new(pb::ListRecordsResponse { records, next_page_token }))
+    }
+
     async fn get_catalogue(
         &self,
         request: Request<pb::GetCatalogueRequest>,

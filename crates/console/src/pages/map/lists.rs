@@ -59,7 +59,7 @@ pub(super) fn twin(
     html! {
         section aria-labelledby="flows" {
             h2 id="flows" { (text.flows) }
-            div.wide role="region" tabindex="0" aria-labelledby="flows" data-live {
+            div.wide role="group" tabindex="0" aria-labelledby="flows" data-live {
                 table {
                     thead { tr {
                         th scope="col" { (text.event_type) }
