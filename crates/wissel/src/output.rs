@@ -115,14 +115,15 @@ pub(crate) fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) {
 
 /// A table as [`table`] prints it.
 pub(crate) fn table_text(columns: &[&str], rows: Vec<Vec<String>>) -> String {
+    let least = least_widths(columns, &rows);
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     table.set_header(columns.iter().map(|column| column.trim_start_matches('>')));
-    table.add_rows(rows.iter().cloned());
-    for (index, least) in least_widths(columns, &rows).into_iter().enumerate() {
+    table.add_rows(rows);
+    for (index, least) in least.into_iter().enumerate() {
         if let Some(column) = table.column_mut(index) {
             column.set_constraint(least);
         }

@@ -16,7 +16,7 @@ pub(crate) enum AuditCommand {
     #[command(after_help = "Examples:\n  wissel audit list --as operator --since '2 hours'\n  \
         wissel audit list --as operator --refused --limit 20\n  \
         wissel audit list --records /var/lib/wissel/records --operation dead-letters-redriven --json")]
-    List(AuditListArguments),
+    List(Box<AuditListArguments>),
     /// Find out whether any record was changed, taken out or put in
     #[command(after_help = "Examples:\n  wissel audit verify data/records\n  \
         wissel audit verify data/records --head 5f0c…\n\
