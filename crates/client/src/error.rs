@@ -363,7 +363,7 @@ mod tests {
         let expected = "endpoint: what answers there is no gateway (its console, perhaps); expected \
                         the address of `listen`";
         assert_eq!(error.to_string(), expected);
-        assert!(!error.is_retryable());
+        assert!(error.is_retryable());
 
         // Said by a gateway of what it was sent.
         let request =
