@@ -205,11 +205,11 @@ async fn the_command_line_does_the_main_job() {
     assert_eq!(run(words(&format!("publish --as {} {file}", PARTIES[0]))).0, 1);
     assert_eq!(run(words(&format!("publish --as {REGISTRY} nothing.json"))).0, 2);
     let away = format!("http://127.0.0.1:{}", wissel_testkit::free_port().unwrap());
-    let (code, _) = run(words(&format!("inboxes --as {OPERATOR} --server {away}")));
+    let (code, _) = run(words(&format!("inboxes list --as {OPERATOR} --server {away}")));
     assert_eq!(code, 3);
 
     let inbox = format!("{}.inbox", PARTIES[2]);
-    let (code, inboxes) = run(words(&format!("inboxes --as {OPERATOR} --json {inbox}")));
+    let (code, inboxes) = run(words(&format!("inboxes show --as {OPERATOR} --json {inbox}")));
     let state: serde_json::Value = serde_json::from_str(&inboxes).unwrap();
     assert_eq!((code, &state["depth"]), (0, &serde_json::json!(1)));
     let subscribe = format!("subscribe --as {} --json --count 1 {inbox}", PARTIES[2]);

@@ -116,6 +116,8 @@ async fn who_speaks_otherwise_is_told_of() {
         std::thread::spawn(move || {
             while let Ok((mut stream, _)) = listener.accept() {
                 let _ = stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(said));
+                // Until the client has read it and goes away.
+                let _ = std::io::copy(&mut stream, &mut std::io::sink());
             }
         });
         let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
