@@ -184,7 +184,7 @@ async fn a_gateway_that_runs_is_looked_at_and_its_directory_is_in_use() {
     let (code, told) = doctor(here.path(), &all);
     assert_eq!(code, 0, "{told:#}");
     let text = told.to_string();
-    has(&text, &["a gateway has it open", "fuser -v", "it takes messages", "version", "whole, "]);
+    has(&text, &["a gateway has it open", "fuser -v", "it is ready", "version", "whole, "]);
     has(&text, &["its clock is within a second"]);
     // And one that does not.
     let port = wissel_testkit::free_port().unwrap();
