@@ -146,7 +146,7 @@ fn row(text: &Texts, catalogue: &Catalogue, one: &Surveyed, now: SystemTime) -> 
     html! {
         tr.above[wrong.is_some()] {
             th scope="row" rowspan=[wrong.map(|_| 2)] {
-                a href={ "/inboxes/" (one.name) } { (one.name) }
+                a href={ "/inboxes/" (one.name) } { (parted(one.name.as_str())) }
                 div.under { (named(catalogue, one.name.owner())) }
             }
             td { (concern(text, wrong)) }
@@ -188,4 +188,10 @@ pub(super) fn why(text: &Texts, one: &Surveyed, now: SystemTime) -> &'static str
         Some(Concern::DeadLetters) => text.why_dead_letters,
         None => text.why_well,
     }
+}
+
+/// The name of an inbox, which is parted behind the OIN of its owner when there is no room.
+pub(super) fn parted(inbox: &str) -> Markup {
+    let (owner, rest) = inbox.split_at(inbox.find('.').unwrap_or(inbox.len()));
+    html! { (owner) wbr; (rest) }
 }

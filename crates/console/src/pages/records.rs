@@ -10,6 +10,7 @@ use wissel_audit::{Line, Look, Looked};
 use wissel_identifiers::InboxName;
 
 use super::acting::denied;
+use super::inboxes::parted;
 use super::layout::{self, Back, Place};
 use super::text::{Reader, Texts};
 use crate::access::Operator;
@@ -141,12 +142,6 @@ fn row(text: &Texts, one: &Line) -> Markup {
             }
         }
     }
-}
-
-/// The name of an inbox, which is parted behind the OIN of its owner when there is no room.
-fn parted(inbox: &str) -> Markup {
-    let (owner, rest) = inbox.split_at(inbox.find('.').unwrap_or(inbox.len()));
-    html! { (owner) wbr; (rest) }
 }
 
 /// To the second, as elsewhere on the pages.
