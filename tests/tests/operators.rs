@@ -140,6 +140,10 @@ async fn health_tells_what_is_wrong() {
     let told = command.output().unwrap();
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(told.status.code() == Some(3) && text.contains("NO: disk: "), "{text}");
+    // A party hears which check fails, and nothing of the machine.
+    let told = gateway.client(PARTIES[0]).status().await.unwrap();
+    assert!(!told.ready && told.is_up() && told.bus_detail.is_empty(), "{told:?}");
+    assert!(told.checks.iter().all(|check| check.detail.is_empty()), "{told:?}");
     assert_eq!(get(&format!("{url}/nowhere")).await.0, 404);
     let (ended, _) = gateway.terminate().await;
     assert!(ended.success());

@@ -69,7 +69,7 @@ impl Report {
         let Self { status, overview } = self;
         let totals = &overview.totals;
         let mut facts = vec![
-            ("ready", format!("{}: {}", if status.ready { "yes" } else { "NO" }, standing(status))),
+            ("ready", said(if status.ready { "yes" } else { "NO" }, &standing(status))),
             ("version", status.version.clone()),
             ("bus", status.bus.clone()),
             ("up", output::duration(status.uptime)),
@@ -169,10 +169,14 @@ impl Report {
 /// What the bus says of itself, or everything that is in the way of messages.
 pub(crate) fn standing(status: &GatewayStatus) -> String {
     let failed = status.checks.iter().filter(|check| !check.ok);
-    let failed: Vec<String> =
-        failed.map(|check| format!("{}: {}", check.name, check.detail)).collect();
+    let failed: Vec<String> = failed.map(|check| said(&check.name, &check.detail)).collect();
     // An older gateway does not tell its checks.
     if failed.is_empty() { status.bus_detail.clone() } else { failed.join("; ") }
+}
+
+/// What there is to say, and more where that is told: details are for operators.
+fn said(what: &str, detail: &str) -> String {
+    if detail.is_empty() { what.to_owned() } else { format!("{what}: {detail}") }
 }
 
 /// What a check found; `-` where that is not told.
