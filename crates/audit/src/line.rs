@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::Record;
-use crate::text::{Moments, digits_of, write_record};
+use crate::text::{Moments, write_record};
 
 /// What a chain is at one point: the last line's number and hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ impl Head {
     pub(crate) fn append(&mut self, record: &Record, moments: &mut Moments, out: &mut Vec<u8>) {
         let start = out.len();
         write_record(record, self, moments, out);
-        let digits = digits_of(&Sha256::digest(&out[start..]));
+        let digits = hex::encode(Sha256::digest(&out[start..]));
         // The closing brace makes room for the hash.
         out.pop();
         out.extend_from_slice(HASH_START.as_bytes());
@@ -81,7 +81,7 @@ pub(crate) fn check(line: &[u8]) -> Result<(Link, String), String> {
     let mut whole = Vec::with_capacity(body.len() + 1);
     whole.extend_from_slice(body);
     whole.push(b'}');
-    if digits_of(&Sha256::digest(&whole)) != stated {
+    if hex::encode(Sha256::digest(&whole)) != stated {
         return Err("the record was changed: its hash is another".to_owned());
     }
     let link = serde_json::from_slice(&whole).map_err(|_| "not a record".to_owned())?;

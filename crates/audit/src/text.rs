@@ -99,16 +99,6 @@ impl Moments {
     }
 }
 
-/// Bytes as hexadecimal digits, small letters.
-pub(crate) fn digits_of(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| pair(*byte)).map(char::from).collect()
-}
-
-fn pair(byte: u8) -> [u8; 2] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
-}
-
 fn key(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
@@ -131,7 +121,9 @@ fn plain(name: &str, value: &str, out: &mut Vec<u8>) {
 fn digits(name: &str, bytes: &[u8], out: &mut Vec<u8>) {
     key(name, out);
     out.push(b'"');
-    out.extend(bytes.iter().flat_map(|byte| pair(*byte)));
+    let start = out.len();
+    out.resize(start + 2 * bytes.len(), 0);
+    hex::encode_to_slice(bytes, &mut out[start..]).expect("there is room for two digits a byte");
     out.push(b'"');
 }
 

@@ -29,9 +29,7 @@ pub struct Catalogue {
     pub(crate) subscriptions: Vec<DeclaredSubscription>,
     pub(crate) drafts: Drafts,
     pub(crate) warnings: Vec<CatalogueError>,
-    /// Stands for what the files held.
-    pub(crate) fingerprint: u64,
-    /// What they held.
+    /// What the files held that it was read from.
     pub(crate) texts: BTreeMap<PathBuf, String>,
 }
 
@@ -164,7 +162,7 @@ impl Catalogue {
     /// and examples too.
     #[must_use]
     pub fn is_of_same_files(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint
+        self.texts == other.texts
     }
 
     pub(crate) fn index_received(&mut self) {

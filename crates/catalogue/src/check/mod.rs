@@ -11,7 +11,6 @@ mod reports;
 mod subscriptions;
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,8 +44,6 @@ pub(crate) fn check(sources: &[Source], read: Reader<'_>) -> Result<Catalogue, C
     let mut checker = Checker::new(read);
     let mut files = Vec::new();
     for source in sources {
-        source.file.hash(&mut checker.contents);
-        source.text.hash(&mut checker.contents);
         checker.catalogue.texts.insert(source.file.clone(), source.text.clone());
         match File::read(&source.text) {
             Ok(file) => files.push((source, file)),
@@ -99,8 +96,6 @@ struct Checker<'a> {
     now: SystemTime,
     /// How files are read that others name.
     reader: Reader<'a>,
-    /// Of everything that was read.
-    contents: DefaultHasher,
     errors: Vec<CatalogueError>,
     /// How many files cannot be read; the faults of these come first. What is not there may
     /// then stand in one of them.
@@ -118,7 +113,6 @@ impl<'a> Checker<'a> {
             drafts: drafts::Found::default(),
             fields: HashMap::new(),
             now: SystemTime::now(),
-            contents: DefaultHasher::new(),
             errors: Vec::new(),
             unread: 0,
         }
@@ -128,7 +122,6 @@ impl<'a> Checker<'a> {
         let in_order = |all: &mut [CatalogueError]| {
             all.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         };
-        self.catalogue.fingerprint = self.contents.finish();
         let Catalogue { warnings, drafts, .. } = &mut self.catalogue;
         in_order(warnings);
         in_order(&mut drafts.warnings);
@@ -205,7 +198,6 @@ impl<'a> Checker<'a> {
         let path = beside(&place.source.file, name)
             .ok_or_else(|| format!("{name:?}: expected a file beside or below this one"))?;
         let text = (self.reader)(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        text.hash(&mut self.contents);
         self.catalogue.texts.insert(path, text.clone());
         Ok(text)
     }
