@@ -5,14 +5,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use fjall::UserValue;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
     ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue,
-    Envelope, Health, InboxState, Level, Page, Selection, Unsettled,
+    Health, InboxState, Level, Page, Selection, Unsettled,
 };
 use wissel_identifiers::InboxName;
 
@@ -21,7 +20,7 @@ use crate::feeder;
 use crate::inbox::{ConsumerState, Inbox};
 use crate::settler::Settler;
 use crate::shared::Shared;
-use crate::storage::records::{decode_body, encode_body, from_ms, to_ms};
+use crate::storage::keys::{from_ms, to_ms};
 use crate::storage::{Census, Storage};
 use crate::upkeep::{self, Removals};
 use crate::writer::{Buried, Command, Fate, Incoming, Writer};
@@ -174,11 +173,9 @@ impl EmbeddedBus {
             answers.push(found.map(|inboxes| {
                 let archive_until_ms = item.archive_until.map(to_ms);
                 if !inboxes.is_empty() || archive_until_ms.is_some() {
-                    let body = encode_body(&item.envelope);
                     incoming.push(Incoming {
                         position,
-                        envelope: as_stored(item.envelope, &body),
-                        body,
+                        envelope: item.envelope,
                         inboxes,
                         archive_until_ms,
                         outlives: item.outlives,
@@ -284,19 +281,13 @@ impl Bus for EmbeddedBus {
         for Burial { envelope, inbox, reason } in burials {
             let found = self.shared.check().and_then(|()| self.inbox(&inbox));
             answers.push(found.map(|inbox| {
-                buried.push(Buried {
-                    inbox,
-                    body: encode_body(&envelope),
-                    admitted_at: envelope.admitted_at,
-                    length: u32::try_from(envelope.event.len()).unwrap_or(u32::MAX),
-                    reason,
-                });
+                buried.push(Buried { inbox, envelope, reason });
             }));
         }
         if buried.is_empty() {
             return answers;
         }
-        let bytes: usize = buried.iter().map(|one| one.body.len()).sum();
+        let bytes: usize = buried.iter().map(|one| one.envelope.event.len()).sum();
         let cost = u32::try_from(bytes / 1024).map_or(u32::MAX, |units| units.saturating_add(1));
         let written = self.ask(cost, |reply| Command::Bury { buried, reply }).await;
         if let Err(error) = written.and_then(|outcome| outcome) {
@@ -348,9 +339,9 @@ impl Bus for EmbeddedBus {
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError> {
         let inbox = self.inbox(inbox)?;
         let (mut state, first_on_disk) = inbox.inspect()?;
-        if let Some(place) = first_on_disk {
+        if let Some(cursor) = first_on_disk {
             let number = inbox.number;
-            let first = self.read(move |storage| storage.ready_slots(number, place, 1)).await?;
+            let first = self.read(move |storage| storage.ready_slots(number, cursor, 1)).await?;
             let first = first.first().map(|slot| from_ms(slot.admitted_ms));
             state.oldest = [state.oldest, first].into_iter().flatten().min();
         }
@@ -441,14 +432,8 @@ impl Running {
     }
 }
 
-/// The envelope as it will be read from disk, so that a consumer gets the same
-/// whether it was waiting or not.
-fn as_stored(envelope: Envelope, body: &UserValue) -> Envelope {
-    decode_body(body.clone()).unwrap_or(envelope)
-}
-
 /// What an item takes of the queue's room.
 fn cost_of(item: &Incoming) -> u32 {
-    let bytes = item.body.len() + 64 * item.inboxes.len();
+    let bytes = item.envelope.event.len() + 64 * item.inboxes.len();
     u32::try_from(bytes / 1024).map_or(u32::MAX, |units| units.saturating_add(1))
 }

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use fjall::UserValue;
 use wissel_bus::Envelope;
 
 use crate::EmbeddedBusError;
 use crate::inbox::{Inbox, Plan};
 use crate::shared::Shared;
 use crate::storage::Storage;
-use crate::storage::records::{Slot, damaged, decode_body};
+use crate::storage::keys::damaged;
+use crate::storage::slot::{Address, Slot};
 
 /// An inbox gets at most so many deliveries before it is another's turn.
 const CHUNK: usize = 256;
@@ -50,12 +50,12 @@ fn with_messages(
     read: &[Slot],
 ) -> Result<Vec<(Slot, Envelope)>, EmbeddedBusError> {
     let slots: Vec<Slot> = plan.at_hand.iter().chain(read).copied().collect();
-    let messages: Vec<u64> = slots.iter().map(|slot| slot.message).collect();
-    let bodies = storage.bodies(&messages)?;
-    slots.into_iter().zip(bodies).map(|(slot, body)| Ok((slot, envelope_of(body)?))).collect()
+    let addresses: Vec<Address> = slots.iter().map(|slot| slot.message).collect();
+    let messages = storage.read_messages(&addresses)?;
+    let found = slots.into_iter().zip(messages);
+    found.map(|(slot, message)| Ok((slot, message.ok_or(missing())?))).collect()
 }
 
-fn envelope_of(body: Option<UserValue>) -> Result<Envelope, EmbeddedBusError> {
-    let body = body.ok_or(damaged("messages", "a message for each delivery"))?;
-    decode_body(body)
+fn missing() -> EmbeddedBusError {
+    damaged("messages", "a message for each delivery")
 }

@@ -46,8 +46,11 @@
 //! alone waits for no other. Acknowledgements ride along and are durable within a
 //! second.
 //!
-//! A message is written once, however many inboxes it goes to, and removed when
-//! the last one is done with it. An inbox is a range of small keys, in order. Of a
+//! A message is written once, however many inboxes it goes to. Messages that are written
+//! together share an entry, a *pack* of at most 64, and what an inbox gets of them another, a
+//! *run*: a bit tells that a delivery of a run is done with, a count who still has a message
+//! of a pack. Run and pack go with their last; a pack of which half is for nobody is written
+//! again without it some seconds later. An inbox is a range of runs, in order. Of a
 //! delivery that waits on disk nothing is in memory: a second thread reads as many
 //! as consumers have credit for. When nothing waits, the writer hands a new
 //! message straight to a consumer.

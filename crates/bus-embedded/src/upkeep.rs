@@ -67,7 +67,7 @@ impl Removals {
 /// Merges when asked, until the writer is gone.
 pub(crate) fn run(shared: &Shared, storage: &Storage, requests: &Receiver<()>) {
     while requests.recv().is_ok() {
-        for keyspace in [&storage.messages, &storage.ready, &storage.shares] {
+        for keyspace in [&storage.messages, &storage.ready, &storage.shares, &storage.settled] {
             if shared.check().is_err() {
                 break;
             }
@@ -106,7 +106,7 @@ mod tests {
     use fjall::PersistMode;
 
     use super::*;
-    use crate::storage::records::message_key;
+    use crate::storage::keys::message_key;
 
     const MESSAGES: u64 = 2_000;
 

@@ -24,6 +24,8 @@ enum Operation {
     /// Takes deliveries from an inbox and settles each in its way; the consumer is
     /// then dropped with what is left.
     Consume { inbox: usize, credit: u16, settlements: Vec<Way> },
+    /// Takes so many deliveries and acknowledges them together, every second one first.
+    Take { inbox: usize, messages: usize },
     /// All, or the first and those that follow at this step.
     Redrive { inbox: usize, step: Option<usize> },
     /// Removes the inbox and opens it again.
@@ -59,11 +61,13 @@ fn operation() -> impl Strategy<Value = Operation> {
     ];
     let ways = prop::collection::vec(way, 1..12);
     prop_oneof![
-        6 => (1..1_u8 << INBOXES, 1..10_u8)
+        6 => (1..1_u8 << INBOXES, prop_oneof![3 => 1..10_u8, 1 => 60..140_u8])
             .prop_map(|(inboxes, messages)| Operation::Enqueue { inboxes, messages }),
         6 => (inbox.clone(), 1..8_u16, ways).prop_map(|(inbox, credit, settlements)| {
             Operation::Consume { inbox, credit, settlements }
         }),
+        2 => (inbox.clone(), 1..200_usize)
+            .prop_map(|(inbox, messages)| Operation::Take { inbox, messages }),
         2 => (inbox.clone(), prop::option::of(1..4_usize))
             .prop_map(|(inbox, step)| Operation::Redrive { inbox, step }),
         1 => inbox.prop_map(|inbox| Operation::Renew { inbox }),
@@ -113,6 +117,7 @@ impl Pair<'_> {
             Operation::Consume { inbox, credit, settlements } => {
                 self.consume(*inbox, *credit, settlements).await;
             }
+            Operation::Take { inbox, messages } => self.take(*inbox, *messages).await,
             Operation::Redrive { inbox, step } => self.redrive(*inbox, *step).await,
             Operation::Renew { inbox } => {
                 self.bus.remove_inbox(&name(*inbox)).await.unwrap();
@@ -188,6 +193,22 @@ impl Pair<'_> {
             }
         }
         self.put_back(inbox, kept);
+    }
+
+    async fn take(&mut self, inbox: usize, messages: usize) {
+        let mut consumer = self.bus.consume(&name(inbox), 200).await.unwrap();
+        let (mut first, mut then) = (Vec::new(), Vec::new());
+        for _ in 0..messages.min(self.models[inbox].waiting.len()) {
+            let delivery = next(&mut consumer).await;
+            let found = (number_of(&delivery.envelope), delivery.attempt);
+            assert_eq!(Some(found), self.models[inbox].waiting.pop_front());
+            let some = if first.len() > then.len() { &mut then } else { &mut first };
+            some.push((delivery.tag, Settlement::Acknowledge));
+        }
+        for some in [first, then] {
+            let answers = consumer.settler.settle(some).await;
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        }
     }
 
     fn put_back(&mut self, inbox: usize, kept: Vec<(u64, u32)>) {
@@ -275,7 +296,7 @@ async fn all_dead(bus: &EmbeddedBus, inbox: usize) -> Vec<wissel_bus::DeadLetter
 /// Every message goes when the last inbox is done with it, and leaves nothing.
 fn expect_nothing_on_disk(path: &Path) {
     let database = fjall::Database::builder(path).open().unwrap();
-    for keyspace in ["messages", "shares", "ready", "delayed", "dead"] {
+    for keyspace in ["messages", "shares", "ready", "settled", "delayed", "dead"] {
         let options = fjall::KeyspaceCreateOptions::default;
         let left = database.keyspace(keyspace, options).unwrap().len().unwrap();
         assert_eq!(left, 0, "{left} records are left in {keyspace}");

@@ -51,7 +51,7 @@ async fn another_format_is_refused() {
     let EmbeddedBusError::Format { found, expected, .. } = &refused else {
         panic!("{refused:?}");
     };
-    assert_eq!((found.as_str(), *expected), ("99", 3));
+    assert_eq!((found.as_str(), *expected), ("99", 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wissel_bus::{Arrival, Delivery, DeliveryTag, Envelope};
 
-use crate::storage::records::Slot;
+use crate::storage::slot::Slot;
 
 /// The consumers of one inbox, and what they hold.
 #[derive(Default)]

@@ -14,8 +14,9 @@ pub(crate) use ages::Ages;
 pub(crate) use consumers::ConsumerState;
 use consumers::{Consumers, Offered};
 
-use crate::storage::InboxCensus;
-use crate::storage::records::{Slot, from_ms};
+use crate::storage::keys::from_ms;
+use crate::storage::slot::Slot;
+use crate::storage::{Cursor, InboxCensus};
 
 /// One inbox: its name, its number on disk, and what changes.
 pub(crate) struct Inbox {
@@ -31,8 +32,8 @@ pub(crate) struct Inbox {
 /// time, and one chunk.
 struct State {
     removed: bool,
-    /// Nothing before this place waits on disk.
-    cursor: u64,
+    /// Nothing before this waits on disk.
+    cursor: Cursor,
     /// How many wait on disk, at the cursor or behind it.
     waiting: u64,
     /// Given back, or read and not handed out; all before the cursor. By place.
@@ -52,8 +53,8 @@ struct State {
 pub(crate) struct Plan {
     /// At hand, without their messages.
     pub(crate) at_hand: Vec<Slot>,
-    /// Then those that wait on disk from this place on,
-    pub(crate) from: u64,
+    /// Then those that wait on disk from here on,
+    pub(crate) from: Cursor,
     /// at most so many.
     pub(crate) limit: usize,
 }
@@ -62,8 +63,10 @@ pub(crate) struct Plan {
 pub(crate) struct Sight {
     leased: BTreeSet<u64>,
     at_hand: BTreeSet<u64>,
+    /// The first run that any of these is in.
+    first_run: Option<u64>,
     /// From here on they wait on disk; none: none does.
-    cursor: Option<u64>,
+    cursor: Option<Cursor>,
     /// Whether there are retries that wait.
     pub(crate) delayed: bool,
 }
@@ -94,7 +97,7 @@ impl Inbox {
             number,
             InboxCensus {
                 name,
-                first_place: 0,
+                first: Cursor::default(),
                 ready: 0,
                 delayed: 0,
                 dead: 0,
@@ -107,7 +110,7 @@ impl Inbox {
     pub(crate) fn from_census(number: u32, census: InboxCensus) -> Self {
         let state = State {
             removed: false,
-            cursor: census.first_place,
+            cursor: census.first,
             waiting: census.ready,
             at_hand: BTreeMap::new(),
             delayed: census.delayed,
@@ -194,7 +197,7 @@ impl Inbox {
                 state.requeued.add(slot.admitted_ms);
             }
             if state.waiting == 0 {
-                state.cursor = slot.place;
+                state.cursor = Cursor::at(&slot);
             }
             state.waiting += 1;
         }
@@ -226,7 +229,7 @@ impl Inbox {
         for slot in read {
             state.at_hand.insert(slot.place, *slot);
             state.waiting -= 1;
-            state.cursor = slot.place + 1;
+            state.cursor = Cursor::behind(slot);
         }
         for (slot, envelope) in deliveries {
             if state.at_hand.first_key_value().map(|(place, _)| *place) != Some(slot.place) {
@@ -345,9 +348,11 @@ impl Inbox {
         if state.removed {
             return Err(BusError::UnknownInbox(self.name.clone()));
         }
+        let leased = || state.consumers.leases().map(|lease| &lease.slot);
         Ok(Sight {
-            leased: state.consumers.leases().map(|lease| lease.slot.place).collect(),
+            leased: leased().map(|slot| slot.place).collect(),
             at_hand: state.at_hand.keys().copied().collect(),
+            first_run: leased().chain(state.at_hand.values()).map(|slot| slot.seat.run).min(),
             // Where nothing waits it may lie far behind.
             cursor: (state.waiting > 0).then_some(state.cursor),
             delayed: state.delayed > 0,
@@ -356,7 +361,7 @@ impl Inbox {
 
     /// The state, and where the first delivery on disk is that may be older than
     /// the `oldest` of the state.
-    pub(crate) fn inspect(&self) -> Result<(InboxState, Option<u64>), BusError> {
+    pub(crate) fn inspect(&self) -> Result<(InboxState, Option<Cursor>), BusError> {
         let state = self.state.lock();
         if state.removed {
             return Err(BusError::UnknownInbox(self.name.clone()));
@@ -378,10 +383,9 @@ impl Inbox {
 }
 
 impl Sight {
-    /// Nothing before this place is unsettled; none: nothing at any place.
+    /// Nothing in a run before this one is unsettled; none: nothing in any.
     pub(crate) fn from(&self) -> Option<u64> {
-        let firsts = [self.leased.first(), self.at_hand.first(), self.cursor.as_ref()];
-        firsts.into_iter().flatten().min().copied()
+        [self.first_run, self.cursor.map(|cursor| cursor.run)].into_iter().flatten().min()
     }
 
     /// None of what is settled, and about to go.
@@ -389,7 +393,7 @@ impl Sight {
         if self.leased.contains(&place) {
             return Some(Stand::InFlight);
         }
-        let waits = self.cursor.is_some_and(|cursor| place >= cursor);
+        let waits = self.cursor.is_some_and(|cursor| place >= cursor.place);
         (waits || self.at_hand.contains(&place)).then_some(Stand::Ready)
     }
 }

@@ -5,31 +5,50 @@ use std::ops::Bound;
 use wissel_bus::{ArchivePage, Archived};
 
 use super::Storage;
-use super::records::{ArchiveKey, damaged, decode_body, message_key, to_ms};
+use super::keys::{ArchiveKey, damaged, to_ms};
+use super::slot::Address;
 use crate::EmbeddedBusError;
 
 /// A message that is over its time.
 pub(crate) struct Ended {
     pub(crate) until_ms: u64,
     pub(crate) key: ArchiveKey,
+    pub(crate) message: Address,
     /// How many were given the message at first, the archive counted as one.
     pub(crate) holders: u32,
 }
 
-/// The value of a message in the archive.
-pub(crate) fn encode_archived(until_ms: u64, holders: u32) -> [u8; 12] {
-    let mut value = [0; 12];
-    value[..8].copy_from_slice(&until_ms.to_be_bytes());
-    value[8..].copy_from_slice(&holders.to_be_bytes());
-    value
+/// What is known of a message in the archive.
+pub(crate) struct Kept {
+    pub(crate) until_ms: u64,
+    /// How many were given it at first, the archive counted as one.
+    pub(crate) holders: u32,
+    pub(crate) message: Address,
 }
 
-fn decode_archived(value: &[u8]) -> Result<(u64, u32), EmbeddedBusError> {
-    let parsed = value
-        .split_first_chunk::<8>()
-        .and_then(|(until_ms, holders)| Some((until_ms, holders.try_into().ok()?)));
-    let (until_ms, holders) = parsed.ok_or(damaged("archive", "a moment and a count"))?;
-    Ok((u64::from_be_bytes(*until_ms), u32::from_be_bytes(holders)))
+const KEPT_LENGTH: usize = 13;
+
+impl Kept {
+    pub(crate) fn encode(&self) -> [u8; KEPT_LENGTH] {
+        let mut value = [0; KEPT_LENGTH];
+        value[..8].copy_from_slice(&self.until_ms.to_be_bytes());
+        value[8..12].copy_from_slice(&self.holders.to_be_bytes());
+        value[12] = self.message.encode_part();
+        value
+    }
+
+    /// `number` is that of the message.
+    fn decode(number: u64, value: &[u8]) -> Result<Self, EmbeddedBusError> {
+        let value: &[u8; KEPT_LENGTH] =
+            value.try_into().map_err(|_| damaged("archive", "a moment, a count and a part"))?;
+        let (until_ms, rest) = value.split_first_chunk().expect("13 bytes hold 8");
+        let (holders, part) = rest.split_first_chunk().expect("5 bytes hold 4");
+        Ok(Self {
+            until_ms: u64::from_be_bytes(*until_ms),
+            holders: u32::from_be_bytes(*holders),
+            message: Address::of_number(number, part[0]),
+        })
+    }
 }
 
 /// The key by which messages are found when their time is over.
@@ -60,6 +79,7 @@ impl Storage {
             _ => Bound::Included(from),
         };
         let mut found = Vec::new();
+        let mut reader = self.reader();
         let nothing = match start {
             Bound::Included(key) | Bound::Excluded(key) => key >= until,
             Bound::Unbounded => false,
@@ -72,14 +92,14 @@ impl Storage {
                 break;
             }
             let (key, value) = entry.into_inner()?;
-            let (until_ms, _) = decode_archived(&value)?;
-            if until_ms <= now_ms {
+            let key = ArchiveKey::decode(&key)?;
+            let kept = Kept::decode(key.message, &value)?;
+            if kept.until_ms <= now_ms {
                 continue;
             }
-            let key = ArchiveKey::decode(&key)?;
             // It may have gone since: its time is over.
-            if let Some(body) = self.messages.get(message_key(key.message))? {
-                found.push(Archived { position: key.position(), envelope: decode_body(body)? });
+            if let Some(envelope) = reader.message(kept.message)? {
+                found.push(Archived { position: key.position(), envelope });
             }
         }
         Ok(found)
@@ -106,8 +126,8 @@ impl Storage {
             let (until_ms, key) = parse_end_key(&entry.key()?)?;
             let value = self.archive.get(key.encode())?;
             let value = value.ok_or(damaged("archive", "a message for each end"))?;
-            let (_, holders) = decode_archived(&value)?;
-            ended.push(Ended { until_ms, key, holders });
+            let kept = Kept::decode(key.message, &value)?;
+            ended.push(Ended { until_ms, key, message: kept.message, holders: kept.holders });
         }
         Ok(ended)
     }

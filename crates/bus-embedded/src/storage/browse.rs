@@ -1,12 +1,12 @@
 //! Looking at what is not settled.
 
-use fjall::{Guard, UserValue};
-use wissel_bus::{Stand, Unsettled};
+use fjall::Guard;
+use wissel_bus::{Attempt, Stand, Unsettled};
 
 use super::Storage;
-use super::records::{
-    DelayedKey, Slot, decode_body, decode_history, from_ms, message_key, parse_ready_key, ready_key,
-};
+use super::keys::{DelayedKey, from_ms};
+use super::messages::Reader;
+use super::slot::{Slot, decode_history};
 use crate::EmbeddedBusError;
 use crate::inbox::Sight;
 
@@ -24,16 +24,19 @@ impl Storage {
         limit: usize,
     ) -> Result<Vec<Unsettled>, EmbeddedBusError> {
         let mut found = Vec::new();
-        let places = sight.from().map(|from| ready_key(inbox, from)..=ready_key(inbox, u64::MAX));
-        let mut entries = places.into_iter().flat_map(|places| self.ready.range(places));
-        let mut entries = entries.by_ref().map(Guard::into_inner);
+        let mut reader = self.reader();
+        let mut runs = sight.from().into_iter().flat_map(|from| self.runs(inbox, from));
         while found.len() < limit
-            && let Some(entry) = entries.next()
+            && let Some(run) = runs.next()
         {
-            let (key, value) = entry?;
-            let (_, place) = parse_ready_key(&key)?;
-            if let Some(stand) = sight.stand(place) {
-                found.extend(self.unsettled(place, &value, stand)?);
+            let run = run?;
+            for slot in &run.slots {
+                if let Some(stand) = sight.stand(slot.place)
+                    && found.len() < limit
+                {
+                    let history = if slot.attempt > 1 { run.history()? } else { Vec::new() };
+                    found.extend(unsettled(&mut reader, slot, stand, history)?);
+                }
             }
         }
         if !sight.delayed {
@@ -47,22 +50,21 @@ impl Storage {
             let key = DelayedKey::decode(&key)?;
             if key.inbox == inbox {
                 let stand = Stand::Delayed(from_ms(key.due_ms));
-                found.extend(self.unsettled(key.place, &value, stand)?);
+                let slot = Slot::decode(key.place, &value)?;
+                found.extend(unsettled(&mut reader, &slot, stand, decode_history(&value)?)?);
             }
         }
         Ok(found)
     }
+}
 
-    /// None when it was settled meanwhile.
-    fn unsettled(
-        &self,
-        place: u64,
-        value: &UserValue,
-        stand: Stand,
-    ) -> Result<Option<Unsettled>, EmbeddedBusError> {
-        let slot = Slot::decode(place, value)?;
-        let Some(body) = self.messages.get(message_key(slot.message))? else { return Ok(None) };
-        let history = decode_history(value)?;
-        Ok(Some(Unsettled { envelope: decode_body(body)?, attempt: slot.attempt, stand, history }))
-    }
+/// None when it was settled meanwhile.
+fn unsettled(
+    reader: &mut Reader<'_>,
+    slot: &Slot,
+    stand: Stand,
+    history: Vec<Attempt>,
+) -> Result<Option<Unsettled>, EmbeddedBusError> {
+    let Some(envelope) = reader.message(slot.message)? else { return Ok(None) };
+    Ok(Some(Unsettled { envelope, attempt: slot.attempt, stand, history }))
 }

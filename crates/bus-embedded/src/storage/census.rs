@@ -4,8 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use wissel_identifiers::InboxName;
 
-use super::Storage;
-use super::records::{self, DeadKey, DelayedKey, Slot, decode_u32, parse_ready_key};
+use super::keys::{DeadKey, DelayedKey, damaged, decode_u32};
+use super::pack::PACK_MAX;
+use super::slot::Slot;
+use super::{Cursor, Storage};
 use crate::EmbeddedBusError;
 use crate::inbox::Ages;
 
@@ -29,8 +31,8 @@ pub(crate) struct Census {
 /// One inbox.
 pub(crate) struct InboxCensus {
     pub(crate) name: InboxName,
-    /// The first place in use.
-    pub(crate) first_place: u64,
+    /// At the first delivery.
+    pub(crate) first: Cursor,
     pub(crate) ready: u64,
     pub(crate) delayed: u64,
     pub(crate) dead: u64,
@@ -52,8 +54,9 @@ impl Census {
             let key = last.key()?;
             let number = key[..]
                 .try_into()
-                .map_err(|_| records::damaged("messages", "a number of 8 bytes as key"))?;
-            census.use_place(u64::from_be_bytes(number));
+                .map_err(|_| damaged("messages", "a number of 8 bytes as key"))?;
+            // The last of its pack, when it is one.
+            census.use_place(u64::from_be_bytes(number).saturating_add(PACK_MAX as u64 - 1));
         }
         Ok(census)
     }
@@ -64,12 +67,12 @@ impl Census {
             let name = std::str::from_utf8(&name)
                 .ok()
                 .and_then(|text| text.parse().ok())
-                .ok_or(records::damaged("inboxes", "the name of an inbox as key"))?;
+                .ok_or(damaged("inboxes", "the name of an inbox as key"))?;
             let number = decode_u32("inboxes", &number)?;
             self.next_inbox = self.next_inbox.max(number.saturating_add(1));
             let inbox = InboxCensus {
                 name,
-                first_place: 0,
+                first: Cursor::default(),
                 ready: 0,
                 delayed: 0,
                 dead: 0,
@@ -85,22 +88,22 @@ impl Census {
     }
 
     fn read_ready(&mut self, storage: &Storage) -> Result<(), EmbeddedBusError> {
-        for entry in storage.ready.iter() {
-            let (key, value) = entry.into_inner()?;
-            let (number, place) = parse_ready_key(&key)?;
-            self.use_place(place);
-            let Some(inbox) = self.inboxes.get_mut(&number) else {
-                self.removed.insert(number);
+        for run in storage.all_runs() {
+            let run = run?;
+            self.use_place(run.last);
+            let Some(inbox) = self.inboxes.get_mut(&run.inbox) else {
+                self.removed.insert(run.inbox);
                 continue;
             };
-            if inbox.ready == 0 {
-                inbox.first_place = place;
-            }
-            inbox.ready += 1;
-            let slot = Slot::decode(place, &value)?;
-            inbox.bytes += u64::from(slot.length);
-            if slot.requeued {
-                inbox.requeued.add(slot.admitted_ms);
+            for slot in &run.slots {
+                if inbox.ready == 0 {
+                    inbox.first = Cursor::at(slot);
+                }
+                inbox.ready += 1;
+                inbox.bytes += u64::from(slot.length);
+                if slot.requeued {
+                    inbox.requeued.add(slot.admitted_ms);
+                }
             }
         }
         Ok(())

@@ -2,12 +2,13 @@
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
-//! | `messages` | message | the envelope |
-//! | `shares` | message | how many still have it, once one of several was done with it |
-//! | `ready` | inbox, place | the delivery's [`Slot`], and its history once it was retried |
-//! | `delayed` | due, inbox, place | its slot and history |
-//! | `dead` | inbox, died, number | its slot and history, the last attempt included |
-//! | `archive` | admitted, message | until when it is kept, and how many were given it |
+//! | `messages` | the first message's number | a [pack] of messages, or one alone |
+//! | `shares` | the same | how many still have each message of a pack; of one alone, once one of several was done with it |
+//! | `ready` | inbox, place of the first | the [slots](slot::Slot) of a run of deliveries, or of one, and its history once it was retried |
+//! | `settled` | inbox, place of the first | which deliveries of a run are done with, once one is: a bit each |
+//! | `delayed` | due, inbox, place | one slot and its history |
+//! | `dead` | inbox, died, number | the same, the last attempt included |
+//! | `archive` | admitted, message | until when it is kept, how many were given it, and which of its pack it is |
 //! | `archive_ends` | until, admitted, message | |
 //! | `inboxes` | name | the inbox's number; never used again for another |
 //! | `meta` | `format`, `next_inbox` | a number |
@@ -15,26 +16,32 @@
 pub(crate) mod archive;
 mod browse;
 mod census;
-pub(crate) mod records;
+pub(crate) mod keys;
+mod messages;
+pub(crate) mod pack;
+mod ready;
+mod shares;
+pub(crate) mod slot;
 
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, UserValue};
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
+    UserValue,
+};
 use wissel_bus::{DeadLetter, DeadLetterId, Page};
 
 pub(crate) use census::{Census, InboxCensus};
-use records::{
-    DeadKey, Slot, decode_body, decode_dead, decode_u32, from_ms, message_key, parse_ready_key,
-    ready_key,
-};
+use keys::{DeadKey, damaged, decode_u32, from_ms};
+use messages::Reader;
+pub(crate) use ready::Cursor;
+pub(crate) use shares::Shares;
+use slot::decode_dead;
 
 use crate::EmbeddedBusError;
 
 /// Written into every directory, checked when one is opened.
-const FORMAT: u32 = 3;
-
-/// Bodies read in one go are at most this much together, or one body.
-const READ_BYTES_MAX: usize = 8 << 20;
+const FORMAT: u32 = 4;
 
 /// The open database.
 pub(crate) struct Storage {
@@ -42,6 +49,7 @@ pub(crate) struct Storage {
     pub(crate) messages: Keyspace,
     pub(crate) shares: Keyspace,
     pub(crate) ready: Keyspace,
+    pub(crate) settled: Keyspace,
     pub(crate) delayed: Keyspace,
     pub(crate) dead: Keyspace,
     pub(crate) archive: Keyspace,
@@ -53,13 +61,16 @@ pub(crate) struct Storage {
 impl Storage {
     /// Opens or creates the database in the directory.
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, EmbeddedBusError> {
-        let opened = Database::builder(path).cache_size(cache_bytes).open();
+        // Whoever waits for a message to be durable would wait for its compression as well.
+        let builder = Database::builder(path).journal_compression(CompressionType::None);
+        let opened = builder.cache_size(cache_bytes).open();
         let database = opened.map_err(|error| open_error(path, error))?;
         let options = KeyspaceCreateOptions::default;
         let storage = Self {
             messages: database.keyspace("messages", options)?,
             shares: database.keyspace("shares", options)?,
             ready: database.keyspace("ready", options)?,
+            settled: database.keyspace("settled", options)?,
             delayed: database.keyspace("delayed", options)?,
             dead: database.keyspace("dead", options)?,
             archive: database.keyspace("archive", options)?,
@@ -114,77 +125,6 @@ impl Storage {
         Ok(self.database.persist(PersistMode::SyncData)?)
     }
 
-    /// At most `limit` deliveries of the inbox, from the place on.
-    pub(crate) fn ready_slots(
-        &self,
-        inbox: u32,
-        from: u64,
-        limit: usize,
-    ) -> Result<Vec<Slot>, EmbeddedBusError> {
-        let mut slots = Vec::new();
-        let whole = ready_key(inbox, from)..=ready_key(inbox, u64::MAX);
-        for entry in self.ready.range(whole).take(limit) {
-            let (key, value) = entry.into_inner()?;
-            let (_, place) = parse_ready_key(&key)?;
-            slots.push(Slot::decode(place, &value)?);
-        }
-        Ok(slots)
-    }
-
-    /// The bodies of the first of these messages: of all, unless together they
-    /// are very large, and of one at least. None where there is no such message.
-    pub(crate) fn bodies(
-        &self,
-        messages: &[u64],
-    ) -> Result<Vec<Option<UserValue>>, EmbeddedBusError> {
-        let mut bodies = Vec::with_capacity(messages.len());
-        let mut total = 0;
-        if let Some((first, last)) = neighbours(messages) {
-            let mut entries = self
-                .messages
-                .range(message_key(first)..=message_key(last))
-                .map(fjall::Guard::into_inner)
-                .peekable();
-            for &message in messages {
-                let key = message_key(message);
-                while entries
-                    .next_if(|entry| entry.as_ref().is_ok_and(|(found, _)| **found < key[..]))
-                    .is_some()
-                {}
-                let body = match entries.next_if(|entry| match entry {
-                    Ok((found, _)) => **found == key[..],
-                    Err(_) => true,
-                }) {
-                    Some(entry) => Some(entry?.1),
-                    None => None,
-                };
-                total += body.as_ref().map_or(0, |body| body.len());
-                bodies.push(body);
-                if total >= READ_BYTES_MAX {
-                    break;
-                }
-            }
-            return Ok(bodies);
-        }
-        for &message in messages {
-            let body = self.messages.get(message_key(message))?;
-            total += body.as_ref().map_or(0, |body| body.len());
-            bodies.push(body);
-            if total >= READ_BYTES_MAX {
-                break;
-            }
-        }
-        Ok(bodies)
-    }
-
-    /// How many of the holders of a message still have it.
-    pub(crate) fn shares_left(&self, message: u64, holders: u32) -> Result<u32, EmbeddedBusError> {
-        match self.shares.get(message_key(message))? {
-            Some(value) => decode_u32("shares", &value),
-            None => Ok(holders),
-        }
-    }
-
     /// A page of dead letters.
     pub(crate) fn dead_letters(
         &self,
@@ -199,8 +139,9 @@ impl Storage {
             },
         };
         let mut letters = Vec::new();
+        let mut reader = self.reader();
         for (key, value) in self.dead_entries(inbox, after, page.limit)? {
-            letters.push(self.read_dead(key, &value)?);
+            letters.push(read_dead(&mut reader, key, &value)?);
         }
         Ok(letters)
     }
@@ -213,23 +154,7 @@ impl Storage {
     ) -> Result<Option<DeadLetter>, EmbeddedBusError> {
         let Some(key) = DeadKey::from_id(inbox, id) else { return Ok(None) };
         let found = self.dead.get(key.encode())?;
-        found.map(|value| self.read_dead(key, &value)).transpose()
-    }
-
-    fn read_dead(&self, key: DeadKey, value: &[u8]) -> Result<DeadLetter, EmbeddedBusError> {
-        let (slot, reason, history) = decode_dead(value)?;
-        let body = self
-            .messages
-            .get(message_key(slot.message))?
-            .ok_or(records::damaged("messages", "a message for each dead letter"))?;
-        Ok(DeadLetter {
-            id: key.to_id(),
-            envelope: decode_body(body)?,
-            attempts: slot.attempt,
-            died_at: from_ms(key.died_ms),
-            reason,
-            history,
-        })
+        found.map(|value| read_dead(&mut self.reader(), key, &value)).transpose()
     }
 
     /// At most `limit` dead letters of the inbox, behind `after`.
@@ -265,17 +190,25 @@ impl Storage {
     }
 }
 
-fn last_dead_key(inbox: u32) -> DeadKey {
-    DeadKey { inbox, died_ms: u64::MAX, number: u64::MAX }
+fn read_dead(
+    reader: &mut Reader<'_>,
+    key: DeadKey,
+    value: &[u8],
+) -> Result<DeadLetter, EmbeddedBusError> {
+    let (slot, reason, history) = decode_dead(value)?;
+    let envelope = reader.message(slot.message)?;
+    Ok(DeadLetter {
+        id: key.to_id(),
+        envelope: envelope.ok_or(damaged("messages", "a message for each dead letter"))?,
+        attempts: slot.attempt,
+        died_at: from_ms(key.died_ms),
+        reason,
+        history,
+    })
 }
 
-/// The first and the last, when they ascend and lie so close together that one
-/// pass over what is between them costs less than a search for each.
-fn neighbours(messages: &[u64]) -> Option<(u64, u64)> {
-    let (&first, &last) = (messages.first()?, messages.last()?);
-    let count = u64::try_from(messages.len()).ok()?;
-    let close = last.checked_sub(first)? < count.saturating_mul(2);
-    (count > 2 && close && messages.is_sorted_by(|a, b| a < b)).then_some((first, last))
+fn last_dead_key(inbox: u32) -> DeadKey {
+    DeadKey { inbox, died_ms: u64::MAX, number: u64::MAX }
 }
 
 /// The engine syncs its own directory; that the directory exists is for the one

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::Writer;
 use super::pending::Pending;
 use crate::storage::archive::end_key;
-use crate::storage::records::to_ms;
+use crate::storage::keys::to_ms;
 
 /// So many go at a time; then it is the turn of what was asked meanwhile.
 const CHUNK: usize = 1024;
@@ -61,7 +61,7 @@ impl Writer {
         for one in &ended {
             pending.remove(&self.storage.archive, &one.key.encode());
             pending.remove(&self.storage.archive_ends, &end_key(one.until_ms, one.key));
-            pending.let_go(&self.storage, one.key.message, one.holders);
+            pending.let_go(&self.storage, one.message, one.holders);
         }
         let committed = pending.commit(&self.storage);
         self.removals.add(committed.removed);

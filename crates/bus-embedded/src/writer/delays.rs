@@ -9,7 +9,8 @@ use super::pending::Pending;
 use crate::EmbeddedBusError;
 use crate::inbox::Inbox;
 use crate::storage::Storage;
-use crate::storage::records::{DelayedKey, Slot, decode_history, encode_retried, to_ms};
+use crate::storage::keys::{DelayedKey, to_ms};
+use crate::storage::slot::{Slot, decode_history};
 
 /// So many come back at a time; then it is the turn of what was asked meanwhile.
 const CHUNK: usize = 1024;
@@ -100,9 +101,8 @@ impl Writer {
                 pending.finish(&self.storage, &slot);
                 continue;
             };
-            let again = Slot { place: self.places.next(), ..slot };
-            let value = encode_retried(&again, &history);
-            pending.arrive_with(&self.storage, inbox, again, value, None);
+            let again = slot.at(self.places.next());
+            pending.arrive_again(&self.storage, inbox, again, &history);
             came_back.push((Arc::clone(inbox), slot));
         }
         let committed = pending.commit(&self.storage);

@@ -9,7 +9,8 @@ use super::pending::Pending;
 use crate::EmbeddedBusError;
 use crate::inbox::Inbox;
 use crate::storage::Storage;
-use crate::storage::records::{DeadKey, Slot, decode_dead, ready_key};
+use crate::storage::keys::DeadKey;
+use crate::storage::slot::{Slot, decode_dead};
 
 /// So much is done at a time; then it is the turn of what was asked meanwhile.
 const CHUNK: usize = 1024;
@@ -131,15 +132,21 @@ impl Writer {
 
     /// From which place to go on; none when nothing is left.
     fn purge(&mut self, inbox: u32, from: u64) -> Result<Option<u64>, EmbeddedBusError> {
-        let slots = self.storage.ready_slots(inbox, from, CHUNK)?;
         let mut pending = Pending::new(&self.storage);
-        for slot in &slots {
-            let key = ready_key(inbox, slot.place);
-            pending.remove(&self.storage.ready, &key);
-            pending.finish(&self.storage, slot);
+        let (mut count, mut go_on) = (0, None);
+        for run in self.storage.runs(inbox, from) {
+            let run = run?;
+            pending.remove_run(&self.storage, inbox, run.first);
+            for slot in &run.slots {
+                pending.finish(&self.storage, slot);
+            }
+            count += run.slots.len().max(1);
+            go_on = Some(run.last + 1);
+            if count >= CHUNK {
+                break;
+            }
         }
-        let mut go_on = slots.last().map(|slot| slot.place + 1);
-        if slots.is_empty() {
+        if go_on.is_none() {
             let dead = self.storage.dead_entries(inbox, None, CHUNK)?;
             for (key, value) in &dead {
                 let (slot, _, _) = decode_dead(value)?;
@@ -175,8 +182,8 @@ impl Writer {
             match to {
                 Some(to) => {
                     let place = self.places.next();
-                    let again = Slot { place, attempt: 1, requeued: true, ..slot };
-                    pending.arrive(&self.storage, to, again, None);
+                    let again = Slot { attempt: 1, requeued: true, ..slot.at(place) };
+                    pending.arrive(to, again, None);
                 }
                 None => pending.finish(&self.storage, &slot),
             }

@@ -4,13 +4,16 @@
 mod archive;
 mod delays;
 mod jobs;
+mod leaving;
+mod packing;
 mod pending;
+mod trimming;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use fjall::{PersistMode, UserValue};
+use fjall::PersistMode;
 use tokio::sync::oneshot;
 use wissel_bus::{BusError, Envelope, Outlives, Selection};
 use wissel_identifiers::InboxName;
@@ -25,6 +28,7 @@ use delays::Delays;
 pub(crate) use jobs::Fate;
 use jobs::Job;
 use pending::{Expected, Pending};
+use trimming::Trimming;
 
 /// What the writer is asked to do.
 pub(crate) enum Command {
@@ -66,9 +70,6 @@ pub(crate) enum Command {
 pub(crate) struct Incoming {
     /// Where its answer goes.
     pub(crate) position: usize,
-    /// As it is on disk.
-    pub(crate) body: UserValue,
-    /// As it is handed out; its event is a part of the body.
     pub(crate) envelope: Envelope,
     /// Each once; none only when it is for the archive.
     pub(crate) inboxes: Vec<Arc<Inbox>>,
@@ -81,10 +82,7 @@ pub(crate) struct Incoming {
 /// A message that is to be a dead letter at once.
 pub(crate) struct Buried {
     pub(crate) inbox: Arc<Inbox>,
-    pub(crate) body: UserValue,
-    pub(crate) admitted_at: SystemTime,
-    /// Of its event, in bytes.
-    pub(crate) length: u32,
+    pub(crate) envelope: Envelope,
     pub(crate) reason: String,
 }
 
@@ -113,6 +111,7 @@ pub(crate) struct Writer {
     delays: Delays,
     archive_ends: ArchiveEnds,
     jobs: VecDeque<Job>,
+    trimming: Trimming,
     /// Since when something is written and not synced.
     unsynced_since: Option<Instant>,
     removals: Removals,
@@ -136,6 +135,7 @@ impl Writer {
             delays: Delays::starting(census.next_due_ms),
             archive_ends: ArchiveEnds::starting(census.archive_ends_ms),
             jobs: census.removed.iter().map(|&n| Job::purge(n)).collect(),
+            trimming: Trimming::starting(),
             unsynced_since: None,
             removals,
         }
@@ -156,6 +156,7 @@ impl Writer {
             }
             self.work_on_job();
             self.trim_archive();
+            self.trim_packs();
             self.sync_if_late();
             self.look_at_removals();
         }
@@ -173,8 +174,9 @@ impl Writer {
             return None;
         }
         let sync_at = self.unsynced_since.map(|since| since + SYNC_WITHIN);
-        let due = [sync_at, self.delays.next_due(), self.archive_ends.next_trim()];
-        due.into_iter().flatten().min()
+        let trims = [self.archive_ends.next_trim(), self.trimming.next()];
+        let due = [sync_at, self.delays.next_due()].into_iter().chain(trims);
+        due.flatten().min()
     }
 
     /// Writes enqueues and settlements together; gives back what has to be done
@@ -208,6 +210,7 @@ impl Writer {
         let durable = pending.must_be_durable();
         let prepared = pending.commit(&self.storage);
         self.removals.add(prepared.removed);
+        self.trimming.expect(prepared.parts_let_go);
         let outcome = self.note(prepared.outcome, durable, prepared.wrote);
         prepared.effects.tell(&self.shared, outcome.as_ref().err());
     }

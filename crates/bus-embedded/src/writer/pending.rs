@@ -1,34 +1,32 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fjall::{OwnedWriteBatch, PersistMode, UserValue};
+use fjall::{OwnedWriteBatch, PersistMode};
 use tokio::sync::oneshot;
 use wissel_bus::{Attempt, BusError, Envelope, Outlives};
 
 use super::delays::Delays;
+use super::leaving::Leaving;
+use super::packing::OpenPack;
 use super::{Buried, Command, Incoming, Places};
 use crate::EmbeddedBusError;
 use crate::inbox::{Inbox, Outcome, Settled};
 use crate::shared::Shared;
 use crate::storage::Storage;
-use crate::storage::archive::{encode_archived, end_key};
-use crate::storage::records::{
-    ArchiveKey, DeadKey, Slot, decode_history, encode_dead, encode_retried, message_key, ready_key,
-    to_ms,
-};
+use crate::storage::keys::{DeadKey, message_key, ready_key, to_ms};
+use crate::storage::pack::encode_body;
+use crate::storage::slot::{Address, RUN_MAX, Seat, Slot, encode_dead, encode_retried, encode_run};
 
 /// What is about to be written in one go, and who is to be told.
 pub(crate) struct Pending {
-    batch: OwnedWriteBatch,
+    pub(super) batch: OwnedWriteBatch,
     must_be_durable: bool,
-    /// How many inboxes are left to each message of several that one of them is
-    /// done with.
-    shares: HashMap<u64, u32>,
+    /// Messages that are to go together.
+    pub(super) pack: OpenPack,
+    /// Deliveries and messages that somebody is done with.
+    pub(super) leaving: Leaving,
     /// Why it cannot be written.
     failure: Option<EmbeddedBusError>,
-    /// Deliveries that are done with.
-    removed: u64,
     effects: Effects,
 }
 
@@ -45,6 +43,8 @@ struct Arrived {
     inbox: Arc<Inbox>,
     slot: Slot,
     envelope: Option<Envelope>,
+    /// It shares its entry with none, and is in the batch.
+    stands_alone: bool,
 }
 
 struct Enqueued {
@@ -67,6 +67,8 @@ pub(crate) struct Committed {
     pub(crate) wrote: bool,
     /// Deliveries that are done with.
     pub(crate) removed: u64,
+    /// Some packs have messages that nobody has any longer.
+    pub(crate) parts_let_go: bool,
     pub(crate) effects: Effects,
 }
 
@@ -85,16 +87,15 @@ impl Expected {
             match command {
                 Command::Enqueue { items, .. } => {
                     for item in items {
-                        let archived = 2 * usize::from(item.archive_until_ms.is_some());
-                        expected.changes += 1 + item.inboxes.len() + archived;
+                        expected.changes += 2 * usize::from(item.archive_until_ms.is_some());
                         expected.arrivals += item.inboxes.len();
                     }
                 }
-                // The delivery, and its message or how many still have that.
-                Command::Settle { settled, .. } => expected.changes += 2 * settled.len(),
+                Command::Settle { settled, .. } => expected.changes += settled.len() / 8,
                 _ => {}
             }
         }
+        expected.changes += expected.arrivals / 8;
         expected
     }
 }
@@ -108,9 +109,9 @@ impl Pending {
         Self {
             batch: storage.batch_of(expected.changes),
             must_be_durable: false,
-            shares: HashMap::new(),
+            pack: OpenPack::default(),
+            leaving: Leaving::default(),
             failure: None,
-            removed: 0,
             effects: Effects {
                 arrivals: Vec::with_capacity(expected.arrivals),
                 ..Effects::default()
@@ -144,58 +145,53 @@ impl Pending {
             }
             positions.push(item.position);
             self.must_be_durable |= item.outlives == Outlives::PowerLoss;
-            self.enqueue_one(storage, item, places.next());
+            self.pack(storage, item, places.next());
         }
         self.effects.enqueues.push(Enqueued { positions, answers, reply });
     }
 
-    fn enqueue_one(&mut self, storage: &Storage, item: Incoming, place: u64) {
-        let holders = item.inboxes.len() + usize::from(item.archive_until_ms.is_some());
-        let holders = u32::try_from(holders).unwrap_or(u32::MAX);
-        let slot = Slot {
-            place,
-            message: place,
-            admitted_ms: to_ms(item.envelope.admitted_at),
-            attempt: 1,
-            length: u32::try_from(item.envelope.event.len()).unwrap_or(u32::MAX),
-            holders,
-            requeued: false,
-        };
-        self.batch.insert(&storage.messages, message_key(slot.message), item.body);
-        if let Some(until_ms) = item.archive_until_ms {
-            let key = ArchiveKey { admitted_ms: slot.admitted_ms, message: slot.message };
-            let value = encode_archived(until_ms, holders);
-            self.batch.insert(&storage.archive, key.encode(), value);
-            self.batch.insert(&storage.archive_ends, end_key(until_ms, key), []);
-        }
-        for inbox in item.inboxes {
-            self.arrive(storage, &inbox, slot, Some(item.envelope.clone()));
-        }
-    }
-
     /// Puts a delivery at its place in the inbox.
-    pub(crate) fn arrive(
-        &mut self,
-        storage: &Storage,
-        inbox: &Arc<Inbox>,
-        slot: Slot,
-        envelope: Option<Envelope>,
-    ) {
-        self.arrive_with(storage, inbox, slot, slot.encode(), envelope);
+    pub(crate) fn arrive(&mut self, inbox: &Arc<Inbox>, slot: Slot, envelope: Option<Envelope>) {
+        let (inbox, stands_alone) = (Arc::clone(inbox), false);
+        self.effects.arrivals.push(Arrived { inbox, slot, envelope, stands_alone });
     }
 
-    /// The same, with the value of the delivery: its slot, and what comes behind that.
-    pub(crate) fn arrive_with(
+    /// The same of one that was retried.
+    pub(crate) fn arrive_again(
         &mut self,
         storage: &Storage,
         inbox: &Arc<Inbox>,
         slot: Slot,
-        value: impl Into<UserValue>,
-        envelope: Option<Envelope>,
+        history: &[Attempt],
     ) {
         let key = ready_key(inbox.number, slot.place);
-        self.batch.insert(&storage.ready, key, value);
-        self.effects.arrivals.push(Arrived { inbox: Arc::clone(inbox), slot, envelope });
+        self.batch.insert(&storage.ready, key, encode_retried(&slot, history));
+        let (inbox, stands_alone) = (Arc::clone(inbox), true);
+        self.effects.arrivals.push(Arrived { inbox, slot, envelope: None, stands_alone });
+    }
+
+    /// Deliveries that came into an inbox together share an entry. Gives each its seat.
+    fn write_runs(&mut self, storage: &Storage) {
+        let arrivals = &mut self.effects.arrivals;
+        arrivals.sort_by_key(|arrived| arrived.inbox.number);
+        let together = |a: &Arrived, b: &Arrived| {
+            a.inbox.number == b.inbox.number && !a.stands_alone && !b.stands_alone
+        };
+        for of_one_inbox in arrivals.chunk_by_mut(together) {
+            if of_one_inbox[0].stands_alone {
+                continue;
+            }
+            for run in of_one_inbox.chunks_mut(RUN_MAX) {
+                let first = run[0].slot.place;
+                let of = u8::try_from(run.len()).expect("a run has at most 64");
+                for (index, arrived) in (0..).zip(run.iter_mut()) {
+                    arrived.slot.seat = Seat { run: first, index, of };
+                }
+                let key = ready_key(run[0].inbox.number, first);
+                let value = encode_run(run.iter().map(|arrived| &arrived.slot));
+                self.batch.insert(&storage.ready, key, value);
+            }
+        }
     }
 
     /// Adds what becomes of a delivery.
@@ -208,7 +204,7 @@ impl Pending {
         settled: &Settled,
     ) {
         let slot = settled.slot;
-        self.batch.remove(&storage.ready, ready_key(inbox, slot.place));
+        self.leave(storage, inbox, &slot);
         match &settled.outcome {
             Outcome::Done => self.finish(storage, &slot),
             Outcome::Retry { after, reason } => {
@@ -243,12 +239,15 @@ impl Pending {
         if slot.attempt <= 1 {
             return Vec::new();
         }
-        let read = storage.ready.get(ready_key(inbox, slot.place)).map_err(Into::into);
-        let read = read.and_then(|value| decode_history(&value.unwrap_or_default()));
-        read.unwrap_or_else(|error| {
-            self.failure.get_or_insert(error);
+        storage.history_of(inbox, slot).unwrap_or_else(|error| {
+            self.fail(error);
             Vec::new()
         })
+    }
+
+    /// It cannot be written.
+    pub(super) fn fail(&mut self, error: EmbeddedBusError) {
+        self.failure.get_or_insert(error);
     }
 
     /// Adds a dead letter that was never a delivery.
@@ -256,17 +255,18 @@ impl Pending {
         let number = places.next();
         let slot = Slot {
             place: 0,
-            message: number,
-            admitted_ms: to_ms(buried.admitted_at),
+            seat: Seat::alone(0),
+            message: Address { entry: number, part: None },
+            admitted_ms: to_ms(buried.envelope.admitted_at),
             attempt: 0,
-            length: buried.length,
+            length: u32::try_from(buried.envelope.event.len()).unwrap_or(u32::MAX),
             holders: 1,
             requeued: true,
         };
         let died_ms = to_ms(SystemTime::now());
         let key = DeadKey { inbox: buried.inbox.number, died_ms, number };
         let value = encode_dead(&slot, &[], died_ms, &buried.reason);
-        self.batch.insert(&storage.messages, message_key(number), buried.body.clone());
+        self.batch.insert(&storage.messages, message_key(number), encode_body(&buried.envelope));
         self.batch.insert(&storage.dead, key.encode(), value);
         self.must_be_durable = true;
     }
@@ -282,32 +282,6 @@ impl Pending {
         self.effects.settlements.push(Settlements { inbox, consumer, settled, reply });
     }
 
-    /// One inbox is done with a message; the last one takes it away.
-    pub(crate) fn finish(&mut self, storage: &Storage, slot: &Slot) {
-        self.let_go(storage, slot.message, slot.holders);
-    }
-
-    /// One of those who hold a message, an inbox or the archive, is done with it.
-    pub(crate) fn let_go(&mut self, storage: &Storage, message: u64, holders: u32) {
-        self.removed += 1;
-        let key = message_key(message);
-        if holders <= 1 {
-            self.batch.remove(&storage.messages, key);
-            return;
-        }
-        let left = match self.shares.get(&message) {
-            Some(left) => *left,
-            None => match storage.shares_left(message, holders) {
-                Ok(left) => left,
-                Err(error) => {
-                    self.failure.get_or_insert(error);
-                    return;
-                }
-            },
-        };
-        self.shares.insert(message, left.saturating_sub(1));
-    }
-
     /// Removes something that is not a delivery's own business.
     pub(crate) fn remove(&mut self, keyspace: &fjall::Keyspace, key: &[u8]) {
         self.batch.remove(keyspace, key);
@@ -315,15 +289,9 @@ impl Pending {
 
     /// Writes it.
     pub(crate) fn commit(mut self, storage: &Storage) -> Committed {
-        for (message, left) in self.shares.drain() {
-            let key = message_key(message);
-            if left == 0 {
-                self.batch.remove(&storage.messages, key);
-                self.batch.remove(&storage.shares, key);
-            } else {
-                self.batch.insert(&storage.shares, key, left.to_be_bytes());
-            }
-        }
+        self.close_pack(storage);
+        self.write_runs(storage);
+        let left = self.write_what_left(storage);
         let wrote = !self.batch.is_empty();
         let persist =
             if self.must_be_durable { PersistMode::SyncData } else { PersistMode::Buffer };
@@ -331,7 +299,13 @@ impl Pending {
             Some(error) => Err(error),
             None => storage.commit(self.batch, persist),
         };
-        Committed { outcome, wrote, removed: self.removed, effects: self.effects }
+        Committed {
+            outcome,
+            wrote,
+            removed: left.deliveries,
+            parts_let_go: left.parts_let_go,
+            effects: self.effects,
+        }
     }
 }
 
@@ -339,7 +313,7 @@ impl Effects {
     /// Tells everyone, with the error when nothing was written.
     pub(crate) fn tell(self, shared: &Shared, error: Option<&BusError>) {
         if error.is_none() {
-            hand_over(shared, self.arrivals);
+            hand_over(shared, &self.arrivals);
         }
         for mut enqueued in self.enqueues {
             if let Some(error) = error {
@@ -372,9 +346,8 @@ fn keep_latest(history: &mut Vec<Attempt>) {
     history.drain(..many);
 }
 
-/// Gives each inbox its deliveries, in their order, taking its lock once.
-fn hand_over(shared: &Shared, mut arrivals: Vec<Arrived>) {
-    arrivals.sort_by_key(|arrived| arrived.inbox.number);
+/// Gives each inbox its deliveries, which stand together, in their order, taking its lock once.
+fn hand_over(shared: &Shared, arrivals: &[Arrived]) {
     for of_one_inbox in arrivals.chunk_by(|a, b| a.inbox.number == b.inbox.number) {
         let inbox = &of_one_inbox[0].inbox;
         let deliveries =
