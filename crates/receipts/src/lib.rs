@@ -36,6 +36,9 @@
 //! of power the last second. What is forgotten may be delivered twice. Nothing is ever
 //! remembered that was not told to `remember`.
 //!
+//! What is written together is one value on disk, and found by memory. When there are 65,536
+//! receipts of that kind they are sorted, and become a table.
+//!
 //! The window is cut into slices, each a keyspace. Receipts go into the youngest; when it
 //! covers its part of the window, or holds its part of the capacity, another begins. A slice
 //! that is older than the window is dropped whole, and so is the oldest one, early, when all
@@ -63,6 +66,7 @@ mod remembered;
 mod slice;
 mod slices;
 mod writer;
+mod young;
 
 pub use error::ReceiptsError;
 pub use identity::{Identity, IdentityKey};

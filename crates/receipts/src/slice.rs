@@ -3,7 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | 0, number of an inbox (4 bytes) | its name |
-//! | 1, identity (16 bytes) | a [`Stored`] receipt, with the numbers of this slice |
+//! | 1, identity (16 bytes) | a [`Stored`] receipt, with the numbers of this slice, unless it is [`Young`] |
 //! | 2 | how many units of the capacity are in use (8 bytes) |
 
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ use wissel_identifiers::InboxName;
 
 use crate::filter::Filter;
 use crate::remembered::Stored;
+use crate::young::{Together, YOUNG_MAX, Young};
 use crate::{Identity, ReceiptsError, Remembered};
 
 const INBOX: u8 = 0;
@@ -34,6 +35,7 @@ pub(crate) struct Slice {
     pub(crate) began: SystemTime,
     filter: Arc<Filter>,
     keyspace: Keyspace,
+    young: Arc<Young>,
 }
 
 /// What the one who writes a slice knows of it. Its memory grows with the inboxes that
@@ -42,6 +44,8 @@ pub(crate) struct Slice {
 pub(crate) struct Writing {
     pub(crate) units: u64,
     inboxes: HashMap<InboxName, u32>,
+    /// Those of the last receipt, with their numbers: the next one's are mostly the same.
+    last: (Arc<[InboxName]>, Vec<u32>),
 }
 
 impl Slice {
@@ -57,7 +61,8 @@ impl Slice {
         let keyspace = database.keyspace(&name, options)?;
         let filter = Filter::for_units(units);
         filter.complete();
-        Ok(Self { number, began, filter: Arc::new(filter), keyspace })
+        let young = Arc::new(Young::open(database, number)?);
+        Ok(Self { number, began, filter: Arc::new(filter), keyspace, young })
     }
 
     /// The slice of this name; none when it is the name of something else. It is found by
@@ -68,7 +73,9 @@ impl Slice {
         let Some((number, milliseconds)) = parts else { return Ok(None) };
         let began = SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
         let keyspace = database.keyspace(name, options)?;
-        Ok(Some(Self { number, began, filter: Arc::new(Filter::for_units(0)), keyspace }))
+        let filter = Arc::new(Filter::for_units(0));
+        let young = Arc::new(Young::open(database, number)?);
+        Ok(Some(Self { number, began, filter, keyspace, young }))
     }
 
     /// What is remembered here of a message.
@@ -76,8 +83,13 @@ impl Slice {
         if !self.filter.may_know(identity) {
             return Ok(None);
         }
-        let Some(value) = self.keyspace.get(receipt_key(identity))? else { return Ok(None) };
-        let stored = Stored::decode(&value)?;
+        let stored = match self.young.find(identity) {
+            Some(value) => Stored::decode(&value)?,
+            None => match self.keyspace.get(receipt_key(identity))? {
+                Some(value) => Stored::decode(&value)?,
+                None => return Ok(None),
+            },
+        };
         let inboxes: Result<Arc<[InboxName]>, ReceiptsError> =
             stored.inboxes.iter().map(|number| self.inbox(*number)).collect();
         Ok(Some(Remembered {
@@ -92,35 +104,64 @@ impl Slice {
         parse_inbox(&name.ok_or_else(damaged_inbox)?)
     }
 
-    /// Puts a receipt in the batch.
-    pub(crate) fn insert(
+    /// Writes receipts, all or none. They are with the operating system then.
+    pub(crate) fn write(
         &self,
-        batch: &mut OwnedWriteBatch,
+        database: &Database,
         writing: &mut Writing,
-        identity: Identity,
-        remembered: &Remembered,
-    ) {
-        let mut numbers = Vec::with_capacity(remembered.inboxes.len());
-        for inbox in &*remembered.inboxes {
-            if let Some(number) = writing.inboxes.get(inbox) {
-                numbers.push(*number);
-                continue;
+        entries: &[(Identity, Remembered)],
+    ) -> Result<(), ReceiptsError> {
+        let mut batch = database.batch();
+        let mut together = Together::default();
+        for (identity, remembered) in entries {
+            if writing.last.0 != remembered.inboxes {
+                let numbers = remembered.inboxes.iter();
+                let numbers = numbers.map(|inbox| self.number(&mut batch, writing, inbox));
+                writing.last = (Arc::clone(&remembered.inboxes), numbers.collect());
             }
-            let number = u32::try_from(writing.inboxes.len()).unwrap_or(u32::MAX);
-            batch.insert(&self.keyspace, inbox_key(number), inbox.to_string().as_bytes());
-            writing.inboxes.insert(inbox.clone(), number);
-            writing.units += 1;
-            numbers.push(number);
+            let numbers = &writing.last.1;
+            together.add(*identity, |value| {
+                Stored::encode(remembered.message_id, remembered.admitted_at, numbers, value);
+            });
+            self.filter.add(*identity);
+            writing.units += remembered.units();
         }
-        let value = Stored::encode(remembered.message_id, remembered.admitted_at, &numbers);
-        batch.insert(&self.keyspace, receipt_key(identity), value);
-        self.filter.add(identity);
-        writing.units += remembered.units();
+        batch.insert(&self.keyspace, [UNITS], writing.units.to_be_bytes());
+        self.young.insert(&mut batch, &together);
+        batch.commit()?;
+        self.young.inserted(&together);
+        if self.young.len() >= YOUNG_MAX {
+            self.age(database)?;
+        }
+        Ok(())
     }
 
-    /// Puts in the batch how many units are in use.
-    pub(crate) fn insert_units(&self, batch: &mut OwnedWriteBatch, writing: &Writing) {
-        batch.insert(&self.keyspace, [UNITS], writing.units.to_be_bytes());
+    /// What is young becomes a table.
+    fn age(&self, database: &Database) -> Result<(), ReceiptsError> {
+        if self.young.is_empty() {
+            return Ok(());
+        }
+        let mut table = self.keyspace.start_ingestion()?;
+        self.young.each(|identity, stored| table.write(receipt_key(identity), stored))?;
+        table.finish()?;
+        // From here on each is found in the table as well.
+        let mut batch = database.batch();
+        self.young.remove(&mut batch)?;
+        batch.commit()?;
+        self.young.removed();
+        Ok(())
+    }
+
+    /// The number of an inbox; one that has none gets one.
+    fn number(&self, batch: &mut OwnedWriteBatch, writing: &mut Writing, inbox: &InboxName) -> u32 {
+        if let Some(number) = writing.inboxes.get(inbox) {
+            return *number;
+        }
+        let number = u32::try_from(writing.inboxes.len()).unwrap_or(u32::MAX);
+        batch.insert(&self.keyspace, inbox_key(number), inbox.to_string().as_bytes());
+        writing.inboxes.insert(inbox.clone(), number);
+        writing.units += 1;
+        number
     }
 
     /// How many units of the capacity are in use.
@@ -133,7 +174,7 @@ impl Slice {
 
     /// What is to be known to go on writing after a restart.
     pub(crate) fn writing(&self) -> Result<Writing, ReceiptsError> {
-        let mut writing = Writing { units: self.units()?, inboxes: HashMap::new() };
+        let mut writing = Writing { units: self.units()?, ..Writing::default() };
         for entry in self.keyspace.prefix([INBOX]) {
             let (key, name) = entry.into_inner()?;
             let number = key.get(1..).and_then(|number| <[u8; 4]>::try_from(number).ok());
@@ -143,9 +184,10 @@ impl Slice {
         Ok(writing)
     }
 
-    /// Takes less memory, as nothing more comes: what is in the write buffer is put in
-    /// tables.
-    pub(crate) fn finish(&mut self, units: u64) -> Result<(), ReceiptsError> {
+    /// Takes less memory, as nothing more comes: what is young, or in the write buffer, is put
+    /// in tables.
+    pub(crate) fn finish(&mut self, database: &Database, units: u64) -> Result<(), ReceiptsError> {
+        self.age(database)?;
         self.keyspace.rotate_memtable()?;
         if let Some(filter) = self.filter.shrunk_to(units) {
             self.filter = Arc::new(filter);
@@ -165,6 +207,10 @@ impl Slice {
         if self.filter.is_complete() {
             return Ok(());
         }
+        self.young.each(|identity, _| {
+            self.filter.add(identity);
+            Ok::<(), ReceiptsError>(())
+        })?;
         for (index, entry) in self.keyspace.prefix([RECEIPT]).enumerate() {
             if index.is_multiple_of(KEYS_BETWEEN_QUESTIONS) && is_to_stop() {
                 return Ok(());
@@ -180,6 +226,9 @@ impl Slice {
 
     /// Removes the slice, as soon as nobody reads it.
     pub(crate) fn remove(self, database: &Database) -> Result<(), ReceiptsError> {
+        let mut batch = database.batch();
+        self.young.remove(&mut batch)?;
+        batch.commit()?;
         Ok(database.delete_keyspace(self.keyspace)?)
     }
 }

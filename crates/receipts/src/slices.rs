@@ -93,6 +93,7 @@ impl Slices {
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(ENGINE_THREADS)
+            .journal_compression(fjall::CompressionType::None)
             .open()?;
         let mut slices = Vec::new();
         for name in database.list_keyspace_names() {
@@ -122,20 +123,15 @@ impl Slices {
         self.slices.iter().rev().map(|(slice, _)| slice.clone()).collect()
     }
 
-    /// Writes receipts into the youngest slice, all or none. They are with the operating
-    /// system then.
+    /// Writes receipts into the youngest slice.
     pub(crate) fn write(
         &mut self,
         entries: &[(Identity, Remembered)],
     ) -> Result<(), ReceiptsError> {
         let Some((slice, units)) = self.slices.back_mut() else { return Ok(()) };
-        let mut batch = self.database.batch();
-        for (identity, remembered) in entries {
-            slice.insert(&mut batch, &mut self.writing, *identity, remembered);
-        }
-        slice.insert_units(&mut batch, &self.writing);
+        slice.write(&self.database, &mut self.writing, entries)?;
         *units = self.writing.units;
-        Ok(batch.commit()?)
+        Ok(())
     }
 
     /// Has everything that was written survive a loss of power.
@@ -188,7 +184,7 @@ impl Slices {
         let units = self.bounds.units_per_slice();
         let slice = Slice::create(&self.database, number, now, units)?;
         if let Some((before, units)) = self.slices.back_mut() {
-            before.finish(*units)?;
+            before.finish(&self.database, *units)?;
         }
         self.slices.push_back((slice, 0));
         self.writing = Writing::default();

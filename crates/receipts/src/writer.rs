@@ -155,8 +155,9 @@ impl Writer {
                 "receipts cannot be kept: messages may be delivered twice until they are"
             );
         }
-        self.shared.queue.set_failing(true);
+        // Who no longer waits for the storage finds that nothing in it is known.
         self.close();
+        self.shared.queue.set_failing(true);
     }
 
     fn open_again(&mut self) {
