@@ -1,7 +1,7 @@
 //! Last room: the message becomes durable, and its publisher gets a receipt.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -51,6 +51,7 @@ pub(crate) async fn enqueue(
     let Goods { items, burials } = goods;
     let (answers, buried, recorded) =
         tokio::join!(enqueue_known(items, bus), bury(burials, bus), recording);
+    let now = Instant::now();
     let (mut answers, mut buried) = (answers.into_iter(), buried.into_iter());
     let mut outcomes = Vec::with_capacity(pending.len());
     for (claim, receipt, counts, answer, reservations) in pending {
@@ -61,7 +62,7 @@ pub(crate) async fn enqueue(
         drop(reservations);
         outcomes.push(match (all, &recorded) {
             (Ok(()), Ok(())) => {
-                claim.complete(&receipt);
+                claim.complete(&receipt, now);
                 answer.into_iter().for_each(|answer| questions.take(*answer));
                 Ok(receipt)
             }
