@@ -12,7 +12,7 @@ use crate::ReceiptsError;
 
 /// What stands for publisher, source and id of a message: 128 bits that nobody
 /// outside can steer to those of another, as they depend on a secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(u128);
 
 /// The secret on which an [`Identity`] depends.

@@ -37,19 +37,19 @@ impl Remembered {
 }
 
 impl Stored {
+    /// Appends it to `value`.
     pub(crate) fn encode(
         message_id: MessageId,
         admitted_at: SystemTime,
         inboxes: &[u32],
-    ) -> Vec<u8> {
+        value: &mut Vec<u8>,
+    ) {
         let since = admitted_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let mut value = Vec::with_capacity(24 + 4 * inboxes.len());
         value.extend_from_slice(message_id.0.as_bytes());
         value.extend_from_slice(&u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).to_be_bytes());
         for inbox in inboxes {
             value.extend_from_slice(&inbox.to_be_bytes());
         }
-        value
     }
 
     pub(crate) fn decode(value: &[u8]) -> Result<Self, ReceiptsError> {
@@ -75,7 +75,8 @@ mod tests {
     fn what_is_stored_comes_back_and_what_is_cut_off_does_not() {
         let admitted_at = SystemTime::UNIX_EPOCH + Duration::new(1_790_000_000, 123_456_789);
         let message_id = MessageId::now();
-        let value = Stored::encode(message_id, admitted_at, &[7, 70_000]);
+        let mut value = Vec::new();
+        Stored::encode(message_id, admitted_at, &[7, 70_000], &mut value);
         assert_eq!(value.len(), 32);
         let stored = Stored::decode(&value).unwrap();
         assert_eq!((stored.message_id, stored.admitted_at), (message_id, admitted_at));

@@ -42,6 +42,10 @@ pub(crate) struct Slice {
 pub(crate) struct Writing {
     pub(crate) units: u64,
     inboxes: HashMap<InboxName, u32>,
+    /// Those of the last receipt, with their numbers: the next one's are mostly the same.
+    last: (Arc<[InboxName]>, Vec<u32>),
+    /// Where a receipt is put together.
+    value: Vec<u8>,
 }
 
 impl Slice {
@@ -100,22 +104,29 @@ impl Slice {
         identity: Identity,
         remembered: &Remembered,
     ) {
-        let mut numbers = Vec::with_capacity(remembered.inboxes.len());
-        for inbox in &*remembered.inboxes {
-            if let Some(number) = writing.inboxes.get(inbox) {
-                numbers.push(*number);
-                continue;
-            }
-            let number = u32::try_from(writing.inboxes.len()).unwrap_or(u32::MAX);
-            batch.insert(&self.keyspace, inbox_key(number), inbox.to_string().as_bytes());
-            writing.inboxes.insert(inbox.clone(), number);
-            writing.units += 1;
-            numbers.push(number);
+        if writing.last.0 != remembered.inboxes {
+            let numbers = remembered.inboxes.iter();
+            let numbers = numbers.map(|inbox| self.number(batch, writing, inbox)).collect();
+            writing.last = (Arc::clone(&remembered.inboxes), numbers);
         }
-        let value = Stored::encode(remembered.message_id, remembered.admitted_at, &numbers);
-        batch.insert(&self.keyspace, receipt_key(identity), value);
+        let Writing { last: (_, numbers), value, .. } = writing;
+        value.clear();
+        Stored::encode(remembered.message_id, remembered.admitted_at, numbers, value);
+        batch.insert(&self.keyspace, receipt_key(identity), &value[..]);
         self.filter.add(identity);
         writing.units += remembered.units();
+    }
+
+    /// The number of an inbox; one that has none gets one.
+    fn number(&self, batch: &mut OwnedWriteBatch, writing: &mut Writing, inbox: &InboxName) -> u32 {
+        if let Some(number) = writing.inboxes.get(inbox) {
+            return *number;
+        }
+        let number = u32::try_from(writing.inboxes.len()).unwrap_or(u32::MAX);
+        batch.insert(&self.keyspace, inbox_key(number), inbox.as_str().as_bytes());
+        writing.inboxes.insert(inbox.clone(), number);
+        writing.units += 1;
+        number
     }
 
     /// Puts in the batch how many units are in use.
@@ -133,7 +144,7 @@ impl Slice {
 
     /// What is to be known to go on writing after a restart.
     pub(crate) fn writing(&self) -> Result<Writing, ReceiptsError> {
-        let mut writing = Writing { units: self.units()?, inboxes: HashMap::new() };
+        let mut writing = Writing { units: self.units()?, ..Writing::default() };
         for entry in self.keyspace.prefix([INBOX]) {
             let (key, name) = entry.into_inner()?;
             let number = key.get(1..).and_then(|number| <[u8; 4]>::try_from(number).ok());

@@ -66,6 +66,9 @@ impl Writer {
             let unsynced = self.unsynced_for();
             let taken = self.shared.queue.take(SYNC_EVERY.saturating_sub(unsynced));
             entries.extend(taken.entries);
+            // Next to each other, what is inserted finds its place in memory that was just looked
+            // at. Nobody sees the order: all of it is found by its identity.
+            entries.sort_unstable_by_key(|(identity, _)| *identity);
             let sync = taken.sync || taken.ended;
             if let Err(error) = self.write(&mut entries, sync) {
                 self.fail(&error);
