@@ -57,14 +57,18 @@ impl Head {
     pub(crate) fn append(&mut self, record: &Record, moments: &mut Moments, out: &mut Vec<u8>) {
         let start = out.len();
         write_record(record, self, moments, out);
-        let digits = hex::encode(Sha256::digest(&out[start..]));
+        let mut digits = [0; 64];
+        let hash = Sha256::digest(&out[start..]);
+        hex::encode_to_slice(hash, &mut digits).expect("a hash has 64 digits");
+        let digits = str::from_utf8(&digits).expect("digits are text");
         // The closing brace makes room for the hash.
         out.pop();
         out.extend_from_slice(HASH_START.as_bytes());
         out.extend_from_slice(digits.as_bytes());
         out.extend_from_slice(b"\"}\n");
         self.seq += 1;
-        self.hash = digits;
+        self.hash.clear();
+        self.hash.push_str(digits);
     }
 }
 

@@ -34,7 +34,7 @@ pub struct RecordOptions {
 }
 
 pub(crate) enum Request {
-    Append(Arc<[Record]>, oneshot::Sender<Result<(), AuditError>>),
+    Append(Arc<Vec<Record>>, oneshot::Sender<Result<(), AuditError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -104,7 +104,7 @@ impl RecordLog {
     ///
     /// # Errors
     /// When they could not be written, none of them was.
-    pub async fn append(&self, records: impl Into<Arc<[Record]>>) -> Result<(), AuditError> {
+    pub async fn append(&self, records: impl Into<Arc<Vec<Record>>>) -> Result<(), AuditError> {
         let records = records.into();
         if records.is_empty() {
             return Ok(());

@@ -34,8 +34,10 @@ pub struct Record {
     pub correlation: Option<SubjectHash>,
     /// Where it went, or what was acted on.
     pub inbox: Option<InboxName>,
-    /// The inboxes that a message is to go to, the first [`Record::INBOXES`].
-    pub inboxes: Vec<InboxName>,
+    /// The inboxes that a message is to go to: all of them, shared with whoever else tells of
+    /// them. The first [`Record::INBOXES`] are kept; how many there are is its `detail`, unless
+    /// that says something else.
+    pub inboxes: Option<Arc<[InboxName]>>,
     /// What for, by the grant that it rests on.
     pub purpose: Option<Arc<str>>,
     /// By which law, by the same grant.
@@ -182,7 +184,7 @@ impl Record {
             message_id: None,
             correlation: None,
             inbox: None,
-            inboxes: Vec::new(),
+            inboxes: None,
             purpose: None,
             legal_basis: None,
             trace_id: None,

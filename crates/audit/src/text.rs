@@ -55,7 +55,8 @@ pub(crate) fn write_record(record: &Record, head: &Head, moments: &mut Moments, 
     if let Some(inbox) = &record.inbox {
         plain("inbox", inbox.as_str(), out);
     }
-    for (position, inbox) in record.inboxes.iter().enumerate() {
+    let inboxes = record.inboxes.as_deref().unwrap_or_default();
+    for (position, inbox) in inboxes.iter().take(Record::INBOXES).enumerate() {
         if position == 0 {
             key("inboxes", out);
         }
@@ -63,7 +64,7 @@ pub(crate) fn write_record(record: &Record, head: &Head, moments: &mut Moments, 
         out.extend_from_slice(inbox.as_str().as_bytes());
         out.push(b'"');
     }
-    if !record.inboxes.is_empty() {
+    if !inboxes.is_empty() {
         out.push(b']');
     }
     text("purpose", record.purpose.as_deref(), out);
@@ -72,7 +73,15 @@ pub(crate) fn write_record(record: &Record, head: &Head, moments: &mut Moments, 
         digits("data_subject_id", subject.as_bytes(), out);
         text("data_subject_id_type", record.subject_kind, out);
     }
-    text("detail", record.detail.as_deref(), out);
+    match (&record.detail, &record.inboxes) {
+        (None, Some(inboxes)) => {
+            key("detail", out);
+            out.extend_from_slice(b"\"inboxes ");
+            number(inboxes.len() as u64, out);
+            out.push(b'"');
+        }
+        (detail, _) => text("detail", detail.as_deref(), out),
+    }
     out.push(b'}');
 }
 
@@ -151,6 +160,7 @@ mod tests {
     use proptest::prelude::*;
     use serde::Serialize;
     use uuid::Uuid;
+    use wissel_identifiers::InboxName;
 
     use super::*;
     use crate::{Operation, SubjectHash};
@@ -191,7 +201,7 @@ mod tests {
         #[serde(skip_serializing_if = "Option::is_none")]
         data_subject_id_type: Option<&'static str>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        detail: Option<&'a str>,
+        detail: Option<String>,
     }
 
     fn line<'a>(head: &'a Head, record: &'a Record) -> Line<'a> {
@@ -214,13 +224,20 @@ mod tests {
             event_type: record.event_type.as_deref(),
             message_id: record.message_id.map(|id| id.to_string()),
             correlation: record.correlation.map(|correlation| correlation.to_string()),
-            inboxes: record.inboxes.iter().map(|inbox| inbox.as_str()).collect(),
+            inboxes: record
+                .inboxes
+                .iter()
+                .flat_map(|all| all.iter().take(20))
+                .map(InboxName::as_str)
+                .collect(),
             inbox: record.inbox.as_ref().map(|inbox| inbox.as_str()),
             purpose: record.purpose.as_deref(),
             legal_basis: record.legal_basis.as_deref(),
             data_subject_id: record.subject.map(|subject| subject.to_string()),
             data_subject_id_type: record.subject.and(record.subject_kind),
-            detail: record.detail.as_deref(),
+            detail: record.detail.clone().or_else(|| {
+                record.inboxes.as_ref().map(|inboxes| format!("inboxes {}", inboxes.len()))
+            }),
         }
     }
 
@@ -247,7 +264,7 @@ mod tests {
             Actor::Unknown,
         ];
         let texts = prop::collection::vec(prop::option::of(any::<String>()), 5);
-        let ids = (any::<u128>(), prop::option::of(any::<[u8; 16]>()), 0_usize..4, 0_usize..4);
+        let ids = (any::<u128>(), prop::option::of(any::<[u8; 16]>()), 0_usize..24, 0_usize..4);
         let acts = (prop::sample::select(actors.to_vec()), any::<bool>(), any::<bool>());
         (moment(), texts, ids, acts).prop_map(move |(at, texts, ids, (actor, refused, other))| {
             let (id, hash, inboxes, which) = ids;
@@ -263,7 +280,7 @@ mod tests {
                 message_id: other.then_some(Uuid::from_u128(id)),
                 correlation: subject.filter(|_| other),
                 inbox: (which == 0).then(|| inbox(0)),
-                inboxes: (0..inboxes).map(inbox).collect(),
+                inboxes: (inboxes > 0).then(|| (1..inboxes).map(inbox).collect()),
                 purpose: text(),
                 legal_basis: text(),
                 trace_id: hash,

@@ -27,6 +27,9 @@ pub(crate) struct Writer {
     acts: Arc<Acts>,
     head: Head,
     moments: Moments,
+    /// The lines of one write, kept for the next: fresh memory costs more than what is put
+    /// there.
+    lines: Vec<u8>,
     file: File,
     number: u64,
     /// The day (since 1970, UTC) that the file is of.
@@ -70,6 +73,7 @@ impl Writer {
             syncer: Syncer::start(directory).map_err(AuditError::of(directory))?,
             head,
             moments: Moments::default(),
+            lines: Vec::new(),
             file,
             number,
             day: today(),
@@ -107,7 +111,8 @@ impl Writer {
     /// Serves a request and those behind it, with one write. Gives back who waits for the
     /// end, when it is to end.
     fn serve(&mut self, first: Request, requests: &Requests) -> Option<oneshot::Sender<()>> {
-        let mut lines = Vec::new();
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.clear();
         let mut acts = Vec::new();
         let mut answers = Vec::new();
         let mut head = self.head.clone();
@@ -138,6 +143,7 @@ impl Writer {
             let acts: Vec<&[u8]> = acts.into_iter().map(|range| &lines[range]).collect();
             self.acts.keep(&acts);
         }
+        self.keep_room(lines);
         for answer in answers {
             // Who went away does not ask.
             let _ = answer.send(written.as_ref().copied().map_err(|_| AuditError::NotWritten));
@@ -146,6 +152,13 @@ impl Writer {
             self.begin_sync();
         }
         closing
+    }
+
+    /// Keeps the memory of lines that were written, unless one call had unusually many.
+    fn keep_room(&mut self, lines: Vec<u8>) {
+        if lines.capacity() <= 2 * WRITE_BYTES {
+            self.lines = lines;
+        }
     }
 
     /// Writes lines, all or none.

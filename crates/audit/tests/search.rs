@@ -171,7 +171,7 @@ async fn an_entry_says_what_was_kept() {
         outcome: Outcome::Refused("INBOX_FULL"),
         on_behalf_of: Some(OTHER.parse().unwrap()),
         event_type: Some("nl.t.x".into()),
-        inboxes: vec![inbox.parse().unwrap()],
+        inboxes: Some([inbox.parse().unwrap()].into()),
         detail: Some("\"message_id\":\"no\"".to_owned()),
         ..record(Operation::Admission, message)
     };

@@ -9,43 +9,53 @@ use crate::road::minimise::Minimised;
 use crate::{Broker, Receipt, Refusal};
 
 /// What is known of messages before they are enqueued.
-pub(crate) struct Counted(Vec<Of>);
+pub(crate) struct Counted {
+    messages: Vec<Of>,
+    /// Messages of one type that stand together: the type, and where the next one begins.
+    runs: Vec<(Arc<str>, usize)>,
+}
 
 struct Of {
-    event_type: Arc<str>,
     inboxes: u64,
     full: u64,
 }
 
 impl Counted {
     pub(crate) fn of(messages: &[Minimised]) -> Self {
+        let mut runs: Vec<(Arc<str>, usize)> = Vec::new();
+        for (place, message) in messages.iter().enumerate() {
+            let event_type = &message.admitted.grant.event_type;
+            match runs.last_mut() {
+                Some((last, end)) if last == event_type => *end = place + 1,
+                _ => runs.push((Arc::clone(event_type), place + 1)),
+            }
+        }
         let of = |message: &Minimised| Of {
-            event_type: Arc::clone(&message.admitted.grant.event_type),
             inboxes: message.inbox_count() as u64,
             full: message.full_inboxes().count() as u64,
         };
-        Self(messages.iter().map(of).collect())
+        Self { messages: messages.iter().map(of).collect(), runs }
     }
 
     /// Counts those that have a receipt; those of one type that stand together, together.
     pub(crate) fn tell(self, outcomes: &[Result<Receipt, Refusal>], metrics: &Metrics) {
-        let admitted = self.0.into_iter().zip(outcomes).filter(|(_, outcome)| outcome.is_ok());
-        let mut run: Option<(Arc<str>, u64)> = None;
-        let (mut inboxes, mut full) = (0, 0);
-        for (of, _) in admitted {
-            inboxes += of.inboxes;
-            full += of.full;
-            match &mut run {
-                Some((event_type, count)) if *event_type == of.event_type => *count += 1,
-                _ => {
-                    if let Some((event_type, count)) = run.replace((of.event_type, 1)) {
-                        metrics.admitted(&event_type, count);
-                    }
-                }
+        let (mut admitted, mut inboxes, mut full) = (0, 0, 0);
+        let mut begin = 0;
+        for (event_type, end) in self.runs {
+            let run = self.messages[begin..end].iter().zip(&outcomes[begin..end]);
+            let mut count = 0;
+            for (of, _) in run.filter(|(_, outcome)| outcome.is_ok()) {
+                count += 1;
+                inboxes += of.inboxes;
+                full += of.full;
             }
+            if count > 0 {
+                metrics.admitted(&event_type, count);
+            }
+            admitted += count;
+            begin = end;
         }
-        if let Some((event_type, count)) = run {
-            metrics.admitted(&event_type, count);
+        if admitted > 0 {
             metrics.enqueued(inboxes);
         }
         if full > 0 {

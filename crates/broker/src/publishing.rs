@@ -1,6 +1,7 @@
 //! Publishing: messages go the road, and each has an outcome.
 
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -19,17 +20,40 @@ use crate::road::{authorise, decode, enqueue, identify, minimise, room, route, v
 use crate::{Broker, Caller, Receipt, Refusal};
 
 /// How far a message came before something has to be awaited.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
 enum Step {
-    Done(Result<Receipt, Refusal>),
-    Wait(Box<UnderWay>),
-    Enqueue(Box<Minimised>),
+    Enqueue(Minimised),
+    Other(Box<Other>),
 }
 
-/// Where the outcome of a message comes from.
-enum Place {
+/// A message that does not go to the bus, or not yet.
+enum Other {
     Done(Result<Receipt, Refusal>),
-    Wait(Box<UnderWay>),
-    Enqueued,
+    Wait(UnderWay),
+}
+
+/// What is to be awaited for the messages of one call.
+struct Steps {
+    ready: Vec<Minimised>,
+    /// Which of all messages do not go to the bus, in order: mostly none.
+    others: Vec<(usize, Box<Other>)>,
+    /// Of those that were refused already.
+    refusals: Vec<Record>,
+}
+
+impl Step {
+    fn done(outcome: Result<Receipt, Refusal>) -> Self {
+        Self::Other(Box::new(Other::Done(outcome)))
+    }
+}
+
+impl Steps {
+    /// Refuses messages together, with one record.
+    fn refuse_all(&mut self, caller: &Caller, places: Range<usize>, refusal: &Refusal) {
+        self.refusals.push(Broker::refusal_of_all(caller, places.len(), refusal));
+        let refused = || Box::new(Other::Done(Err(refusal.clone())));
+        self.others.extend(places.map(|place| (place, refused())));
+    }
 }
 
 impl Broker {
@@ -67,57 +91,61 @@ impl Broker {
     ) -> impl Future<Output = Vec<Result<Receipt, Refusal>>> + Send + use<> {
         let came = Instant::now();
         self.options.metrics.received(frames.iter().map(Bytes::len).sum());
-        let (ticket, steps, refusals) = self.take_in(caller, frames, direction);
+        let (ticket, steps) = self.take_in(caller, frames, direction);
         let broker = Arc::clone(self);
         async move {
-            let outcomes = broker.carry_out(steps, refusals).await;
+            let outcomes = broker.carry_out(steps).await;
             drop(ticket);
             broker.count_outcomes(&outcomes, came);
             outcomes
         }
     }
 
-    /// What is to be awaited for each message, and the records of those refused already.
+    /// Goes the road with each message, up to where something is to be awaited.
     fn take_in(
         &self,
         caller: &Caller,
         frames: Vec<Bytes>,
         direction: &Direction,
-    ) -> (Option<TaskTrackerToken>, Vec<Step>, Vec<Record>) {
-        let mut records = Vec::new();
+    ) -> (Option<TaskTrackerToken>, Steps) {
+        let mut steps = Steps { ready: Vec::new(), others: Vec::new(), refusals: Vec::new() };
         let ticket = match self.ticket() {
             Ok(ticket) => ticket,
             Err(refusal) => {
                 // One for all, as whoever waits for the bus tries again and again.
-                records.push(Self::refusal_of_all(caller, frames.len(), &refusal));
-                let refused = |_| Step::Done(Err(refusal.clone()));
-                return (None, frames.iter().map(refused).collect(), records);
+                steps.refuse_all(caller, 0..frames.len(), &refusal);
+                return (None, steps);
             }
         };
         let catalogue = self.catalogue.load();
-        let mut steps = Vec::with_capacity(frames.len());
+        steps.ready.reserve_exact(frames.len());
         let (allowed, over) = match caller.party() {
             Ok(party) => self.publish_limits.take(party, frames.len(), &catalogue),
             // It is refused in a room of its own.
             Err(_) => (frames.len(), None),
         };
-        let rest = frames.len() - allowed;
-        for frame in frames.into_iter().take(allowed) {
+        let all = frames.len();
+        for (place, frame) in frames.into_iter().take(allowed).enumerate() {
             let step = match self.admit(frame.clone(), caller, direction, &catalogue) {
                 Ok(admitted) => self.direct(admitted),
-                Err(refusal) => Step::Done(Err(refusal)),
+                Err(refusal) => Step::done(Err(refusal)),
             };
-            if let Step::Done(Err(refusal)) = &step {
-                records.extend(self.refusal(&frame, caller, &catalogue, refusal));
+            match step {
+                Step::Enqueue(message) => steps.ready.push(message),
+                Step::Other(other) => {
+                    if let Other::Done(Err(refusal)) = &*other {
+                        let record = self.refusal(&frame, caller, &catalogue, refusal);
+                        steps.refusals.extend(record);
+                    }
+                    steps.others.push((place, other));
+                }
             }
-            steps.push(step);
         }
         if let Some(refusal) = over {
             // One for all, as a flood is not to flood the record.
-            records.push(Self::refusal_of_all(caller, rest, &refusal));
-            steps.extend((0..rest).map(|_| Step::Done(Err(refusal.clone()))));
+            steps.refuse_all(caller, allowed..all, &refusal);
         }
-        (Some(ticket), steps, records)
+        (Some(ticket), steps)
     }
 
     /// The road from the frame to the admitted message.
@@ -157,11 +185,11 @@ impl Broker {
         let fresh = match known {
             Known::Repeat(receipt) => {
                 followed.ended("repeated");
-                return Step::Done(Ok(receipt));
+                return Step::done(Ok(receipt));
             }
             Known::UnderWay(first) => {
                 followed.ended("under_way");
-                return Step::Wait(Box::new(first));
+                return Step::Other(Box::new(Other::Wait(first)));
             }
             Known::Fresh(fresh) => fresh,
         };
@@ -174,42 +202,32 @@ impl Broker {
         match directing() {
             Ok(mut minimised) => {
                 minimised.admitted.followed = followed;
-                Step::Enqueue(Box::new(minimised))
+                Step::Enqueue(minimised)
             }
             Err(refusal) => {
                 followed.refused(&caller, &refusal);
-                Step::Done(Err(refusal))
+                Step::done(Err(refusal))
             }
         }
     }
 
-    async fn carry_out(
-        &self,
-        steps: Vec<Step>,
-        refusals: Vec<Record>,
-    ) -> Vec<Result<Receipt, Refusal>> {
-        let mut ready = Vec::with_capacity(steps.len());
-        let places: Vec<Place> = steps
-            .into_iter()
-            .map(|step| match step {
-                Step::Done(outcome) => Place::Done(outcome),
-                Step::Wait(first) => Place::Wait(first),
-                Step::Enqueue(message) => {
-                    ready.push(*message);
-                    Place::Enqueued
-                }
-            })
-            .collect();
-        let mut enqueued = self.enqueue(ready, refusals).await.into_iter();
-
-        let mut outcomes = Vec::with_capacity(places.len());
-        for place in places {
-            outcomes.push(match place {
-                Place::Done(outcome) => outcome,
-                Place::Wait(first) => self.follow(*first).await,
-                Place::Enqueued => enqueued.next().expect("one answer for each message"),
+    async fn carry_out(&self, steps: Steps) -> Vec<Result<Receipt, Refusal>> {
+        let Steps { ready, others, refusals } = steps;
+        let enqueued = self.enqueue(ready, refusals).await;
+        if others.is_empty() {
+            return enqueued;
+        }
+        let mut outcomes = Vec::with_capacity(enqueued.len() + others.len());
+        let mut enqueued = enqueued.into_iter();
+        for (place, other) in others {
+            let before = place - outcomes.len();
+            outcomes.extend(enqueued.by_ref().take(before));
+            outcomes.push(match *other {
+                Other::Done(outcome) => outcome,
+                Other::Wait(first) => self.follow(first).await,
             });
         }
+        outcomes.extend(enqueued);
         outcomes
     }
 
@@ -221,16 +239,20 @@ impl Broker {
     ) -> Vec<Result<Receipt, Refusal>> {
         let followed = Followed::take_from(&mut messages);
         let begun = if followed.is_empty() { SystemTime::UNIX_EPOCH } else { SystemTime::now() };
-        let admissions: Vec<Record> =
-            messages.iter().filter_map(|message| self.admission(message)).collect();
-        let burials: Vec<Record> =
-            messages.iter().flat_map(|message| self.burials(message)).collect();
-        let admitted = refusals.len()..refusals.len() + admissions.len();
-        let records: Arc<[Record]> =
-            refusals.into_iter().chain(admissions).chain(burials).collect();
+        let inboxes = Minimised::shared_inboxes(&messages);
+        let mut records = refusals;
+        let begin = records.len();
+        records.reserve_exact(messages.len());
+        let admissions = messages.iter().zip(&inboxes);
+        records
+            .extend(admissions.filter_map(|(message, inboxes)| self.admission(message, inboxes)));
+        let admitted = begin..records.len();
+        records.extend(messages.iter().flat_map(|message| self.burials(message)));
+        let records = Arc::new(records);
         let counted = Counted::of(&messages);
         let recording = self.keep(Arc::clone(&records));
-        let outcomes = enqueue::enqueue(messages, &*self.bus, &self.questions, recording).await;
+        let enqueued = enqueue::enqueue(messages, inboxes, &*self.bus, &self.questions, recording);
+        let outcomes = enqueued.await;
         counted.tell(&outcomes, &self.options.metrics);
         for (place, followed) in followed {
             followed.enqueued(begun, &outcomes[place]);
@@ -254,8 +276,15 @@ impl Broker {
                 Err(admitted) => admitted,
             };
             let (frame, caller) = (admitted.event.frame().clone(), admitted.caller.clone());
-            match self.direct(admitted) {
-                Step::Done(outcome) => {
+            let other = match self.direct(admitted) {
+                Step::Other(other) => *other,
+                Step::Enqueue(message) => {
+                    let mut outcome = self.enqueue(vec![message], Vec::new()).await;
+                    return outcome.pop().expect("one answer for one message");
+                }
+            };
+            match other {
+                Other::Done(outcome) => {
                     if let Err(refusal) = &outcome {
                         let catalogue = self.catalogue.load();
                         let record = self.refusal(&frame, &caller, &catalogue, refusal);
@@ -263,11 +292,7 @@ impl Broker {
                     }
                     return outcome;
                 }
-                Step::Wait(again) => first = *again,
-                Step::Enqueue(message) => {
-                    let mut outcome = self.enqueue(vec![*message], Vec::new()).await;
-                    return outcome.pop().expect("one answer for one message");
-                }
+                Other::Wait(again) => first = again,
             }
         }
     }

@@ -48,7 +48,7 @@ pub(crate) fn by(caller: &Caller, operation: Operation) -> Record {
 impl Broker {
     /// Keeps records. Nothing is done without them: what they are about is refused when
     /// they cannot be written.
-    pub(crate) async fn keep(&self, records: impl Into<Arc<[Record]>>) -> Result<(), Refusal> {
+    pub(crate) async fn keep(&self, records: impl Into<Arc<Vec<Record>>>) -> Result<(), Refusal> {
         let Some(kept) = &self.options.records else { return Ok(()) };
         kept.log.append(records).await.map_err(|error| {
             self.metrics().unrecorded();
@@ -204,21 +204,19 @@ impl Broker {
         }
     }
 
-    /// A message that is taken.
-    pub(crate) fn admission(&self, message: &Minimised) -> Option<Record> {
+    /// A message that is taken, and goes to these inboxes.
+    pub(crate) fn admission(
+        &self,
+        message: &Minimised,
+        inboxes: &Arc<[InboxName]>,
+    ) -> Option<Record> {
         let kept = self.options.records.as_ref()?;
         let admitted = &message.admitted;
-        Some(Record {
-            detail: Some(format!("inboxes {}", message.inbox_count())),
-            inboxes: message.inboxes().take(Record::INBOXES).cloned().collect(),
-            subject_kind: admitted.subject.identifier(),
-            ..kept.of_message(
-                by(&admitted.caller, Operation::Admission),
-                &admitted.event,
-                admitted.message_id,
-                &admitted.grant,
-            )
-        })
+        let mut record = by(&admitted.caller, Operation::Admission);
+        record.inboxes = Some(Arc::clone(inboxes));
+        record.subject_kind = admitted.subject.identifier();
+        kept.tell_of(&mut record, &admitted.event, admitted.message_id, &admitted.grant);
+        Some(record)
     }
 
     /// A message that was taken, and could not be made durable.
@@ -261,7 +259,7 @@ impl Broker {
     ) -> Option<Record> {
         let Leased { envelope, attempt, .. } = leased;
         let kept = self.options.records.as_ref()?;
-        let record = Record {
+        let mut record = Record {
             inbox: Some(inbox.clone()),
             message_id: Some(envelope.message_id.0),
             detail: Some(attempt_detail(*attempt, None)),
@@ -271,29 +269,29 @@ impl Broker {
         let rights = catalogue.rights(event.event_type());
         let grant = rights.and_then(|rights| rights.receive_grant(&receiver));
         let (Some(rights), Some(grant)) = (rights, grant) else { return Some(record) };
-        let record = kept.of_message(record, &event, envelope.message_id, grant);
-        Some(Record { subject_kind: rights.event_type.subject.identifier(), ..record })
+        kept.tell_of(&mut record, &event, envelope.message_id, grant);
+        record.subject_kind = rights.event_type.subject.identifier();
+        Some(record)
     }
 }
 
 impl Records {
-    fn of_message(
+    /// Tells in a record which message it is about. The record is filled in where it stands, as
+    /// it is large, and there is one for each message.
+    fn tell_of(
         &self,
-        record: Record,
+        record: &mut Record,
         event: &EventView,
         message_id: MessageId,
         grant: &Grant,
-    ) -> Record {
-        Record {
-            event_type: Some(Arc::clone(&grant.event_type)),
-            message_id: Some(message_id.0),
-            purpose: Some(Arc::clone(&grant.purpose)),
-            legal_basis: Some(Arc::clone(&grant.legal_basis)),
-            trace_id: Some(trace_parent(event).unwrap_or_else(|| message_id.0.into_bytes())),
-            subject: event.subject().map(|subject| self.subjects.hash(subject)),
-            correlation: correlation_of(event).map(|text| self.subjects.correlation(text)),
-            ..record
-        }
+    ) {
+        record.event_type = Some(Arc::clone(&grant.event_type));
+        record.message_id = Some(message_id.0);
+        record.purpose = Some(Arc::clone(&grant.purpose));
+        record.legal_basis = Some(Arc::clone(&grant.legal_basis));
+        record.trace_id = Some(trace_parent(event).unwrap_or_else(|| message_id.0.into_bytes()));
+        record.subject = event.subject().map(|subject| self.subjects.hash(subject));
+        record.correlation = correlation_of(event).map(|text| self.subjects.correlation(text));
     }
 }
 

@@ -68,7 +68,7 @@ impl Default for GatewayOptions {
     fn default() -> Self {
         Self {
             max_request_bytes: 4 << 20,
-            in_flight_per_stream: 1_000,
+            in_flight_per_stream: 4_000,
             in_flight_bytes: 64 << 20,
             patience: Duration::from_secs(30),
         }

@@ -7,7 +7,9 @@ use futures::stream::FuturesOrdered;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
+use uuid::Uuid;
 use wissel_broker::{Broker, Caller, Receipt, Refusal, SessionEnd};
+use wissel_bus::MessageId;
 use wissel_message::Violation;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::publishing_server::Publishing;
@@ -272,14 +274,20 @@ fn to_receipt(receipt: Receipt) -> pb::Receipt {
     let Receipt { message_id, repeated, ref inboxes, .. } = receipt;
     tracing::debug!(%message_id, repeated, inboxes = inboxes.len(), "message durable");
     pb::Receipt {
-        message_id: receipt.message_id.to_string(),
+        message_id: message_id_text(receipt.message_id),
         source: receipt.source,
         id: receipt.id,
         admitted_at: timestamp(receipt.admitted_at),
-        inboxes: receipt.inboxes.iter().map(ToString::to_string).collect(),
+        inboxes: receipt.inboxes.iter().map(|inbox| inbox.as_str().to_owned()).collect(),
         repeated: receipt.repeated,
         warnings: receipt.warnings.iter().map(to_warning).collect(),
     }
+}
+
+/// As it is displayed, without what a formatter costs: there is one for each message.
+fn message_id_text(message_id: MessageId) -> String {
+    let mut buffer = Uuid::encode_buffer();
+    message_id.0.hyphenated().encode_lower(&mut buffer).to_owned()
 }
 
 fn to_warning(warning: &Violation) -> pb::Warning {

@@ -49,17 +49,22 @@ pub fn check_profile(event: &EventView) -> Vec<Violation> {
 #[must_use]
 pub fn is_reverse_domain_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_label = |label: &str| {
+    let is_label = |label: &[u8]| {
         !label.is_empty()
-            && label.bytes().all(allowed)
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+            && label.iter().copied().all(allowed)
+            && !label.starts_with(b"-")
+            && !label.ends_with(b"-")
     };
-    let Some((top, rest)) = name.split_once('.') else {
-        return false;
-    };
-    let is_top = top.len() >= 2 && top.bytes().all(|byte| byte.is_ascii_alphabetic());
-    is_top && rest.split('.').all(is_label)
+    let is_top = |top: &[u8]| top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic);
+    let mut labels = labels(name);
+    let is_top = labels.next().is_some_and(is_top);
+    let mut others = labels.peekable();
+    is_top && others.peek().is_some() && others.all(is_label)
+}
+
+/// What stands between the dots. By bytes, as labels are too short for a search to pay.
+fn labels(name: &str) -> impl Iterator<Item = &[u8]> {
+    name.as_bytes().split(|byte| *byte == b'.')
 }
 
 fn check_type(event_type: &str, found: &mut Vec<Violation>) {
@@ -82,11 +87,11 @@ fn check_type(event_type: &str, found: &mut Vec<Violation>) {
 /// A label `v2` is a version, and so is a number; a number right behind a version is its
 /// minor part.
 fn version_fault(event_type: &str) -> Option<&'static str> {
-    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = |label: &[u8]| label.iter().all(u8::is_ascii_digit);
     let mut versions = 0;
     let mut behind_version = false;
-    for label in event_type.split('.') {
-        let is_version = label.strip_prefix('v').is_some_and(|v| !v.is_empty() && is_number(v));
+    for label in labels(event_type) {
+        let is_version = label.strip_prefix(b"v").is_some_and(|v| !v.is_empty() && is_number(v));
         if is_number(label) && !behind_version {
             return Some("a version without the letter v");
         }
@@ -240,8 +245,10 @@ fn check_sensitive(event: &EventView, found: &mut Vec<Violation>) {
 /// Whether a whole word is a BSN. Longer ones, such as OINs and UUIDs, hold such digits by
 /// chance.
 fn holds_bsn(text: &str) -> bool {
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    words.any(|word| word.len() == 9 && word.parse::<Bsn>().is_ok())
+    const LENGTH: usize = 9;
+    let is_bsn = |word: &[u8]| str::from_utf8(word).is_ok_and(|word| word.parse::<Bsn>().is_ok());
+    let mut words = text.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
+    text.len() >= LENGTH && words.any(|word| word.len() == LENGTH && is_bsn(word))
 }
 
 /// The canonical text of a signed integer of 32 bits.

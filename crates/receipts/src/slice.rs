@@ -158,7 +158,7 @@ impl Slice {
             return *number;
         }
         let number = u32::try_from(writing.inboxes.len()).unwrap_or(u32::MAX);
-        batch.insert(&self.keyspace, inbox_key(number), inbox.to_string().as_bytes());
+        batch.insert(&self.keyspace, inbox_key(number), inbox.as_str().as_bytes());
         writing.inboxes.insert(inbox.clone(), number);
         writing.units += 1;
         number

@@ -6,8 +6,8 @@
 //! oldest: a duplicate may then pass. It never swallows: only a message whose first
 //! publication became durable is answered with an earlier receipt.
 
-use std::collections::hash_map::Entry as MapEntry;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use wissel_receipts::{Identity, IdentityKey, Receipts, Remembered};
 
+use super::recent::Recent;
 use super::validate::Admitted;
 use crate::Receipt;
 
@@ -58,39 +59,21 @@ pub struct Claim {
 pub struct Window {
     /// Makes a key of 128 bits, which nobody outside can steer to a collision.
     identity_key: IdentityKey,
-    age: Duration,
-    capacity: usize,
     seen: Mutex<Seen>,
     /// What is remembered beyond what is in memory.
     receipts: Option<Arc<Receipts>>,
 }
 
-#[derive(Debug, Default)]
+/// What is under way stands apart from what is durable: those are few, and stay in the
+/// processor's cache.
+#[derive(Debug)]
 struct Seen {
-    entries: HashMap<Identity, Entry, RandomState>,
-    /// Completed entries, oldest first.
-    order: VecDeque<Completed>,
-    /// Of the completed entries together.
-    units: usize,
+    under_way: HashMap<Identity, Waiting, RandomState>,
+    durable: Recent,
 }
 
-#[derive(Debug)]
-enum Entry {
-    /// With a channel to those who wait for it, once somebody does, which is rare.
-    UnderWay(Option<watch::Sender<Option<Remembered>>>),
-    Durable(Remembered),
-}
-
-#[derive(Debug)]
-struct Completed {
-    since: Instant,
-    identity: Identity,
-    units: usize,
-}
-
-/// How many inboxes of a receipt are one unit of the capacity, after a first unit for the
-/// receipt itself.
-const INBOXES_PER_UNIT: usize = 8;
+/// Those who wait for a message under way have a channel once somebody does, which is rare.
+type Waiting = Option<watch::Sender<Option<Remembered>>>;
 
 /// Looks the message up, and claims it when it is new.
 pub fn deduplicate(admitted: Admitted, window: &Arc<Window>) -> Known {
@@ -98,20 +81,20 @@ pub fn deduplicate(admitted: Admitted, window: &Arc<Window>) -> Known {
     let identity = window.identity_key.hash(&admitted.publisher, event.source(), event.id());
     let claim = {
         let mut seen = window.seen.lock();
-        seen.forget_older_than(window.age);
-        match seen.entries.entry(identity) {
-            MapEntry::Vacant(place) => {
-                place.insert(Entry::UnderWay(None));
+        let seen = &mut *seen;
+        if let Some(first) = seen.durable.find(identity, Instant::now) {
+            return Known::Repeat(receipt_again(first, &admitted));
+        }
+        match seen.under_way.entry(identity) {
+            Entry::Vacant(place) => {
+                place.insert(None);
                 Claim { identity, window: Arc::clone(window), completed: false }
             }
-            MapEntry::Occupied(mut known) => match known.get_mut() {
-                Entry::Durable(first) => return Known::Repeat(receipt_again(first, &admitted)),
-                Entry::UnderWay(waited_for) => {
-                    let sender = waited_for.get_or_insert_with(|| watch::Sender::new(None));
-                    let outcome = sender.subscribe();
-                    return Known::UnderWay(UnderWay { admitted, outcome });
-                }
-            },
+            Entry::Occupied(mut waiting) => {
+                let sender = waiting.get_mut().get_or_insert_with(|| watch::Sender::new(None));
+                let outcome = sender.subscribe();
+                return Known::UnderWay(UnderWay { admitted, outcome });
+            }
         }
     };
     // It is claimed, so that others wait while the disk is asked; all but them go on.
@@ -138,7 +121,7 @@ impl UnderWay {
 
 impl Claim {
     /// The message is durable: from now on a repeat gets this receipt.
-    pub(super) fn complete(mut self, receipt: &Receipt) {
+    pub(super) fn complete(mut self, receipt: &Receipt, now: Instant) {
         let remembered = Remembered {
             message_id: receipt.message_id,
             admitted_at: receipt.admitted_at,
@@ -146,20 +129,23 @@ impl Claim {
         };
         self.completed = true;
         let window = &self.window;
-        let claimed =
-            window.seen.lock().remember(self.identity, remembered.clone(), window.capacity);
+        let waiting = {
+            let mut seen = window.seen.lock();
+            seen.durable.remember(self.identity, remembered.clone(), now);
+            seen.under_way.remove(&self.identity)
+        };
         if let Some(receipts) = &window.receipts {
             // When there is no room, the message is known as long as it is in memory.
             receipts.remember(self.identity, remembered.clone());
         }
-        tell(claimed, remembered);
+        tell(waiting, remembered);
     }
 
     /// The message was published before. It stays on disk, where its age is known.
     fn give_up_for(mut self, first: Remembered) {
         self.completed = true;
-        let claimed = self.window.seen.lock().entries.remove(&self.identity);
-        tell(claimed, first);
+        let waiting = self.window.seen.lock().under_way.remove(&self.identity);
+        tell(waiting, first);
     }
 }
 
@@ -167,7 +153,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         if !self.completed {
             // Those who wait for it hear that nothing comes.
-            self.window.seen.lock().entries.remove(&self.identity);
+            self.window.seen.lock().under_way.remove(&self.identity);
         }
     }
 }
@@ -192,44 +178,14 @@ impl Window {
         capacity: usize,
         receipts: Option<Arc<Receipts>>,
     ) -> Self {
-        Self { identity_key, age, capacity, seen: Mutex::default(), receipts }
-    }
-}
-
-impl Seen {
-    /// Gives back what stood for the message until now.
-    fn remember(
-        &mut self,
-        identity: Identity,
-        remembered: Remembered,
-        capacity: usize,
-    ) -> Option<Entry> {
-        let units = 1 + remembered.inboxes.len() / INBOXES_PER_UNIT;
-        while !self.order.is_empty() && self.units + units > capacity {
-            self.forget_oldest();
-        }
-        self.units += units;
-        self.order.push_back(Completed { since: Instant::now(), identity, units });
-        self.entries.insert(identity, Entry::Durable(remembered))
-    }
-
-    fn forget_older_than(&mut self, age: Duration) {
-        while self.order.front().is_some_and(|oldest| oldest.since.elapsed() > age) {
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some(oldest) = self.order.pop_front() {
-            self.units -= oldest.units;
-            self.entries.remove(&oldest.identity);
-        }
+        let seen = Seen { under_way: HashMap::default(), durable: Recent::new(age, capacity) };
+        Self { identity_key, seen: Mutex::new(seen), receipts }
     }
 }
 
 /// Tells those who wait for a message that was claimed, if any do.
-fn tell(claimed: Option<Entry>, outcome: Remembered) {
-    if let Some(Entry::UnderWay(Some(waiting))) = claimed {
+fn tell(waiting: Option<Waiting>, outcome: Remembered) {
+    if let Some(Some(waiting)) = waiting {
         waiting.send_replace(Some(outcome));
     }
 }

@@ -1,8 +1,10 @@
 //! Last room: the message becomes durable, and its publisher gets a receipt.
 
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use wissel_bus::{Burial, Bus, BusError, Enqueue, Envelope, FieldsKey, Outlives};
 use wissel_identifiers::InboxName;
 
@@ -18,21 +20,20 @@ pub(crate) const INBOX_FULL: &str = "the inbox was full";
 /// Gives the messages to the bus together, while they are put on record; one answer each,
 /// in order. A message has a receipt when all of its copies are durable and it is on
 /// record. One that is not on record may be durable nevertheless: published again it is
-/// delivered again. What whoever waits here is told goes no way over the bus.
+/// delivered again. What whoever waits here is told goes no way over the bus. `inboxes` are
+/// those of which the receipt of each message tells.
 pub(crate) async fn enqueue(
     messages: Vec<Minimised>,
+    inboxes: Vec<Arc<[InboxName]>>,
     bus: &dyn Bus,
     questions: &Questions,
     recording: impl Future<Output = Result<(), Refusal>>,
 ) -> Vec<Result<Receipt, Refusal>> {
-    let mut goods = Goods::default();
+    let mut goods = Goods { items: Vec::with_capacity(messages.len()), burials: Vec::new() };
     let mut pending = Vec::with_capacity(messages.len());
-    for message in messages {
+    for (message, inboxes) in messages.into_iter().zip(inboxes) {
         let Minimised { admitted, claim, mut copies, reservations } = message;
-        let told = copies.iter().filter(|copy| !copy.watches);
-        let inboxes: Arc<[InboxName]> =
-            told.flat_map(|copy| copy.inboxes.iter().chain(&copy.full).cloned()).collect();
-        let answer = taken_here(&admitted, &mut copies, questions);
+        let answer = taken_here(&admitted, &mut copies, questions).map(Box::new);
         let counts = goods.load(&admitted, copies);
         let receipt = Receipt {
             message_id: admitted.message_id,
@@ -50,18 +51,19 @@ pub(crate) async fn enqueue(
     let Goods { items, burials } = goods;
     let (answers, buried, recorded) =
         tokio::join!(enqueue_known(items, bus), bury(burials, bus), recording);
+    let now = Instant::now();
     let (mut answers, mut buried) = (answers.into_iter(), buried.into_iter());
     let mut outcomes = Vec::with_capacity(pending.len());
     for (claim, receipt, counts, answer, reservations) in pending {
         // All of its answers, so that those of the next message are its own.
         let items = answers.by_ref().take(counts.items);
-        let all: Vec<_> = items.chain(buried.by_ref().take(counts.burials)).collect();
-        let all: Result<(), BusError> = all.into_iter().collect();
+        let all = items.chain(buried.by_ref().take(counts.burials));
+        let all = all.fold(Ok(()), Result::and);
         drop(reservations);
         outcomes.push(match (all, &recorded) {
             (Ok(()), Ok(())) => {
-                claim.complete(&receipt);
-                answer.into_iter().for_each(|answer| questions.take(answer));
+                claim.complete(&receipt, now);
+                answer.into_iter().for_each(|answer| questions.take(*answer));
                 Ok(receipt)
             }
             (Err(error), _) => Err(error.into()),
@@ -72,7 +74,6 @@ pub(crate) async fn enqueue(
 }
 
 /// What goes to the bus for some messages.
-#[derive(Default)]
 struct Goods {
     items: Vec<Enqueue>,
     burials: Vec<Burial>,
@@ -152,16 +153,42 @@ async fn enqueue_known(items: Vec<Enqueue>, bus: &dyn Bus) -> Vec<Result<(), Bus
     if items.is_empty() {
         return Vec::new();
     }
-    let again = items.clone();
+    let again: Vec<Again> = items.iter().map(Again::of).collect();
     let mut answers = bus.enqueue(items).await;
-    for (answer, item) in answers.iter_mut().zip(again) {
+    for (answer, again) in answers.iter_mut().zip(again) {
         let Err(BusError::UnknownInbox(lost)) = answer else {
             continue;
         };
         tracing::warn!(inbox = %lost, "the bus had lost an inbox; opening it again");
-        *answer = reopen_and_enqueue(item, bus).await;
+        *answer = reopen_and_enqueue(again.into_item(), bus).await;
     }
     answers
+}
+
+/// An item as it would be enqueued again. Nearly none is, so it takes no memory of its own for
+/// a few inboxes.
+struct Again {
+    envelope: Envelope,
+    inboxes: SmallVec<[InboxName; 4]>,
+    archive_until: Option<SystemTime>,
+    outlives: Outlives,
+}
+
+impl Again {
+    fn of(item: &Enqueue) -> Self {
+        let Enqueue { envelope, inboxes, archive_until, outlives } = item;
+        Self {
+            envelope: envelope.clone(),
+            inboxes: inboxes.iter().cloned().collect(),
+            archive_until: *archive_until,
+            outlives: *outlives,
+        }
+    }
+
+    fn into_item(self) -> Enqueue {
+        let Self { envelope, inboxes, archive_until, outlives } = self;
+        Enqueue { envelope, inboxes: inboxes.into_vec(), archive_until, outlives }
+    }
 }
 
 async fn reopen_and_enqueue(item: Enqueue, bus: &dyn Bus) -> Result<(), BusError> {

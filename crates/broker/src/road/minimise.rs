@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use wissel_bus::FieldsKey;
 use wissel_catalogue::Fields;
 use wissel_identifiers::InboxName;
@@ -32,6 +33,21 @@ impl Minimised {
     pub(crate) fn inbox_count(&self) -> usize {
         let copies = self.copies.iter().filter(|copy| !copy.watches);
         copies.map(|copy| copy.inboxes.len() + copy.full.len()).sum()
+    }
+
+    /// Those inboxes, for each of some messages. Messages that stand together and go to the same
+    /// share them, as they nearly always do.
+    pub(crate) fn shared_inboxes(messages: &[Self]) -> Vec<Arc<[InboxName]>> {
+        let mut shared: Vec<Arc<[InboxName]>> = Vec::with_capacity(messages.len());
+        for message in messages {
+            let last = shared.last().filter(|last| last.iter().eq(message.inboxes()));
+            let inboxes = match last {
+                Some(last) => Arc::clone(last),
+                None => message.inboxes().cloned().collect(),
+            };
+            shared.push(inboxes);
+        }
+        shared
     }
 
     /// Those inboxes.
@@ -76,12 +92,13 @@ struct Form {
 pub fn minimise(routed: Routed) -> Result<Minimised, Refusal> {
     let Routed { admitted, claim, targets, full, reservations } = routed;
     let recipients = recipients(&targets, &full);
-    let mut forms: Vec<Form> = Vec::new();
+    let most = targets.len();
+    let mut forms: Forms = SmallVec::new();
     for Target { inbox, fields, watches } in targets {
-        Form::of(fields, watches, &mut forms).inboxes.push(inbox);
+        Form::of(fields, watches, most, &mut forms).inboxes.push(inbox);
     }
     for Target { inbox, fields, watches } in full {
-        Form::of(fields, watches, &mut forms).full.push(inbox);
+        Form::of(fields, watches, 0, &mut forms).full.push(inbox);
     }
     let mut copies = Vec::with_capacity(forms.len());
     for Form { fields, watches, inboxes, full } in forms {
@@ -96,14 +113,19 @@ pub fn minimise(routed: Routed) -> Result<Minimised, Refusal> {
     Ok(Minimised { admitted, claim, copies, reservations })
 }
 
+/// Nearly always one, so that they take no memory of their own.
+type Forms = SmallVec<[Form; 2]>;
+
 impl Form {
-    /// That with these fields; made when there is none yet.
-    fn of(fields: Option<Arc<Fields>>, watches: bool, forms: &mut Vec<Self>) -> &mut Self {
+    /// That with these fields; made when there is none yet, the first of all with room for so
+    /// many inboxes.
+    fn of(fields: Option<Arc<Fields>>, watches: bool, most: usize, forms: &mut Forms) -> &mut Self {
         let index = forms.iter().position(|form| {
             form.watches == watches && is_same(form.fields.as_ref(), fields.as_ref())
         });
         let index = index.unwrap_or_else(|| {
-            forms.push(Self { fields, watches, inboxes: Vec::new(), full: Vec::new() });
+            let inboxes = Vec::with_capacity(if forms.is_empty() { most } else { 0 });
+            forms.push(Self { fields, watches, inboxes, full: Vec::new() });
             forms.len() - 1
         });
         &mut forms[index]

@@ -21,6 +21,7 @@ pub mod deduplicate;
 pub mod enqueue;
 pub mod identify;
 pub mod minimise;
+mod recent;
 pub mod room;
 pub mod route;
 mod source;

@@ -71,14 +71,14 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
         }
     }
     broken.extend(event_type.check(&event));
-    broken.extend(expired(&event, SystemTime::now()));
+    let admitted_at = SystemTime::now();
+    broken.extend(expired(&event, admitted_at));
     let reports = reports::named(&event, event_type).unwrap_or_else(|violation| {
         broken.push(violation);
         None
     });
     Violations::none_of(broken)?;
     let event = if reports.is_some() { without_reports(&event)? } else { event };
-    let admitted_at = SystemTime::now();
     Ok(Admitted {
         archive_until: event_type.archive_until(admitted_at),
         audience: event_type.audience,

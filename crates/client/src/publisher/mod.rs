@@ -56,7 +56,7 @@ pub struct Publisher {
 #[non_exhaustive]
 pub struct PublisherOptions {
     /// The most messages without an outcome; [`Publisher::send`] waits for a place.
-    /// Default 1,000, as on the gateway; taken as at least 1.
+    /// Default 4,000, as on the gateway; taken as at least 1.
     pub max_in_flight: u32,
     /// The most bytes of messages without an outcome. Default 64 MiB; a larger
     /// message goes alone.
@@ -213,7 +213,7 @@ impl PublisherOptions {
 impl Default for PublisherOptions {
     fn default() -> Self {
         Self {
-            max_in_flight: 1_000,
+            max_in_flight: 4_000,
             max_bytes_in_flight: 64 << 20,
             give_up_after: Some(Duration::from_secs(60)),
         }

@@ -367,7 +367,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             message_bytes: Limits::default().frame,
-            in_flight_per_stream: 1_000,
+            in_flight_per_stream: 4_000,
             in_flight_bytes: 64 << 20,
             publish_per_second: 0,
             subscriptions_per_party: 10_000,
