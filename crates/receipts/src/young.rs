@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 
 use crate::{Identity, ReceiptsError};
@@ -36,7 +37,7 @@ pub(crate) struct Young {
 #[derive(Default)]
 struct Found {
     /// Where in `bytes` a receipt is.
-    places: HashMap<Identity, Range<u32>>,
+    places: HashMap<Identity, Range<u32>, RandomState>,
     bytes: Vec<u8>,
     /// Of the next value.
     next: u64,

@@ -34,9 +34,9 @@ pub(crate) fn find(names: &[String]) -> Result<Vec<Bench>> {
     choose(all, names)
 }
 
-/// Runs them one after the other, each with a release build of Wissel.
+/// Runs them one after the other, each with Wissel as it is installed.
 pub(crate) fn run(benches: &[Bench], arguments: &[String]) -> Result<()> {
-    let wissel = build_wissel(&["--release"])?;
+    let wissel = build_wissel(&["--profile", "dist"])?;
     for Bench { name, kind } in benches {
         let mut command = cargo();
         match kind {
