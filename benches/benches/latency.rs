@@ -107,7 +107,9 @@ async fn raw_lapin(url: &str, run: &str) -> Result<(f64, f64)> {
             let key = queue.as_str().into();
             drop(publish.basic_publish("".into(), key, options, &body, properties).await?);
         }
-        publish.wait_for_confirms().await
+        publish.wait_for_confirms().await?;
+        // Dropped here, it would be closing when the connection is to be closed.
+        Ok::<_, lapin::Error>(publish)
     });
     let mut latencies = histogram()?;
     for _ in 0..MESSAGES {
@@ -116,7 +118,7 @@ async fn raw_lapin(url: &str, run: &str) -> Result<(f64, f64)> {
         record(&mut latencies, begun + PERIOD * number);
         delivery.ack(BasicAckOptions::default()).await?;
     }
-    publishing.await??;
+    let _open = publishing.await??;
     connection.close(200, "done".into()).await?;
     Ok(quantiles(&latencies))
 }

@@ -37,7 +37,7 @@
 //! remembered that was not told to `remember`.
 //!
 //! What is written together is one value on disk, and found by memory. When there are 65,536
-//! receipts of that kind they are sorted, and become a table.
+//! receipts of that kind, or 8 MiB, they are sorted, and become a table.
 //!
 //! The window is cut into slices, each a keyspace. Receipts go into the youngest; when it
 //! covers its part of the window, or holds its part of the capacity, another begins. A slice
@@ -48,9 +48,9 @@
 //!
 //! On disk: about 80 bytes for each unit of the capacity, of which a message takes one
 //! and one more for each 16 inboxes, up to twice that while the engine merges, and
-//! 256 MiB for the journal. In memory: up to 3 bytes a unit for filters, by which nearly every
-//! new message is known to be new without reading; 64 MiB at most for cache, write buffers
-//! and queue; and the names of the inboxes. Filters are not on disk: after opening a second
+//! 64 MiB for the journal. In memory: up to 3 bytes a unit for filters, by which nearly every
+//! new message is known to be new without reading; 80 MiB at most for cache, write buffers,
+//! queue and what is young; and the names of the inboxes. Filters are not on disk: after opening a second
 //! thread makes them, and until then a look-up of a new message takes some microseconds.
 //!
 //! When the storage fails, a warning is logged, what comes waits in the queue as long as

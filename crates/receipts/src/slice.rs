@@ -16,7 +16,7 @@ use wissel_identifiers::InboxName;
 
 use crate::filter::Filter;
 use crate::remembered::Stored;
-use crate::young::{Together, YOUNG_MAX, Young};
+use crate::young::{Together, Young};
 use crate::{Identity, ReceiptsError, Remembered};
 
 const INBOX: u8 = 0;
@@ -130,7 +130,7 @@ impl Slice {
         self.young.insert(&mut batch, &together);
         batch.commit()?;
         self.young.inserted(&together);
-        if self.young.len() >= YOUNG_MAX {
+        if self.young.are_enough() {
             self.age(database)?;
         }
         Ok(())
@@ -188,6 +188,7 @@ impl Slice {
     /// in tables.
     pub(crate) fn finish(&mut self, database: &Database, units: u64) -> Result<(), ReceiptsError> {
         self.age(database)?;
+        self.young.finish();
         self.keyspace.rotate_memtable()?;
         if let Some(filter) = self.filter.shrunk_to(units) {
             self.filter = Arc::new(filter);

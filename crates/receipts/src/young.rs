@@ -1,7 +1,7 @@
 //! The receipts of a slice that came last: on disk as they came, and found by memory.
 //!
 //! To insert each by its identity, which is random, would be the dearest part of remembering
-//! it. So what is written together is one value, and only when there are [`YOUNG_MAX`] of
+//! it. So what is written together is one value, and only when there are [many](YOUNG_MAX) of
 //! them they are sorted and become a table of the engine.
 //!
 //! | key | value |
@@ -17,8 +17,9 @@ use parking_lot::RwLock;
 
 use crate::{Identity, ReceiptsError};
 
-/// So many of a slice are young at most.
-pub(crate) const YOUNG_MAX: usize = 65_536;
+/// When there are so many, or as many bytes of them, they become a table.
+const YOUNG_MAX: usize = 65_536;
+const YOUNG_BYTES_MAX: usize = 8 << 20;
 
 /// Of the length of a receipt, in bytes.
 const LENGTH: usize = 4;
@@ -39,7 +40,7 @@ struct Found {
     /// Where in `bytes` a receipt is.
     places: HashMap<Identity, Range<u32>, RandomState>,
     bytes: Vec<u8>,
-    /// Of the next value.
+    /// The number of the next value.
     next: u64,
 }
 
@@ -79,12 +80,14 @@ impl Young {
         Ok(Self { slice, keyspace, found: RwLock::new(found) })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.found.read().places.len()
+    /// Whether it is time that they become a table.
+    pub(crate) fn are_enough(&self) -> bool {
+        let found = self.found.read();
+        found.places.len() >= YOUNG_MAX || found.bytes.len() >= YOUNG_BYTES_MAX
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.found.read().places.is_empty()
     }
 
     /// Puts receipts in the batch.
@@ -135,6 +138,13 @@ impl Young {
         let mut found = self.found.write();
         found.places.clear();
         found.bytes.clear();
+    }
+
+    /// None comes any more: gives back the memory.
+    pub(crate) fn finish(&self) {
+        let mut found = self.found.write();
+        found.places.shrink_to_fit();
+        found.bytes.shrink_to_fit();
     }
 
     fn key(&self, number: u64) -> [u8; 16] {
@@ -245,7 +255,7 @@ mod tests {
         young.removed();
         assert!(young.is_empty() && young.find(identity(7)).is_none());
         assert!(Young::open(&database, 1).unwrap().is_empty());
-        assert_eq!(Young::open(&database, 2).unwrap().len(), 2);
+        assert_eq!(all(&Young::open(&database, 2).unwrap()).len(), 2);
     }
 
     #[test]

@@ -79,7 +79,9 @@ impl Recent {
         }
         let Self { entries, first, index, hasher, .. } = self;
         let number = first.wrapping_add(u32::try_from(entries.len()).unwrap_or(u32::MAX));
-        entries.push_back(Entry { identity, since: now, remembered });
+        // Two calls may come in another order than their clocks were read.
+        let since = entries.back().map_or(now, |youngest| youngest.since.max(now));
+        entries.push_back(Entry { identity, since, remembered });
         index.insert_unique(hasher.hash_one(identity), number, |number| {
             hasher.hash_one(entries[number.wrapping_sub(*first) as usize].identity)
         });

@@ -133,6 +133,11 @@ impl Inbox {
         self.state.lock().consumers.count() > 0
     }
 
+    /// Whether a consumer can take something now.
+    pub(crate) fn has_credit(&self) -> bool {
+        self.state.lock().consumers.free_credit() > 0
+    }
+
     /// True when the feeder has to be told. Refused when the inbox was removed,
     /// or `closed` says that the bus is.
     pub(crate) fn attach(

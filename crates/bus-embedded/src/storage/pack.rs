@@ -18,8 +18,11 @@ use crate::EmbeddedBusError;
 
 /// The most messages of a pack.
 pub(crate) const PACK_MAX: usize = 64;
-/// The most bytes of a pack's events, unless one alone is larger.
+/// The most bytes of a pack's events.
 pub(crate) const PACK_BYTES_MAX: usize = 256 << 10;
+/// A message with a larger event stands alone: what is left of a pack is told by how many messages
+/// are left in it.
+pub(crate) const PACKED_MAX: usize = 16 << 10;
 
 const HEADER: usize = 8 + Oin::LENGTH + 16;
 const HEADER_MAX: usize = HEADER + 8;
@@ -142,17 +145,20 @@ impl Pack {
         Ok(Self { value, parts })
     }
 
-    /// The message at this part. None when it is gone.
+    /// The message at this part. It does not keep the others in memory: who holds a few of many
+    /// messages for long would hold all. None when it is gone.
     pub(crate) fn message(&self, part: Option<u8>) -> Result<Option<Envelope>, EmbeddedBusError> {
-        let body = match (&self.parts, part) {
-            (None, None) => self.value.clone(),
+        match (&self.parts, part) {
+            (None, None) => decode_body(&self.value).map(Some),
             (Some(parts), Some(part)) => match parts.get(usize::from(part)) {
-                Some(range) if !range.is_empty() => self.value.slice(range.clone()),
-                _ => return Ok(None),
+                Some(range) if !range.is_empty() => {
+                    let body = Bytes::copy_from_slice(&self.value[range.clone()]);
+                    decode_body(&body).map(Some)
+                }
+                _ => Ok(None),
             },
-            _ => return Err(damaged("messages", "a pack where a delivery says so")),
-        };
-        decode_body(&body).map(Some)
+            _ => Err(damaged("messages", "a pack where a delivery says so")),
+        }
     }
 
     /// The same pack with those only that are to stay.

@@ -93,6 +93,9 @@ impl Storage {
         limit: usize,
     ) -> Result<Vec<Slot>, EmbeddedBusError> {
         let mut slots = Vec::new();
+        if limit == 0 {
+            return Ok(slots);
+        }
         for run in self.runs(inbox, from.run) {
             let wanted = run?.slots.into_iter().filter(|slot| slot.place >= from.place);
             slots.extend(wanted.take(limit - slots.len()));

@@ -63,9 +63,7 @@ impl Writer {
             pending.remove(&self.storage.archive_ends, &end_key(one.until_ms, one.key));
             pending.let_go(&self.storage, one.message, one.holders);
         }
-        let committed = pending.commit(&self.storage);
-        self.removals.add(committed.removed);
-        if self.note(committed.outcome, false, committed.wrote).is_err() {
+        if self.commit(pending, false).0.is_err() {
             return;
         }
         self.archive_ends.floor_ms = ended.last().map_or(floor_ms, |last| last.until_ms);

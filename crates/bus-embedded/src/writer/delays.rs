@@ -105,13 +105,12 @@ impl Writer {
             pending.arrive_again(&self.storage, inbox, again, &history);
             came_back.push((Arc::clone(inbox), slot));
         }
-        let committed = pending.commit(&self.storage);
-        let outcome = self.note(committed.outcome, false, committed.wrote);
+        let (outcome, effects) = self.commit(pending, false);
         if outcome.is_ok() {
             for (inbox, slot) in came_back {
                 inbox.retry_due(&slot);
             }
         }
-        committed.effects.tell(&self.shared, outcome.as_ref().err());
+        effects.tell(&self.shared, outcome.as_ref().err());
     }
 }

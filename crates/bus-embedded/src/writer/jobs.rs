@@ -155,10 +155,8 @@ impl Writer {
             }
             go_on = (dead.len() == CHUNK).then_some(from);
         }
-        let committed = pending.commit(&self.storage);
-        self.removals.add(committed.removed);
-        committed.outcome?;
-        Ok(go_on)
+        // When it cannot be written, the next start finds what is left.
+        Ok(self.commit(pending, false).0.ok().and(go_on))
     }
 
     /// Takes the next away. Says whether there may be more.
@@ -189,11 +187,10 @@ impl Writer {
             }
         }
         let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        let committed = pending.commit(&self.storage);
-        self.removals.add(committed.removed);
-        self.note(committed.outcome, true, committed.wrote)?;
+        let (outcome, effects) = self.commit(pending, true);
+        outcome?;
         inbox.dead_gone(count);
-        committed.effects.tell(&self.shared, None);
+        effects.tell(&self.shared, None);
         *done += count;
         Ok(more)
     }

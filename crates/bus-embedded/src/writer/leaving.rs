@@ -31,8 +31,8 @@ struct Settled {
 /// What left.
 pub(super) struct Left {
     pub(super) deliveries: u64,
-    /// Some packs have messages that nobody has any longer.
-    pub(super) parts_let_go: bool,
+    /// Half of some pack or more is for nobody any longer.
+    pub(super) worth_a_trim: bool,
 }
 
 impl Pending {
@@ -90,18 +90,18 @@ impl Pending {
                 self.batch.remove(&storage.settled, key);
             }
         }
-        let mut parts_let_go = false;
+        let mut worth_a_trim = false;
         for (entry, shares) in shares {
             let key = message_key(entry);
             if shares.are_none() {
                 self.batch.remove(&storage.messages, key);
                 self.batch.remove(&storage.shares, key);
             } else {
-                parts_let_go |= shares.are_worth_a_trim();
+                worth_a_trim |= shares.are_worth_a_trim();
                 self.batch.insert(&storage.shares, key, shares.encode());
             }
         }
-        Left { deliveries, parts_let_go }
+        Left { deliveries, worth_a_trim }
     }
 }
 

@@ -7,6 +7,8 @@ mod jobs;
 mod leaving;
 mod packing;
 mod pending;
+#[cfg(test)]
+mod tests;
 mod trimming;
 
 use std::collections::{HashMap, VecDeque};
@@ -27,7 +29,7 @@ use archive::ArchiveEnds;
 use delays::Delays;
 pub(crate) use jobs::Fate;
 use jobs::Job;
-use pending::{Expected, Pending};
+use pending::{Effects, Expected, Pending};
 use trimming::Trimming;
 
 /// What the writer is asked to do.
@@ -191,6 +193,11 @@ impl Writer {
                     self.archive_ends.expect(ends);
                     pending.enqueue(&self.storage, &mut self.places, items, answers, reply);
                 }
+                // What it had goes with it, settled or not.
+                Command::Settle { inbox, reply, .. } if inbox.is_removed() => {
+                    let gone = Err(BusError::UnknownInbox(inbox.name.clone()));
+                    let _ = reply.map(|reply| reply.send(gone));
+                }
                 Command::Settle { inbox, consumer, settled, reply } => {
                     let (places, delays) = (&mut self.places, &mut self.delays);
                     for one in &settled {
@@ -208,11 +215,16 @@ impl Writer {
     /// Writes what is pending and tells everyone.
     fn write(&mut self, pending: Pending) {
         let durable = pending.must_be_durable();
-        let prepared = pending.commit(&self.storage);
-        self.removals.add(prepared.removed);
-        self.trimming.expect(prepared.parts_let_go);
-        let outcome = self.note(prepared.outcome, durable, prepared.wrote);
-        prepared.effects.tell(&self.shared, outcome.as_ref().err());
+        let (outcome, effects) = self.commit(pending, durable);
+        effects.tell(&self.shared, outcome.as_ref().err());
+    }
+
+    /// Writes what is pending, and notes what came of it. Nobody is told yet.
+    fn commit(&mut self, pending: Pending, durable: bool) -> (Result<(), BusError>, Effects) {
+        let committed = pending.commit(&self.storage);
+        self.removals.add(committed.removed);
+        self.trimming.expect(committed.worth_a_trim);
+        (self.note(committed.outcome, durable, committed.wrote), committed.effects)
     }
 
     /// Notes that something was written, or could not be.
@@ -270,8 +282,7 @@ impl Writer {
         for buried in all {
             pending.bury(&self.storage, &mut self.places, buried);
         }
-        let committed = pending.commit(&self.storage);
-        self.note(committed.outcome, true, committed.wrote)?;
+        self.commit(pending, true).0?;
         for buried in all {
             buried.inbox.buried(1);
         }

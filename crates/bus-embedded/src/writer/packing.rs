@@ -12,7 +12,7 @@ use crate::storage::Shares;
 use crate::storage::Storage;
 use crate::storage::archive::{Kept, end_key};
 use crate::storage::keys::{ArchiveKey, from_ms, message_key, to_ms};
-use crate::storage::pack::{PACK_BYTES_MAX, PACK_MAX, encode_body, encode_pack};
+use crate::storage::pack::{PACK_BYTES_MAX, PACK_MAX, PACKED_MAX, encode_body, encode_pack};
 use crate::storage::slot::{Address, Seat, Slot};
 
 /// Messages whose numbers follow one another, to be written as one entry.
@@ -33,10 +33,12 @@ struct Goal {
 impl OpenPack {
     fn takes(&self, number: u64, length: usize) -> bool {
         let count = self.envelopes.len();
+        let large = length > PACKED_MAX || count == 1 && self.bytes > PACKED_MAX;
         count == 0
             || count < PACK_MAX
                 && number == self.first + count as u64
-                && self.bytes.saturating_add(length) <= PACK_BYTES_MAX
+                && self.bytes + length <= PACK_BYTES_MAX
+                && !large
     }
 }
 
@@ -83,9 +85,7 @@ impl Pending {
                 encode_pack(several.iter())
             }
         };
-        // Write buffer and consumers share it.
-        let bytes = Bytes::from_owner(value.clone());
-        self.batch.insert(&storage.messages, key, value);
+        self.batch.insert(&storage.messages, key, value.clone());
         let messages = envelopes.into_iter().zip(events).zip(goals);
         for (part, ((envelope, event), goal)) in (0..).zip(messages) {
             let message = Address { entry: first, part: (!alone).then_some(part) };
@@ -106,11 +106,16 @@ impl Pending {
                 self.batch.insert(&storage.archive, key.encode(), kept.encode());
                 self.batch.insert(&storage.archive_ends, end_key(until_ms, key), []);
             }
-            // A consumer gets the same whether it was waiting or not.
-            let admitted_at = from_ms(slot.admitted_ms);
-            let stored = Envelope { admitted_at, event: bytes.slice(event), ..envelope };
+            // A consumer gets the same whether it was waiting or not. For who is not waiting the
+            // message is read from disk.
+            let at_hand = goal.inboxes.iter().any(|inbox| inbox.has_credit()).then(|| Envelope {
+                admitted_at: from_ms(slot.admitted_ms),
+                // Of its own, so that it does not keep the pack in memory.
+                event: Bytes::copy_from_slice(&value[event]),
+                ..envelope
+            });
             for inbox in &goal.inboxes {
-                self.arrive(inbox, slot, Some(stored.clone()));
+                self.arrive(inbox, slot, at_hand.clone());
             }
         }
     }

@@ -67,8 +67,8 @@ pub(crate) struct Committed {
     pub(crate) wrote: bool,
     /// Deliveries that are done with.
     pub(crate) removed: u64,
-    /// Some packs have messages that nobody has any longer.
-    pub(crate) parts_let_go: bool,
+    /// Half of some pack or more is for nobody any longer.
+    pub(crate) worth_a_trim: bool,
     pub(crate) effects: Effects,
 }
 
@@ -303,7 +303,7 @@ impl Pending {
             outcome,
             wrote,
             removed: left.deliveries,
-            parts_let_go: left.parts_let_go,
+            worth_a_trim: left.worth_a_trim,
             effects: self.effects,
         }
     }
