@@ -1,11 +1,13 @@
-//! From a gRPC publishing stream to durable receipts on the embedded bus, 1 KiB, fan-out 2,
-//! and how long a message keeps the processors busy. Peers on the same disk: a bare log with
+//! From a gRPC publishing stream to durable receipts on the embedded bus, 1 KiB, to one inbox (as
+//! the peers keep one copy) and to two, and how long a message keeps the processors busy. Peers on the same disk: a bare log with
 //! an fdatasync for each 500 records, and fjall with a sync for each batch of 500.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use wissel_benches::{Arguments, Nats, Receiving, Report, group_commit_log, publish_stream};
+use wissel_benches::{
+    Arguments, Nats, Receiving, Report, catalogue_of, group_commit_log, publish_stream,
+};
 use wissel_tests::{Gateway, PARTIES};
 
 const MESSAGES: u64 = 60_000;
@@ -16,6 +18,8 @@ async fn main() -> Result<()> {
     let arguments = Arguments::read();
     let mut report = Report::new("embedded", &arguments);
     let gateway = Gateway::start("embedded").await;
+    let to_one = Gateway::with_catalogue(&catalogue_of(1)).await;
+    let mut to_one_inbox = Vec::new();
     let (mut one, mut many, mut taken) = (Vec::new(), Vec::new(), Vec::new());
     let (mut publishing, mut receiving) = (Vec::new(), Vec::new());
     let (mut logs, mut trees) = (Vec::new(), Vec::new());
@@ -27,6 +31,7 @@ async fn main() -> Result<()> {
         let before = gateway.processor_time();
         many.push(publish_stream(&gateway.url(), &format!("b{round}"), MESSAGES, 50).await?);
         publishing.push(microseconds_each(gateway.processor_time() - before, MESSAGES));
+        to_one_inbox.push(publish_stream(&to_one.url(), &format!("d{round}"), MESSAGES, 50).await?);
         trees.push(tree()?);
         // Everything that was published waits in the last party's inbox.
         let inbox = format!("{}.inbox", PARTIES[2]);
@@ -41,14 +46,14 @@ async fn main() -> Result<()> {
     }
     let unit = "messages/s";
     report.ratio(
-        "gRPC stream to receipt, one a request",
+        "gRPC stream to receipt, two inboxes, one a request",
         unit,
         &one,
         "a bare log, 500 a sync",
         &logs,
     );
     report.ratio(
-        "gRPC stream to receipt, 50 a request",
+        "gRPC stream to receipt, two inboxes, 50 a request",
         unit,
         &many,
         "fjall, batches of 500",
@@ -56,14 +61,15 @@ async fn main() -> Result<()> {
     );
     if nats.is_some() {
         let peer = "NATS JetStream, file storage, no fsync";
-        report.ratio("gRPC stream to receipt, 50 a request", unit, &many, peer, &published);
+        report.ratio("gRPC stream to receipt, one inbox", unit, &to_one_inbox, peer, &published);
+        report.ratio("gRPC stream to receipt, two inboxes", unit, &many, peer, &published);
         report.ratio("receive and acknowledge", unit, &taken, peer, &received);
     } else {
         report.figure("receive and acknowledge", unit, &taken);
         report.note("nats-server is not installed, so NATS was not measured");
     }
     let unit = "µs of the gateway's processors a message";
-    report.figure("gRPC stream to receipt, 50 a request", unit, &publishing);
+    report.figure("gRPC stream to receipt, two inboxes", unit, &publishing);
     report.figure("receive and acknowledge", unit, &receiving);
     report.finish();
     Ok(())
