@@ -110,8 +110,12 @@ impl Pending {
             // message is read from disk.
             let at_hand = goal.inboxes.iter().any(|inbox| inbox.has_credit()).then(|| Envelope {
                 admitted_at: from_ms(slot.admitted_ms),
-                // Of its own, so that it does not keep the pack in memory.
-                event: Bytes::copy_from_slice(&value[event]),
+                event: if alone {
+                    Bytes::from_owner(value.clone()).slice(event)
+                } else {
+                    // Of its own, so that it does not keep the pack in memory.
+                    Bytes::copy_from_slice(&value[event])
+                },
                 ..envelope
             });
             for inbox in &goal.inboxes {
