@@ -12,7 +12,9 @@ use wissel_bus_amqp::Packing;
 use wissel_testkit::RabbitMq;
 use wissel_tests::Gateway;
 
-const MESSAGES: u64 = 20_000;
+/// So many that a round of the fastest takes half a second: the first tenth of a second of a
+/// stream is slower.
+const MESSAGES: u64 = 60_000;
 /// In one request of the publishing stream.
 const A_REQUEST: usize = 20;
 

@@ -59,25 +59,18 @@ pub(crate) enum Parcel {
     Pack(PackId, Vec<Kept>),
 }
 
-/// The properties of a message that goes to these targets for the first time.
-pub(crate) fn properties_to(kept: &Kept, targets: &[Target]) -> BasicProperties {
-    let mut headers = headers(&kept.envelope, 1);
-    if let Some(until) = kept.archive_until {
-        headers.insert(ARCHIVE_UNTIL.into(), AMQPValue::LongLongInt(milliseconds(until)));
-    }
-    copy_to(&mut headers, targets);
-    with_headers(&kept.envelope, headers)
-}
-
-/// The properties of a pack that goes to these targets.
+/// The properties of a pack that goes to these targets. Without headers where it can be: they
+/// cost the broker more than the message does.
 pub(crate) fn pack_properties(id: PackId, targets: &[Target]) -> BasicProperties {
-    let mut headers = FieldTable::default();
-    copy_to(&mut headers, targets);
-    BasicProperties::default()
+    let properties = BasicProperties::default()
         .with_content_type(pack::CONTENT_TYPE.into())
         .with_delivery_mode(PERSISTENT)
-        .with_message_id(id.to_string().into())
-        .with_headers(headers)
+        .with_message_id(id.to_string().into());
+    match targets {
+        // It is the routing key.
+        [_] => properties,
+        _ => properties.with_headers(copy_to(targets)),
+    }
 }
 
 /// The properties of a message that is put back, for its inbox alone.
@@ -108,24 +101,33 @@ pub(crate) fn with_death(mut headers: FieldTable, reason: &str, died_at: SystemT
 
 /// What is in an AMQP message of an inbox.
 pub(crate) fn read(properties: &BasicProperties, body: Vec<u8>) -> Result<Parcel, Foreign> {
-    let content_type = properties.content_type().as_ref();
-    if content_type.is_some_and(|content_type| content_type.as_str() == pack::CONTENT_TYPE) {
-        let (id, members) = pack::read(body.into())?;
-        return Ok(Parcel::Pack(id, members));
+    if !is_pack(properties) {
+        return Ok(Parcel::Single(read_single(properties, body)?));
     }
-    Ok(Parcel::Single(read_single(properties, body)?))
+    let (id, members) = pack::read(body.into())?;
+    // It cannot be half settled, so nothing has to be remembered of a pack of one.
+    Ok(match <[Kept; 1]>::try_from(members) {
+        Ok([alone]) => Parcel::Single(alone.into()),
+        Err(members) => Parcel::Pack(id, members),
+    })
 }
 
-/// What is in an AMQP message of the archive.
+/// What is in an AMQP message of the archive. One that was
+/// alone there once had headers.
 pub(crate) fn read_kept(properties: &BasicProperties, body: Vec<u8>) -> Result<Vec<Kept>, Foreign> {
-    match read(properties, body)? {
-        Parcel::Pack(_, members) => Ok(members),
-        Parcel::Single(Queued { envelope, .. }) => {
-            let headers = properties.headers().as_ref().ok_or(Foreign("no headers"))?;
-            let archive_until = integer(headers, ARCHIVE_UNTIL).map(from_milliseconds);
-            Ok(vec![Kept { envelope, archive_until }])
-        }
+    if is_pack(properties) {
+        let (_, members) = pack::read(body.into())?;
+        return Ok(members);
     }
+    let envelope = read_single(properties, body)?.envelope;
+    let headers = properties.headers().as_ref().ok_or(Foreign("no headers"))?;
+    let archive_until = integer(headers, ARCHIVE_UNTIL).map(from_milliseconds);
+    Ok(vec![Kept { envelope, archive_until }])
+}
+
+fn is_pack(properties: &BasicProperties) -> bool {
+    let content_type = properties.content_type().as_ref();
+    content_type.is_some_and(|content_type| content_type.as_str() == pack::CONTENT_TYPE)
 }
 
 /// The dead letter in an AMQP message.
@@ -220,14 +222,13 @@ fn headers_with_history(queued: &Queued) -> FieldTable {
     headers
 }
 
-/// The broker delivers by these keys too, and takes the header off. One target needs
-/// none: it is the routing key.
-fn copy_to(headers: &mut FieldTable, targets: &[Target]) {
-    if targets.len() > 1 {
-        let key = |target: &Target| AMQPValue::LongString(target.routing_key().into());
-        let keys: Vec<AMQPValue> = targets.iter().map(key).collect();
-        headers.insert(BCC.into(), AMQPValue::FieldArray(FieldArray::from(keys)));
-    }
+/// The broker delivers to these queues, and takes the header off.
+fn copy_to(targets: &[Target]) -> FieldTable {
+    let queue = |target: &Target| AMQPValue::LongString(target.queue().as_str().into());
+    let queues: Vec<AMQPValue> = targets.iter().map(queue).collect();
+    let mut headers = FieldTable::default();
+    headers.insert(BCC.into(), AMQPValue::FieldArray(FieldArray::from(queues)));
+    headers
 }
 
 fn with_headers(envelope: &Envelope, headers: FieldTable) -> BasicProperties {
@@ -265,6 +266,13 @@ fn integer(headers: &FieldTable, name: &str) -> Option<i64> {
 }
 
 // === impl Queued ===
+
+impl From<Kept> for Queued {
+    /// At its first attempt.
+    fn from(Kept { envelope, .. }: Kept) -> Self {
+        Self { envelope, attempt: 1, history: Vec::new() }
+    }
+}
 
 impl Queued {
     pub(crate) fn unsettled(self, stand: Stand) -> Unsettled {
@@ -339,7 +347,23 @@ mod tests {
     fn the_end_in_the_archive_is_kept() {
         let archive_until = Some(from_milliseconds(1_800_000_000_000));
         let kept = Kept { envelope: envelope(None, false), archive_until };
-        let properties = properties_to(&kept, &[Target::Archive]);
-        assert_eq!(read_kept(&properties, b"event".to_vec()), Ok(vec![kept]));
+        let id = PackId { instance: 1, number: 2 };
+        let (properties, body) =
+            (pack_properties(id, &[Target::Archive]), pack::write(id, [&kept].into_iter()));
+        assert_eq!(read_kept(&properties, body.to_vec()), Ok(vec![kept.clone()]));
+
+        let mut with_headers = headers(&kept.envelope, 1);
+        with_headers.insert(ARCHIVE_UNTIL.into(), AMQPValue::LongLongInt(1_800_000_000_000));
+        let before = super::with_headers(&kept.envelope, with_headers);
+        assert_eq!(read_kept(&before, b"event".to_vec()), Ok(vec![kept]));
+    }
+
+    #[test]
+    fn a_pack_of_one_is_a_single_message() {
+        let kept = Kept { envelope: envelope(Some(FieldsKey(7)), true), archive_until: None };
+        let id = PackId { instance: 1, number: 2 };
+        let body = pack::write(id, [&kept].into_iter());
+        let read = read(&pack_properties(id, &[Target::Archive]), body.to_vec());
+        assert_eq!(read, Ok(Parcel::Single(kept.into())));
     }
 }

@@ -304,9 +304,9 @@ impl Consuming {
                     self.learn().await;
                 }
                 let settled = self.knowledge.came(pack, members.len(), own);
-                let first_time = |Kept { envelope, .. }| {
-                    self.knowledge.gauge.came(envelope.event.len() as u64);
-                    Queued { envelope, attempt: 1, history: Vec::new() }
+                let first_time = |member: Kept| {
+                    self.knowledge.gauge.came(member.envelope.event.len() as u64);
+                    Queued::from(member)
                 };
                 let members = members.into_iter().map(first_time).collect();
                 if let Some(acker) = self.held.add_pack(pack, &settled, members, acker) {

@@ -207,8 +207,8 @@ impl Direct {
         self.exchange(channel, inbox, |delivery| {
             let queued = codec::read_single(&delivery.properties, delivery.data.clone()).ok()?;
             Some(Instead {
-                exchange: topology::EXCHANGE,
-                routing_key: inbox.as_str().into(),
+                exchange: "",
+                routing_key: topology::inbox_queue(inbox),
                 properties: codec::again_properties(&queued),
                 body: queued.envelope.event,
             })

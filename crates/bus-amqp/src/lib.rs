@@ -2,11 +2,12 @@
 //!
 //! | on RabbitMQ | is |
 //! |---|---|
-//! | direct exchange `wissel.inboxes` | where every message is published, once, with its inboxes in the header `BCC` |
+//! | the default exchange | where every message is published, once; to several queues by the header `BCC` |
 //! | quorum queue `wissel.inbox.<name>` | an inbox |
 //! | quorum queue `wissel.dead.<name>` | its dead letters |
 //! | quorum queue `wissel.direct.<name>` | what was handed over to the AMQP client of the inbox's owner |
-//! | fanout exchange and quorum queue `wissel.retry.<ms>` | where retries wait, and return from by dead-lettering |
+//! | fanout exchange and quorum queue `wissel.retry.<ms>` | where retries wait, and return from by dead-lettering, |
+//! | direct exchange `wissel.inboxes` | through this, to which each inbox is bound by its name |
 //! | stream `wissel.archive` | the archive |
 //! | quorum queue `wissel.marks.<name>` | what was settled of packs that were given back; made when there is something |
 //!

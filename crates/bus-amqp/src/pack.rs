@@ -40,6 +40,8 @@ pub(crate) const CONTENT_TYPE: &str = "application/vnd.wissel.pack.v1";
 pub(crate) const MEMBERS_MAX: usize = 4_096;
 
 const VERSION: u8 = 1;
+/// What stands before the first message.
+const HEAD: usize = 1 + 8 + 8 + 2;
 const HAS_FIELDS: u8 = 1;
 const REPLAYED: u8 = 2;
 const HAS_END: u8 = 4;
@@ -56,9 +58,13 @@ pub(crate) struct PackId {
 }
 
 /// Makes the body. At most [`MEMBERS_MAX`] members, of less than 4 GiB each.
-pub(crate) fn write<'a>(id: PackId, members: impl ExactSizeIterator<Item = &'a Kept>) -> Bytes {
+pub(crate) fn write<'a>(
+    id: PackId,
+    members: impl ExactSizeIterator<Item = &'a Kept> + Clone,
+) -> Bytes {
     let count = u16::try_from(members.len()).unwrap_or(u16::MAX);
-    let mut body = BytesMut::with_capacity(64 << 10);
+    let room = members.clone().map(|member| MEMBER_OVERHEAD + member.envelope.event.len());
+    let mut body = BytesMut::with_capacity(HEAD + room.sum::<usize>());
     body.put_u8(VERSION);
     body.put_u64(id.instance);
     body.put_u64(id.number);
@@ -96,7 +102,6 @@ const CUT_SHORT: Foreign = Foreign("a pack that is cut short");
 
 fn write_member(body: &mut BytesMut, member: &Kept) {
     let Kept { envelope, archive_until } = member;
-    body.reserve(MEMBER_OVERHEAD + envelope.event.len());
     let mut flags = 0;
     flags |= if envelope.fields.is_some() { HAS_FIELDS } else { 0 };
     flags |= if envelope.replayed { REPLAYED } else { 0 };

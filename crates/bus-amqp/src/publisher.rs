@@ -19,7 +19,7 @@ use crate::inspect::Inboxes;
 use crate::link::{Link, in_time};
 use crate::options::AmqpOptions;
 use crate::sender::Sender;
-use crate::topology::{self, EXCHANGE};
+use crate::topology;
 
 /// Publishes with confirms. Waiting for room is what slows publishers down.
 pub(crate) struct Publisher {
@@ -106,8 +106,8 @@ impl Publisher {
         queued: &Queued,
     ) -> Result<(), BusError> {
         let outgoing = || Outgoing {
-            exchange: EXCHANGE.into(),
-            routing_key: inbox.as_str().into(),
+            exchange: ShortString::default(),
+            routing_key: topology::inbox_queue(inbox),
             properties: codec::again_properties(queued),
             body: queued.envelope.event.clone(),
         };

@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use lapin::types::ShortString;
 use tokio::time::Instant;
 use uuid::Uuid;
 use wissel_bus::{BusError, InboxName};
@@ -20,7 +21,7 @@ use crate::gathering::Pack;
 use crate::link::{Link, Up};
 use crate::pack::{self, PackId};
 use crate::publisher::Shared;
-use crate::topology::{EXCHANGE, NEUTRAL_KEY};
+use crate::topology::NEUTRAL_KEY;
 
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long a declaration that is done again may take.
@@ -150,21 +151,13 @@ impl Sender {
 
     fn outgoing(&self, pack: &Pack<Member>) -> Outgoing<Bytes> {
         let routing_key = match &*pack.targets {
-            [only] => only.routing_key().into(),
+            [only] => only.queue(),
             _ => NEUTRAL_KEY.into(),
         };
-        let (properties, body) = match &*pack.members {
-            [only] => {
-                let properties = codec::properties_to(&only.kept, &pack.targets);
-                (properties, only.kept.envelope.event.clone())
-            }
-            members => {
-                let id = PackId { instance: self.instance, number: pack.number };
-                let body = pack::write(id, members.iter().map(|member| &member.kept));
-                (codec::pack_properties(id, &pack.targets), body)
-            }
-        };
-        Outgoing { exchange: EXCHANGE.into(), routing_key, properties, body }
+        let id = PackId { instance: self.instance, number: pack.number };
+        let properties = codec::pack_properties(id, &pack.targets);
+        let body = pack::write(id, pack.members.iter().map(|member| &member.kept));
+        Outgoing { exchange: ShortString::default(), routing_key, properties, body }
     }
 
     /// False when the connection broke.

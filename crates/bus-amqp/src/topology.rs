@@ -9,11 +9,12 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind};
 use wissel_bus::InboxName;
 
-/// Where every message is published.
+/// By which retries return to their inboxes. All else goes to its queues by the default exchange,
+/// which costs the broker less than a binding.
 pub(crate) const EXCHANGE: &str = "wissel.inboxes";
-/// The routing key of a publish: no queue is bound by it, `BCC` has the inboxes.
+/// The routing key of a publish to several queues: no queue has this name, `BCC` has theirs.
 pub(crate) const NEUTRAL_KEY: &str = "";
-/// The stream that is the archive, and the key by which it is bound. No inbox has this name.
+/// The stream that is the archive. No inbox has this name.
 pub(crate) const ARCHIVE: &str = "wissel.archive";
 /// What the names of queues begin with that parties read themselves.
 pub(crate) const DIRECT: &str = "wissel.direct";
@@ -130,7 +131,6 @@ pub(crate) async fn declare_archive(
             channel
         }
     };
-    bind(&channel, ARCHIVE.into(), EXCHANGE.into(), ARCHIVE.into()).await?;
     channel.close(200, "declared".into()).await
 }
 

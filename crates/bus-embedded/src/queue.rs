@@ -14,8 +14,9 @@ use crate::writer::Command;
 /// A unit is about 1 KiB.
 const ROOM: u32 = 64 << 10;
 
-/// The writer takes about this much at a time, and one command at least.
-const TAKE: u32 = 16 << 10;
+/// The writer takes about this much at a time, and one command at least: less than a stream may
+/// have under way, so that others read and answer while it writes.
+const TAKE: u32 = 2 << 10;
 
 /// Commands on their way to the writer, in the order of the calls.
 pub(crate) struct CommandQueue {

@@ -10,10 +10,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use lapin::types::ShortString;
 use wissel_bus::InboxName;
 
 use crate::options::Packing;
-use crate::topology::ARCHIVE;
+use crate::topology::{ARCHIVE, inbox_queue};
 
 #[cfg(test)]
 mod tests;
@@ -245,10 +246,10 @@ impl<M: Clone> Gathering<M> {
 // === impl Target ===
 
 impl Target {
-    pub(crate) fn routing_key(&self) -> &str {
+    pub(crate) fn queue(&self) -> ShortString {
         match self {
-            Self::Inbox(inbox) => inbox.as_str(),
-            Self::Archive => ARCHIVE,
+            Self::Inbox(inbox) => inbox_queue(inbox),
+            Self::Archive => ARCHIVE.into(),
         }
     }
 

@@ -137,10 +137,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Checks a pack, and notes what each of its targets got.
-fn note(pack: &Pack<u32>, packing: Packing, came: &mut BTreeMap<String, Vec<u32>>) {
+fn note(pack: &Pack<u32>, packing: Packing, came: &mut BTreeMap<ShortString, Vec<u32>>) {
     assert!(pack.members.len() <= packing.messages_max, "a pack has too many members");
     for target in &*pack.targets {
-        came.entry(target.routing_key().to_owned()).or_default().extend(&pack.members);
+        came.entry(target.queue()).or_default().extend(&pack.members);
     }
 }
 
@@ -154,15 +154,15 @@ proptest! {
     ) {
         let packing = if on { PACKING } else { Packing::OFF };
         let mut gathering = Gathering::new(packing);
-        let mut expected: BTreeMap<String, Vec<u32>> = BTreeMap::new();
-        let mut came: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        let mut expected: BTreeMap<ShortString, Vec<u32>> = BTreeMap::new();
+        let mut came: BTreeMap<ShortString, Vec<u32>> = BTreeMap::new();
         let mut under_way: Vec<Arc<[Target]>> = Vec::new();
         let mut next = 0;
         for step in steps {
             match step {
                 Step::Add { targets: numbers, bytes } => {
                     for number in &numbers {
-                        let key = target(*number).routing_key().to_owned();
+                        let key = target(*number).queue();
                         expected.entry(key).or_default().push(next);
                     }
                     gathering.add(&targets(&numbers), bytes, &next);
