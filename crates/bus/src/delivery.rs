@@ -122,6 +122,16 @@ pub enum Settlement {
     },
 }
 
+/// How much a consumer may have unsettled at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credit {
+    /// Deliveries, from 1; 0 is taken as 1.
+    pub deliveries: u16,
+    /// Bytes of their events. While it has so many it gets nothing more: the last one may go
+    /// over it, and one of any size flows alone.
+    pub bytes: u64,
+}
+
 /// A running consumption of one inbox. Dropping it gives back what it holds.
 pub struct Consumer {
     /// Holds at most the credit (and one [`Arrival::Interrupted`]). Ends when the
@@ -153,6 +163,17 @@ pub struct Burial {
     pub inbox: InboxName,
     /// Why, for operators.
     pub reason: String,
+}
+
+impl Credit {
+    /// Of so many bytes, unless something else is said.
+    pub const BYTES: u64 = 64 << 20;
+
+    /// So many deliveries, of [`Credit::BYTES`].
+    #[must_use]
+    pub fn of(deliveries: u16) -> Self {
+        Self { deliveries, bytes: Self::BYTES }
+    }
 }
 
 impl Settlement {

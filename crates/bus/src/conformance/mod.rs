@@ -110,6 +110,7 @@ macro_rules! conformance_suite {
             purged_dead_letters_are_gone,
             buried_messages_are_dead_letters,
             credit_is_never_exceeded,
+            credit_in_bytes_is_never_exceeded,
             a_dropped_consumer_gives_back_in_order,
             deliveries_of_a_dropped_consumer_go_to_another,
             two_consumers_share_an_inbox,
