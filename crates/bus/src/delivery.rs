@@ -201,24 +201,46 @@ pub struct DeadLetter {
     pub died_at: SystemTime,
     /// Why.
     pub reason: String,
-    /// The attempts before the last, oldest first; of many the last [`Attempt::KEPT`].
+    /// The attempts before the last, oldest first; of many the last [`Attempt::KEPT`]. Those
+    /// before a redrive come first.
     pub history: Vec<Attempt>,
 }
 
 /// An attempt that came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which, from 1.
+    /// Which, from 1; 0 when the message was given up before a redrive without any.
     pub number: u32,
     /// When it ended. A bus keeps milliseconds.
     pub at: SystemTime,
     /// Why it came to nothing.
     pub reason: String,
+    /// Whether it was made before the message was redriven, since when attempts are counted
+    /// from 1 again.
+    pub before_redrive: bool,
 }
 
 impl Attempt {
-    /// How many attempts of a delivery are kept, the latest.
+    /// How many attempts of a delivery are kept, the latest, those before a redrive among them.
     pub const KEPT: usize = 20;
+
+    /// One that is not from before a redrive.
+    #[must_use]
+    pub fn new(number: u32, at: SystemTime, reason: impl Into<String>) -> Self {
+        Self { number, at, reason: reason.into(), before_redrive: false }
+    }
+
+    /// The history of a dead letter that is redriven: what it had, and the attempt at which it
+    /// was given up, whose number is 0 when it was never handed out.
+    #[must_use]
+    pub fn before_redrive(mut history: Vec<Self>, last: Self) -> Vec<Self> {
+        history.push(last);
+        for attempt in &mut history {
+            attempt.before_redrive = true;
+        }
+        history.drain(..history.len().saturating_sub(Self::KEPT));
+        history
+    }
 }
 
 impl MessageId {

@@ -101,6 +101,7 @@ macro_rules! conformance_suite {
             several_delays_pass_side_by_side,
             attempts_are_counted,
             the_reason_of_each_attempt_is_kept,
+            a_redrive_keeps_the_attempts_before,
             attempts_without_the_bus_count,
             a_dead_letter_is_shown,
             dead_letters_come_in_pages,
