@@ -140,9 +140,22 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
         let delivery = next(&mut inbox).await;
         assert_eq!(delivery.attempt(), 1);
         ids.insert(delivery.event().id().to_owned());
-        delivery.acknowledge().await.unwrap();
+        if ids.len() == 3 {
+            delivery.reject("of no use").await.unwrap();
+        } else {
+            delivery.acknowledge().await.unwrap();
+        }
     }
     assert_eq!(ids, ["mend-0", "mend-2", "mend-4"].map(String::from).into());
+    dead_letters(&gateway, 1).await;
+    let again = json(&gateway, OPERATOR, &["dead-letters", "list", inbox_name]);
+    assert_eq!((&again["attempts"], &again["reason"]), (&1.into(), &"of no use".into()));
+    let before = again["history"].as_array().unwrap();
+    let marks: Vec<_> = before.iter().map(|one| (&one["number"], &one["before_redrive"])).collect();
+    assert_eq!(marks, [(&1.into(), &true.into()), (&2.into(), &true.into())]);
+    let id = again["dead_letter_id"].as_str().unwrap();
+    let (_, text, _) = wissel(&gateway, OPERATOR, &["dead-letters", "show", inbox_name, id]);
+    assert!(text.contains("(before it was redriven) database of [number] down"), "{text}");
 
     let kept = json(&gateway, OPERATOR, &["archive", "list", "--from", "1 hour"]);
     assert_eq!(kept["type"], "nl.brp.geboorte");

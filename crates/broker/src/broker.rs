@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use wissel_audit::{Actor, Operation, Record};
-use wissel_bus::Bus;
+use wissel_bus::{Bus, Credit};
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::{InboxName, SubscriptionName};
 use wissel_message::Limits as MessageLimits;
@@ -92,6 +92,9 @@ pub struct BrokerOptions {
     pub receipts: Option<Arc<Receipts>>,
     /// How deliveries are retried where their inbox does not say.
     pub delivery: DeliveryDefaults,
+    /// How many bytes of messages one session may hold unsettled, from 1, and all those of an
+    /// inbox with order together. Its last delivery may go over it.
+    pub delivery_bytes: u64,
     /// The most messages that a party may publish in a second, where the catalogue does not
     /// say; none: no limit.
     pub publish_per_second: Option<NonZeroU32>,
@@ -129,6 +132,7 @@ impl Default for BrokerOptions {
             deduplication_capacity: 500_000,
             receipts: None,
             delivery: DeliveryDefaults::default(),
+            delivery_bytes: Credit::BYTES,
             publish_per_second: None,
             subscriptions_per_party: 10_000,
             replay_per_second: REPLAY_PER_SECOND,

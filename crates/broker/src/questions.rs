@@ -16,7 +16,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use uuid::Uuid;
 use wissel_audit::Operation;
-use wissel_bus::{Consumer, Enqueue, Envelope, MessageId};
+use wissel_bus::{Consumer, Credit, Enqueue, Envelope, MessageId};
 use wissel_catalogue::Action;
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::{EventView, Value};
@@ -77,7 +77,7 @@ impl Broker {
     ) -> Result<Consumer, Refusal> {
         let _ticket = self.ticket()?;
         self.bus.open_inbox(inbox).await?;
-        let consumer = self.bus.consume(inbox, ANSWERS_AHEAD).await?;
+        let consumer = self.bus.consume(inbox, Credit::of(ANSWERS_AHEAD)).await?;
         // Opened again, it is the same inbox, and whoever took answers before still does.
         let _ = self.questions.desk.set(Desk { inbox: inbox.clone(), take: Box::new(take) });
         Ok(consumer)

@@ -3,10 +3,10 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use wissel_broker::{Leased, Verdict};
+use wissel_broker::{BrokerOptions, Leased, Verdict};
 use wissel_bus::Page;
 use wissel_message::EventView;
 
@@ -158,4 +158,31 @@ async fn a_receiver_that_goes_while_it_settles_holds_up_no_subject() {
         // The same again, or the next one.
         staying.next().await;
     }
+}
+
+/// What waits behind its own subject is of the bytes that the inbox may have here.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inbox_with_order_has_so_many_bytes_here_and_no_more() {
+    let options = BrokerOptions { delivery_bytes: 100_000, ..BrokerOptions::default() };
+    let place = Place::with(ORDERED, options).await;
+    let names = ["a-1", "a-2", "a-3", "b-1", "b-2"];
+    let large = format!("\"{}\"", "x".repeat(40_000));
+    let events = names.iter().map(|name| {
+        let (subject, _) = name.split_once('-').unwrap();
+        event(name).subject(subject).data_text("application/json", large.clone())
+    });
+    for outcome in place.publish_all(events).await {
+        outcome.unwrap();
+    }
+    let mut receiver = place.open(INBOX).await;
+    let first = receiver.next().await;
+    assert_eq!(id_of(&first), "a-1");
+    assert!(receiver.within(QUIET).await.is_none(), "two wait behind the first");
+    assert_eq!(place.state(INBOX).await.in_flight, 3);
+    receiver.settle(first.id, Verdict::Acknowledge).await;
+    let mut ids = BTreeSet::new();
+    for _ in 1..names.len() {
+        ids.insert(receiver.next_id().await);
+    }
+    assert_eq!(ids, names[1..].iter().map(|name| (*name).to_owned()).collect());
 }

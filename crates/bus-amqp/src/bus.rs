@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
-    ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, DirectQueues,
-    Enqueue, Health, InboxName, InboxState, Level, Page, Selection, Unsettled,
+    ArchivePage, Archived, Burial, Bus, BusError, Consumer, Credit, DeadLetter, DeadLetterId,
+    DirectQueues, Enqueue, Health, InboxName, InboxState, Level, Page, Selection, Unsettled,
 };
 
 use crate::browse::Look;
@@ -87,18 +87,19 @@ impl AmqpBus {
     async fn begin_consuming(
         &self,
         inbox: &InboxName,
-        credit: u16,
+        credit: Credit,
         company: Company,
     ) -> Result<Consumer, BusError> {
         let Inbox { knowledge, ending } = self.inbox(inbox)?;
+        let credit = Credit { deliveries: credit.deliveries.max(1), ..credit };
         // One more for the word of an interruption.
-        let (sender, arrivals) = mpsc::channel(usize::from(credit.max(1)) + 1);
-        let held = Arc::new(Held::new(Arc::clone(&knowledge), credit.max(1)));
+        let (sender, arrivals) = mpsc::channel(usize::from(credit.deliveries) + 1);
+        let held = Arc::new(Held::new(Arc::clone(&knowledge), credit));
         knowledge.add_consumer(&held);
         let consuming = Consuming {
             link: self.link.clone(),
             inbox: inbox.clone(),
-            credit: credit.max(1),
+            credit,
             company,
             held: Arc::clone(&held),
             knowledge: Arc::clone(&knowledge),
@@ -200,11 +201,11 @@ impl Bus for AmqpBus {
         burying.buffered(AT_ONCE).collect().await
     }
 
-    async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+    async fn consume(&self, inbox: &InboxName, credit: Credit) -> Result<Consumer, BusError> {
         self.begin_consuming(inbox, credit, Company::Any).await
     }
 
-    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+    async fn consume_alone(&self, inbox: &InboxName, credit: Credit) -> Result<Consumer, BusError> {
         self.begin_consuming(inbox, credit, Company::Nobody).await
     }
 

@@ -27,6 +27,8 @@ const ARCHIVE_UNTIL: &str = "wissel-archive-until-ms";
 const ATTEMPT: &str = "wissel-attempt";
 /// The attempts that came to nothing: `number milliseconds reason` each.
 const HISTORY: &str = "wissel-history";
+/// How many of them, the first, were made before a redrive; absent: none.
+const BEFORE_REDRIVE: &str = "wissel-history-before-redrive";
 const DEAD_ID: &str = "wissel-dead-id";
 const DIED_AT: &str = "wissel-died-ms";
 const REASON: &str = "wissel-reason";
@@ -180,15 +182,17 @@ fn read_history(headers: &FieldTable) -> Result<Vec<Attempt>, Foreign> {
     let Some(AMQPValue::FieldArray(attempts)) = headers.inner().get(HISTORY) else {
         return Ok(Vec::new());
     };
-    let read = |attempt: &AMQPValue| {
+    let before_redrive = integer(headers, BEFORE_REDRIVE).unwrap_or_default();
+    let read = |(index, attempt): (i64, &AMQPValue)| {
         let AMQPValue::LongString(text) = attempt else { return None };
         let text = text.to_string();
         let mut parts = text.splitn(3, ' ');
         let number = parts.next()?.parse().ok()?;
         let at = from_milliseconds(parts.next()?.parse().ok()?);
-        Some(Attempt { number, at, reason: parts.next()?.to_owned() })
+        let reason = parts.next()?.to_owned();
+        Some(Attempt { number, at, reason, before_redrive: index < before_redrive })
     };
-    let attempts = attempts.as_slice().iter().map(read).collect::<Option<Vec<_>>>();
+    let attempts = (0..).zip(attempts.as_slice()).map(read).collect::<Option<Vec<_>>>();
     attempts.ok_or(Foreign(HISTORY))
 }
 
@@ -212,12 +216,16 @@ fn headers_with_history(queued: &Queued) -> FieldTable {
     let mut headers = headers(&queued.envelope, queued.attempt);
     if !queued.history.is_empty() {
         let write = |attempt: &Attempt| {
-            let Attempt { number, at, reason } = attempt;
+            let Attempt { number, at, reason, before_redrive: _ } = attempt;
             let text = format!("{number} {} {}", milliseconds(*at), shortened(reason));
             AMQPValue::LongString(text.into())
         };
         let attempts: Vec<AMQPValue> = queued.history.iter().map(write).collect();
         headers.insert(HISTORY.into(), AMQPValue::FieldArray(FieldArray::from(attempts)));
+        let before = queued.history.iter().take_while(|attempt| attempt.before_redrive).count();
+        if before > 0 {
+            headers.insert(BEFORE_REDRIVE.into(), AMQPValue::LongLongInt(before as i64));
+        }
     }
     headers
 }
@@ -283,7 +291,7 @@ impl Queued {
     /// As it comes again after this attempt came to nothing.
     pub(crate) fn after_failure(&self, at: SystemTime, reason: &str) -> Self {
         let Self { envelope, attempt, history } = self;
-        let failed = Attempt { number: *attempt, at, reason: reason.to_owned() };
+        let failed = Attempt::new(*attempt, at, reason);
         let dropped = (history.len() + 1).saturating_sub(Attempt::KEPT);
         let history = history.iter().skip(dropped).cloned().chain([failed]).collect();
         Self { envelope: envelope.clone(), attempt: attempt.saturating_add(1), history }
@@ -322,7 +330,8 @@ mod tests {
             let queued =
                 Queued { envelope: envelope(fields, replayed), attempt: 1, history: Vec::new() };
             let at = from_milliseconds(1_700_000_001_000);
-            let queued = queued.after_failure(at, "één reden").after_failure(at, "");
+            let mut queued = queued.after_failure(at, "één reden").after_failure(at, "");
+            queued.history[0].before_redrive = replayed;
             let read = read(&again_properties(&queued), b"event".to_vec()).unwrap();
             assert_eq!(read, Parcel::Single(queued));
         }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wissel_bus::{Arrival, InboxName};
+use wissel_bus::{Arrival, Credit, InboxName};
 
 use crate::codec::{self, Kept, Parcel, Queued};
 use crate::held::{Held, Load};
@@ -35,12 +35,15 @@ pub(crate) const WINDOW_ALONE: u16 = 1_024;
 /// A consumer with more messages waiting than these, and than its credit, asks for few
 /// AMQP messages again.
 const WAITING_MAX: usize = 512;
+/// How long a consumer that takes no more at least waits before it goes on. What was under way
+/// to it goes back to the queue meanwhile, so that it comes first and in its order.
+const HALT: Duration = Duration::from_millis(300);
 
 /// Hands what is in an inbox to a consumer, until that goes away.
 pub(crate) struct Consuming {
     pub(crate) link: Link,
     pub(crate) inbox: InboxName,
-    pub(crate) credit: u16,
+    pub(crate) credit: Credit,
     pub(crate) company: Company,
     pub(crate) held: Arc<Held>,
     pub(crate) knowledge: Arc<Knowledge>,
@@ -73,6 +76,9 @@ struct Window {
     consumer: AmqpConsumer,
     tag: ShortString,
     size: u16,
+    opened: Instant,
+    /// Since when it takes no more, as too many bytes are here.
+    halted: Option<Instant>,
 }
 
 impl Consuming {
@@ -178,8 +184,8 @@ impl Consuming {
 
     fn least(&self) -> u16 {
         match self.company {
-            Company::Any => self.credit.min(WINDOW_LEAST),
-            Company::Nobody => self.credit.min(WINDOW_ALONE),
+            Company::Any => self.credit.deliveries.min(WINDOW_LEAST),
+            Company::Nobody => self.credit.deliveries.min(WINDOW_ALONE),
         }
     }
 
@@ -192,16 +198,33 @@ impl Consuming {
         let options = BasicConsumeOptions::default();
         let consumer =
             channel.basic_consume(queue, tag.clone(), options, FieldTable::default()).await?;
-        Ok(Window { consumer, tag, size })
+        Ok(Window { consumer, tag, size, opened: Instant::now(), halted: None })
     }
 
     /// The window stays: dropped, its AMQP consumer would be cancelled.
     async fn hand_over(&self, channel: &Channel, window: &mut Window) -> End {
+        const LOOK: Duration = Duration::from_millis(50);
         loop {
             if self.hand_out().is_err() {
                 return End::Over;
             }
-            if self.other_size(window.size).is_some() {
+            if let Some(since) = window.halted {
+                if !channel.status().connected() {
+                    return End::Broken;
+                }
+                if since.elapsed() >= HALT && self.has_room_again() {
+                    match in_time(self.open(channel, self.least())).await {
+                        Ok(opened) => *window = opened,
+                        Err(_) => return End::Broken,
+                    }
+                    continue;
+                }
+            } else if self.is_too_much(window.size) {
+                if in_time(self.halt(channel, window)).await.is_err() {
+                    return End::Broken;
+                }
+                continue;
+            } else if self.is_time_for_another(window) {
                 // Without acknowledgements under way the broker sends nothing now.
                 let _quiet = self.held.acknowledging.write().await;
                 if let Some(size) = self.other_size(window.size)
@@ -211,6 +234,7 @@ impl Consuming {
                 }
                 continue;
             }
+            let look = window.halted.is_some() || self.other_size(window.size).is_some();
             let next = tokio::select! {
                 () = self.ending.cancelled() => return End::Over,
                 () = self.arrivals.closed() => return End::Over,
@@ -223,7 +247,8 @@ impl Consuming {
                     }
                     continue;
                 }
-                next = window.consumer.next() => next,
+                () = tokio::time::sleep(LOOK), if look => continue,
+                next = window.consumer.next(), if window.halted.is_none() => next,
             };
             let Some(Ok(delivery)) = next else {
                 return End::Broken;
@@ -251,16 +276,53 @@ impl Consuming {
         if self.company == Company::Nobody {
             return None;
         }
-        let Load { waiting, messages, parcels } = self.held.load();
+        let Load { waiting, messages, parcels, all_parcels, bytes } = self.held.load();
         if parcels < usize::from(size) {
             return None;
         }
-        let credit = usize::from(self.credit);
-        if messages < credit && size < self.credit {
-            return Some(size.saturating_mul(GROWTH).min(self.credit));
+        let most = self.credit.deliveries;
+        let credit = usize::from(most);
+        if messages < credit && size < most {
+            // No more than there is room for beside these, should the next be as large.
+            let average = (bytes / all_parcels.max(1) as u64).max(1);
+            let room = self.credit.bytes.saturating_sub(bytes).div_ceil(average);
+            let room = u16::try_from(room).unwrap_or(u16::MAX);
+            return (room > 0).then_some(size.saturating_mul(GROWTH).min(most).min(room));
         }
         let too_many = waiting > WAITING_MAX.max(credit) && size > self.least();
         too_many.then_some(self.least())
+    }
+
+    /// Whether another size is to be asked for now. What is left of the room for bytes is filled
+    /// now and then only, or each settlement of a large message would do it.
+    fn is_time_for_another(&self, window: &Window) -> bool {
+        const SLOWLY: Duration = Duration::from_millis(100);
+        self.other_size(window.size).is_some_and(|other| {
+            let doubled = window.size.saturating_mul(2).min(self.credit.deliveries);
+            let much = other >= doubled || other == self.least();
+            much || window.opened.elapsed() >= SLOWLY
+        })
+    }
+
+    /// Whether more bytes are here than there is credit for, and more may come: the window grew
+    /// while messages were small. The least window stays, whatever is in it. One that consumes
+    /// alone has to keep what it has: see [`WINDOW_ALONE`].
+    fn is_too_much(&self, size: u16) -> bool {
+        let Load { parcels, bytes, .. } = self.held.load();
+        let may_come = size > self.least() && parcels < usize::from(size);
+        self.company == Company::Any && may_come && bytes > self.credit.bytes
+    }
+
+    fn has_room_again(&self) -> bool {
+        self.held.load().bytes <= self.credit.bytes / 2
+    }
+
+    /// Takes no more for now, and keeps what there is.
+    async fn halt(&self, channel: &Channel, window: &mut Window) -> lapin::Result<()> {
+        tracing::debug!(inbox = %self.inbox, "what is here is too large; no more is taken");
+        self.cancel(channel, window).await?;
+        window.halted = Some(Instant::now());
+        Ok(())
     }
 
     /// Another AMQP consumer in place of this one, which keeps what it has.
@@ -270,11 +332,16 @@ impl Consuming {
         window: &mut Window,
         size: u16,
     ) -> lapin::Result<()> {
+        self.cancel(channel, window).await?;
+        *window = self.open(channel, size).await?;
+        Ok(())
+    }
+
+    async fn cancel(&self, channel: &Channel, window: &mut Window) -> lapin::Result<()> {
         channel.basic_cancel(window.tag.clone(), BasicCancelOptions::default()).await?;
         while let Some(delivery) = window.consumer.next().await {
             self.take(delivery?).await;
         }
-        *window = self.open(channel, size).await?;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions};
 use lapin::types::FieldTable;
-use wissel_bus::{BusError, DeadLetter, DeadLetterId, InboxName, Page, Selection};
+use wissel_bus::{Attempt, BusError, DeadLetter, DeadLetterId, InboxName, Page, Selection};
 
 use crate::codec::{self, Queued};
 use crate::link::in_time;
@@ -72,7 +72,10 @@ pub(crate) async fn redrive(
     publisher: &Publisher,
 ) -> Result<(u64, u64), BusError> {
     take_out(channel, inbox, selection, |letter| async move {
-        let again = Queued { envelope: letter.envelope, attempt: 1, history: Vec::new() };
+        let DeadLetter { envelope, attempts, died_at, reason, history, .. } = letter;
+        let last = Attempt::new(attempts, died_at, reason);
+        let history = Attempt::before_redrive(history, last);
+        let again = Queued { envelope, attempt: 1, history };
         publisher.put_back(to, &again).await
     })
     .await

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use lapin::Acker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, RwLock};
-use wissel_bus::{Delivery, DeliveryTag, Stand, Unsettled};
+use wissel_bus::{Credit, Delivery, DeliveryTag, Stand, Unsettled};
 
 use crate::codec::Queued;
 use crate::inspect::Knowledge;
@@ -18,7 +18,7 @@ use crate::pack::PackId;
 /// What one consumer has.
 pub(crate) struct Held {
     knowledge: Arc<Knowledge>,
-    credit: usize,
+    credit: Credit,
     state: Mutex<State>,
     /// Something changed of what the consumer waits for.
     pub(crate) changed: Notify,
@@ -35,6 +35,10 @@ struct State {
     waiting: BTreeMap<u64, HeldDelivery>,
     /// AMQP messages that are not settled.
     parcels: HashMap<u64, Arc<HeldParcel>>,
+    /// Of their bodies, which stay here until all that was in them is settled.
+    bytes: u64,
+    /// Of the events of what was handed out or is being settled.
+    bytes_out: u64,
     /// Which AMQP consumer of this one's channel it is, and how many parcels of it are
     /// not acknowledged, nor are about to be.
     generation: u64,
@@ -47,6 +51,8 @@ struct State {
 pub(crate) struct HeldParcel {
     number: u64,
     generation: u64,
+    /// How long its body is.
+    bytes: u64,
     pack: Option<PackId>,
     acker: Acker,
     progress: Mutex<Progress>,
@@ -75,6 +81,9 @@ pub(crate) struct Load {
     pub(crate) messages: usize,
     /// AMQP messages of the latest AMQP consumer.
     pub(crate) parcels: usize,
+    /// AMQP messages in all, and of their bodies.
+    pub(crate) all_parcels: usize,
+    pub(crate) bytes: u64,
 }
 
 /// How much a consumer has.
@@ -88,8 +97,7 @@ pub(crate) struct Counts {
 }
 
 impl Held {
-    pub(crate) fn new(knowledge: Arc<Knowledge>, credit: u16) -> Self {
-        let credit = usize::from(credit);
+    pub(crate) fn new(knowledge: Arc<Knowledge>, credit: Credit) -> Self {
         Self {
             knowledge,
             credit,
@@ -102,7 +110,8 @@ impl Held {
     /// An AMQP message with one message.
     pub(crate) fn add_single(&self, queued: Queued, acker: Acker) {
         let mut state = self.state.lock();
-        let parcel = state.new_parcel(None, acker, Settled::none_of(1));
+        let bytes = queued.envelope.event.len() as u64;
+        let parcel = state.new_parcel(None, acker, Settled::none_of(1), bytes);
         state.wait(queued, parcel, 0);
     }
 
@@ -119,7 +128,8 @@ impl Held {
             return Some(acker);
         }
         let mut state = self.state.lock();
-        let parcel = state.new_parcel(Some(pack), acker, settled.clone());
+        let bytes = members.iter().map(|queued| queued.envelope.event.len() as u64).sum();
+        let parcel = state.new_parcel(Some(pack), acker, settled.clone(), bytes);
         for (member, queued) in members.into_iter().enumerate() {
             if !settled.is_settled(member) {
                 state.wait(queued, Arc::clone(&parcel), member);
@@ -131,7 +141,7 @@ impl Held {
     /// The next to hand out, if there is one and credit for it.
     pub(crate) fn hand_out(&self) -> Option<Delivery> {
         let mut state = self.state.lock();
-        if state.handed_out.len() + state.settling >= self.credit {
+        if !state.has_credit(self.credit) {
             return None;
         }
         let (_, held) = state.waiting.pop_first()?;
@@ -139,6 +149,7 @@ impl Held {
         state.next_tag += 1;
         let Queued { envelope, attempt, .. } = &held.queued;
         let delivery = Delivery { tag, envelope: envelope.clone(), attempt: *attempt };
+        state.bytes_out += held.length();
         state.handed_out.insert(tag, held);
         Some(delivery)
     }
@@ -146,7 +157,7 @@ impl Held {
     /// Whether [`Held::hand_out`] would give something.
     pub(crate) fn can_hand_out(&self) -> bool {
         let state = self.state.lock();
-        !state.waiting.is_empty() && state.handed_out.len() + state.settling < self.credit
+        !state.waiting.is_empty() && state.has_credit(self.credit)
     }
 
     /// A new AMQP consumer takes over.
@@ -161,7 +172,8 @@ impl Held {
         let state = self.state.lock();
         let waiting = state.waiting.len();
         let messages = waiting + state.handed_out.len() + state.settling;
-        Load { waiting, messages, parcels: state.of_this_generation }
+        let (all_parcels, bytes) = (state.parcels.len(), state.bytes);
+        Load { waiting, messages, parcels: state.of_this_generation, all_parcels, bytes }
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -213,6 +225,8 @@ impl Held {
         state.settling -= 1;
         if held.parcel.usable() {
             state.handed_out.insert(tag, held);
+        } else {
+            state.bytes_out -= held.length();
         }
     }
 
@@ -221,6 +235,7 @@ impl Held {
     pub(crate) fn released(&self, held: HeldDelivery) -> bool {
         let mut state = self.state.lock();
         state.settling -= 1;
+        state.bytes_out -= held.length();
         let usable = held.parcel.usable();
         if usable {
             state.waiting.insert(held.order, held);
@@ -234,6 +249,7 @@ impl Held {
         let HeldDelivery { parcel, member, .. } = held;
         let mut state = self.state.lock();
         state.settling -= 1;
+        state.bytes_out -= held.length();
         let state = &mut *state;
         if !state.waiting.is_empty() {
             self.changed.notify_one();
@@ -258,7 +274,11 @@ impl Held {
 
     /// The broker has taken the acknowledgement of its AMQP message.
     pub(crate) fn acknowledged(&self, held: &HeldDelivery) {
-        self.state.lock().parcels.remove(&held.parcel.number);
+        let mut state = self.state.lock();
+        if let Some(parcel) = state.parcels.remove(&held.parcel.number) {
+            state.bytes -= parcel.bytes;
+        }
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -289,7 +309,10 @@ impl Held {
         state.of_this_generation = 0;
         // What is being settled comes again as well.
         let was_handed_out = !state.handed_out.is_empty() || state.settling > 0;
-        state.handed_out.clear();
+        state.bytes = 0;
+        for held in std::mem::take(&mut state.handed_out).into_values() {
+            state.bytes_out -= held.length();
+        }
         was_handed_out
     }
 }
@@ -308,16 +331,25 @@ pub(crate) enum AfterSettling {
 // === impl State ===
 
 impl State {
+    /// Of bytes there is some as long as they are not all used: so a message of any size has
+    /// room when it is alone, and what is handed out is over it by one message at most.
+    fn has_credit(&self, credit: Credit) -> bool {
+        let deliveries = usize::from(credit.deliveries.max(1));
+        self.handed_out.len() + self.settling < deliveries && self.bytes_out < credit.bytes.max(1)
+    }
+
     fn new_parcel(
         &mut self,
         pack: Option<PackId>,
         acker: Acker,
         settled: Settled,
+        bytes: u64,
     ) -> Arc<HeldParcel> {
         let progress = Mutex::new(Progress { settled, given_back: false });
         let number = self.next_order;
         let generation = self.generation;
-        let parcel = Arc::new(HeldParcel { number, generation, pack, acker, progress });
+        let parcel = Arc::new(HeldParcel { number, generation, bytes, pack, acker, progress });
+        self.bytes += bytes;
         self.parcels.insert(number, Arc::clone(&parcel));
         self.of_this_generation += 1;
         parcel
@@ -327,6 +359,14 @@ impl State {
         let order = self.next_order;
         self.next_order += 1;
         self.waiting.insert(order, HeldDelivery { queued, parcel, member, order });
+    }
+}
+
+// === impl HeldDelivery ===
+
+impl HeldDelivery {
+    fn length(&self) -> u64 {
+        self.queued.envelope.event.len() as u64
     }
 }
 

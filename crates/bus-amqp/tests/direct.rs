@@ -11,7 +11,7 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, Basi
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties};
 use wissel_bus::{
-    Arrival, Bus, DeadLetter, DirectMessage, DirectQueues, DirectValue, Envelope, Handed,
+    Arrival, Bus, Credit, DeadLetter, DirectMessage, DirectQueues, DirectValue, Envelope, Handed,
     InboxName, Judgement, MessageId, Page, Removal, Reviewed,
 };
 use wissel_bus_amqp::{AmqpBus, AmqpOptions};
@@ -194,7 +194,7 @@ async fn what_a_client_rejects_or_lets_wait_is_a_dead_letter_with_the_whole_even
     // And back in the inbox as any other.
     let all = wissel_bus::Selection::All;
     assert_eq!(place.bus.redrive(&place.inbox, &all, &place.inbox).await.unwrap(), 2);
-    let mut consumer = place.bus.consume(&place.inbox, 10).await.unwrap();
+    let mut consumer = place.bus.consume(&place.inbox, Credit::of(10)).await.unwrap();
     for _ in 0..2 {
         let arrival = tokio::time::timeout(PATIENCE, consumer.arrivals.recv()).await.unwrap();
         let Some(Arrival::Delivery(delivery)) = arrival else { panic!("{arrival:?}") };
@@ -302,7 +302,7 @@ async fn a_queue_that_goes_gives_back_what_waits_and_stays_while_a_client_consum
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(place.queues().remove(&place.inbox).await.unwrap(), Removal::Removed);
-    let mut consumer = place.bus.consume(&place.inbox, 10).await.unwrap();
+    let mut consumer = place.bus.consume(&place.inbox, Credit::of(10)).await.unwrap();
     for expected in ["head of 1;data of 1", "head of 2;data of 2", "head of 3;data of 3"] {
         let arrival = tokio::time::timeout(PATIENCE, consumer.arrivals.recv()).await.unwrap();
         let Some(Arrival::Delivery(delivery)) = arrival else { panic!("{arrival:?}") };

@@ -12,8 +12,8 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 use wissel_bus::{
-    Arrival, Bus, BusError, Consumer, Delivery, Enqueue, Envelope, InboxName, MessageId, Page,
-    Settlement,
+    Arrival, Bus, BusError, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, MessageId,
+    Page, Settlement,
 };
 use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
 use wissel_testkit::RabbitMq;
@@ -74,7 +74,7 @@ struct Reader(Consumer);
 
 impl Reader {
     async fn of(bus: &AmqpBus, inbox: &InboxName, credit: u16) -> Self {
-        Self(bus.consume(inbox, credit).await.unwrap())
+        Self(bus.consume(inbox, Credit::of(credit)).await.unwrap())
     }
 
     async fn next(&mut self) -> Delivery {

@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
-    ArchivePage, Archived, Burial, Bus, BusError, Consumer, DeadLetter, DeadLetterId, Enqueue,
-    Health, InboxState, Level, Page, Selection, Unsettled,
+    ArchivePage, Archived, Burial, Bus, BusError, Consumer, Credit, DeadLetter, DeadLetterId,
+    Enqueue, Health, InboxState, Level, Page, Selection, Unsettled,
 };
 use wissel_identifiers::InboxName;
 
@@ -302,19 +302,12 @@ impl Bus for EmbeddedBus {
         self.shared.find(inbox)?.level()
     }
 
-    async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+    async fn consume(&self, inbox: &InboxName, credit: Credit) -> Result<Consumer, BusError> {
         let inbox = self.inbox(inbox)?;
-        let credit = usize::from(credit.max(1));
-        let (sender, arrivals) = mpsc::channel(credit);
+        let (sender, arrivals) = mpsc::channel(usize::from(credit.deliveries.max(1)));
         let gone = CancellationToken::new();
         let id = self.next_consumer.fetch_add(1, Ordering::Relaxed);
-        let state = ConsumerState {
-            id,
-            credit,
-            arrivals: sender.clone(),
-            leases: std::collections::BTreeMap::new(),
-            gone: gone.clone(),
-        };
+        let state = ConsumerState::new(id, credit, sender.clone(), gone.clone());
         if inbox.attach(state, || self.shared.is_closed())? {
             self.shared.feeds.push(&inbox);
         }
@@ -323,7 +316,7 @@ impl Bus for EmbeddedBus {
         Ok(Consumer { arrivals, settler })
     }
 
-    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+    async fn consume_alone(&self, inbox: &InboxName, credit: Credit) -> Result<Consumer, BusError> {
         const PAUSE: Duration = Duration::from_millis(10);
         let patience = Instant::now() + CONSUMERS_PATIENCE;
         while self.inbox(inbox)?.has_consumers() {

@@ -43,13 +43,20 @@ fn feed(shared: &Shared, storage: &Storage, inbox: &Arc<Inbox>) -> Result<(), Em
     Ok(())
 }
 
-/// Adds the messages to the slots: to all, or to the first when they are large.
+/// Adds the messages to the slots: to all, or to the first when they are large, or when there
+/// is room for no more.
 fn with_messages(
     storage: &Storage,
     plan: &Plan,
     read: &[Slot],
 ) -> Result<Vec<(Slot, Envelope)>, EmbeddedBusError> {
-    let slots: Vec<Slot> = plan.at_hand.iter().chain(read).copied().collect();
+    let mut bytes = 0;
+    let has_room = |slot: &&Slot| {
+        let room = bytes < plan.bytes;
+        bytes += u64::from(slot.length);
+        room
+    };
+    let slots: Vec<Slot> = plan.at_hand.iter().chain(read).take_while(has_room).copied().collect();
     let addresses: Vec<Address> = slots.iter().map(|slot| slot.message).collect();
     let messages = storage.read_messages(&addresses)?;
     let found = slots.into_iter().zip(messages);

@@ -6,7 +6,7 @@
 //! enough for a gateway that stands alone.
 //!
 //! ```
-//! use wissel_bus::{Bus, Enqueue, Envelope, MessageId, Arrival, Settlement};
+//! use wissel_bus::{Arrival, Bus, Credit, Enqueue, Envelope, MessageId, Settlement};
 //! use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 //!
 //! # #[tokio::main]
@@ -29,7 +29,7 @@
 //!     answer?; // durable
 //! }
 //!
-//! let mut consumer = bus.consume(&inbox, 100).await?;
+//! let mut consumer = bus.consume(&inbox, Credit::of(100)).await?;
 //! if let Some(Arrival::Delivery(delivery)) = consumer.arrivals.recv().await {
 //!     let done = (delivery.tag, Settlement::Acknowledge);
 //!     consumer.settler.settle(vec![done]).await;

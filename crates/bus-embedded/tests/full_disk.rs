@@ -11,7 +11,9 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
-use wissel_bus::{Arrival, Bus, BusError, Enqueue, Envelope, InboxName, MessageId, Settlement};
+use wissel_bus::{
+    Arrival, Bus, BusError, Credit, Enqueue, Envelope, InboxName, MessageId, Settlement,
+};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 
 const DIRECTORY: &str = "WISSEL_FULL_DISK_TEST_DIRECTORY";
@@ -105,7 +107,7 @@ async fn child_on_a_full_disk() {
         assert!(matches!(answer, Err(BusError::Storage { .. })));
     }
 
-    let mut consumer = bus.consume(&inbox(), 10).await.unwrap();
+    let mut consumer = bus.consume(&inbox(), Credit::of(10)).await.unwrap();
     for _ in 0..100 {
         let arrival = timeout(PATIENCE, consumer.arrivals.recv()).await.unwrap();
         let Some(Arrival::Delivery(delivery)) = arrival else {

@@ -13,7 +13,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
-use wissel_bus::{Arrival, Bus, Consumer, Enqueue, Envelope, InboxName, MessageId, Settlement};
+use wissel_bus::{
+    Arrival, Bus, Consumer, Credit, Enqueue, Envelope, InboxName, MessageId, Settlement,
+};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 
 const DIRECTORY: &str = "WISSEL_KILL_TEST_DIRECTORY";
@@ -149,7 +151,7 @@ fn listen(child: &mut Child, killed_after: Duration, said: &mut Said) {
 /// How often each message is in the inbox.
 async fn drain(bus: &EmbeddedBus, inbox: &InboxName) -> BTreeMap<u64, u32> {
     let mut waiting = bus.inspect(inbox).await.unwrap().depth;
-    let mut consumer = bus.consume(inbox, 1000).await.unwrap();
+    let mut consumer = bus.consume(inbox, Credit::of(1000)).await.unwrap();
     let mut found = BTreeMap::new();
     while waiting > 0 {
         let arrival = timeout(PATIENCE, consumer.arrivals.recv()).await.unwrap();
@@ -182,7 +184,7 @@ async fn child_that_is_killed() {
     let [emptied, kept] = inboxes();
     bus.open_inbox(&emptied).await.unwrap();
     bus.open_inbox(&kept).await.unwrap();
-    let mut consumer = bus.consume(&emptied, 100).await.unwrap();
+    let mut consumer = bus.consume(&emptied, Credit::of(100)).await.unwrap();
     say("begun", &[0]);
 
     let mut number = round * 1_000_000;

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use tokio::time::timeout;
 use wissel_bus::{
-    Arrival, Bus, Consumer, Delivery, Enqueue, Envelope, InboxName, MessageId, Page, Selection,
-    Settlement,
+    Arrival, Bus, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, MessageId, Page,
+    Selection, Settlement,
 };
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 
@@ -150,7 +150,7 @@ impl Pair<'_> {
 
     async fn consume(&mut self, inbox: usize, credit: u16, ways: &[Way]) {
         let model = &mut self.models[inbox];
-        let mut consumer = self.bus.consume(&name(inbox), credit).await.unwrap();
+        let mut consumer = self.bus.consume(&name(inbox), Credit::of(credit)).await.unwrap();
         let mut kept = Vec::new();
         for way in ways {
             if kept.len() == usize::from(credit) || model.waiting.is_empty() {
@@ -196,7 +196,7 @@ impl Pair<'_> {
     }
 
     async fn take(&mut self, inbox: usize, messages: usize) {
-        let mut consumer = self.bus.consume(&name(inbox), 200).await.unwrap();
+        let mut consumer = self.bus.consume(&name(inbox), Credit::of(200)).await.unwrap();
         let (mut first, mut then) = (Vec::new(), Vec::new());
         for _ in 0..messages.min(self.models[inbox].waiting.len()) {
             let delivery = next(&mut consumer).await;
@@ -264,7 +264,7 @@ impl Pair<'_> {
     async fn empty(mut self) {
         for inbox in 0..INBOXES {
             self.redrive(inbox, None).await;
-            let mut consumer = self.bus.consume(&name(inbox), 5).await.unwrap();
+            let mut consumer = self.bus.consume(&name(inbox), Credit::of(5)).await.unwrap();
             for expected in std::mem::take(&mut self.models[inbox].waiting) {
                 let delivery = next(&mut consumer).await;
                 let found = (number_of(&delivery.envelope), delivery.attempt);

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use wissel_bus::{Arrival, Bus, Enqueue, Envelope, InboxName, MessageId, Outlives, Settlement};
+use wissel_bus::{
+    Arrival, Bus, Credit, Enqueue, Envelope, InboxName, MessageId, Outlives, Settlement,
+};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedBusError, EmbeddedOptions};
 
 fn inbox() -> InboxName {
@@ -63,7 +65,7 @@ async fn dropping_the_bus_keeps_what_was_enqueued() {
     assert_eq!(bus.enqueue(vec![item()]).await, [Ok(())]);
     let unsynced = Enqueue { outlives: Outlives::Process, ..item() };
     assert_eq!(bus.enqueue(vec![unsynced]).await, [Ok(())]);
-    let consumer = bus.consume(&inbox(), 10).await.unwrap();
+    let consumer = bus.consume(&inbox(), Credit::of(10)).await.unwrap();
     drop(bus);
 
     let bus = EmbeddedBus::open(options).unwrap();
@@ -96,7 +98,7 @@ async fn a_long_retry_holds_up_no_short_one() {
         for answer in bus.enqueue((0..opened).map(|_| item()).collect()).await {
             answer.unwrap();
         }
-        let mut consumer = bus.consume(&inbox(), 10).await.unwrap();
+        let mut consumer = bus.consume(&inbox(), Credit::of(10)).await.unwrap();
         let mut next = async || match consumer.arrivals.recv().await {
             Some(Arrival::Delivery(delivery)) => delivery.tag,
             other => panic!("{other:?}"),

@@ -122,6 +122,16 @@ pub enum Settlement {
     },
 }
 
+/// How much a consumer may have unsettled at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credit {
+    /// Deliveries, from 1; 0 is taken as 1.
+    pub deliveries: u16,
+    /// Bytes of their events. While it has so many it gets nothing more: the last one may go
+    /// over it, and one of any size flows alone.
+    pub bytes: u64,
+}
+
 /// A running consumption of one inbox. Dropping it gives back what it holds.
 pub struct Consumer {
     /// Holds at most the credit (and one [`Arrival::Interrupted`]). Ends when the
@@ -155,6 +165,17 @@ pub struct Burial {
     pub reason: String,
 }
 
+impl Credit {
+    /// Of so many bytes, unless something else is said.
+    pub const BYTES: u64 = 64 << 20;
+
+    /// So many deliveries, of [`Credit::BYTES`].
+    #[must_use]
+    pub fn of(deliveries: u16) -> Self {
+        Self { deliveries, bytes: Self::BYTES }
+    }
+}
+
 impl Settlement {
     /// A dead letter, of whose attempts the bus knows.
     pub fn dead_letter(reason: impl Into<String>) -> Self {
@@ -180,24 +201,46 @@ pub struct DeadLetter {
     pub died_at: SystemTime,
     /// Why.
     pub reason: String,
-    /// The attempts before the last, oldest first; of many the last [`Attempt::KEPT`].
+    /// The attempts before the last, oldest first; of many the last [`Attempt::KEPT`]. Those
+    /// before a redrive come first.
     pub history: Vec<Attempt>,
 }
 
 /// An attempt that came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which, from 1.
+    /// Which, from 1; 0 when the message was given up before a redrive without any.
     pub number: u32,
     /// When it ended. A bus keeps milliseconds.
     pub at: SystemTime,
     /// Why it came to nothing.
     pub reason: String,
+    /// Whether it was made before the message was redriven, since when attempts are counted
+    /// from 1 again.
+    pub before_redrive: bool,
 }
 
 impl Attempt {
-    /// How many attempts of a delivery are kept, the latest.
+    /// How many attempts of a delivery are kept, the latest, those before a redrive among them.
     pub const KEPT: usize = 20;
+
+    /// One that is not from before a redrive.
+    #[must_use]
+    pub fn new(number: u32, at: SystemTime, reason: impl Into<String>) -> Self {
+        Self { number, at, reason: reason.into(), before_redrive: false }
+    }
+
+    /// The history of a dead letter that is redriven: what it had, and the attempt at which it
+    /// was given up, whose number is 0 when it was never handed out.
+    #[must_use]
+    pub fn before_redrive(mut history: Vec<Self>, last: Self) -> Vec<Self> {
+        history.push(last);
+        for attempt in &mut history {
+            attempt.before_redrive = true;
+        }
+        history.drain(..history.len().saturating_sub(Self::KEPT));
+        history
+    }
 }
 
 impl MessageId {

@@ -15,7 +15,7 @@
 //! 3. Deliveries that were never retried come in the order in which they were
 //!    enqueued.
 //! 4. A consumer that does not take its deliveries holds at most its credit in
-//!    memory and holds back nobody else.
+//!    memory, in deliveries and in bytes, and holds back nobody else.
 //! 5. A dead letter stays until it is redriven or purged.
 //!
 //! A call that cannot be carried out now waits, for a bounded time, and then
@@ -34,8 +34,8 @@ use async_trait::async_trait;
 
 pub use archive::{ArchivePage, ArchivePosition, Archived};
 pub use delivery::{
-    Arrival, Attempt, Burial, Consumer, DeadLetter, DeadLetterId, Delivery, DeliveryTag, Enqueue,
-    Envelope, FieldsKey, MessageId, Outlives, Settle, Settlement,
+    Arrival, Attempt, Burial, Consumer, Credit, DeadLetter, DeadLetterId, Delivery, DeliveryTag,
+    Enqueue, Envelope, FieldsKey, MessageId, Outlives, Settle, Settlement,
 };
 pub use direct::{DirectMessage, DirectQueues, DirectValue, Handed, Judgement, Removal, Reviewed};
 pub use error::BusError;
@@ -74,16 +74,16 @@ pub trait Bus: Send + Sync + 'static {
     /// answer each, in order, given when it is durable.
     async fn bury(&self, burials: Vec<Burial>) -> Vec<Result<(), BusError>>;
 
-    /// Starts to consume an inbox, with at most `credit` deliveries unsettled at a
-    /// time (1 to 65,535). Dropping the [`Consumer`] gives back what it holds.
-    async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError>;
+    /// Starts to consume an inbox, with at most `credit` unsettled at a time. Dropping the
+    /// [`Consumer`] gives back what it holds.
+    async fn consume(&self, inbox: &InboxName, credit: Credit) -> Result<Consumer, BusError>;
 
     /// As [`Bus::consume`], when nobody else consumes the inbox, in any process: begins
     /// when they are gone and what they held was given back, so that deliveries come in
     /// their order, however the ones before ended. After [`Arrival::Interrupted`] it is the
     /// same. While others stay it fails with [`BusError::Unavailable`], after a bounded
     /// time, or brings nothing.
-    async fn consume_alone(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError>;
+    async fn consume_alone(&self, inbox: &InboxName, credit: Credit) -> Result<Consumer, BusError>;
 
     /// How full the inbox is, at most a second ago; none when there is no such inbox or it
     /// is not known yet. Never waits.
@@ -113,8 +113,8 @@ pub trait Bus: Send + Sync + 'static {
     ) -> Result<Option<DeadLetter>, BusError>;
 
     /// Puts dead letters of `inbox` at the end of the inbox `to`, which may be another,
-    /// with their attempts counted anew. Says how many. A dead letter that is no longer
-    /// there is passed over. After a crash in the middle, one may be both redriven and
+    /// with their attempts counted anew and those before kept in its history, marked as such.
+    /// Says how many. A dead letter that is no longer there is passed over. After a crash in the middle, one may be both redriven and
     /// still a dead letter, never neither.
     async fn redrive(
         &self,

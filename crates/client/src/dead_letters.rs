@@ -36,7 +36,8 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// Why.
     pub reason: String,
-    /// The attempts before the last, oldest first; of many the last 20.
+    /// The attempts before the last, oldest first, those before a redrive among them; of many
+    /// the last 20.
     pub history: Vec<Attempt>,
 }
 
@@ -44,12 +45,16 @@ pub struct DeadLetter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// Which, from 1.
+    /// Which, from 1; 0 when the message was given up before a redrive without having been
+    /// handed out.
     pub number: u32,
     /// When it ended.
     pub at: SystemTime,
     /// Why.
     pub reason: String,
+    /// Whether it was made before the message was redriven. Since then attempts are counted
+    /// from 1 again.
+    pub before_redrive: bool,
 }
 
 /// Which dead letters are meant.
@@ -256,7 +261,8 @@ impl TryFrom<pb::DeadLetter> for DeadLetter {
 pub(crate) fn attempts(history: Vec<pb::Attempt>) -> Result<Vec<Attempt>, ClientError> {
     let read = |attempt: pb::Attempt| {
         let at = moment("history.at", attempt.at)?;
-        Ok(Attempt { number: attempt.number, at, reason: attempt.reason })
+        let pb::Attempt { number, reason, before_redrive, .. } = attempt;
+        Ok(Attempt { number, at, reason, before_redrive })
     };
     history.into_iter().map(read).collect()
 }

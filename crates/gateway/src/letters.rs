@@ -36,6 +36,7 @@ impl Shown {
             number: one.number,
             at: timestamp(one.at),
             reason: self.text(&one.reason),
+            before_redrive: one.before_redrive,
         };
         history.iter().map(write).collect()
     }

@@ -66,7 +66,7 @@ async fn show(inbox: &InboxName, id: &str, look: &LookArguments) -> Result<(), F
         ("reason", one.reason.clone()),
     ];
     output::facts(facts);
-    let attempts = one.history.iter().map(|one| (one.number, one.at, one.reason.clone()));
+    let attempts = one.history.iter().map(|one| (one.number, one.at, output::reason(one)));
     let last = (one.attempts > 0).then(|| (one.attempts, one.died_at, one.reason.clone()));
     let rows: Vec<_> = attempts
         .chain(last)

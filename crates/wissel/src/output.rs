@@ -95,9 +95,18 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
 pub(crate) fn history(attempts: &[wissel_client::Attempt]) -> Vec<serde_json::Value> {
     let write = |one: &wissel_client::Attempt| {
         let at = moment(one.at);
-        serde_json::json!({ "number": one.number, "at": at, "reason": one.reason })
+        let wissel_client::Attempt { number, reason, before_redrive, .. } = one;
+        serde_json::json!({
+            "number": number, "at": at, "reason": reason, "before_redrive": before_redrive
+        })
     };
     attempts.iter().map(write).collect()
+}
+
+/// Why an attempt came to nothing, and whether that was before a redrive.
+pub(crate) fn reason(attempt: &wissel_client::Attempt) -> String {
+    let wissel_client::Attempt { reason, before_redrive, .. } = attempt;
+    if *before_redrive { format!("(before it was redriven) {reason}") } else { reason.clone() }
 }
 
 /// A table that fits the terminal. Columns that are marked `>` are numbers; names, in the

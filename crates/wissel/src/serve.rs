@@ -87,6 +87,7 @@ impl Server {
             deduplication_capacity: RECENT_UNITS,
             receipts: Some(open_receipts(config)?),
             delivery: config.delivery(),
+            delivery_bytes: config.limits.delivery_bytes.get(),
             publish_per_second: NonZeroU32::new(config.limits.publish_per_second),
             subscriptions_per_party: config.limits.subscriptions_per_party,
             replay_per_second: config.limits.replay_per_second,

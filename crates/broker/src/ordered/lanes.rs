@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wissel_bus::{Arrival, Bus, BusError, Consumer, DeliveryTag, Settlement};
+use wissel_bus::{Arrival, Bus, BusError, Consumer, Credit, DeliveryTag, Settlement};
 use wissel_identifiers::InboxName;
 
 use super::WINDOW;
@@ -27,7 +27,7 @@ impl Lanes {
         self: &Arc<Self>,
         bus: &Arc<dyn Bus>,
         inbox: &InboxName,
-        credit: u16,
+        (credit, bytes): (u16, u64),
         tasks: &TaskTracker,
     ) -> Result<Consumer, BusError> {
         let _one_at_a_time = self.beginning.lock().await;
@@ -39,7 +39,8 @@ impl Lanes {
         let receiver = match joined {
             Some(receiver) => receiver,
             None => {
-                let consumer = bus.consume_alone(inbox, WINDOW).await?;
+                let window = Credit { deliveries: WINDOW, bytes };
+                let consumer = bus.consume_alone(inbox, window).await?;
                 self.begin(consumer, joining, tasks)
             }
         };

@@ -9,8 +9,9 @@
 //! it as unsettled, and whatever ends, a receiver, a connection, the gateway, everything
 //! comes again in its order. What is lost with the gateway is how many attempts there were.
 //!
-//! No more than [`WINDOW`] deliveries of an inbox are taken from the bus at a time. When so
-//! many wait behind deliveries of their own subjects, others wait as well.
+//! No more than [`WINDOW`] deliveries of an inbox are taken from the bus at a time, and no more
+//! bytes than one receiver may have. When so many wait behind deliveries of their own subjects,
+//! others wait as well. What receivers hold is of these, so their bytes are not counted again.
 
 mod lanes;
 mod receiver;
@@ -36,18 +37,19 @@ pub(crate) struct Ordered {
 }
 
 impl Ordered {
-    /// As [`Bus::consume`], with the deliveries of a subject one after the other.
+    /// As [`Bus::consume`], with the deliveries of a subject one after the other. Of the credit,
+    /// the bytes are for the inbox, and those count that the first of its receivers brings.
     pub(crate) async fn consume(
         &self,
         bus: &Arc<dyn Bus>,
         inbox: &InboxName,
-        credit: u16,
+        (credit, bytes): (u16, u64),
         tasks: &TaskTracker,
     ) -> Result<Consumer, BusError> {
         let lanes = {
             let mut inboxes = self.inboxes.lock();
             Arc::clone(inboxes.entry(inbox.clone()).or_default())
         };
-        lanes.consume(bus, inbox, credit, tasks).await
+        lanes.consume(bus, inbox, (credit, bytes), tasks).await
     }
 }

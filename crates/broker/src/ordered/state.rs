@@ -285,7 +285,7 @@ impl State {
         if attempts.made.len() >= Attempt::KEPT {
             attempts.made.remove(0);
         }
-        attempts.made.push(Attempt { number, at: SystemTime::now(), reason });
+        attempts.made.push(Attempt::new(number, SystemTime::now(), reason));
         attempts.not_before = not_before;
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use wissel_bus::{Arrival, BusError, Delivery, Settlement};
+use wissel_bus::{Arrival, BusError, Credit, Delivery, Settlement};
 use wissel_identifiers::InboxName;
 use wissel_message::{EventView, Timestamp, expiry_time};
 use wissel_metrics::DeadCause;
@@ -88,9 +88,9 @@ impl Broker {
         }
         // In an inbox with order, whoever comes meanwhile waits until this is over.
         let mut consumer = if self.is_ordered(inbox) {
-            self.bus.consume_alone(inbox, AT_ONCE).await?
+            self.bus.consume_alone(inbox, Credit::of(AT_ONCE)).await?
         } else {
-            self.bus.consume(inbox, AT_ONCE).await?
+            self.bus.consume(inbox, Credit::of(AT_ONCE)).await?
         };
         let begun = Instant::now();
         let mut expired = 0;

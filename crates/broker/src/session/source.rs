@@ -4,7 +4,7 @@
 use std::future;
 use std::sync::Arc;
 
-use wissel_bus::{Arrival, BusError, Consumer, Settle};
+use wissel_bus::{Arrival, BusError, Consumer, Credit, Settle};
 use wissel_identifiers::InboxName;
 
 use crate::Broker;
@@ -79,11 +79,12 @@ impl Broker {
         self.inboxes.read().get(inbox).is_some_and(|settings| settings.paused)
     }
 
-    async fn consume(&self, inbox: &InboxName, credit: u16) -> Result<Consumer, BusError> {
+    async fn consume(&self, inbox: &InboxName, deliveries: u16) -> Result<Consumer, BusError> {
+        let bytes = self.options.delivery_bytes;
         if self.is_ordered(inbox) {
-            self.ordered.consume(&self.bus, inbox, credit, &self.work).await
+            self.ordered.consume(&self.bus, inbox, (deliveries, bytes), &self.work).await
         } else {
-            self.bus.consume(inbox, credit).await
+            self.bus.consume(inbox, Credit { deliveries, bytes }).await
         }
     }
 }

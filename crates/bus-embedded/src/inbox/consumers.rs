@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wissel_bus::{Arrival, Delivery, DeliveryTag, Envelope};
+use wissel_bus::{Arrival, Credit, Delivery, DeliveryTag, Envelope};
 
 use crate::storage::slot::Slot;
 
@@ -16,11 +16,13 @@ pub(crate) struct Consumers {
 
 pub(crate) struct ConsumerState {
     pub(crate) id: u64,
-    pub(crate) credit: usize,
+    credit: Credit,
     /// Has room for the whole credit.
-    pub(crate) arrivals: mpsc::Sender<Arrival>,
+    arrivals: mpsc::Sender<Arrival>,
     /// In the order in which they were handed out.
-    pub(crate) leases: BTreeMap<u64, Lease>,
+    pub(super) leases: BTreeMap<u64, Lease>,
+    /// Of the events of all that it holds.
+    bytes: u64,
     /// Ends the task that waits for the consumer to be dropped.
     pub(crate) gone: CancellationToken,
 }
@@ -73,6 +75,13 @@ impl Consumers {
         self.all.iter().map(ConsumerState::free_credit).sum()
     }
 
+    /// For how many bytes there is room.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        let with_credit = self.all.iter().filter(|consumer| consumer.free_credit() > 0);
+        let free = with_credit.map(|one| one.credit.bytes.max(1).saturating_sub(one.bytes));
+        free.fold(0, u64::saturating_add)
+    }
+
     pub(crate) fn leases(&self) -> impl Iterator<Item = &Lease> {
         self.all.iter().flat_map(|consumer| consumer.leases.values())
     }
@@ -96,8 +105,7 @@ impl Consumers {
             if consumer.arrivals.try_send(Arrival::Delivery(delivery)).is_err() {
                 return Offered::Gone(self.all.remove(index));
             }
-            let settling = false;
-            consumer.leases.insert(tag, Lease { slot, settling });
+            consumer.holds(tag, slot);
             return Offered::Taken;
         }
         Offered::Refused
@@ -105,7 +113,33 @@ impl Consumers {
 }
 
 impl ConsumerState {
+    pub(crate) fn new(
+        id: u64,
+        credit: Credit,
+        arrivals: mpsc::Sender<Arrival>,
+        gone: CancellationToken,
+    ) -> Self {
+        Self { id, credit, arrivals, leases: BTreeMap::new(), bytes: 0, gone }
+    }
+
+    /// None while it holds as many bytes as it may: so what it holds is over that by one
+    /// message at most, and a message of any size has room when it is alone.
     fn free_credit(&self) -> usize {
-        self.credit.saturating_sub(self.leases.len())
+        if self.bytes >= self.credit.bytes.max(1) {
+            return 0;
+        }
+        usize::from(self.credit.deliveries.max(1)).saturating_sub(self.leases.len())
+    }
+
+    fn holds(&mut self, tag: u64, slot: Slot) {
+        self.bytes += u64::from(slot.length);
+        self.leases.insert(tag, Lease { slot, settling: false });
+    }
+
+    /// It holds this no longer.
+    pub(super) fn let_go(&mut self, tag: u64) {
+        if let Some(lease) = self.leases.remove(&tag) {
+            self.bytes -= u64::from(lease.slot.length);
+        }
     }
 }

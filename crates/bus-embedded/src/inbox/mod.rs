@@ -57,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) from: Cursor,
     /// at most so many.
     pub(crate) limit: usize,
+    /// Of the messages of all these there is room for so many bytes, the last may go over it.
+    pub(crate) bytes: u64,
 }
 
 /// Which deliveries on disk are not settled, and what they wait for.
@@ -222,7 +224,9 @@ impl Inbox {
         let at_hand: Vec<Slot> = state.at_hand.values().take(wanted).copied().collect();
         let waiting = usize::try_from(state.waiting).unwrap_or(usize::MAX);
         let limit = (wanted - at_hand.len()).min(waiting);
-        (limit > 0 || !at_hand.is_empty()).then_some(Plan { at_hand, from: state.cursor, limit })
+        let bytes = state.consumers.free_bytes();
+        let from = state.cursor;
+        (limit > 0 || !at_hand.is_empty()).then_some(Plan { at_hand, from, limit, bytes })
     }
 
     /// Takes what was read from disk by a plan and hands out what it can, in the
@@ -286,7 +290,7 @@ impl Inbox {
         let holder = state.consumers.get_mut(consumer);
         match (holder, written) {
             (Some(holder), true) => {
-                holder.leases.remove(&settled.tag.0);
+                holder.let_go(settled.tag.0);
             }
             (Some(holder), false) => {
                 if let Some(lease) = holder.leases.get_mut(&settled.tag.0) {
@@ -462,12 +466,12 @@ impl State {
         let slot = lease.slot;
         let outcome = match settlement {
             Settlement::Release => {
-                holder.leases.remove(&tag.0);
+                holder.let_go(tag.0);
                 self.give_back(slot);
                 return Ok(None);
             }
             Settlement::Acknowledge => {
-                holder.leases.remove(&tag.0);
+                holder.let_go(tag.0);
                 self.forget_bytes(&slot);
                 Outcome::Done
             }

@@ -34,7 +34,7 @@ impl Storage {
                 if let Some(stand) = sight.stand(slot.place)
                     && found.len() < limit
                 {
-                    let history = if slot.attempt > 1 { run.history()? } else { Vec::new() };
+                    let history = if slot.requeued { run.history()? } else { Vec::new() };
                     found.extend(unsettled(&mut reader, slot, stand, history)?);
                 }
             }

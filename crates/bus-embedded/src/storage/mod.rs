@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `messages` | the first message's number | a [pack] of messages, or one alone |
 //! | `shares` | the same | how many still have each message of a pack; of one alone, once one of several was done with it |
-//! | `ready` | inbox, place of the first | the [slots](slot::Slot) of a run of deliveries, or of one, and its history once it was retried |
+//! | `ready` | inbox, place of the first | the [slots](slot::Slot) of a run of deliveries, or of one, and its history once it was retried or redriven |
 //! | `settled` | inbox, place of the first | which deliveries of a run are done with, once one is: a bit each |
 //! | `delayed` | due, inbox, place | one slot and its history |
 //! | `dead` | inbox, died, number | the same, the last attempt included |

@@ -1,9 +1,8 @@
 //! Deliveries on disk: what is known of each besides its message.
 //!
 //! Deliveries that came into an inbox together share one entry, a *run*. A delivery that
-//! was retried stands alone, with its history behind it; so do those that are delayed or dead.
-
-use std::time::SystemTime;
+//! was retried or redriven stands alone, with its history behind it; so do those that are
+//! delayed or dead.
 
 use wissel_bus::Attempt;
 
@@ -60,6 +59,8 @@ const SLOT_LENGTH: usize = 34;
 /// In place of a part.
 const ALONE: u8 = u8::MAX;
 const REQUEUED: u8 = 1;
+/// Added to the number of an attempt that was made before a redrive.
+const BEFORE_REDRIVE: u32 = 1 << 31;
 
 impl Seat {
     /// Of a delivery that shares its entry with none.
@@ -184,7 +185,7 @@ fn split_run(value: &[u8]) -> Result<Split<'_>, EmbeddedBusError> {
 pub(crate) fn encode_retried(slot: &Slot, history: &[Attempt]) -> Vec<u8> {
     let mut value = encode_run([slot.at(slot.place)].iter());
     for attempt in history {
-        put_attempt(&mut value, attempt.number, attempt.at, &attempt.reason);
+        put_attempt(&mut value, attempt);
     }
     value
 }
@@ -203,7 +204,7 @@ pub(crate) fn decode_history(value: &[u8]) -> Result<Vec<Attempt>, EmbeddedBusEr
 /// at which it was given up.
 pub(crate) fn encode_dead(slot: &Slot, history: &[Attempt], died_ms: u64, reason: &str) -> Vec<u8> {
     let mut value = encode_retried(slot, history);
-    put_attempt(&mut value, slot.attempt, from_ms(died_ms), reason);
+    put_attempt(&mut value, &Attempt::new(slot.attempt, from_ms(died_ms), reason));
     value
 }
 
@@ -216,10 +217,12 @@ pub(crate) fn decode_dead(value: &[u8]) -> Result<(Slot, String, Vec<Attempt>), 
     Ok((slot, last.reason, history))
 }
 
-fn put_attempt(value: &mut Vec<u8>, number: u32, at: SystemTime, reason: &str) {
+fn put_attempt(value: &mut Vec<u8>, attempt: &Attempt) {
+    let Attempt { number, at, reason, before_redrive } = attempt;
+    let number = number & !BEFORE_REDRIVE | if *before_redrive { BEFORE_REDRIVE } else { 0 };
     let length = u32::try_from(reason.len()).unwrap_or(u32::MAX);
     value.extend_from_slice(&number.to_be_bytes());
-    value.extend_from_slice(&to_ms(at).to_be_bytes());
+    value.extend_from_slice(&to_ms(*at).to_be_bytes());
     value.extend_from_slice(&length.to_be_bytes());
     value.extend_from_slice(reason.as_bytes());
 }
@@ -231,8 +234,10 @@ fn take_attempt(rest: &mut &[u8]) -> Option<Attempt> {
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (reason, after) = after.split_at_checked(length)?;
     *rest = after;
+    let number = u32::from_be_bytes(*number);
     Some(Attempt {
-        number: u32::from_be_bytes(*number),
+        number: number & !BEFORE_REDRIVE,
+        before_redrive: number & BEFORE_REDRIVE != 0,
         at: from_ms(u64::from_be_bytes(*at)),
         reason: String::from_utf8_lossy(reason).into_owned(),
     })
@@ -270,6 +275,7 @@ mod tests {
                 number,
                 at: from_ms(1_700_000_000_000 + u64::from(number)),
                 reason: "é".repeat(number as usize - 1),
+                before_redrive: number == 1,
             })
             .collect();
         let alone = run[63].at(7);

@@ -2,14 +2,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use wissel_bus::{BusError, Selection};
+use wissel_bus::{Attempt, BusError, Selection};
 
 use super::Writer;
 use super::pending::Pending;
 use crate::EmbeddedBusError;
 use crate::inbox::Inbox;
 use crate::storage::Storage;
-use crate::storage::keys::DeadKey;
+use crate::storage::keys::{DeadKey, from_ms};
 use crate::storage::slot::{Slot, decode_dead};
 
 /// So much is done at a time; then it is the turn of what was asked meanwhile.
@@ -175,13 +175,15 @@ impl Writer {
         pending.make_durable();
         for (key, value) in &entries {
             let decoded = decode_dead(value);
-            let (slot, _, _) = decoded.inspect_err(|error| self.shared.fail(error))?;
+            let (slot, reason, history) = decoded.inspect_err(|error| self.shared.fail(error))?;
             pending.remove(&self.storage.dead, &key.encode());
             match to {
                 Some(to) => {
                     let place = self.places.next();
                     let again = Slot { attempt: 1, requeued: true, ..slot.at(place) };
-                    pending.arrive(to, again, None);
+                    let last = Attempt::new(slot.attempt, from_ms(key.died_ms), reason);
+                    let history = Attempt::before_redrive(history, last);
+                    pending.arrive_again(&self.storage, to, again, &history);
                 }
                 None => pending.finish(&self.storage, &slot),
             }

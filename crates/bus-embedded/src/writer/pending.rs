@@ -156,7 +156,7 @@ impl Pending {
         self.effects.arrivals.push(Arrived { inbox, slot, envelope, stands_alone });
     }
 
-    /// The same of one that was retried.
+    /// The same of one that was retried or redriven.
     pub(crate) fn arrive_again(
         &mut self,
         storage: &Storage,
@@ -210,7 +210,7 @@ impl Pending {
             Outcome::Retry { after, reason } => {
                 let mut history = self.history(storage, inbox, &slot);
                 let at = SystemTime::now();
-                history.push(Attempt { number: slot.attempt, at, reason: reason.clone() });
+                history.push(Attempt::new(slot.attempt, at, reason.clone()));
                 keep_latest(&mut history);
                 let again =
                     Slot { attempt: slot.attempt.saturating_add(1), requeued: true, ..slot };
@@ -236,7 +236,7 @@ impl Pending {
 
     /// The attempts before this one, which are on disk beside the delivery.
     fn history(&mut self, storage: &Storage, inbox: u32, slot: &Slot) -> Vec<Attempt> {
-        if slot.attempt <= 1 {
+        if !slot.requeued {
             return Vec::new();
         }
         storage.history_of(inbox, slot).unwrap_or_else(|error| {

@@ -10,7 +10,7 @@ use super::support::{
     PATIENCE, QUIET, Reader, envelopes_of, expect_oldest, expect_state, message, new_inbox,
     new_name, number_of, numbered, put, retry, tidy,
 };
-use crate::{Bus, InboxName, InboxState, Level, Selection, Settlement};
+use crate::{Bus, Credit, Delivery, InboxName, InboxState, Level, Selection, Settlement};
 
 /// Never more than the credit is unsettled; settling frees it, in every way.
 pub async fn credit_is_never_exceeded(fixture: &dyn Fixture) {
@@ -36,6 +36,47 @@ pub async fn credit_is_never_exceeded(fixture: &dyn Fixture) {
     assert_eq!(answer, Ok(()));
     assert_eq!(number_of(&reader.next().await.envelope), 5);
     reader.expect_nothing(QUIET).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// Nothing more comes while as many bytes are unsettled as there is credit for; settling frees
+/// them, in every way. A message of any size comes when it is alone.
+pub async fn credit_in_bytes_is_never_exceeded(fixture: &dyn Fixture) {
+    const LENGTH: usize = 40_000;
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "bytes").await;
+    let envelopes: Vec<_> = (0..10_u8).map(|number| message(vec![number; LENGTH])).collect();
+    put(&*bus, &inbox, &envelopes).await;
+    let number = |delivery: &Delivery| delivery.envelope.event[0];
+    let numbers = |deliveries: &[Delivery]| deliveries.iter().map(number).collect::<Vec<_>>();
+
+    let credit = Credit { deliveries: 100, bytes: 100_000 };
+    let mut reader = Reader::with(&*bus, &inbox, credit).await;
+    let held = reader.take(3).await;
+    reader.expect_nothing(QUIET).await;
+    let later = retry(Duration::from_secs(60));
+    let dead = Settlement::dead_letter("op");
+    let answers = reader.settle_all(vec![(held[0].tag, later), (held[1].tag, dead)]).await;
+    assert_eq!(answers, [Ok(()), Ok(())]);
+    let more = reader.take(2).await;
+    assert_eq!(numbers(&more), [3, 4]);
+    reader.expect_nothing(QUIET).await;
+    assert_eq!(reader.settle(more[0].tag, Settlement::Release).await, Ok(()));
+    // It comes again, or what is behind it comes first.
+    let again = reader.next().await;
+    reader.expect_nothing(QUIET).await;
+    reader.acknowledge(&[held[2].clone(), again.clone(), more[1].clone()]).await;
+    drop(reader);
+
+    let mut reader = Reader::with(&*bus, &inbox, Credit { deliveries: 100, bytes: 1 }).await;
+    let mut left: BTreeSet<u8> =
+        (3..10).filter(|number| ![4, again.envelope.event[0]].contains(number)).collect();
+    while !left.is_empty() {
+        let delivery = reader.next().await;
+        assert!(left.remove(&number(&delivery)), "{} came twice", number(&delivery));
+        reader.expect_nothing(QUIET).await;
+        reader.acknowledge(&[delivery]).await;
+    }
     tidy(&*bus, &[&inbox]).await;
 }
 
@@ -214,7 +255,8 @@ pub async fn one_that_consumes_alone_has_everything_in_order(fixture: &dyn Fixtu
         drop(other);
     });
     for round in 0..3 {
-        let consumer = tokio::time::timeout(PATIENCE, bus.consume_alone(&inbox, 20)).await;
+        let consumer =
+            tokio::time::timeout(PATIENCE, bus.consume_alone(&inbox, Credit::of(20))).await;
         let consumer = consumer.expect("it begins in time").expect("the inbox can be consumed");
         let mut reader = Reader(consumer);
         let deliveries = reader.take(20).await;

@@ -10,7 +10,7 @@ use super::support::{
     PATIENCE, QUIET, Reader, dead_letters_once, envelopes_of, expect_state, message, new_inbox,
     new_name, numbered, put, retry, tidy, to_inbox,
 };
-use crate::{Bus, BusError, InboxState, Page, Selection, Settlement};
+use crate::{Bus, BusError, Credit, InboxState, Page, Selection, Settlement};
 
 /// Opening what is open keeps what is in it.
 pub async fn opening_twice_changes_nothing(fixture: &dyn Fixture) {
@@ -173,7 +173,7 @@ async fn failures_of_inbox_calls(bus: &dyn Bus, inbox: &crate::InboxName) -> Vec
     let first_page = Page { after: None, limit: 10 };
     let these = Selection::These(vec![]);
     let mut failures = vec![
-        bus.consume(inbox, 1).await.map(|_| ()),
+        bus.consume(inbox, Credit::of(1)).await.map(|_| ()),
         bus.inspect(inbox).await.map(|_| ()),
         bus.browse(inbox, 10).await.map(|_| ()),
         bus.dead_letters(inbox, first_page).await.map(|_| ()),

@@ -1,6 +1,6 @@
 //! Deliveries that come again later.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -98,7 +98,7 @@ pub async fn attempts_are_counted(fixture: &dyn Fixture) {
 }
 
 /// A dead letter tells why each attempt before the last came to nothing, of many the
-/// latest; one that was redriven begins anew.
+/// latest.
 pub async fn the_reason_of_each_attempt_is_kept(fixture: &dyn Fixture) {
     let bus = fixture.bus().await;
     let inbox = new_inbox(&*bus, "history").await;
@@ -123,10 +123,65 @@ pub async fn the_reason_of_each_attempt_is_kept(fixture: &dyn Fixture) {
         assert!(attempt.at >= envelopes[0].admitted_at && attempt.at <= letter.died_at);
     }
 
-    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(1));
-    reader.bury(1, "weer").await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// One that was redriven counts its attempts from 1 again, and keeps those before, with their
+/// reasons: marked, in their order, and of all together the latest.
+pub async fn a_redrive_keeps_the_attempts_before(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "redriven").await;
+    put(&*bus, &inbox, &numbered(2)).await;
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    let fail = |reason: &str| Settlement::Retry { after: Duration::ZERO, reason: reason.into() };
+    let told = |history: &[Attempt]| -> Vec<(u32, String, bool)> {
+        let each = history.iter();
+        each.map(|one| (one.number, one.reason.clone(), one.before_redrive)).collect()
+    };
+    let before = |number, reason: &str| (number, reason.to_owned(), true);
+
+    // Those that die without a retry, and together; each goes back with what is its own.
+    reader.bury(2, "onbekend").await;
+    let died: Vec<SystemTime> =
+        dead_letters_once(&*bus, &inbox, 2).await.iter().map(|letter| letter.died_at).collect();
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(2));
+    let deliveries = [reader.next().await];
+    assert_eq!(deliveries[0].attempt, 1);
+    let shown = bus.browse(&inbox, 1).await.expect("what is in flight can be shown");
+    assert_eq!(told(&shown[0].history), [before(1, "onbekend")]);
+    assert_eq!(shown[0].history[0].at, died[0]);
+    reader.acknowledge(&deliveries).await;
+
+    // The other fails once more, and waits, and dies.
+    let delivery = reader.next().await;
+    assert_eq!(delivery.attempt, 1);
+    assert_eq!(reader.settle(delivery.tag, retry(Duration::from_millis(20))).await, Ok(()));
+    let delivery = reader.next().await;
+    assert_eq!(delivery.attempt, 2);
+    let dead = Settlement::dead_letter("weer");
+    assert_eq!(reader.settle(delivery.tag, dead).await, Ok(()));
     let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
-    assert_eq!((letter.attempts, letter.history), (1, vec![]));
+    assert_eq!((letter.attempts, letter.reason.as_str()), (2, "weer"));
+    let now = (1, "not now".to_owned(), false);
+    assert_eq!(told(&letter.history), [before(1, "onbekend"), now]);
+
+    // Again, until the first are forgotten.
+    drop(reader);
+    let bus = fixture.reopen(bus).await;
+    bus.open_inbox(&inbox).await.expect("an inbox opens again");
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(1));
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    let many = u32::try_from(Attempt::KEPT).expect("few") - 2;
+    for number in 1..=many {
+        let delivery = reader.next().await;
+        assert_eq!(delivery.attempt, number);
+        assert_eq!(reader.settle(delivery.tag, fail(&number.to_string())).await, Ok(()));
+    }
+    reader.bury(1, "genoeg").await;
+    let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
+    assert_eq!((letter.attempts, letter.history.len()), (many + 1, Attempt::KEPT));
+    let first = [before(1, "not now"), before(2, "weer"), (1, "1".to_owned(), false)];
+    assert_eq!(told(&letter.history[..3]), first);
     tidy(&*bus, &[&inbox]).await;
 }
 
@@ -140,7 +195,7 @@ pub async fn attempts_without_the_bus_count(fixture: &dyn Fixture) {
     assert_eq!(reader.settle(delivery.tag, retry(Duration::ZERO)).await, Ok(()));
     let delivery = reader.next().await;
     let at = delivery.envelope.admitted_at;
-    let unheard = |number| Attempt { number, at, reason: format!("alone {number}") };
+    let unheard = |number| Attempt::new(number, at, format!("alone {number}"));
     let settlement = Settlement::DeadLetter {
         reason: "enough".to_owned(),
         unheard: vec![unheard(2), unheard(3)],

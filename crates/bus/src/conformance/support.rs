@@ -8,7 +8,7 @@ use uuid::Uuid;
 use wissel_identifiers::Oin;
 
 use crate::{
-    Arrival, Bus, BusError, Consumer, DeadLetter, Delivery, DeliveryTag, Enqueue, Envelope,
+    Arrival, Bus, BusError, Consumer, Credit, DeadLetter, Delivery, DeliveryTag, Enqueue, Envelope,
     FieldsKey, InboxName, InboxState, MessageId, Page, Settlement,
 };
 
@@ -98,7 +98,11 @@ pub(super) async fn enqueue_all(bus: &dyn Bus, items: Vec<Enqueue>) {
 pub(super) struct Reader(pub(super) Consumer);
 
 impl Reader {
-    pub(super) async fn of(bus: &dyn Bus, inbox: &InboxName, credit: u16) -> Self {
+    pub(super) async fn of(bus: &dyn Bus, inbox: &InboxName, deliveries: u16) -> Self {
+        Self::with(bus, inbox, Credit::of(deliveries)).await
+    }
+
+    pub(super) async fn with(bus: &dyn Bus, inbox: &InboxName, credit: Credit) -> Self {
         let consumer = timeout(PATIENCE, bus.consume(inbox, credit)).await;
         Self(consumer.expect("consume answers in time").expect("the inbox can be consumed"))
     }

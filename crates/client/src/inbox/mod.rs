@@ -91,7 +91,8 @@ impl Client {
 // === impl OpenInboxBuilder ===
 
 impl OpenInboxBuilder {
-    /// The most deliveries unsettled at a time, from 1 to 10,000. Default 100.
+    /// The most deliveries unsettled at a time, from 1 to 10,000. Default 100. Besides, nothing
+    /// more comes while 64 MiB, or what the gateway's operator set, are unsettled.
     pub fn credit(mut self, credit: u32) -> Self {
         self.credit = credit;
         self

@@ -113,7 +113,8 @@ async fn dead_letters_are_listed_and_redriven() {
     assert_eq!((receiver.credit, receiver.in_hand, receiver.settled_at), (100, 3, None));
     assert_eq!(state.dead_letters, 5);
 
-    assert_eq!((letters[0].history[0].number, letters[0].history[0].reason.as_str()), (2, "busy"));
+    let before = &letters[0].history[0];
+    assert_eq!((before.number, before.reason.as_str(), before.before_redrive), (2, "busy", true));
 
     let these = Which::These(vec!["a".to_owned(), "gone".to_owned()]);
     assert_eq!(client.redrive(&inbox, these).await.unwrap(), 1);

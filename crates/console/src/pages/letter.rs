@@ -115,7 +115,7 @@ fn course(text: &Texts, catalogue: &Catalogue, letter: &DeadLetter) -> Markup {
             ol.timeline {
                 li { time { (moment(letter.envelope.admitted_at)) } " " (text.admitted) ", " (named(catalogue, letter.envelope.publisher)) }
                 @for one in &letter.history {
-                    li { time { (moment(one.at)) } " " (text.attempt) " " (one.number) ": " (masked(&one.reason)) }
+                    li { time { (moment(one.at)) } " " (text.attempt) " " (one.number) @if one.before_redrive { ", " (text.before_redrive) } ": " (masked(&one.reason)) }
                 }
                 li.grave { time { (moment(letter.died_at)) } " " (text.given_up) ": " (masked(&letter.reason)) }
             }

@@ -8,7 +8,7 @@ mod operators;
 mod tracing;
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,6 +133,9 @@ pub(crate) struct LimitsConfig {
     pub(crate) in_flight_per_stream: usize,
     /// The most bytes of messages without an outcome, over all calls together.
     pub(crate) in_flight_bytes: usize,
+    /// The most bytes of messages that one receiver may have and not have settled; its last
+    /// message may go over it. All receivers of an inbox with order have so many together.
+    pub(crate) delivery_bytes: NonZeroU64,
     /// The most messages that a party may publish in a second; 0: no limit.
     pub(crate) publish_per_second: u32,
     /// The most subscriptions of a party.
@@ -369,6 +372,7 @@ impl Default for LimitsConfig {
             message_bytes: Limits::default().frame,
             in_flight_per_stream: 4_000,
             in_flight_bytes: 64 << 20,
+            delivery_bytes: NonZeroU64::new(64 << 20).expect("64 MiB is not 0"),
             publish_per_second: 0,
             subscriptions_per_party: 10_000,
             replay_per_second: NonZeroU32::new(5_000).expect("5,000 is not 0"),

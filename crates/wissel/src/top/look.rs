@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use wissel_client::{DeadLetter, InboxActivity, InboxName, UnsettledDelivery};
 
+use crate::output;
+
 /// One look at a gateway.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Look {
@@ -112,7 +114,7 @@ impl From<InboxActivity> for Inbox {
 
 impl From<DeadLetter> for Letter {
     fn from(one: DeadLetter) -> Self {
-        let history = one.history.into_iter().map(|each| (each.number, each.at, each.reason));
+        let history = one.history.iter().map(|each| (each.number, each.at, output::reason(each)));
         Self {
             id: one.dead_letter_id,
             message: one.message_id.to_string(),

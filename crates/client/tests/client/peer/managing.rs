@@ -54,6 +54,7 @@ impl Managed {
                 number: 2,
                 at: Some(SystemTime::now().into()),
                 reason: "busy".to_owned(),
+                before_redrive: true,
             }],
         };
         self.dead_letters.insert(id.to_owned(), letter);

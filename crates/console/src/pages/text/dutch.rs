@@ -64,6 +64,7 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     what_happened: "Wat er gebeurde",
     admitted: "aangenomen",
     given_up: "opgegeven",
+    before_redrive: "voordat het opnieuw bezorgd werd",
     dossier_of_it: "Alles wat er met dit bericht gebeurde",
     unreadable: "Het bericht is niet te lezen.",
     message: "Bericht",

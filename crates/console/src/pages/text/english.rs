@@ -64,6 +64,7 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     what_happened: "What happened",
     admitted: "admitted",
     given_up: "given up",
+    before_redrive: "before it was delivered again",
     dossier_of_it: "All that happened to this message",
     unreadable: "The message cannot be read.",
     message: "Message",

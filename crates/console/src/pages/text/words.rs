@@ -58,6 +58,7 @@ pub(in crate::pages) struct Texts {
     pub(in crate::pages) what_happened: &'static str,
     pub(in crate::pages) admitted: &'static str,
     pub(in crate::pages) given_up: &'static str,
+    pub(in crate::pages) before_redrive: &'static str,
     pub(in crate::pages) dossier_of_it: &'static str,
     pub(in crate::pages) unreadable: &'static str,
     pub(in crate::pages) message: &'static str,
