@@ -64,6 +64,11 @@ impl Shared {
     /// An error when the bus takes nothing more.
     pub(crate) fn check(&self) -> Result<(), BusError> {
         self.check_open()?;
+        self.check_storage()
+    }
+
+    /// An error when the storage failed.
+    pub(crate) fn check_storage(&self) -> Result<(), BusError> {
         match self.failure() {
             None => Ok(()),
             Some(reason) => Err(BusError::Storage { reason: reason.to_owned() }),

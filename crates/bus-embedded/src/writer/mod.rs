@@ -236,7 +236,8 @@ impl Writer {
     ) -> Result<(), BusError> {
         match outcome {
             Ok(()) => {
-                if durable {
+                // Of nothing the engine writes nothing, and syncs nothing.
+                if wrote && durable {
                     self.unsynced_since = None;
                 } else if wrote {
                     self.unsynced_since.get_or_insert_with(Instant::now);
@@ -291,7 +292,8 @@ impl Writer {
 
     fn open_inbox(&mut self, name: &InboxName) -> Result<(), BusError> {
         if self.shared.find(name).is_some() {
-            return Ok(());
+            // After a removal that could not be written it may be gone all the same.
+            return self.shared.check_storage();
         }
         let number = self.next_inbox;
         let next = number.checked_add(1).ok_or_else(|| BusError::Storage {
@@ -313,7 +315,8 @@ impl Writer {
 
     fn remove_inbox(&mut self, name: &InboxName) -> Result<(), BusError> {
         let Some(inbox) = self.shared.find(name) else {
-            return Ok(());
+            // After an opening that could not be written it may be there all the same.
+            return self.shared.check_storage();
         };
         let mut batch = self.storage.batch();
         batch.remove(&self.storage.inboxes, name.as_str());

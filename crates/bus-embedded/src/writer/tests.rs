@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use wissel_bus::{BusError, DeliveryTag, Envelope, MessageId, Outlives};
+use wissel_bus::{BusError, DeliveryTag, Envelope, MessageId, Outlives, Selection};
 
 use super::pending::Pending;
-use super::{Command, Incoming, Writer};
+use super::{Command, Fate, Incoming, Writer};
 use crate::inbox::{Inbox, Outcome, Settled};
 use crate::shared::Shared;
 use crate::storage::slot::Slot;
@@ -178,4 +178,20 @@ fn what_is_settled_of_an_inbox_that_was_removed_is_not_settled_twice() {
         bench.finish(1, &bench.slots(1));
         bench.expect_nothing_on_disk();
     }
+}
+
+/// Found by the simulation: the writer then held for synced what was not, until it wrote again.
+#[test]
+fn dead_letters_that_are_none_leave_what_is_to_be_synced() {
+    let mut bench = Bench::new();
+    let slots = bench.slots(0);
+    bench.finish(0, &slots[..10]);
+    assert!(bench.writer.unsynced_since.is_some());
+    let inbox = Arc::clone(&bench.inboxes[0]);
+    let (reply, mut answer) = oneshot::channel();
+    let (selection, fate) = (Selection::All, Fate::Purged);
+    bench.writer.carry_out(Command::EndDeadLetters { inbox, selection, fate, reply });
+    bench.writer.work_on_job();
+    assert_eq!(answer.try_recv(), Ok(Ok(0)));
+    assert!(bench.writer.unsynced_since.is_some());
 }
