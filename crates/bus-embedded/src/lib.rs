@@ -70,6 +70,7 @@
 //! until the bus is opened again; what is durable is still handed out.
 
 mod bus;
+mod clock;
 mod error;
 mod feeder;
 mod inbox;

@@ -14,8 +14,9 @@ use crate::writer::Command;
 /// A unit is about 1 KiB.
 const ROOM: u32 = 64 << 10;
 
-/// The writer takes about this much at a time, and one command at least.
-const TAKE: u32 = 16 << 10;
+/// The writer takes about this much at a time, and one command at least. Less in tests, which
+/// so meet several turns.
+const TAKE: u32 = if cfg!(test) { 64 } else { 16 << 10 };
 
 /// Commands on their way to the writer, in the order of the calls.
 pub(crate) struct CommandQueue {
@@ -91,20 +92,32 @@ impl CommandQueue {
                 }
             }
         }
-        let mut taken = Taken { commands: Vec::new(), cost: 0, ended: false };
-        while taken.cost < TAKE
-            && let Some((command, cost)) = queue.waiting.pop_front()
-        {
-            taken.commands.push(command);
-            taken.cost += cost;
-        }
-        taken.ended = queue.closed && queue.waiting.is_empty();
-        taken
+        queue.take()
+    }
+
+    /// The same without waiting.
+    #[cfg(test)]
+    pub(crate) fn take_now(&self) -> Taken {
+        self.commands.lock().take()
     }
 
     /// Makes the room free that what was taken needed.
     pub(crate) fn done(&self, cost: u32) {
         self.room.add_permits(cost as usize);
+    }
+}
+
+impl Commands {
+    fn take(&mut self) -> Taken {
+        let mut taken = Taken { commands: Vec::new(), cost: 0, ended: false };
+        while taken.cost < TAKE
+            && let Some((command, cost)) = self.waiting.pop_front()
+        {
+            taken.commands.push(command);
+            taken.cost += cost;
+        }
+        taken.ended = self.closed && self.waiting.is_empty();
+        taken
     }
 }
 
@@ -167,5 +180,11 @@ impl FeedQueue {
             }
             self.arrived.wait(&mut feeds);
         }
+    }
+
+    /// The next, without waiting for one.
+    #[cfg(test)]
+    pub(crate) fn take_now(&self) -> Option<Arc<Inbox>> {
+        self.inboxes.lock().waiting.pop_front()
     }
 }

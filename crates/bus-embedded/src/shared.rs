@@ -8,6 +8,7 @@ use wissel_bus::BusError;
 use wissel_identifiers::InboxName;
 
 use crate::EmbeddedBusError;
+use crate::clock::Clock;
 use crate::inbox::Inbox;
 use crate::queue::{CommandQueue, FeedQueue};
 
@@ -15,16 +16,18 @@ use crate::queue::{CommandQueue, FeedQueue};
 pub(crate) struct Shared {
     pub(crate) commands: CommandQueue,
     pub(crate) feeds: FeedQueue,
+    pub(crate) clock: Clock,
     inboxes: RwLock<HashMap<InboxName, Arc<Inbox>>>,
     failure: OnceLock<String>,
     closed: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(inboxes: HashMap<InboxName, Arc<Inbox>>) -> Self {
+    pub(crate) fn new(inboxes: HashMap<InboxName, Arc<Inbox>>, clock: Clock) -> Self {
         Self {
             commands: CommandQueue::new(),
             feeds: FeedQueue::default(),
+            clock,
             inboxes: RwLock::new(inboxes),
             failure: OnceLock::new(),
             closed: AtomicBool::new(false),
