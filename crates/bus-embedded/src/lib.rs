@@ -77,6 +77,8 @@ mod inbox;
 mod queue;
 mod settler;
 mod shared;
+#[cfg(test)]
+mod simulation;
 mod storage;
 mod upkeep;
 mod writer;
