@@ -70,12 +70,15 @@
 //! until the bus is opened again; what is durable is still handed out.
 
 mod bus;
+mod clock;
 mod error;
 mod feeder;
 mod inbox;
 mod queue;
 mod settler;
 mod shared;
+#[cfg(test)]
+mod simulation;
 mod storage;
 mod upkeep;
 mod writer;

@@ -15,8 +15,9 @@ use crate::writer::Command;
 const ROOM: u32 = 64 << 10;
 
 /// The writer takes about this much at a time, and one command at least: less than a stream may
-/// have under way, so that others read and answer while it writes.
-const TAKE: u32 = 2 << 10;
+/// have under way, so that others read and answer while it writes. Still less in tests, which so
+/// meet several turns.
+const TAKE: u32 = if cfg!(test) { 64 } else { 2 << 10 };
 
 /// Commands on their way to the writer, in the order of the calls.
 pub(crate) struct CommandQueue {
@@ -92,20 +93,32 @@ impl CommandQueue {
                 }
             }
         }
-        let mut taken = Taken { commands: Vec::new(), cost: 0, ended: false };
-        while taken.cost < TAKE
-            && let Some((command, cost)) = queue.waiting.pop_front()
-        {
-            taken.commands.push(command);
-            taken.cost += cost;
-        }
-        taken.ended = queue.closed && queue.waiting.is_empty();
-        taken
+        queue.take()
+    }
+
+    /// The same without waiting.
+    #[cfg(test)]
+    pub(crate) fn take_now(&self) -> Taken {
+        self.commands.lock().take()
     }
 
     /// Makes the room free that what was taken needed.
     pub(crate) fn done(&self, cost: u32) {
         self.room.add_permits(cost as usize);
+    }
+}
+
+impl Commands {
+    fn take(&mut self) -> Taken {
+        let mut taken = Taken { commands: Vec::new(), cost: 0, ended: false };
+        while taken.cost < TAKE
+            && let Some((command, cost)) = self.waiting.pop_front()
+        {
+            taken.commands.push(command);
+            taken.cost += cost;
+        }
+        taken.ended = self.closed && self.waiting.is_empty();
+        taken
     }
 }
 
@@ -168,5 +181,11 @@ impl FeedQueue {
             }
             self.arrived.wait(&mut feeds);
         }
+    }
+
+    /// The next, without waiting for one.
+    #[cfg(test)]
+    pub(crate) fn take_now(&self) -> Option<Arc<Inbox>> {
+        self.inboxes.lock().waiting.pop_front()
     }
 }

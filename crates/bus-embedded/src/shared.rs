@@ -8,6 +8,7 @@ use wissel_bus::BusError;
 use wissel_identifiers::InboxName;
 
 use crate::EmbeddedBusError;
+use crate::clock::Clock;
 use crate::inbox::Inbox;
 use crate::queue::{CommandQueue, FeedQueue};
 
@@ -15,16 +16,18 @@ use crate::queue::{CommandQueue, FeedQueue};
 pub(crate) struct Shared {
     pub(crate) commands: CommandQueue,
     pub(crate) feeds: FeedQueue,
+    pub(crate) clock: Clock,
     inboxes: RwLock<HashMap<InboxName, Arc<Inbox>>>,
     failure: OnceLock<String>,
     closed: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(inboxes: HashMap<InboxName, Arc<Inbox>>) -> Self {
+    pub(crate) fn new(inboxes: HashMap<InboxName, Arc<Inbox>>, clock: Clock) -> Self {
         Self {
             commands: CommandQueue::new(),
             feeds: FeedQueue::default(),
+            clock,
             inboxes: RwLock::new(inboxes),
             failure: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -64,6 +67,11 @@ impl Shared {
     /// An error when the bus takes nothing more.
     pub(crate) fn check(&self) -> Result<(), BusError> {
         self.check_open()?;
+        self.check_storage()
+    }
+
+    /// An error when the storage failed.
+    pub(crate) fn check_storage(&self) -> Result<(), BusError> {
         match self.failure() {
             None => Ok(()),
             Some(reason) => Err(BusError::Storage { reason: reason.to_owned() }),

@@ -65,7 +65,8 @@ enum Task {
     },
     /// Run rounds of faults, as many as one likes (docs/reliability.md)
     #[command(after_help = "Example:\n  cargo xtask rounds --rounds 2000 --seed 7\n  \
-        cargo xtask rounds --rounds 1 --seed 1234 --bus rabbitmq")]
+        cargo xtask rounds --rounds 1 --seed 1234 --bus rabbitmq\n  \
+        cargo xtask rounds --rounds 20000 --simulated")]
     Rounds {
         #[command(flatten)]
         rounds: rounds::Rounds,
@@ -115,7 +116,7 @@ fn run(task: Task) -> Result<()> {
             bench::run(&benches, &arguments)
         }
         Task::Rounds { rounds, no_install } => {
-            install_unless(no_install)?;
+            install_unless(no_install || !rounds.need_servers())?;
             rounds::run(&rounds)
         }
         Task::Ci => {

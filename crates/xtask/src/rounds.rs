@@ -25,10 +25,16 @@ pub(crate) struct Rounds {
     /// Write the table of results into docs/reliability.md
     #[arg(long)]
     write: bool,
+    /// The embedded bus by itself, on a disk and a clock that are simulated: thousands a minute
+    #[arg(long, conflicts_with_all = ["bus", "write"])]
+    simulated: bool,
 }
 
 /// Runs them, with a debug build of Wissel, which looks at itself more closely.
 pub(crate) fn run(rounds: &Rounds) -> Result<()> {
+    if rounds.simulated {
+        return simulate(rounds);
+    }
     let wissel = build_wissel(&[])?;
     let mut command = cargo();
     command.args(["run", "--quiet", "--package", "wissel-tests", "--bin", "rounds", "--"]);
@@ -36,7 +42,25 @@ pub(crate) fn run(rounds: &Rounds) -> Result<()> {
     step("rounds", &mut command)
 }
 
+/// Runs those that are simulated, which are tests of the bus.
+fn simulate(rounds: &Rounds) -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "--quiet", "--package", "wissel-bus-embedded", "--lib"]);
+    command.args(["simulation::rounds", "--", "--nocapture"]);
+    command.env("WISSEL_SIMULATION_ROUNDS", rounds.rounds.to_string());
+    command.env("WISSEL_SIMULATION_SEED", rounds.seed.to_string());
+    if rounds.plan {
+        command.env("WISSEL_SIMULATION_PLAN", "1");
+    }
+    step("rounds, simulated", &mut command)
+}
+
 impl Rounds {
+    /// Whether servers take part in them, which have to be there.
+    pub(crate) fn need_servers(&self) -> bool {
+        !self.simulated
+    }
+
     fn arguments(&self) -> Vec<String> {
         let mut arguments =
             vec![format!("--rounds={}", self.rounds), format!("--seed={}", self.seed)];

@@ -38,7 +38,7 @@ impl Kept {
     }
 
     /// `number` is that of the message.
-    fn decode(number: u64, value: &[u8]) -> Result<Self, EmbeddedBusError> {
+    pub(crate) fn decode(number: u64, value: &[u8]) -> Result<Self, EmbeddedBusError> {
         let value: &[u8; KEPT_LENGTH] =
             value.try_into().map_err(|_| damaged("archive", "a moment, a count and a part"))?;
         let (until_ms, rest) = value.split_first_chunk().expect("13 bytes hold 8");
@@ -59,7 +59,7 @@ pub(crate) fn end_key(until_ms: u64, key: ArchiveKey) -> [u8; 24] {
     end
 }
 
-fn parse_end_key(end: &[u8]) -> Result<(u64, ArchiveKey), EmbeddedBusError> {
+pub(crate) fn parse_end_key(end: &[u8]) -> Result<(u64, ArchiveKey), EmbeddedBusError> {
     let (until_ms, key) =
         end.split_first_chunk::<8>().ok_or(damaged("archive_ends", "two moments and a number"))?;
     Ok((u64::from_be_bytes(*until_ms), ArchiveKey::decode(key)?))

@@ -1,9 +1,9 @@
 //! Looking at what is not settled.
 
-use fjall::Guard;
 use wissel_bus::{Attempt, Stand, Unsettled};
 
 use super::Storage;
+use super::engine::Entry;
 use super::keys::{DelayedKey, from_ms};
 use super::messages::Reader;
 use super::slot::{Slot, decode_history};
@@ -42,7 +42,7 @@ impl Storage {
         if !sight.delayed {
             return Ok(found);
         }
-        let mut retries = self.delayed.iter().map(Guard::into_inner).take(RETRIES_MAX);
+        let mut retries = self.delayed.iter().map(Entry::into_inner).take(RETRIES_MAX);
         while found.len() < limit
             && let Some(entry) = retries.next()
         {

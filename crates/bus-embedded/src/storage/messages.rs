@@ -1,16 +1,17 @@
 //! Reading messages, a pack at a time.
 
-use fjall::UserValue;
 use wissel_bus::Envelope;
 
 use super::Storage;
+use super::engine::{Entry, UserValue};
 use super::keys::message_key;
 use super::pack::Pack;
 use super::slot::Address;
 use crate::EmbeddedBusError;
 
-/// What is read in one go is at most this much together, or one entry.
-const READ_BYTES_MAX: usize = 8 << 20;
+/// What is read in one go is at most this much together, or one entry. Less in tests, which so
+/// meet several.
+const READ_BYTES_MAX: usize = if cfg!(test) { 16 << 10 } else { 8 << 20 };
 
 /// Reads messages, those of one pack at the price of one.
 pub(crate) struct Reader<'a> {
@@ -72,7 +73,7 @@ impl Storage {
             let mut entries = self
                 .messages
                 .range(message_key(first)..=message_key(last))
-                .map(fjall::Guard::into_inner)
+                .map(Entry::into_inner)
                 .peekable();
             for &message in wanted {
                 let key = message_key(message);

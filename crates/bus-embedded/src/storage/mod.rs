@@ -16,6 +16,7 @@
 pub(crate) mod archive;
 mod browse;
 mod census;
+pub(crate) mod engine;
 pub(crate) mod keys;
 mod messages;
 pub(crate) mod pack;
@@ -25,13 +26,10 @@ pub(crate) mod slot;
 
 use std::path::Path;
 
-use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
-    UserValue,
-};
 use wissel_bus::{DeadLetter, DeadLetterId, Page};
 
 pub(crate) use census::{Census, InboxCensus};
+use engine::{Batch, Database, Keyspace, PersistMode, UserValue};
 use keys::{DeadKey, damaged, decode_u32, from_ms};
 use messages::Reader;
 pub(crate) use ready::Cursor;
@@ -61,27 +59,35 @@ pub(crate) struct Storage {
 impl Storage {
     /// Opens or creates the database in the directory.
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self, EmbeddedBusError> {
-        // Whoever waits for a message to be durable would wait for its compression as well.
-        let builder = Database::builder(path).journal_compression(CompressionType::None);
-        let opened = builder.cache_size(cache_bytes).open();
-        let database = opened.map_err(|error| open_error(path, error))?;
-        let options = KeyspaceCreateOptions::default;
-        let storage = Self {
-            messages: database.keyspace("messages", options)?,
-            shares: database.keyspace("shares", options)?,
-            ready: database.keyspace("ready", options)?,
-            settled: database.keyspace("settled", options)?,
-            delayed: database.keyspace("delayed", options)?,
-            dead: database.keyspace("dead", options)?,
-            archive: database.keyspace("archive", options)?,
-            archive_ends: database.keyspace("archive_ends", options)?,
-            inboxes: database.keyspace("inboxes", options)?,
-            meta: database.keyspace("meta", options)?,
-            database,
-        };
+        let opened = Database::open(path, cache_bytes);
+        let storage = Self::on(opened.map_err(|error| open_error(path, error))?)?;
         storage.check_format(path)?;
         sync_parent(path).map_err(|error| open_error(path, error.into()))?;
         Ok(storage)
+    }
+
+    /// The same on a disk that is simulated.
+    #[cfg(test)]
+    pub(crate) fn simulated(disk: &engine::simulated::Disk) -> Result<Self, EmbeddedBusError> {
+        let storage = Self::on(Database::Simulated(disk.clone()))?;
+        storage.check_format(Path::new("nowhere"))?;
+        Ok(storage)
+    }
+
+    fn on(database: Database) -> Result<Self, EmbeddedBusError> {
+        Ok(Self {
+            messages: database.keyspace("messages")?,
+            shares: database.keyspace("shares")?,
+            ready: database.keyspace("ready")?,
+            settled: database.keyspace("settled")?,
+            delayed: database.keyspace("delayed")?,
+            dead: database.keyspace("dead")?,
+            archive: database.keyspace("archive")?,
+            archive_ends: database.keyspace("archive_ends")?,
+            inboxes: database.keyspace("inboxes")?,
+            meta: database.keyspace("meta")?,
+            database,
+        })
     }
 
     fn check_format(&self, path: &Path) -> Result<(), EmbeddedBusError> {
@@ -102,22 +108,22 @@ impl Storage {
     }
 
     /// A batch to be given to [`Storage::commit`].
-    pub(crate) fn batch(&self) -> OwnedWriteBatch {
-        self.database.batch()
+    pub(crate) fn batch(&self) -> Batch {
+        self.batch_of(0)
     }
 
     /// The same, with room for so many changes.
-    pub(crate) fn batch_of(&self, changes: usize) -> OwnedWriteBatch {
-        OwnedWriteBatch::with_capacity(self.database.clone(), changes)
+    pub(crate) fn batch_of(&self, changes: usize) -> Batch {
+        self.database.batch(changes)
     }
 
     /// Writes all of the batch or nothing.
     pub(crate) fn commit(
         &self,
-        batch: OwnedWriteBatch,
+        batch: Batch,
         persist: PersistMode,
     ) -> Result<(), EmbeddedBusError> {
-        Ok(batch.durability(Some(persist)).commit()?)
+        Ok(batch.commit(persist)?)
     }
 
     /// Makes everything durable that was committed without it.
@@ -220,11 +226,11 @@ fn sync_parent(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn open_error(path: &Path, error: fjall::Error) -> EmbeddedBusError {
+fn open_error(path: &Path, error: engine::Error) -> EmbeddedBusError {
     let path = path.to_owned();
     match error {
-        fjall::Error::Locked => EmbeddedBusError::InUse { path },
-        fjall::Error::InvalidVersion(found) => {
+        engine::Error::Locked => EmbeddedBusError::InUse { path },
+        engine::Error::InvalidVersion(found) => {
             EmbeddedBusError::Format { path, found: format!("{found:?}"), expected: FORMAT }
         }
         other => EmbeddedBusError::Open { path, source: Box::new(other) },

@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use byteview::ByteView;
-use fjall::UserValue;
 use uuid::Uuid;
 use wissel_bus::{Envelope, FieldsKey, MessageId};
 use wissel_identifiers::Oin;
 
+use super::engine::UserValue;
 use super::keys::{damaged, from_ms, to_ms};
 use crate::EmbeddedBusError;
 

@@ -1,9 +1,9 @@
 //! Deliveries that wait in an inbox, or are handed out: runs, in the order of their places.
 
-use fjall::UserValue;
 use wissel_bus::Attempt;
 
 use super::Storage;
+use super::engine::{Entry, UserValue};
 use super::keys::{damaged, parse_ready_key, ready_key};
 use super::slot::{Seat, Slot, decode_history, decode_run};
 use crate::EmbeddedBusError;
@@ -63,7 +63,7 @@ impl Storage {
         self.ready.iter().map(|entry| self.run(entry))
     }
 
-    fn run(&self, entry: fjall::Guard) -> Result<Run, EmbeddedBusError> {
+    fn run(&self, entry: Entry) -> Result<Run, EmbeddedBusError> {
         let (key, value) = entry.into_inner()?;
         let (inbox, first) = parse_ready_key(&key)?;
         let mut slots = decode_run(first, &value)?;

@@ -30,6 +30,12 @@ impl Shares {
         }
     }
 
+    /// Of each message; none: it is no longer in its pack.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> Vec<Option<u32>> {
+        self.0.iter().map(|left| (*left != GONE).then_some(*left)).collect()
+    }
+
     /// One of those who have this message is done with it.
     pub(crate) fn let_go(&mut self, part: u8) -> Result<(), EmbeddedBusError> {
         let left = self.0.get_mut(usize::from(part)).filter(|left| **left != GONE);

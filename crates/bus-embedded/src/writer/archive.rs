@@ -1,12 +1,13 @@
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::Writer;
 use super::pending::Pending;
+use crate::clock::Clock;
 use crate::storage::archive::end_key;
-use crate::storage::keys::to_ms;
 
 /// So many go at a time; then it is the turn of what was asked meanwhile.
-const CHUNK: usize = 1024;
+/// Fewer in tests, which so meet several turns.
+const CHUNK: usize = if cfg!(test) { 16 } else { 1024 };
 /// What is over its time goes this late at most; it is not shown meanwhile.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
 
@@ -32,15 +33,15 @@ impl ArchiveEnds {
     }
 
     /// When to look next.
-    pub(crate) fn next_trim(&self) -> Option<Instant> {
-        let wait_ms = self.next_ms?.saturating_sub(to_ms(SystemTime::now()));
-        let at = Instant::now() + Duration::from_millis(wait_ms).min(TRIM_EVERY);
+    pub(crate) fn next_trim(&self, clock: &Clock) -> Option<Instant> {
+        let wait_ms = self.next_ms?.saturating_sub(clock.wall_ms());
+        let at = clock.instant() + Duration::from_millis(wait_ms).min(TRIM_EVERY);
         Some(self.looked_at.map_or(at, |looked_at| at.max(looked_at + TRIM_EVERY)))
     }
 
-    fn is_due(&self, now_ms: u64) -> bool {
-        let rested = self.looked_at.is_none_or(|looked_at| looked_at.elapsed() >= TRIM_EVERY);
-        rested && self.next_ms.is_some_and(|next| next <= now_ms)
+    fn is_due(&self, clock: &Clock) -> bool {
+        let rested = self.looked_at.is_none_or(|looked_at| clock.since(looked_at) >= TRIM_EVERY);
+        rested && self.next_ms.is_some_and(|next| next <= clock.wall_ms())
     }
 }
 
@@ -48,11 +49,11 @@ impl Writer {
     /// Takes what is over its time out of the archive. That need not be durable: if it is
     /// lost, it is over its time again.
     pub(super) fn trim_archive(&mut self) {
-        let now_ms = to_ms(SystemTime::now());
-        if !self.archive_ends.is_due(now_ms) || self.shared.failure().is_some() {
+        let clock = &self.shared.clock;
+        if !self.archive_ends.is_due(clock) || self.shared.failure().is_some() {
             return;
         }
-        let floor_ms = self.archive_ends.floor_ms;
+        let (floor_ms, now_ms) = (self.archive_ends.floor_ms, clock.wall_ms());
         let ended = match self.storage.archive_ended(floor_ms, now_ms, CHUNK) {
             Ok(ended) => ended,
             Err(error) => return self.shared.fail(&error),
@@ -68,7 +69,7 @@ impl Writer {
         }
         self.archive_ends.floor_ms = ended.last().map_or(floor_ms, |last| last.until_ms);
         if ended.len() < CHUNK {
-            self.archive_ends.looked_at = Some(Instant::now());
+            self.archive_ends.looked_at = Some(self.shared.clock.instant());
             match self.storage.archive_ends_ms() {
                 Ok(next_ms) => self.archive_ends.next_ms = next_ms,
                 Err(error) => self.shared.fail(&error),

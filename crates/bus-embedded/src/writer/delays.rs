@@ -1,19 +1,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use fjall::Guard;
 use wissel_bus::Attempt;
 
 use super::Writer;
 use super::pending::Pending;
 use crate::EmbeddedBusError;
+use crate::clock::Clock;
 use crate::inbox::Inbox;
 use crate::storage::Storage;
+use crate::storage::engine::Entry;
 use crate::storage::keys::{DelayedKey, to_ms};
 use crate::storage::slot::{Slot, decode_history};
 
 /// So many come back at a time; then it is the turn of what was asked meanwhile.
-const CHUNK: usize = 1024;
+/// Fewer in tests, which so meet several turns.
+pub(crate) const CHUNK: usize = if cfg!(test) { 16 } else { 1024 };
 
 /// A retry that is due.
 struct Due {
@@ -34,11 +36,17 @@ impl Delays {
         Self { floor_ms: next_due_ms.unwrap_or_default(), next_due_ms }
     }
 
-    /// Where a delivery waits that is to come after so long.
-    pub(crate) fn key(&mut self, after: Duration, inbox: u32, place: u64) -> DelayedKey {
+    /// Where a delivery waits that is to come so long after this moment.
+    pub(crate) fn key(
+        &mut self,
+        now: SystemTime,
+        after: Duration,
+        inbox: u32,
+        place: u64,
+    ) -> DelayedKey {
         let after_ms = u64::try_from(after.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
         // The moment is cut to a millisecond, and it must not come too early.
-        let due_ms = to_ms(SystemTime::now()).saturating_add(after_ms).saturating_add(1);
+        let due_ms = to_ms(now).saturating_add(after_ms).saturating_add(1);
         // Also when the clock was set back, or the first that waits is due much later.
         self.floor_ms = self.floor_ms.min(due_ms);
         self.next_due_ms = Some(self.next_due_ms.map_or(due_ms, |next| next.min(due_ms)));
@@ -46,11 +54,11 @@ impl Delays {
     }
 
     /// When the next is due.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        let wait_ms = self.next_due_ms?.saturating_sub(to_ms(SystemTime::now()));
+    pub(crate) fn next_due(&self, clock: &Clock) -> Option<Instant> {
+        let wait_ms = self.next_due_ms?.saturating_sub(clock.wall_ms());
         // Looks again every hour at least, as clocks may be set.
         let wait = Duration::from_millis(wait_ms).min(Duration::from_secs(3600));
-        Some(Instant::now() + wait)
+        Some(clock.instant() + wait)
     }
 
     fn is_due(&self, now_ms: u64) -> bool {
@@ -62,7 +70,7 @@ impl Delays {
         let floor = DelayedKey { due_ms: self.floor_ms, inbox: 0, place: 0 };
         let mut due = Vec::new();
         self.next_due_ms = None;
-        for entry in storage.delayed.range(floor.encode()..).map(Guard::into_inner) {
+        for entry in storage.delayed.range(floor.encode()..).map(Entry::into_inner) {
             let (key, value) = entry?;
             let key = DelayedKey::decode(&key)?;
             if key.due_ms > now_ms || due.len() == CHUNK {
@@ -84,7 +92,7 @@ impl Writer {
     /// Puts deliveries whose retry is due at the end of their inbox. That need not
     /// be durable: if it is lost, they are still waiting, and due.
     pub(super) fn bring_back_due(&mut self) {
-        let now_ms = to_ms(SystemTime::now());
+        let now_ms = self.shared.clock.wall_ms();
         if !self.delays.is_due(now_ms) || self.shared.failure().is_some() {
             return;
         }

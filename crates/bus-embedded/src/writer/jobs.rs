@@ -9,11 +9,13 @@ use super::pending::Pending;
 use crate::EmbeddedBusError;
 use crate::inbox::Inbox;
 use crate::storage::Storage;
+use crate::storage::engine::UserValue;
 use crate::storage::keys::{DeadKey, from_ms};
 use crate::storage::slot::{Slot, decode_dead};
 
 /// So much is done at a time; then it is the turn of what was asked meanwhile.
-const CHUNK: usize = 1024;
+/// Fewer in tests, which so meet several turns.
+pub(crate) const CHUNK: usize = if cfg!(test) { 16 } else { 1024 };
 
 /// Work that may be too long for one go.
 pub(crate) enum Job {
@@ -50,7 +52,7 @@ pub(crate) enum Source {
     Named(BTreeSet<DeadKey>),
 }
 
-type DeadEntry = (DeadKey, fjall::UserValue);
+type DeadEntry = (DeadKey, UserValue);
 
 impl Job {
     pub(super) fn purge(inbox: u32) -> Self {

@@ -2,8 +2,8 @@
 //! written together next, with one fdatasync; what comes alone waits for nothing.
 
 mod archive;
-mod delays;
-mod jobs;
+pub(crate) mod delays;
+pub(crate) mod jobs;
 mod leaving;
 mod packing;
 mod pending;
@@ -15,14 +15,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fjall::PersistMode;
 use tokio::sync::oneshot;
 use wissel_bus::{BusError, Envelope, Outlives, Selection};
 use wissel_identifiers::InboxName;
 
 use crate::EmbeddedBusError;
 use crate::inbox::{Inbox, Settled};
+use crate::queue::Taken;
 use crate::shared::Shared;
+use crate::storage::engine::PersistMode;
 use crate::storage::{Census, Storage};
 use crate::upkeep::Removals;
 use archive::ArchiveEnds;
@@ -128,6 +129,7 @@ impl Writer {
         inboxes: Vec<Arc<Inbox>>,
         removals: Removals,
     ) -> Self {
+        let trimming = Trimming::starting(shared.clock.instant());
         Self {
             shared,
             storage,
@@ -137,7 +139,7 @@ impl Writer {
             delays: Delays::starting(census.next_due_ms),
             archive_ends: ArchiveEnds::starting(census.archive_ends_ms),
             jobs: census.removed.iter().map(|&n| Job::purge(n)).collect(),
-            trimming: Trimming::starting(),
+            trimming,
             unsynced_since: None,
             removals,
         }
@@ -148,36 +150,50 @@ impl Writer {
         loop {
             let until = self.next_wake();
             let taken = self.shared.commands.take(until);
-            self.bring_back_due();
-            for command in self.group(taken.commands) {
-                self.carry_out(command);
-            }
-            self.shared.commands.done(taken.cost);
-            if taken.ended {
+            if !self.step(taken) {
                 break;
             }
-            self.work_on_job();
-            self.trim_archive();
-            self.trim_packs();
-            self.sync_if_late();
-            self.look_at_removals();
         }
+        self.end();
+    }
+
+    /// Does what it is asked, and what is due. False when nothing more comes.
+    pub(crate) fn step(&mut self, taken: Taken) -> bool {
+        self.bring_back_due();
+        for command in self.group(taken.commands) {
+            self.carry_out(command);
+        }
+        self.shared.commands.done(taken.cost);
+        if taken.ended {
+            return false;
+        }
+        self.work_on_job();
+        self.trim_archive();
+        self.trim_packs();
+        self.sync_if_late();
+        self.look_at_removals();
+        true
+    }
+
+    /// All that was written is durable.
+    pub(crate) fn end(&mut self) {
         if self.unsynced_since.is_some() {
             self.sync();
         }
     }
 
     /// When there is something to do without being asked.
-    fn next_wake(&self) -> Option<Instant> {
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        let clock = &self.shared.clock;
         if !self.jobs.is_empty() {
-            return Some(Instant::now());
+            return Some(clock.instant());
         }
         if self.shared.failure().is_some() {
             return None;
         }
         let sync_at = self.unsynced_since.map(|since| since + SYNC_WITHIN);
-        let trims = [self.archive_ends.next_trim(), self.trimming.next()];
-        let due = [sync_at, self.delays.next_due()].into_iter().chain(trims);
+        let trims = [self.archive_ends.next_trim(clock), self.trimming.next()];
+        let due = [sync_at, self.delays.next_due(clock)].into_iter().chain(trims);
         due.flatten().min()
     }
 
@@ -185,6 +201,7 @@ impl Writer {
     /// one at a time, with what came before it already written.
     fn group(&mut self, commands: Vec<Command>) -> Vec<Command> {
         let mut apart = Vec::new();
+        let now = self.shared.clock.wall();
         let mut pending = Pending::expecting(&self.storage, &Expected::of(&commands));
         for command in commands {
             match command {
@@ -201,7 +218,7 @@ impl Writer {
                 Command::Settle { inbox, consumer, settled, reply } => {
                     let (places, delays) = (&mut self.places, &mut self.delays);
                     for one in &settled {
-                        pending.settle(&self.storage, places, delays, inbox.number, one);
+                        pending.settle(&self.storage, places, delays, now, inbox.number, one);
                     }
                     pending.settled(inbox, consumer, settled, reply);
                 }
@@ -223,7 +240,8 @@ impl Writer {
     fn commit(&mut self, pending: Pending, durable: bool) -> (Result<(), BusError>, Effects) {
         let committed = pending.commit(&self.storage);
         self.removals.add(committed.removed);
-        self.trimming.expect(committed.worth_a_trim);
+        let now = self.shared.clock.instant();
+        self.trimming.expect(committed.worth_a_trim, now);
         (self.note(committed.outcome, durable, committed.wrote), committed.effects)
     }
 
@@ -236,10 +254,12 @@ impl Writer {
     ) -> Result<(), BusError> {
         match outcome {
             Ok(()) => {
-                if durable {
+                // Of nothing the engine writes nothing, and syncs nothing.
+                if wrote && durable {
                     self.unsynced_since = None;
                 } else if wrote {
-                    self.unsynced_since.get_or_insert_with(Instant::now);
+                    let clock = &self.shared.clock;
+                    self.unsynced_since.get_or_insert_with(|| clock.instant());
                 }
                 Ok(())
             }
@@ -278,9 +298,10 @@ impl Writer {
         if let Some(gone) = all.iter().find(|buried| buried.inbox.is_removed()) {
             return Err(BusError::UnknownInbox(gone.inbox.name.clone()));
         }
+        let now = self.shared.clock.wall();
         let mut pending = Pending::new(&self.storage);
         for buried in all {
-            pending.bury(&self.storage, &mut self.places, buried);
+            pending.bury(&self.storage, &mut self.places, now, buried);
         }
         self.commit(pending, true).0?;
         for buried in all {
@@ -291,7 +312,8 @@ impl Writer {
 
     fn open_inbox(&mut self, name: &InboxName) -> Result<(), BusError> {
         if self.shared.find(name).is_some() {
-            return Ok(());
+            // After a removal that could not be written it may be gone all the same.
+            return self.shared.check_storage();
         }
         let number = self.next_inbox;
         let next = number.checked_add(1).ok_or_else(|| BusError::Storage {
@@ -313,7 +335,8 @@ impl Writer {
 
     fn remove_inbox(&mut self, name: &InboxName) -> Result<(), BusError> {
         let Some(inbox) = self.shared.find(name) else {
-            return Ok(());
+            // After an opening that could not be written it may be there all the same.
+            return self.shared.check_storage();
         };
         let mut batch = self.storage.batch();
         batch.remove(&self.storage.inboxes, name.as_str());
@@ -336,7 +359,7 @@ impl Writer {
 
     fn sync_if_late(&mut self) {
         if let Some(since) = self.unsynced_since
-            && since.elapsed() >= SYNC_WITHIN
+            && self.shared.clock.since(since) >= SYNC_WITHIN
         {
             self.sync();
         }

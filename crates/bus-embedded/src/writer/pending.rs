@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fjall::{OwnedWriteBatch, PersistMode};
 use tokio::sync::oneshot;
 use wissel_bus::{Attempt, BusError, Envelope, Outlives};
 
@@ -13,13 +12,14 @@ use crate::EmbeddedBusError;
 use crate::inbox::{Inbox, Outcome, Settled};
 use crate::shared::Shared;
 use crate::storage::Storage;
+use crate::storage::engine::{Batch, Keyspace, PersistMode};
 use crate::storage::keys::{DeadKey, message_key, ready_key, to_ms};
 use crate::storage::pack::encode_body;
 use crate::storage::slot::{Address, RUN_MAX, Seat, Slot, encode_dead, encode_retried, encode_run};
 
 /// What is about to be written in one go, and who is to be told.
 pub(crate) struct Pending {
-    pub(super) batch: OwnedWriteBatch,
+    pub(super) batch: Batch,
     must_be_durable: bool,
     /// Messages that are to go together.
     pub(super) pack: OpenPack,
@@ -200,6 +200,7 @@ impl Pending {
         storage: &Storage,
         places: &mut Places,
         delays: &mut Delays,
+        now: SystemTime,
         inbox: u32,
         settled: &Settled,
     ) {
@@ -209,18 +210,17 @@ impl Pending {
             Outcome::Done => self.finish(storage, &slot),
             Outcome::Retry { after, reason } => {
                 let mut history = self.history(storage, inbox, &slot);
-                let at = SystemTime::now();
-                history.push(Attempt::new(slot.attempt, at, reason.clone()));
+                history.push(Attempt::new(slot.attempt, now, reason.clone()));
                 keep_latest(&mut history);
                 let again =
                     Slot { attempt: slot.attempt.saturating_add(1), requeued: true, ..slot };
-                let key = delays.key(*after, inbox, slot.place);
+                let key = delays.key(now, *after, inbox, slot.place);
                 let value = encode_retried(&again, &history);
                 self.batch.insert(&storage.delayed, key.encode(), value);
                 self.must_be_durable = true;
             }
             Outcome::Dead { reason, unheard } => {
-                let died_ms = to_ms(SystemTime::now());
+                let died_ms = to_ms(now);
                 let key = DeadKey { inbox, died_ms, number: places.next() };
                 let mut history = self.history(storage, inbox, &slot);
                 history.extend_from_slice(unheard);
@@ -251,7 +251,13 @@ impl Pending {
     }
 
     /// Adds a dead letter that was never a delivery.
-    pub(crate) fn bury(&mut self, storage: &Storage, places: &mut Places, buried: &Buried) {
+    pub(crate) fn bury(
+        &mut self,
+        storage: &Storage,
+        places: &mut Places,
+        now: SystemTime,
+        buried: &Buried,
+    ) {
         let number = places.next();
         let slot = Slot {
             place: 0,
@@ -263,7 +269,7 @@ impl Pending {
             holders: 1,
             requeued: true,
         };
-        let died_ms = to_ms(SystemTime::now());
+        let died_ms = to_ms(now);
         let key = DeadKey { inbox: buried.inbox.number, died_ms, number };
         let value = encode_dead(&slot, &[], died_ms, &buried.reason);
         self.batch.insert(&storage.messages, message_key(number), encode_body(&buried.envelope));
@@ -283,7 +289,7 @@ impl Pending {
     }
 
     /// Removes something that is not a delivery's own business.
-    pub(crate) fn remove(&mut self, keyspace: &fjall::Keyspace, key: &[u8]) {
+    pub(crate) fn remove(&mut self, keyspace: &Keyspace, key: &[u8]) {
         self.batch.remove(keyspace, key);
     }
 

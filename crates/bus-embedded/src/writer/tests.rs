@@ -7,12 +7,14 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use wissel_bus::{BusError, DeliveryTag, Envelope, MessageId, Outlives};
+use wissel_bus::{BusError, DeliveryTag, Envelope, MessageId, Outlives, Selection};
 
 use super::pending::Pending;
-use super::{Command, Incoming, Writer};
+use super::{Command, Fate, Incoming, Writer};
+use crate::clock::Clock;
 use crate::inbox::{Inbox, Outcome, Settled};
 use crate::shared::Shared;
+use crate::storage::engine::simulated::{Disk, Fault};
 use crate::storage::slot::Slot;
 use crate::storage::{Census, Cursor, Storage};
 use crate::upkeep::Removals;
@@ -40,7 +42,7 @@ fn incoming([all, some]: &[Arc<Inbox>; 2], position: usize) -> Incoming {
 
 /// A writer without its thread, and two inboxes.
 struct Bench {
-    _directory: TempDir,
+    _directory: Option<TempDir>,
     storage: Arc<Storage>,
     shared: Arc<Shared>,
     writer: Writer,
@@ -51,8 +53,13 @@ impl Bench {
     /// With [`MESSAGES`] messages.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let storage = Arc::new(Storage::open(directory.path(), 1 << 20).unwrap());
-        let shared = Arc::new(Shared::new(HashMap::new()));
+        let storage = Storage::open(directory.path(), 1 << 20).unwrap();
+        Self::on(storage, Some(directory))
+    }
+
+    fn on(storage: Storage, directory: Option<TempDir>) -> Self {
+        let storage = Arc::new(storage);
+        let shared = Arc::new(Shared::new(HashMap::new(), Clock::Machine));
         let (removals, _) = Removals::new();
         let inboxes = [("all", 1), ("some", 2)].map(|(name, number)| {
             let name = format!("00000099000000002000.{name}").parse().unwrap();
@@ -88,9 +95,12 @@ impl Bench {
     }
 
     fn trim(&mut self) {
-        self.writer.trimming.next = Some((Instant::now(), 0));
-        self.writer.trim_packs();
-        assert_eq!(self.writer.trimming.next, None, "everything was looked at");
+        let mut from = Some(0);
+        while let Some(entry) = from {
+            self.writer.trimming.next = Some((Instant::now(), entry));
+            self.writer.trim_packs();
+            from = self.writer.trimming.next.map(|(_, entry)| entry);
+        }
     }
 
     fn bytes_of_messages(&self) -> usize {
@@ -111,7 +121,7 @@ impl Bench {
     fn expect_nothing_on_disk(&self) {
         let Storage { messages, shares, ready, settled, delayed, dead, .. } = &*self.storage;
         for keyspace in [messages, shares, ready, settled, delayed, dead] {
-            assert!(keyspace.is_empty().unwrap(), "something is left in {}", &**keyspace.name());
+            assert!(keyspace.is_empty().unwrap(), "something is left in {}", keyspace.name());
         }
         assert_eq!(self.shared.failure(), None);
     }
@@ -120,8 +130,8 @@ impl Bench {
 #[test]
 fn what_nobody_has_goes_from_packs_that_somebody_needs() {
     let mut bench = Bench::new();
-    assert_eq!(bench.storage.messages.len().unwrap(), MESSAGES / 64, "64 messages go together");
-    assert_eq!(bench.storage.ready.len().unwrap(), MESSAGES / 64 + 1);
+    assert_eq!(bench.storage.messages.len(), MESSAGES / 64, "64 messages go together");
+    assert_eq!(bench.storage.ready.len(), MESSAGES / 64 + 1);
     let full = bench.bytes_of_messages();
     assert!(full > MESSAGES * LENGTH);
 
@@ -140,7 +150,7 @@ fn what_nobody_has_goes_from_packs_that_somebody_needs() {
     let left = bench.bytes_of_messages();
     assert!(left < full / 8, "{left} bytes of {full}");
     bench.expect_the_tenth();
-    assert_eq!(bench.storage.messages.len().unwrap(), MESSAGES / 64);
+    assert_eq!(bench.storage.messages.len(), MESSAGES / 64);
 
     bench.finish(1, &bench.slots(1));
     bench.expect_nothing_on_disk();
@@ -177,5 +187,39 @@ fn what_is_settled_of_an_inbox_that_was_removed_is_not_settled_twice() {
         bench.expect_the_tenth();
         bench.finish(1, &bench.slots(1));
         bench.expect_nothing_on_disk();
+    }
+}
+
+/// Found by the simulation: the writer then held for synced what was not, until it wrote again.
+#[test]
+fn dead_letters_that_are_none_leave_what_is_to_be_synced() {
+    let mut bench = Bench::new();
+    let slots = bench.slots(0);
+    bench.finish(0, &slots[..10]);
+    assert!(bench.writer.unsynced_since.is_some());
+    let inbox = Arc::clone(&bench.inboxes[0]);
+    let (reply, mut answer) = oneshot::channel();
+    let (selection, fate) = (Selection::All, Fate::Purged);
+    bench.writer.carry_out(Command::EndDeadLetters { inbox, selection, fate, reply });
+    bench.writer.work_on_job();
+    assert_eq!(answer.try_recv(), Ok(Ok(0)));
+    assert!(bench.writer.unsynced_since.is_some());
+}
+
+/// Found by the simulation: what could not be written may be on disk all the same.
+#[test]
+fn an_inbox_is_neither_there_nor_gone_when_that_could_not_be_written() {
+    let disk = Disk::default();
+    let mut bench = Bench::on(Storage::simulated(&disk).unwrap(), None);
+    disk.set_fault(Some(Fault { after: 0, kept: true }));
+    let there = bench.inboxes[0].name.clone();
+    let gone = "00000099000000002000.new".parse().unwrap();
+    for outcome in [
+        bench.writer.remove_inbox(&there),
+        bench.writer.open_inbox(&there),
+        bench.writer.open_inbox(&gone),
+        bench.writer.remove_inbox(&gone),
+    ] {
+        assert!(matches!(outcome, Err(BusError::Storage { .. })), "{outcome:?}");
     }
 }

@@ -17,10 +17,10 @@ use crate::storage::pack::Pack;
 const REST: Duration = Duration::from_secs(10);
 /// Between one look and the next, while there is more to look at.
 const PAUSE: Duration = Duration::from_millis(100);
-/// So many packs are looked at in one go,
-const LOOKS: usize = 1024;
+/// So many packs are looked at in one go (fewer in tests, which so meet several),
+const LOOKS: usize = if cfg!(test) { 4 } else { 1024 };
 /// and about so much of them is read, to be written again.
-const BYTES: usize = 4 << 20;
+const BYTES: usize = if cfg!(test) { 128 << 10 } else { 4 << 20 };
 
 /// How far it is.
 pub(crate) struct Trimming {
@@ -31,16 +31,16 @@ pub(crate) struct Trimming {
 }
 
 impl Trimming {
-    pub(super) fn starting() -> Self {
+    pub(super) fn starting(now: Instant) -> Self {
         // What was let go before is unknown.
-        Self { next: Some((Instant::now() + REST, 0)), again: false }
+        Self { next: Some((now + REST, 0)), again: false }
     }
 
     /// Whether some pack has become worth a trim.
-    pub(super) fn expect(&mut self, worth_a_trim: bool) {
+    pub(super) fn expect(&mut self, worth_a_trim: bool, now: Instant) {
         self.again |= worth_a_trim;
         if self.again && self.next.is_none() {
-            self.next = Some((Instant::now() + REST, 0));
+            self.next = Some((now + REST, 0));
             self.again = false;
         }
     }
@@ -56,7 +56,8 @@ impl Writer {
     /// as they were.
     pub(super) fn trim_packs(&mut self) {
         let Some((at, from)) = self.trimming.next else { return };
-        if Instant::now() < at || self.shared.failure().is_some() {
+        let now = self.shared.clock.instant();
+        if now < at || self.shared.failure().is_some() {
             return;
         }
         if from == 0 {
@@ -68,8 +69,8 @@ impl Writer {
             Err(error) => return self.shared.fail(&error),
         };
         if self.commit(pending, false).0.is_ok() {
-            self.trimming.next = next.map(|from| (Instant::now() + PAUSE, from));
-            self.trimming.expect(false);
+            self.trimming.next = next.map(|from| (now + PAUSE, from));
+            self.trimming.expect(false, now);
         }
     }
 

@@ -1,8 +1,8 @@
-use std::path::PathBuf;
+mod opening;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -15,31 +15,25 @@ use wissel_bus::{
 };
 use wissel_identifiers::InboxName;
 
+#[cfg(test)]
+pub(crate) use opening::Assembled;
+pub use opening::EmbeddedOptions;
+use opening::Running;
+
 use crate::EmbeddedBusError;
-use crate::feeder;
 use crate::inbox::{ConsumerState, Inbox};
 use crate::settler::Settler;
 use crate::shared::Shared;
+use crate::storage::Storage;
 use crate::storage::keys::{from_ms, to_ms};
-use crate::storage::{Census, Storage};
-use crate::upkeep::{self, Removals};
-use crate::writer::{Buried, Command, Fate, Incoming, Writer};
-
-/// Where and how an [`EmbeddedBus`] keeps its messages.
-#[derive(Debug, Clone)]
-pub struct EmbeddedOptions {
-    /// The directory. Created when it does not exist; used by one bus at a time.
-    pub path: PathBuf,
-    /// How much of what is on disk is kept in memory, in bytes. 64 MiB unless told.
-    pub cache_bytes: u64,
-}
+use crate::writer::{Buried, Command, Fate, Incoming};
 
 /// A [`Bus`] in one directory on this machine. See the crate's page.
 ///
 /// Close it with [`Bus::close`]. Dropping it closes it as well, and blocks until
 /// what was enqueued is written.
 pub struct EmbeddedBus {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Taken when the bus is closed.
     running: Mutex<Option<Running>>,
     /// Held by the one who closes, so that others wait for it.
@@ -52,78 +46,7 @@ pub struct EmbeddedBus {
 /// How long one that is to consume alone waits for others to go.
 const CONSUMERS_PATIENCE: Duration = Duration::from_secs(10);
 
-struct Running {
-    storage: Arc<Storage>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl EmbeddedOptions {
-    /// In this directory, with everything else as usual.
-    #[must_use]
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), cache_bytes: 64 << 20 }
-    }
-}
-
 impl EmbeddedBus {
-    /// Opens the directory, or creates it, and starts the bus's three threads. Blocks
-    /// while it reads; see the crate's page for how long.
-    ///
-    /// # Errors
-    /// When another bus has the directory open, when it was written in another
-    /// format, and when it cannot be read or written.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "options are made for this call and usually nothing else"
-    )]
-    pub fn open(options: EmbeddedOptions) -> Result<Self, EmbeddedBusError> {
-        let storage = Arc::new(Storage::open(&options.path, options.cache_bytes)?);
-        let mut census = Census::take(&storage)?;
-        let inboxes: Vec<Arc<Inbox>> = std::mem::take(&mut census.inboxes)
-            .into_iter()
-            .map(|(number, counted)| Arc::new(Inbox::from_census(number, counted)))
-            .collect();
-        let by_name = inboxes.iter().map(|inbox| (inbox.name.clone(), Arc::clone(inbox))).collect();
-        let shared = Arc::new(Shared::new(by_name));
-
-        let bus = Self {
-            shared: Arc::clone(&shared),
-            running: Mutex::new(Some(Running {
-                storage: Arc::clone(&storage),
-                threads: Vec::new(),
-            })),
-            closing: tokio::sync::Mutex::new(()),
-            tasks: TaskTracker::new(),
-            next_consumer: AtomicU64::new(1),
-        };
-        let (removals, requests) = Removals::new();
-        let writer =
-            Writer::new(Arc::clone(&shared), Arc::clone(&storage), &census, inboxes, removals);
-        let (of_upkeep, of_feeder) = (Arc::clone(&shared), Arc::clone(&storage));
-        bus.start("bus-writer", move || writer.run())?;
-        bus.start("bus-feeder", move || feeder::run(&shared, &of_feeder))?;
-        bus.start("bus-upkeep", move || {
-            upkeep::run(&of_upkeep, &storage, &requests);
-        })?;
-        tracing::info!(path = %options.path.display(), "embedded bus opened");
-        Ok(bus)
-    }
-
-    fn start(
-        &self,
-        name: &str,
-        work: impl FnOnce() + Send + 'static,
-    ) -> Result<(), EmbeddedBusError> {
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(work)
-            .map_err(EmbeddedBusError::Thread)?;
-        if let Some(running) = self.running.lock().as_mut() {
-            running.threads.push(thread);
-        }
-        Ok(())
-    }
-
     fn inbox(&self, name: &InboxName) -> Result<Arc<Inbox>, BusError> {
         self.shared.check_open()?;
         self.shared.find(name).ok_or_else(|| BusError::UnknownInbox(name.clone()))
@@ -156,6 +79,10 @@ impl EmbeddedBus {
                 return Err(BusError::Closed);
             };
             let storage = Arc::clone(&running.storage);
+            if running.threads.is_empty() {
+                // Whoever drives the bus by hand wants no threads beside it.
+                return Ok(read(&storage)?);
+            }
             self.tasks.spawn_blocking(move || read(&storage))
         };
         match reading.await {
@@ -220,6 +147,7 @@ impl EmbeddedBus {
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = gone.cancelled() => return,
                 () = arrivals.closed() => {}
             }
@@ -386,7 +314,8 @@ impl Bus for EmbeddedBus {
 
     async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError> {
         self.shared.check_open()?;
-        self.read(move |storage| storage.archived(&page, to_ms(SystemTime::now()))).await
+        let now_ms = self.shared.clock.wall_ms();
+        self.read(move |storage| storage.archived(&page, now_ms)).await
     }
 
     async fn close(&self) {
@@ -411,16 +340,6 @@ impl Drop for EmbeddedBus {
         self.shared.close();
         if let Some(running) = self.running.lock().take() {
             running.end();
-        }
-    }
-}
-
-impl Running {
-    fn end(self) {
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the embedded bus panicked");
-            }
         }
     }
 }
