@@ -320,6 +320,8 @@ impl Consuming {
     /// Takes no more for now, and keeps what there is.
     async fn halt(&self, channel: &Channel, window: &mut Window) -> lapin::Result<()> {
         tracing::debug!(inbox = %self.inbox, "what is here is too large; no more is taken");
+        // Without acknowledgements under way the broker sends nothing now.
+        let _quiet = self.held.acknowledging.write().await;
         self.cancel(channel, window).await?;
         window.halted = Some(Instant::now());
         Ok(())

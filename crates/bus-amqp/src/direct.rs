@@ -49,9 +49,8 @@ pub(crate) struct Direct {
     returns: Returns,
 }
 
-/// What is published in place of a message that was taken back.
+/// What is published to a queue in place of a message that was taken back.
 struct Instead {
-    exchange: &'static str,
     routing_key: ShortString,
     properties: BasicProperties,
     body: bytes::Bytes,
@@ -87,8 +86,8 @@ impl Direct {
         let channel = self.publishing(deadline).await?;
         // The first poll of each, in their order, puts it in its place.
         let publishing = all.into_iter().map(|instead| {
-            let Instead { exchange, routing_key, properties, body } = instead;
-            let exchange = exchange.into();
+            let Instead { routing_key, properties, body } = instead;
+            let exchange = ShortString::default();
             self.returns.publish(&channel, Outgoing { exchange, routing_key, properties, body })
         });
         let publishing = futures::future::join_all(publishing);
@@ -207,7 +206,6 @@ impl Direct {
         self.exchange(channel, inbox, |delivery| {
             let queued = codec::read_single(&delivery.properties, delivery.data.clone()).ok()?;
             Some(Instead {
-                exchange: "",
                 routing_key: topology::inbox_queue(inbox),
                 properties: codec::again_properties(&queued),
                 body: queued.envelope.event,
@@ -327,7 +325,7 @@ fn handed_over(inbox: &InboxName, message: &DirectMessage) -> Instead {
         let left = expires_at.duration_since(SystemTime::now()).unwrap_or_default();
         properties = properties.with_expiration(left.as_millis().to_string().into());
     }
-    Instead { exchange: "", routing_key: queue_of(inbox), properties, body: message.data() }
+    Instead { routing_key: queue_of(inbox), properties, body: message.data() }
 }
 
 /// Durable, and of no content type.
@@ -343,7 +341,6 @@ fn buried(inbox: &InboxName, message_id: MessageId, delivery: &Delivery, reason:
     let headers = delivery.properties.headers().clone().unwrap_or_default();
     let headers = codec::with_death(headers, reason, SystemTime::now());
     Instead {
-        exchange: "",
         routing_key: topology::dead_queue(inbox),
         properties: properties_of(message_id.to_string(), headers),
         body: delivery.data.clone().into(),

@@ -35,7 +35,7 @@ struct State {
     waiting: BTreeMap<u64, HeldDelivery>,
     /// AMQP messages that are not settled.
     parcels: HashMap<u64, Arc<HeldParcel>>,
-    /// Of their bodies, which stay here until all that was in them is settled.
+    /// Of the bodies of those that are not settled: a body stays until all that was in it is.
     bytes: u64,
     /// Of the events of what was handed out or is being settled.
     bytes_out: u64,
@@ -265,6 +265,8 @@ impl Held {
             _ if progress.settled.all() => {
                 let of_this = parcel.generation == state.generation;
                 state.of_this_generation -= usize::from(of_this);
+                // Its body goes now, whenever the broker takes the acknowledgement.
+                state.bytes -= parcel.bytes;
                 AfterSettling::Acknowledge(parcel.acker.clone())
             }
             // Should the connection break, what is settled of a pack is remembered.
@@ -274,11 +276,7 @@ impl Held {
 
     /// The broker has taken the acknowledgement of its AMQP message.
     pub(crate) fn acknowledged(&self, held: &HeldDelivery) {
-        let mut state = self.state.lock();
-        if let Some(parcel) = state.parcels.remove(&held.parcel.number) {
-            state.bytes -= parcel.bytes;
-        }
-        drop(state);
+        self.state.lock().parcels.remove(&held.parcel.number);
         self.changed.notify_one();
     }
 

@@ -6,8 +6,8 @@
 //! | quorum queue `wissel.inbox.<name>` | an inbox |
 //! | quorum queue `wissel.dead.<name>` | its dead letters |
 //! | quorum queue `wissel.direct.<name>` | what was handed over to the AMQP client of the inbox's owner |
-//! | fanout exchange and quorum queue `wissel.retry.<ms>` | where retries wait, and return from by dead-lettering, |
-//! | direct exchange `wissel.inboxes` | through this, to which each inbox is bound by its name |
+//! | fanout exchange and quorum queue `wissel.retry.<ms>` | where retries wait, and return from by dead-lettering |
+//! | direct exchange `wissel.inboxes` | by which they return: each inbox is bound to it by its name |
 //! | stream `wissel.archive` | the archive |
 //! | quorum queue `wissel.marks.<name>` | what was settled of packs that were given back; made when there is something |
 //!
@@ -28,13 +28,13 @@
 //! most 4,096 packs of an inbox, and in `wissel.marks.<name>` for others, at most a week.
 //! When the process dies before that, members that were settled come again.
 //!
-//! What a consumer holds in memory: its credit of messages, and of AMQP messages that
-//! wait as many as it asked the broker for. It asks for 8, and for four times as many
-//! whenever all of them are here and are fewer messages than its credit, up to the credit;
-//! for 8 again when far more wait. A pack is at most 256 KiB of events unless it is
-//! configured otherwise, so that is 2 MiB at first, and credit times 256 KiB at the worst:
-//! many single messages, and then as many packs before the first of them is settled. Of
-//! an inbox with several consumers, what waits for one does not go to another.
+//! What a consumer holds in memory: what it was handed, which its credit bounds in messages
+//! and bytes, and what waits for it, in the AMQP messages that it asked the broker for. It asks
+//! for 8, and for up to four times as many whenever all of them are here, are fewer messages
+//! than its credit, and leave room for bytes; for 8 again when far more wait. When messages grow
+//! larger than those by which its window grew, it takes no more until there is room; what the
+//! window had under way by then may come over it. Of an inbox with several consumers, what waits
+//! for one does not go to another.
 //!
 //! The depth of an inbox counts messages. Packs that this process published or met are
 //! counted by their members; those of others as one until they are met.

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions,
+    QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 use wissel_bus::{
     Arrival, Bus, BusError, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, MessageId,
-    Page, Settlement,
+    Page, Selection, Settlement,
 };
 use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
 use wissel_testkit::RabbitMq;
@@ -167,6 +170,44 @@ async fn few_amqp_messages_carry_many() {
         bus.remove_inbox(&inbox).await.unwrap();
         bus.close().await;
     }
+}
+
+/// What RabbitMQ itself gives up on, as by an operator's policy, is a dead letter like others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rabbitmq_gives_up_on_can_be_looked_at_and_redriven() {
+    let bus = bus().await;
+    let inbox = new_inbox(&bus, "given-up").await;
+    let (_connection, channel) = raw_channel(&shared_url().await).await;
+    put(&bus, &inbox, 7..8).await;
+    let queue = format!("wissel.inbox.{inbox}");
+    let deadline = Instant::now() + PATIENCE;
+    let taken = loop {
+        assert!(Instant::now() < deadline, "the message is not in its queue");
+        let options = BasicGetOptions::default();
+        match channel.basic_get(queue.as_str().into(), options).await.unwrap() {
+            Some(taken) => break taken,
+            None => sleep(Duration::from_millis(20)).await,
+        }
+    };
+    taken.acker.nack(BasicNackOptions::default()).await.unwrap();
+
+    let letter = loop {
+        assert!(Instant::now() < deadline, "it is not among the dead letters");
+        let page = Page { after: None, limit: 10 };
+        match bus.dead_letters(&inbox, page).await.unwrap().pop() {
+            Some(letter) => break letter,
+            None => sleep(Duration::from_millis(20)).await,
+        }
+    };
+    assert_eq!((&letter.envelope.event[..], letter.attempts), (&b"7"[..], 1));
+    assert_eq!(letter.reason, "given up on by RabbitMQ");
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await.unwrap(), 1);
+    let mut reader = Reader::of(&bus, &inbox, 5).await;
+    let again = reader.next().await;
+    assert_eq!(again.envelope, letter.envelope);
+    reader.acknowledge(&[again]).await;
+    bus.remove_inbox(&inbox).await.unwrap();
+    bus.close().await;
 }
 
 /// A retry, a dead letter and a release of members repeat nothing else.

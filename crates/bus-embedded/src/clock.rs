@@ -5,9 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::storage::keys::to_ms;
 
 /// The clocks of the machine. In a simulation time stands still until it is told to go on.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) enum Clock {
-    #[default]
     Machine,
     #[cfg(test)]
     Simulated(simulated::Time),

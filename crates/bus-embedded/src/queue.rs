@@ -11,13 +11,13 @@ use crate::inbox::Inbox;
 use crate::writer::Command;
 
 /// What waits for the writer costs at most this much; callers wait for room.
-/// A unit is about 1 KiB.
+/// A unit is up to 1 KiB; a message of 1 KiB and its attributes takes two.
 const ROOM: u32 = 64 << 10;
 
-/// The writer takes about this much at a time, and one command at least: less than a stream may
-/// have under way, so that others read and answer while it writes. Still less in tests, which so
-/// meet several turns.
-const TAKE: u32 = if cfg!(test) { 64 } else { 2 << 10 };
+/// The writer takes about this much at a time, and one command at least: of messages of 1 KiB half
+/// of what a stream may have under way, so that others read and answer while it writes. Still less
+/// in tests, which so meet several turns.
+const TAKE: u32 = if cfg!(test) { 64 } else { 4 << 10 };
 
 /// Commands on their way to the writer, in the order of the calls.
 pub(crate) struct CommandQueue {

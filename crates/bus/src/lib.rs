@@ -114,8 +114,8 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Puts dead letters of `inbox` at the end of the inbox `to`, which may be another,
     /// with their attempts counted anew and those before kept in its history, marked as such.
-    /// Says how many. A dead letter that is no longer there is passed over. After a crash in the middle, one may be both redriven and
-    /// still a dead letter, never neither.
+    /// Says how many. A dead letter that is no longer there is passed over. After a crash in the
+    /// middle, one may be both redriven and still a dead letter, never neither.
     async fn redrive(
         &self,
         inbox: &InboxName,

@@ -27,19 +27,19 @@ impl Lanes {
         self: &Arc<Self>,
         bus: &Arc<dyn Bus>,
         inbox: &InboxName,
-        (credit, bytes): (u16, u64),
+        credit: Credit,
         tasks: &TaskTracker,
     ) -> Result<Consumer, BusError> {
         let _one_at_a_time = self.beginning.lock().await;
         // One more for the word of an interruption.
-        let (sender, arrivals) = mpsc::channel(usize::from(credit.max(1)) + 1);
+        let (sender, arrivals) = mpsc::channel(usize::from(credit.deliveries.max(1)) + 1);
         let gone = CancellationToken::new();
-        let joining: Joining = (sender.clone(), credit, gone.clone());
+        let joining: Joining = (sender.clone(), credit.deliveries, gone.clone());
         let joined = self.state.lock().join(joining.clone());
         let receiver = match joined {
             Some(receiver) => receiver,
             None => {
-                let window = Credit { deliveries: WINDOW, bytes };
+                let window = Credit { deliveries: WINDOW, ..credit };
                 let consumer = bus.consume_alone(inbox, window).await?;
                 self.begin(consumer, joining, tasks)
             }

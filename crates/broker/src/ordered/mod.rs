@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
-use wissel_bus::{Bus, BusError, Consumer};
+use wissel_bus::{Bus, BusError, Consumer, Credit};
 use wissel_identifiers::InboxName;
 
 use self::lanes::Lanes;
@@ -43,13 +43,13 @@ impl Ordered {
         &self,
         bus: &Arc<dyn Bus>,
         inbox: &InboxName,
-        (credit, bytes): (u16, u64),
+        credit: Credit,
         tasks: &TaskTracker,
     ) -> Result<Consumer, BusError> {
         let lanes = {
             let mut inboxes = self.inboxes.lock();
             Arc::clone(inboxes.entry(inbox.clone()).or_default())
         };
-        lanes.consume(bus, inbox, (credit, bytes), tasks).await
+        lanes.consume(bus, inbox, credit, tasks).await
     }
 }

@@ -86,11 +86,12 @@ impl Broker {
         if !unread || !state.oldest.is_some_and(is_old) {
             return Ok(0);
         }
+        let credit = Credit { deliveries: AT_ONCE, bytes: self.options.delivery_bytes };
         // In an inbox with order, whoever comes meanwhile waits until this is over.
         let mut consumer = if self.is_ordered(inbox) {
-            self.bus.consume_alone(inbox, Credit::of(AT_ONCE)).await?
+            self.bus.consume_alone(inbox, credit).await?
         } else {
-            self.bus.consume(inbox, Credit::of(AT_ONCE)).await?
+            self.bus.consume(inbox, credit).await?
         };
         let begun = Instant::now();
         let mut expired = 0;

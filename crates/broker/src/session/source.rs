@@ -80,11 +80,11 @@ impl Broker {
     }
 
     async fn consume(&self, inbox: &InboxName, deliveries: u16) -> Result<Consumer, BusError> {
-        let bytes = self.options.delivery_bytes;
+        let credit = Credit { deliveries, bytes: self.options.delivery_bytes };
         if self.is_ordered(inbox) {
-            self.ordered.consume(&self.bus, inbox, (deliveries, bytes), &self.work).await
+            self.ordered.consume(&self.bus, inbox, credit, &self.work).await
         } else {
-            self.bus.consume(inbox, Credit { deliveries, bytes }).await
+            self.bus.consume(inbox, credit).await
         }
     }
 }

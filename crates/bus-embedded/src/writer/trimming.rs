@@ -69,6 +69,7 @@ impl Writer {
             Err(error) => return self.shared.fail(&error),
         };
         if self.commit(pending, false).0.is_ok() {
+            let now = self.shared.clock.instant();
             self.trimming.next = next.map(|from| (now + PAUSE, from));
             self.trimming.expect(false, now);
         }
