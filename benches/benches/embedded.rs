@@ -1,6 +1,7 @@
 //! From a gRPC publishing stream to durable receipts on the embedded bus, 1 KiB, to one inbox (as
-//! the peers keep one copy) and to two, and how long a message keeps the processors busy. Peers on the same disk: a bare log with
-//! an fdatasync for each 500 records, and fjall with a sync for each batch of 500.
+//! the peers keep one copy) and to two, and how long a message keeps the processors busy. Peers
+//! on the same disk: a bare log with an fdatasync for each 500 records, and fjall with a sync for
+//! each batch of 500.
 
 use std::time::{Duration, Instant};
 

@@ -142,8 +142,8 @@ pub(crate) fn read_dead(
         return Err(Foreign("a pack among dead letters"));
     };
     let Queued { envelope, attempt, history } = queued;
-    let headers = properties.headers().clone().unwrap_or_default();
-    let headers = &headers;
+    let none = FieldTable::default();
+    let headers = properties.headers().as_ref().unwrap_or(&none);
     let died_at = integer(headers, DIED_AT).map(from_milliseconds);
     let died_at = died_at.or_else(|| direct::died_at(headers)).unwrap_or(envelope.admitted_at);
     let id = text(headers, DEAD_ID)

@@ -406,8 +406,8 @@ async fn a_damaged_pack_is_taken_aside() {
             .with_delivery_mode(2)
             .with_content_type("application/vnd.wissel.pack.v1".into());
         let options = BasicPublishOptions::default();
-        let key = inbox.as_str().into();
-        let sent = channel.basic_publish("wissel.inboxes".into(), key, options, body, properties);
+        let queue = format!("wissel.inbox.{inbox}").into();
+        let sent = channel.basic_publish("".into(), queue, options, body, properties);
         sent.await.unwrap();
     }
     put(&bus, &inbox, 0..20).await;

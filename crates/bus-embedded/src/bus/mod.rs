@@ -79,8 +79,9 @@ impl EmbeddedBus {
                 return Err(BusError::Closed);
             };
             let storage = Arc::clone(&running.storage);
+            // Whoever drives the bus by hand wants no threads beside it.
+            #[cfg(test)]
             if running.threads.is_empty() {
-                // Whoever drives the bus by hand wants no threads beside it.
                 return Ok(read(&storage)?);
             }
             self.tasks.spawn_blocking(move || read(&storage))
