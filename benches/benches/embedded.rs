@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use wissel_benches::{
-    Arguments, Nats, Receiving, Report, catalogue_of, group_commit_log, publish_stream,
+    Arguments, Nats, Receiving, Report, catalogue_of, group_commit_log, publish_stream, settle_disk,
 };
 use wissel_tests::{Gateway, PARTIES};
 
@@ -27,13 +27,14 @@ async fn main() -> Result<()> {
     let nats = Nats::start().await?;
     let (mut published, mut received) = (Vec::new(), Vec::new());
     for round in 0..arguments.rounds {
-        one.push(publish_stream(&gateway.url(), &format!("a{round}"), MESSAGES, 1).await?);
+        one.push(publish(&gateway, &format!("a{round}"), 1).await?);
         logs.push(log()?);
         let before = gateway.processor_time();
-        many.push(publish_stream(&gateway.url(), &format!("b{round}"), MESSAGES, 50).await?);
+        many.push(publish(&gateway, &format!("b{round}"), 50).await?);
         publishing.push(microseconds_each(gateway.processor_time() - before, MESSAGES));
-        to_one_inbox.push(publish_stream(&to_one.url(), &format!("d{round}"), MESSAGES, 50).await?);
+        to_one_inbox.push(publish(&to_one, &format!("d{round}"), 50).await?);
         trees.push(tree()?);
+        settle_disk()?;
         // Everything that was published waits in the last party's inbox.
         let inbox = format!("{}.inbox", PARTIES[2]);
         let before = gateway.processor_time();
@@ -41,7 +42,9 @@ async fn main() -> Result<()> {
         taken.push(receiver.rate(2 * MESSAGES).await?);
         receiving.push(microseconds_each(gateway.processor_time() - before, 2 * MESSAGES));
         if let Some(nats) = &nats {
+            settle_disk()?;
             published.push(nats.publish(MESSAGES).await?);
+            settle_disk()?;
             received.push(nats.receive(&format!("c{round}"), MESSAGES).await?);
         }
     }
@@ -81,8 +84,14 @@ fn microseconds_each(busy: Duration, count: u64) -> f64 {
     busy.as_secs_f64() * 1e6 / count as f64
 }
 
+async fn publish(gateway: &Gateway, run: &str, a_request: usize) -> Result<f64> {
+    settle_disk()?;
+    publish_stream(&gateway.url(), run, MESSAGES, a_request).await
+}
+
 fn log() -> Result<f64> {
     let directory = tempfile::tempdir()?;
+    settle_disk()?;
     group_commit_log(directory.path(), MESSAGES, GROUP)
 }
 
@@ -91,6 +100,7 @@ fn tree() -> Result<f64> {
     let directory = tempfile::tempdir()?;
     let database = fjall::Database::builder(directory.path()).open()?;
     let keyspace = database.keyspace("bench", fjall::KeyspaceCreateOptions::default)?;
+    settle_disk()?;
     let begun = Instant::now();
     for first in (0..MESSAGES).step_by(500) {
         let mut batch = database.batch();

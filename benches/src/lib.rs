@@ -14,5 +14,5 @@ pub use nats::Nats;
 pub use rounds::{Arguments, Report, median};
 pub use work::{
     Receiving, big_event, bus_on_rabbitmq, catalogue_of, group_commit_log, publish_stream,
-    publish_through, raw_fan_out, raw_lapin, raw_lapin_through, receiver,
+    publish_through, raw_fan_out, raw_lapin, raw_lapin_through, receiver, settle_disk,
 };

@@ -22,8 +22,8 @@ pub struct Nats {
 
 const STREAM: &str = "events";
 const SUBJECT: &str = "events.geboorte";
-/// As raw lapin has.
-const WINDOW: usize = 1_000;
+/// As many as one of our streams may have under way; with 1,000 it took 5 % fewer a second.
+const WINDOW: usize = 4_000;
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Nats {
@@ -67,7 +67,7 @@ impl Nats {
         Ok(context)
     }
 
-    /// Publishes `count` messages of 1 KiB with at most 1,000 without an answer. Messages a
+    /// Publishes `count` messages of 1 KiB with at most 4,000 without an answer. Messages a
     /// second.
     ///
     /// # Errors

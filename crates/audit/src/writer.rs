@@ -38,6 +38,8 @@ pub(crate) struct Writer {
     length: u64,
     /// Whether nothing was written since a sync began.
     synced: bool,
+    /// How many bytes were written since.
+    unsynced_bytes: usize,
     syncer: Syncer,
     last_sync: Instant,
     /// Keeps others out as long as it is open.
@@ -46,6 +48,10 @@ pub(crate) struct Writer {
 
 /// How many bytes of records are put together for one write.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// So many bytes are synced before it is time: what syncs a message on the same disk would wait
+/// for all records of a second.
+const SYNC_BYTES: usize = 2 << 20;
 
 impl Writer {
     pub(crate) fn open(
@@ -70,6 +76,7 @@ impl Writer {
             healthy,
             acts: Arc::new(Acts::since(head.seq + 1)),
             synced: head == known,
+            unsynced_bytes: 0,
             syncer: Syncer::start(directory).map_err(AuditError::of(directory))?,
             head,
             moments: Moments::default(),
@@ -148,7 +155,8 @@ impl Writer {
             // Who went away does not ask.
             let _ = answer.send(written.as_ref().copied().map_err(|_| AuditError::NotWritten));
         }
-        if self.last_sync.elapsed() >= self.options.sync_every {
+        let are_many = self.unsynced_bytes >= SYNC_BYTES;
+        if are_many || self.last_sync.elapsed() >= self.options.sync_every {
             self.begin_sync();
         }
         closing
@@ -174,6 +182,7 @@ impl Writer {
         match &written {
             Ok(()) => {
                 self.length += lines.len() as u64;
+                self.unsynced_bytes += lines.len();
                 self.synced = false;
             }
             Err(error) => {
@@ -214,7 +223,10 @@ impl Writer {
         }
         match self.syncer.begin(&self.file, self.head.clone()) {
             // What is written from now on is not part of it.
-            Ok(()) => self.synced = true,
+            Ok(()) => {
+                self.synced = true;
+                self.unsynced_bytes = 0;
+            }
             Err(error) => self.note(Err(error)),
         }
     }
@@ -228,6 +240,7 @@ impl Writer {
         if !self.synced {
             syncer::sync(&self.directory, &self.file, &self.head)?;
             self.synced = true;
+            self.unsynced_bytes = 0;
         }
         Ok(())
     }

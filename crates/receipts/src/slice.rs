@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use fjall::compaction::Leveled;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
 use wissel_identifiers::InboxName;
@@ -25,6 +26,10 @@ const UNITS: u8 = 2;
 
 /// A slice's own write buffer, in bytes. Only the youngest slice is written to.
 const WRITE_BUFFER_BYTES: u64 = 8 << 20;
+
+/// So many tables are merged at a time. Keys are random, so each merge writes all that there are
+/// again; the engine slows its writer down from 20 tables.
+const MERGED_TABLES: u8 = 16;
 
 /// A slice as it is read.
 #[derive(Clone)]
@@ -239,6 +244,7 @@ fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
         .max_memtable_size(WRITE_BUFFER_BYTES)
         .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
+        .compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(MERGED_TABLES)))
 }
 
 fn receipt_key(identity: Identity) -> [u8; 17] {

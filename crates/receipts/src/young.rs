@@ -120,9 +120,11 @@ impl Young {
         mut take: impl FnMut(Identity, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let found = self.found.read();
-        let mut sorted: Vec<_> = found.places.iter().collect();
-        sorted.sort_unstable_by_key(|(identity, _)| **identity);
-        sorted.into_iter().try_for_each(|(identity, place)| take(*identity, found.stored(place)))
+        // Copied, as the map's own lie all over the memory that the sort would go through.
+        let places = found.places.iter().map(|(identity, place)| (*identity, place.clone()));
+        let mut sorted: Vec<_> = places.collect();
+        sorted.sort_unstable_by_key(|(identity, _)| *identity);
+        sorted.iter().try_for_each(|(identity, place)| take(*identity, found.stored(place)))
     }
 
     /// Puts in the batch that none is on disk.
