@@ -84,9 +84,9 @@ impl Packing {
 }
 
 impl Default for Packing {
-    /// Up to 256 messages, or 256 KiB of events.
+    /// Up to 512 messages, or 512 KiB of events.
     fn default() -> Self {
-        Self { messages_max: 256, bytes_max: 256 << 10 }
+        Self { messages_max: 512, bytes_max: 512 << 10 }
     }
 }
 

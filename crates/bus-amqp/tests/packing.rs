@@ -472,6 +472,6 @@ async fn a_killed_broker_loses_nothing_of_packs() {
             .await
             .expect("something was lost");
     // Packs that were under way, or acknowledged, when the broker went down.
-    assert!(repeated <= 2 * (4 + 8) * 256, "{repeated} came again");
+    assert!(repeated <= 2 * (4 + 8) * Packing::default().messages_max, "{repeated} came again");
     bus.close().await;
 }

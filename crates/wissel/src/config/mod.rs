@@ -419,7 +419,7 @@ mod tests {
         let options = config.amqp.options("amqp://h/v".to_owned());
         assert_eq!(options.packing, Packing { messages_max: 1, ..Packing::default() });
         let shown = toml::to_string_pretty(&Config::default()).unwrap();
-        assert!(shown.contains("packing_messages = 256"), "{shown}");
+        assert!(shown.contains("packing_messages = 512"), "{shown}");
         assert!(toml::from_str::<Config>("[amqp]\npacking = 1").is_err());
     }
 }
