@@ -299,6 +299,7 @@ impl Broker {
         const PAUSE: Duration = Duration::from_millis(500);
         loop {
             let opened = tokio::select! {
+                biased;
                 () = self.stopping.cancelled() => return false,
                 opened = self.bus.open_inbox(inbox) => opened,
             };

@@ -18,6 +18,7 @@
 mod archive;
 mod broker;
 mod caller;
+mod clock;
 mod counting;
 mod dead_letters;
 mod direct;
@@ -49,6 +50,8 @@ pub mod reports;
 pub mod road;
 mod session;
 mod setbacks;
+#[cfg(test)]
+mod simulation;
 mod subscriptions;
 mod survey;
 

@@ -8,7 +8,7 @@ use crate::storage::keys::to_ms;
 #[derive(Clone)]
 pub(crate) enum Clock {
     Machine,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     Simulated(simulated::Time),
 }
 
@@ -17,7 +17,7 @@ impl Clock {
     pub(crate) fn instant(&self) -> Instant {
         match self {
             Self::Machine => Instant::now(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(time) => time.instant(),
         }
     }
@@ -26,7 +26,7 @@ impl Clock {
     pub(crate) fn wall(&self) -> SystemTime {
         match self {
             Self::Machine => SystemTime::now(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(time) => time.wall(),
         }
     }
@@ -42,7 +42,7 @@ impl Clock {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 pub(crate) mod simulated {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,40 +55,55 @@ pub(crate) mod simulated {
 
     /// Time that goes on when it is told to.
     #[derive(Clone)]
-    pub(crate) struct Time {
+    pub struct Time {
         begin: Instant,
         passed_ms: Arc<AtomicU64>,
         wall_ms: Arc<AtomicU64>,
     }
 
     impl Time {
-        pub(crate) fn new() -> Self {
+        /// At its beginning.
+        #[must_use]
+        pub fn new() -> Self {
             let wall_ms = Arc::new(AtomicU64::new(BEGIN_MS));
             Self { begin: Instant::now(), passed_ms: Arc::default(), wall_ms }
         }
 
-        pub(crate) fn pass(&self, by: Duration) {
+        /// So much of it passes.
+        pub fn pass(&self, by: Duration) {
             // Up, so that what is waited for has come.
-            let ms = u64::try_from(by.as_micros().div_ceil(1000)).unwrap();
+            let ms = u64::try_from(by.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
             self.passed_ms.fetch_add(ms, Ordering::Relaxed);
             self.wall_ms.fetch_add(ms, Ordering::Relaxed);
         }
 
         /// The clock on the wall is set, while no time passes.
-        pub(crate) fn set_wall(&self, wall: SystemTime) {
+        pub fn set_wall(&self, wall: SystemTime) {
             self.wall_ms.store(to_ms(wall), Ordering::Relaxed);
         }
 
-        pub(crate) fn instant(&self) -> Instant {
+        /// For how long something takes.
+        #[must_use]
+        pub fn instant(&self) -> Instant {
             self.begin + Duration::from_millis(self.passed_ms())
         }
 
-        pub(crate) fn wall(&self) -> SystemTime {
+        /// The clock on the wall.
+        #[must_use]
+        pub fn wall(&self) -> SystemTime {
             from_ms(self.wall_ms.load(Ordering::Relaxed))
         }
 
-        pub(crate) fn passed_ms(&self) -> u64 {
+        /// How much of it passed.
+        #[must_use]
+        pub fn passed_ms(&self) -> u64 {
             self.passed_ms.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Default for Time {
+        fn default() -> Self {
+            Self::new()
         }
     }
 }

@@ -71,6 +71,8 @@
 
 mod bus;
 mod clock;
+#[cfg(any(test, feature = "simulation"))]
+pub mod driven;
 mod error;
 mod feeder;
 mod inbox;

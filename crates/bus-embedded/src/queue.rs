@@ -97,9 +97,16 @@ impl CommandQueue {
     }
 
     /// The same without waiting.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn take_now(&self) -> Taken {
         self.commands.lock().take()
+    }
+
+    /// Whether there is something to do, or nothing more comes.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn has_any(&self) -> bool {
+        let commands = self.commands.lock();
+        commands.closed || !commands.waiting.is_empty()
     }
 
     /// Makes the room free that what was taken needed.
@@ -184,8 +191,14 @@ impl FeedQueue {
     }
 
     /// The next, without waiting for one.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn take_now(&self) -> Option<Arc<Inbox>> {
         self.inboxes.lock().waiting.pop_front()
+    }
+
+    /// Whether there is one.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn has_any(&self) -> bool {
+        !self.inboxes.lock().waiting.is_empty()
     }
 }

@@ -1,7 +1,7 @@
 //! Rounds of faults, more of them than every run of the tests has time for.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::step;
 use crate::workspace::{build_wissel, cargo};
@@ -25,15 +25,25 @@ pub(crate) struct Rounds {
     /// Write the table of results into docs/reliability.md
     #[arg(long)]
     write: bool,
-    /// The embedded bus by itself, on a disk and a clock that are simulated: thousands a minute
+    /// Without processes, on a disk and a clock that are simulated: the embedded bus by itself,
+    /// thousands a minute, and the broker on it, a thousand
     #[arg(long, conflicts_with_all = ["bus", "write"])]
-    simulated: bool,
+    #[arg(num_args = 0..=1, default_missing_value = "both")]
+    simulated: Option<Simulated>,
+}
+
+/// What is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Simulated {
+    Bus,
+    Broker,
+    Both,
 }
 
 /// Runs them, with a debug build of Wissel, which looks at itself more closely.
 pub(crate) fn run(rounds: &Rounds) -> Result<()> {
-    if rounds.simulated {
-        return simulate(rounds);
+    if let Some(simulated) = rounds.simulated {
+        return simulate(rounds, simulated);
     }
     let wissel = build_wissel(&[])?;
     let mut command = cargo();
@@ -42,23 +52,33 @@ pub(crate) fn run(rounds: &Rounds) -> Result<()> {
     step("rounds", &mut command)
 }
 
-/// Runs those that are simulated, which are tests of the bus.
-fn simulate(rounds: &Rounds) -> Result<()> {
+/// Runs those that are simulated, which are tests of the bus and of the broker.
+fn simulate(rounds: &Rounds, simulated: Simulated) -> Result<()> {
+    if simulated != Simulated::Broker {
+        simulate_in("wissel-bus-embedded", rounds)?;
+    }
+    if simulated != Simulated::Bus {
+        simulate_in("wissel-broker", rounds)?;
+    }
+    Ok(())
+}
+
+fn simulate_in(package: &str, rounds: &Rounds) -> Result<()> {
     let mut command = cargo();
-    command.args(["test", "--quiet", "--package", "wissel-bus-embedded", "--lib"]);
+    command.args(["test", "--quiet", "--package", package, "--lib"]);
     command.args(["simulation::rounds", "--", "--nocapture"]);
     command.env("WISSEL_SIMULATION_ROUNDS", rounds.rounds.to_string());
     command.env("WISSEL_SIMULATION_SEED", rounds.seed.to_string());
     if rounds.plan {
         command.env("WISSEL_SIMULATION_PLAN", "1");
     }
-    step("rounds, simulated", &mut command)
+    step(&format!("rounds of {package}, simulated"), &mut command)
 }
 
 impl Rounds {
     /// Whether servers take part in them, which have to be there.
     pub(crate) fn need_servers(&self) -> bool {
-        !self.simulated
+        self.simulated.is_none()
     }
 
     fn arguments(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use wissel_message::EventView;
 
 use super::WINDOW;
 use super::receiver::Receiver;
+use crate::clock;
 
 /// What one consumer of the bus brought, and who has it.
 #[derive(Default)]
@@ -285,7 +286,7 @@ impl State {
         if attempts.made.len() >= Attempt::KEPT {
             attempts.made.remove(0);
         }
-        attempts.made.push(Attempt::new(number, SystemTime::now(), reason));
+        attempts.made.push(Attempt::new(number, clock::wall(), reason));
         attempts.not_before = not_before;
     }
 
@@ -344,6 +345,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use async_trait::async_trait;
     use wissel_message::Event;
 

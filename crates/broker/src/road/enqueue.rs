@@ -1,7 +1,7 @@
 //! Last room: the message becomes durable, and its publisher gets a receipt.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -51,7 +51,7 @@ pub(crate) async fn enqueue(
     let Goods { items, burials } = goods;
     let (answers, buried, recorded) =
         tokio::join!(enqueue_known(items, bus), bury(burials, bus), recording);
-    let now = Instant::now();
+    let now = tokio::time::Instant::now().into_std();
     let (mut answers, mut buried) = (answers.into_iter(), buried.into_iter());
     let mut outcomes = Vec::with_capacity(pending.len());
     for (claim, receipt, counts, answer, reservations) in pending {

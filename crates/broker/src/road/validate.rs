@@ -13,7 +13,7 @@ use wissel_message::{
 use super::authorise::Authorised;
 use crate::direction::Destination;
 use crate::followed::Followed;
-use crate::{Caller, Refusal, reports};
+use crate::{Caller, Refusal, clock, reports};
 
 /// A message that Wissel takes: it has an id of ours and a moment.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted,
         }
     }
     broken.extend(event_type.check(&event));
-    let admitted_at = SystemTime::now();
+    let admitted_at = clock::wall();
     broken.extend(expired(&event, admitted_at));
     let reports = reports::named(&event, event_type).unwrap_or_else(|violation| {
         broken.push(violation);

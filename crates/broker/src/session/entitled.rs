@@ -14,7 +14,7 @@ use super::opening::INBOX_OF_ITS_OWN;
 use crate::policy::Policy;
 use crate::questions::Questions;
 use crate::road::minimise::{key_of, minimise_event};
-use crate::{Reason, Refusal};
+use crate::{Reason, Refusal, clock};
 
 /// A delivery that is handed out.
 pub(crate) struct Entitled {
@@ -100,7 +100,7 @@ pub(crate) fn entitled(
         return Err(Withheld::dead("outside the row limits of the grant of now"));
     }
     caller_may(event.event_type()).map_err(Withheld::NotForCaller)?;
-    if let Some(reason) = too_old(policy, &event, envelope, SystemTime::now()) {
+    if let Some(reason) = too_old(policy, &event, envelope, clock::wall()) {
         let is_question = event_type.ask.is_some();
         return Err(if is_question { Withheld::Over } else { Withheld::Expired(reason) });
     }

@@ -1,17 +1,18 @@
 //! Giving up what is too old, in inboxes that nobody reads as well.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
 use wissel_bus::{Arrival, BusError, Credit, Delivery, Settlement};
 use wissel_identifiers::InboxName;
 use wissel_message::{EventView, Timestamp, expiry_time};
 use wissel_metrics::DeadCause;
 use wissel_traces::Outcome;
 
-use crate::Broker;
 use crate::policy::Policy;
 use crate::setbacks::Setback;
+use crate::{Broker, clock};
 
 /// How often inboxes that nobody reads are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -52,6 +53,7 @@ impl Broker {
         let stopping = self.shutdown_token();
         loop {
             tokio::select! {
+                biased;
                 () = stopping.cancelled() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
@@ -62,6 +64,7 @@ impl Broker {
             };
             for inbox in with_an_age {
                 let expired = tokio::select! {
+                    biased;
                     () = stopping.cancelled() => return,
                     expired = self.expire(&inbox) => expired,
                 };
@@ -81,7 +84,7 @@ impl Broker {
     async fn expire(&self, inbox: &InboxName) -> Result<u64, BusError> {
         let policy = self.policy(inbox);
         let state = self.bus.inspect(inbox).await?;
-        let is_old = |moment| policy.is_too_old(moment, SystemTime::now());
+        let is_old = |moment| policy.is_too_old(moment, clock::wall());
         let unread = state.consumers == 0 && state.depth > state.delayed;
         if !unread || !state.oldest.is_some_and(is_old) {
             return Ok(0);

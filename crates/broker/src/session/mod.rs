@@ -4,6 +4,7 @@ pub(crate) mod entitled;
 mod expiring;
 mod opening;
 mod recording;
+mod settling;
 mod source;
 mod verdict;
 
@@ -18,9 +19,7 @@ use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::time::{DelayQueue, delay_queue};
-use wissel_bus::{
-    Arrival, BusError, Delivery, DeliveryTag, Envelope, MessageId, Settle, Settlement,
-};
+use wissel_bus::{Arrival, Delivery, DeliveryTag, Envelope, MessageId, Settlement};
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
 use wissel_metrics::{DeadCause, Settled};
@@ -28,13 +27,14 @@ use wissel_traces::{Outcome, Span, TraceContext};
 
 use self::entitled::{Entitled, Withheld};
 use self::recording::Recording;
+use self::settling::settle_or_release;
 use self::source::Source;
 pub use self::verdict::Verdict;
 use crate::followed;
 use crate::receivers::Told;
 use crate::setbacks::Setback;
 use crate::survey::Traffic;
-use crate::{Broker, Caller, Reason, Refusal};
+use crate::{Broker, Caller, Reason, Refusal, clock};
 
 /// How a session behaves.
 #[derive(Debug, Clone)]
@@ -346,7 +346,7 @@ impl Session {
         let trace = span.as_ref().map(|span| span.context());
         self.held.insert(id, Held { tag, message_id, attempt, deadline, end_of_lease, span });
         self.told.holds(self.held.len());
-        let lease_ends_at = SystemTime::now() + self.lease;
+        let lease_ends_at = clock::wall() + self.lease;
         Some(Leased { id, envelope, attempt, lease_ends_at, deadline, trace })
     }
 
@@ -436,33 +436,6 @@ impl Session {
             }
         }));
     }
-}
-
-/// Settles; what the bus could not retry or dead-letter is given back, so that it
-/// comes again, and named.
-async fn settle_or_release(
-    settler: Arc<dyn Settle>,
-    settlements: Vec<(DeliveryTag, Settlement)>,
-    inbox: InboxName,
-) -> Vec<DeliveryTag> {
-    let tags: Vec<DeliveryTag> = settlements.iter().map(|(tag, _)| *tag).collect();
-    let answers = settler.settle(settlements).await;
-    let mut back = Vec::new();
-    for (tag, answer) in tags.into_iter().zip(answers) {
-        match answer {
-            // The bus took it back in the meantime: it comes again by itself.
-            Ok(()) | Err(BusError::NotHeld(_)) => {}
-            Err(error) => {
-                tracing::warn!(%inbox, %error, "a delivery could not be settled; giving it back");
-                back.push((tag, Settlement::Release));
-            }
-        }
-    }
-    let failed = back.iter().map(|(tag, _)| *tag).collect();
-    if !back.is_empty() {
-        settler.settle(back).await;
-    }
-    failed
 }
 
 impl Drop for Session {

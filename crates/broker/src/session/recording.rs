@@ -1,13 +1,12 @@
 //! Putting deliveries on record before they are handed out.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use wissel_bus::Settlement;
 use wissel_catalogue::Catalogue;
 
 use super::{Leased, Session, SessionEvent};
-use crate::{Refusal, followed};
+use crate::{Refusal, clock, followed};
 
 /// Deliveries, and the keeping of their records.
 pub(super) struct Recording {
@@ -58,7 +57,7 @@ impl Session {
     fn count_handed_out(&self, deliveries: &[Leased]) {
         let metrics = self.broker.metrics();
         metrics.handed_out(deliveries.len() as u64);
-        let now = SystemTime::now();
+        let now = clock::wall();
         for Leased { envelope, attempt, .. } in deliveries {
             if *attempt == 1 && !envelope.replayed {
                 metrics

@@ -1,13 +1,13 @@
 //! What a receiver makes of a delivery, and what that means for the bus.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use wissel_bus::Settlement;
 use wissel_metrics::{DeadCause, Settled};
 
 use super::{Held, Session};
-use crate::masked;
 use crate::policy::Policy;
+use crate::{clock, masked};
 
 /// What a receiver makes of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Session {
         let after = after.unwrap_or_else(|| policy.wait_after(attempt));
         let retry = |after| (Settlement::Retry { after, reason: reason.clone() }, None);
         let Some(deadline) = held.deadline else { return retry(after) };
-        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+        let left = deadline.duration_since(clock::wall()).unwrap_or_default();
         // A bus may wait a tenth longer, or 100 ms.
         let before_it = left.saturating_sub((left / 8).max(Duration::from_millis(120)));
         if before_it.is_zero() {

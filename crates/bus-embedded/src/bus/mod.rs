@@ -2,11 +2,12 @@ mod opening;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
@@ -15,7 +16,7 @@ use wissel_bus::{
 };
 use wissel_identifiers::InboxName;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 pub(crate) use opening::Assembled;
 pub use opening::EmbeddedOptions;
 use opening::Running;
@@ -80,7 +81,7 @@ impl EmbeddedBus {
             };
             let storage = Arc::clone(&running.storage);
             // Whoever drives the bus by hand wants no threads beside it.
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             if running.threads.is_empty() {
                 return Ok(read(&storage)?);
             }

@@ -151,7 +151,7 @@ fn expect_well(seed: u64) -> Counts {
         }
         panic!(
             "seed {seed} failed: {found}; again: \
-             cargo xtask rounds --simulated --rounds 1 --seed {seed}"
+             cargo xtask rounds --simulated bus --rounds 1 --seed {seed}"
         );
     })
 }

@@ -67,7 +67,7 @@ impl Storage {
     }
 
     /// The same on a disk that is simulated.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn simulated(disk: &engine::simulated::Disk) -> Result<Self, EmbeddedBusError> {
         let storage = Self::on(Database::Simulated(disk.clone()))?;
         storage.check_format(Path::new("nowhere"))?;

@@ -1,10 +1,10 @@
 //! The storage engine below the bus.
 //!
 //! It is [fjall], and in tests one in memory that can be made to fail, and to lose what a
-//! crash may lose. Without tests each of these has one variant, and nothing is chosen while
-//! the bus runs.
+//! crash may lose. Without tests, of this or of what stands on the bus, each of these has one
+//! variant, and nothing is chosen while the bus runs.
 
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 pub(crate) mod simulated;
 #[cfg(test)]
 mod tests;
@@ -20,35 +20,35 @@ pub(crate) use fjall::{Error, PersistMode, Result, UserValue};
 #[derive(Clone)]
 pub(crate) enum Database {
     Fjall(fjall::Database),
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     Simulated(simulated::Disk),
 }
 
 /// Keys in their order, each with its value.
 pub(crate) enum Keyspace {
     Fjall(fjall::Keyspace),
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     Simulated(simulated::Keyspace),
 }
 
 /// Changes to keyspaces, of which all are made or none.
 pub(crate) enum Batch {
     Fjall(OwnedWriteBatch),
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     Simulated(simulated::Batch),
 }
 
 /// Entries of a keyspace, in the order of their keys.
 pub(crate) enum Entries {
     Fjall(fjall::Iter),
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     Simulated(simulated::Entries),
 }
 
 /// One of them, which may turn out not to be readable.
 pub(crate) enum Entry {
     Fjall(fjall::Guard),
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     Simulated(KvPair),
 }
 
@@ -67,7 +67,7 @@ impl Database {
             Self::Fjall(database) => {
                 Ok(Keyspace::Fjall(database.keyspace(name, KeyspaceCreateOptions::default)?))
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(disk) => Ok(Keyspace::Simulated(disk.keyspace(name))),
         }
     }
@@ -78,7 +78,7 @@ impl Database {
             Self::Fjall(database) => {
                 Batch::Fjall(OwnedWriteBatch::with_capacity(database.clone(), changes))
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(disk) => Batch::Simulated(disk.batch()),
         }
     }
@@ -87,7 +87,7 @@ impl Database {
     pub(crate) fn persist(&self, mode: PersistMode) -> Result<()> {
         match self {
             Self::Fjall(database) => database.persist(mode),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(disk) => disk.persist(),
         }
     }
@@ -104,11 +104,11 @@ impl Batch {
     ) {
         match (self, keyspace) {
             (Self::Fjall(batch), Keyspace::Fjall(keyspace)) => batch.insert(keyspace, key, value),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             (Self::Simulated(batch), Keyspace::Simulated(keyspace)) => {
                 batch.change(keyspace, key.into(), Some(value.into()));
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             _ => panic!("a batch of one engine and a keyspace of another"),
         }
     }
@@ -116,11 +116,11 @@ impl Batch {
     pub(crate) fn remove(&mut self, keyspace: &Keyspace, key: impl Into<UserKey>) {
         match (self, keyspace) {
             (Self::Fjall(batch), Keyspace::Fjall(keyspace)) => batch.remove(keyspace, key),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             (Self::Simulated(batch), Keyspace::Simulated(keyspace)) => {
                 batch.change(keyspace, key.into(), None);
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             _ => panic!("a batch of one engine and a keyspace of another"),
         }
     }
@@ -128,7 +128,7 @@ impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Fjall(batch) => batch.is_empty(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(batch) => batch.is_empty(),
         }
     }
@@ -137,7 +137,7 @@ impl Batch {
     pub(crate) fn commit(self, persist: PersistMode) -> Result<()> {
         match self {
             Self::Fjall(batch) => batch.durability(Some(persist)).commit(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(batch) => batch.commit(persist),
         }
     }
@@ -149,7 +149,7 @@ impl Keyspace {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Fjall(keyspace) => keyspace.name(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(keyspace) => keyspace.name(),
         }
     }
@@ -157,7 +157,7 @@ impl Keyspace {
     pub(crate) fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<UserValue>> {
         match self {
             Self::Fjall(keyspace) => keyspace.get(key),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(keyspace) => Ok(keyspace.get(key.as_ref())),
         }
     }
@@ -165,7 +165,7 @@ impl Keyspace {
     pub(crate) fn iter(&self) -> Entries {
         match self {
             Self::Fjall(keyspace) => Entries::Fjall(keyspace.iter()),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(keyspace) => Entries::Simulated(keyspace.range::<&[u8]>(..)),
         }
     }
@@ -173,7 +173,7 @@ impl Keyspace {
     pub(crate) fn range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Entries {
         match self {
             Self::Fjall(keyspace) => Entries::Fjall(keyspace.range(range)),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(keyspace) => Entries::Simulated(keyspace.range(range)),
         }
     }
@@ -181,7 +181,7 @@ impl Keyspace {
     pub(crate) fn first_key_value(&self) -> Option<Entry> {
         match self {
             Self::Fjall(keyspace) => keyspace.first_key_value().map(Entry::Fjall),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(_) => self.iter().next(),
         }
     }
@@ -189,7 +189,7 @@ impl Keyspace {
     pub(crate) fn last_key_value(&self) -> Option<Entry> {
         match self {
             Self::Fjall(keyspace) => keyspace.last_key_value().map(Entry::Fjall),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(_) => self.iter().next_back(),
         }
     }
@@ -197,7 +197,7 @@ impl Keyspace {
     pub(crate) fn is_empty(&self) -> Result<bool> {
         match self {
             Self::Fjall(keyspace) => keyspace.is_empty(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(_) => Ok(self.iter().next().is_none()),
         }
     }
@@ -214,7 +214,7 @@ impl Keyspace {
     pub(crate) fn disk_space(&self) -> u64 {
         match self {
             Self::Fjall(keyspace) => keyspace.disk_space(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(_) => 0,
         }
     }
@@ -223,7 +223,7 @@ impl Keyspace {
     pub(crate) fn rotate_memtable(&self) -> Result<()> {
         match self {
             Self::Fjall(keyspace) => keyspace.rotate_memtable().map(|_| ()),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(_) => Ok(()),
         }
     }
@@ -232,7 +232,7 @@ impl Keyspace {
     pub(crate) fn is_being_flushed(&self) -> bool {
         match self {
             Self::Fjall(keyspace) => keyspace.sealed_memtable_count() > 0,
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(_) => false,
         }
     }
@@ -241,7 +241,7 @@ impl Keyspace {
     pub(crate) fn major_compact(&self) -> Result<()> {
         match self {
             Self::Fjall(keyspace) => keyspace.major_compact(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(_) => Ok(()),
         }
     }
@@ -255,7 +255,7 @@ impl Iterator for Entries {
     fn next(&mut self) -> Option<Entry> {
         match self {
             Self::Fjall(entries) => entries.next().map(Entry::Fjall),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(entries) => entries.next().map(Entry::Simulated),
         }
     }
@@ -265,7 +265,7 @@ impl DoubleEndedIterator for Entries {
     fn next_back(&mut self) -> Option<Entry> {
         match self {
             Self::Fjall(entries) => entries.next_back().map(Entry::Fjall),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(entries) => entries.next_back().map(Entry::Simulated),
         }
     }
@@ -277,7 +277,7 @@ impl Entry {
     pub(crate) fn into_inner(self) -> Result<KvPair> {
         match self {
             Self::Fjall(entry) => entry.into_inner(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated(entry) => Ok(entry),
         }
     }
@@ -285,7 +285,7 @@ impl Entry {
     pub(crate) fn key(self) -> Result<UserKey> {
         match self {
             Self::Fjall(entry) => entry.key(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "simulation"))]
             Self::Simulated((key, _)) => Ok(key),
         }
     }

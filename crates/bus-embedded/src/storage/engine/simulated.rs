@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 /// A disk that stays when the bus on it is gone.
 #[derive(Clone, Default)]
-pub(crate) struct Disk(Arc<Inner>);
+pub struct Disk(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -37,11 +37,11 @@ struct State {
 
 /// A write that fails, and with it all later ones until the disk is opened again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// After so many that go well.
-    pub(crate) after: u64,
+    pub after: u64,
     /// Whether it is on disk all the same: its sync failed, or nobody lived to hear of it.
-    pub(crate) kept: bool,
+    pub kept: bool,
 }
 
 struct Change {
@@ -98,6 +98,11 @@ impl Disk {
         *self.0.meanwhile.lock() = meanwhile;
     }
 
+    /// Nothing else happens beside writes.
+    pub fn rests(&self) {
+        self.set_meanwhile(None);
+    }
+
     fn meanwhile(&self) {
         if let Some(meanwhile) = &mut *self.0.meanwhile.lock() {
             meanwhile();
@@ -106,21 +111,28 @@ impl Disk {
 
     // === faults ===
 
-    pub(crate) fn set_fault(&self, fault: Option<Fault>) {
+    /// Which write fails; none: all go well.
+    pub fn set_fault(&self, fault: Option<Fault>) {
         self.0.state.lock().fault = fault;
     }
 
-    pub(crate) fn has_failed(&self) -> bool {
+    /// Whether a write failed since the disk was opened.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
         self.0.state.lock().failed
     }
 
     /// How many writes a loss of power may take.
-    pub(crate) fn unsynced(&self) -> usize {
+    #[must_use]
+    pub fn unsynced(&self) -> usize {
         self.0.state.lock().unsynced.len()
     }
 
     /// The end of a process; that of the machine, when the last `lost` writes are gone with it.
-    pub(crate) fn crash(&self, lost: usize) {
+    ///
+    /// # Panics
+    /// When more is to be lost than [`Disk::unsynced`].
+    pub fn crash(&self, lost: usize) {
         let mut state = self.0.state.lock();
         for _ in 0..lost {
             let undo = state.unsynced.pop().expect("no more is lost than was not synced");
@@ -140,6 +152,7 @@ impl Disk {
     }
 
     /// Tells two disks apart by what is on them.
+    #[cfg(test)]
     pub(crate) fn digest(&self, hasher: &mut impl std::hash::Hasher) {
         use std::hash::Hash;
         for map in &self.0.state.lock().maps {

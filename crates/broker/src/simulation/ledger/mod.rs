@@ -1,0 +1,171 @@
+//! What publishers and subscribers asked and were told, and what that allows to come.
+
+mod coming;
+mod comparing;
+mod crashing;
+mod receipts;
+mod settling;
+mod stand;
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use wissel_bus::MessageId;
+
+pub(super) use self::crashing::End;
+pub(super) use self::receipts::Call;
+pub(super) use self::stand::{Fate, Stand, State, Times};
+use super::town::{DEADLINE, PLACES};
+
+/// A moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// How long after the beginning of the round.
+    pub(super) passed: Duration,
+    pub(super) wall: SystemTime,
+    /// Whether the disk has failed since the last start.
+    pub(super) failed: bool,
+}
+
+/// All that is known.
+#[derive(Default)]
+pub(super) struct Ledger {
+    pub(super) messages: Vec<Message>,
+    /// Which message, and which of its copies.
+    by_id: HashMap<MessageId, (usize, usize)>,
+    /// How many publications of a message are recognised, when that is few.
+    pub(super) window_age: Duration,
+    /// No lease is over before this.
+    next_end: Duration,
+}
+
+/// What a publisher publishes, some of it more than once.
+pub(super) struct Message {
+    pub(super) name: String,
+    pub(super) subject: usize,
+    pub(super) urgent: bool,
+    pub(super) expires: Option<SystemTime>,
+    pub(super) frame: Bytes,
+    /// Publications of which nobody knows what came of them.
+    pub(super) unknown: usize,
+    /// The receipt that a repeat is to get, and since when.
+    pub(super) first: Option<(MessageId, Duration)>,
+    pub(super) copies: Vec<Copy>,
+}
+
+/// One publication that became durable.
+pub(super) struct Copy {
+    /// Where it stands among all, once there is a receipt.
+    pub(super) order: Option<u64>,
+    pub(super) admitted: SystemTime,
+    pub(super) stands: [Option<Stand>; PLACES.len()],
+}
+
+/// A delivery: message, copy, inbox.
+pub(super) type Which = (usize, usize, usize);
+
+impl Now {
+    /// An earlier moment, when the clock was not set since.
+    pub(super) fn back_at(self, passed: Duration) -> Self {
+        let passed = passed.min(self.passed);
+        Self { passed, wall: self.wall - (self.passed - passed), ..self }
+    }
+}
+
+impl Message {
+    /// The inboxes that it is for.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        let urgent = self.urgent;
+        (0..PLACES.len()).filter(move |place| !urgent || PLACES[*place].urgent)
+    }
+
+    /// By when this copy is to be done with.
+    pub(super) fn deadline(&self, copy: usize) -> Option<SystemTime> {
+        let of_type = self.urgent.then(|| self.copies[copy].admitted + DEADLINE);
+        [of_type, self.expires].into_iter().flatten().min()
+    }
+
+    /// Whether this copy is no longer handed out in this inbox.
+    pub(super) fn is_too_old(&self, copy: usize, place: usize, wall: SystemTime) -> bool {
+        let age = wall.duration_since(self.copies[copy].admitted).unwrap_or_default();
+        self.expires.is_some_and(|expires| expires <= wall)
+            || PLACES[place].max_age.is_some_and(|most| age > most)
+    }
+
+    /// In the words of what is found.
+    pub(super) fn told(&self, place: usize) -> String {
+        format!("{} in {}", self.name, PLACES[place].local)
+    }
+}
+
+impl Ledger {
+    pub(super) fn stand(&self, (message, copy, place): Which) -> Option<&Stand> {
+        self.messages[message].copies[copy].stands[place].as_ref()
+    }
+
+    /// Those of one inbox.
+    fn of_place(&self, place: usize) -> Vec<(Which, &Stand)> {
+        let mut found = Vec::new();
+        for (number, message) in self.messages.iter().enumerate() {
+            for (copy, kept) in message.copies.iter().enumerate() {
+                if let Some(stand) = &kept.stands[place] {
+                    found.push(((number, copy, place), stand));
+                }
+            }
+        }
+        found
+    }
+
+    /// All deliveries.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Which, &Stand)> {
+        self.messages.iter().enumerate().flat_map(|(number, message)| {
+            message.copies.iter().enumerate().flat_map(move |(copy, kept)| {
+                kept.stands.iter().enumerate().filter_map(move |(place, stand)| {
+                    Some(((number, copy, place), stand.as_ref()?))
+                })
+            })
+        })
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = (usize, &mut Stand)> {
+        self.messages.iter_mut().flat_map(|message| &mut message.copies).flat_map(|copy| {
+            let stands = copy.stands.iter_mut().enumerate();
+            stands.filter_map(|(place, stand)| Some((place, stand.as_mut()?)))
+        })
+    }
+
+    /// What a subscriber has in hand: delivery, id of the lease.
+    pub(super) fn held_by(&self, subscriber: u64) -> Vec<(Which, u64)> {
+        let mut held = Vec::new();
+        for (number, message) in self.messages.iter().enumerate() {
+            for (copy, kept) in message.copies.iter().enumerate() {
+                for (place, stand) in kept.stands.iter().enumerate() {
+                    if let Some(Stand { state: State::Leased { by, id, .. }, .. }) = stand
+                        && *by == subscriber
+                    {
+                        held.push(((number, copy, place), *id));
+                    }
+                }
+            }
+        }
+        held
+    }
+
+    pub(super) fn find(&self, id: MessageId) -> Option<(usize, usize)> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// A copy of which is heard for the first time.
+    fn add_copy(&mut self, message: usize, id: MessageId, admitted: SystemTime) -> usize {
+        let kept = &mut self.messages[message];
+        let mut stands = [const { None }; PLACES.len()];
+        for place in kept.places() {
+            stands[place] = Some(Stand::new());
+        }
+        kept.copies.push(Copy { order: None, admitted, stands });
+        let copy = kept.copies.len() - 1;
+        self.by_id.insert(id, (message, copy));
+        copy
+    }
+}

@@ -1,0 +1,99 @@
+//! What publishers are told.
+
+use std::time::Duration;
+
+use super::super::{Found, town};
+use super::{Ledger, Now};
+use crate::{Receipt, Refusal};
+
+/// Messages that are published together.
+pub(in super::super) struct Call {
+    pub(in super::super) number: u64,
+    pub(in super::super) messages: Vec<usize>,
+    pub(in super::super) at: Duration,
+}
+
+impl Ledger {
+    /// What came of a call.
+    pub(in super::super) fn answered(
+        &mut self,
+        call: &Call,
+        outcomes: &[Result<Receipt, Refusal>],
+        now: Now,
+    ) -> Result<(), Found> {
+        if outcomes.len() != call.messages.len() {
+            return Err(Found(format!("{} answers for {}", outcomes.len(), call.messages.len())));
+        }
+        for (position, (message, outcome)) in call.messages.iter().zip(outcomes).enumerate() {
+            match outcome {
+                Ok(receipt) => self.receipt(call, position, *message, receipt, now)?,
+                // It may be durable all the same.
+                Err(_) if now.failed => self.messages[*message].unknown += 1,
+                Err(refusal) => {
+                    let name = &self.messages[*message].name;
+                    return Err(Found(format!("{name} is refused: {refusal:?}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn receipt(
+        &mut self,
+        call: &Call,
+        position: usize,
+        message: usize,
+        receipt: &Receipt,
+        now: Now,
+    ) -> Result<(), Found> {
+        let kept = &self.messages[message];
+        let fault = |what: String| Err(Found(format!("the receipt of {}: {what}", kept.name)));
+        let mut places: Vec<_> = receipt.inboxes.iter().map(town::place_of).collect();
+        places.sort_unstable();
+        if !places.into_iter().eq(kept.places().map(Some)) {
+            return fault(format!("it goes to {:?}", receipt.inboxes));
+        }
+        if receipt.id != kept.name {
+            return fault(format!("it is of {}", receipt.id));
+        }
+        if receipt.repeated {
+            let known = self.find(receipt.message_id).filter(|found| found.0 == message);
+            let is_first = kept.first.is_some_and(|(id, _)| id == receipt.message_id);
+            let is_known = known.is_some_and(|found| kept.copies[found.1].order.is_some());
+            if !is_known || !is_first {
+                return fault("it is said to be a repeat of one that nobody has".to_owned());
+            }
+            let since = kept.first.map_or(now.passed, |(_, since)| since);
+            if call.at.saturating_sub(since) > self.window_age + Duration::from_secs(1) {
+                return fault("it is remembered too long".to_owned());
+            }
+            return Ok(());
+        }
+        if let Some((_, since)) = kept.first
+            && since <= call.at
+            && call.at - since < self.window_age
+        {
+            return fault("a repeat is taken for new".to_owned());
+        }
+        if kept.first.is_some_and(|(_, since)| since > call.at && call.at + self.window_age > since)
+        {
+            return fault("two that are published at once are both taken for new".to_owned());
+        }
+        let copy = match self.find(receipt.message_id) {
+            Some((found, copy)) if found == message && kept.copies[copy].order.is_none() => copy,
+            None => self.add_copy(message, receipt.message_id, receipt.admitted_at),
+            Some(_) => return fault("it has the id of another".to_owned()),
+        };
+        let kept = &mut self.messages[message];
+        kept.copies[copy].order = Some(call.number * 100 + position as u64);
+        kept.first = Some((receipt.message_id, now.passed));
+        Ok(())
+    }
+
+    /// Nobody will know what came of a call.
+    pub(in super::super) fn forgotten(&mut self, call: &Call) {
+        for message in &call.messages {
+            self.messages[*message].unknown += 1;
+        }
+    }
+}

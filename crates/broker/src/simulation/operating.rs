@@ -1,0 +1,127 @@
+//! Those who operate: an inbox is paused, dead letters are put back.
+
+use std::sync::Arc;
+
+use wissel_bus::{DeadLetter, Page};
+
+use super::Found;
+use super::ledger::Which;
+use super::town::{self, PLACES};
+use super::world::World;
+use crate::{RedriveOptions, Refusal, Which as These};
+
+const EVERYTHING: Page<wissel_bus::DeadLetterId> = Page { after: None, limit: 10_000 };
+
+impl World {
+    /// Sets each inbox as it is to be.
+    pub(super) async fn furnish(&mut self) -> Result<(), Found> {
+        for (place, as_it_is_to_be) in PLACES.iter().enumerate() {
+            let broker = self.broker();
+            let set = async move {
+                let settings = as_it_is_to_be.settings();
+                let who = town::operator();
+                broker.set_inbox(&who, &town::inbox(place), |_| settings).await.map(|_| ())
+            };
+            self.wait_for(set).await??;
+        }
+        Ok(())
+    }
+
+    /// An inbox is paused, or goes on. All sessions hear of it, in an order of tokio's own: so
+    /// that goes by before anything else happens.
+    pub(super) async fn pause(&mut self, place: usize, paused: bool) -> Result<(), Found> {
+        if !paused {
+            self.at_most_one_waits(place);
+        }
+        self.log(|| format!("{} is paused: {paused}", PLACES[place].local));
+        let broker = self.broker();
+        let set = async move {
+            let (who, inbox) = (town::operator(), town::inbox(place));
+            let change = |settings| wissel_store::InboxSettings { paused, ..settings };
+            broker.set_inbox(&who, &inbox, change).await.map(|_| ())
+        };
+        (self.paused[place], self.is_quiet[place]) = (paused, false);
+        let set = self.wait_for(set).await?;
+        self.settle_down().await?;
+        self.collect()?;
+        match set {
+            Err(refusal) if !self.now().failed => Err(refusal.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Who of several hears first that an inbox goes on is an order of tokio's own, which no
+    /// seed decides. So the others give up waiting.
+    fn at_most_one_waits(&mut self, place: usize) {
+        let now = self.now();
+        let here = self.subscribers.iter().filter(|one| one.place == place);
+        for number in here.map(|one| one.number).skip(1).collect::<Vec<_>>() {
+            self.cut(number, now);
+        }
+    }
+
+    async fn letters(&mut self, place: usize) -> Result<Vec<DeadLetter>, Found> {
+        let broker = self.broker();
+        let listing = async move {
+            broker.dead_letters(&town::operator(), &town::inbox(place), EVERYTHING).await
+        };
+        Ok(self.wait_for(listing).await??)
+    }
+
+    /// Dead letters are looked at. Says which they are.
+    pub(super) async fn look_at_dead(&mut self, place: usize) -> Result<Vec<Which>, Found> {
+        let letters = self.letters(place).await?;
+        let now = self.now();
+        self.ledger.dead_letters(place, &letters, now)
+    }
+
+    /// Some dead letters are put back, or all. Whoever asks may not wait for the answer.
+    pub(super) async fn redrive(&mut self, place: usize, wait: bool) -> Result<(), Found> {
+        self.rest().await?;
+        if self.now().failed {
+            return Ok(());
+        }
+        let letters = self.letters(place).await?;
+        let now = self.now();
+        let dead = self.ledger.dead_letters(place, &letters, now)?;
+        // Of one that nobody waits for, nobody knows when it begins.
+        let which = if wait && self.random.bool() {
+            These::All
+        } else {
+            These::These(letters.iter().map(|letter| letter.id.clone()).collect())
+        };
+        self.log(|| format!("{} of {} are redriven", dead.len(), PLACES[place].local));
+        let broker = self.broker();
+        let redriving = async move {
+            let options = RedriveOptions { which, to: None, per_second: None, why: None };
+            broker.redrive(&town::operator(), &town::inbox(place), options, |_| ()).await
+        };
+        // What comes meanwhile may be one of them.
+        dead.iter().for_each(|which| self.ledger.redriven(*which));
+        if !wait {
+            tokio::spawn(redriving);
+            return Ok(());
+        }
+        let answer: Result<u64, Refusal> = self.wait_for(redriving).await?;
+        match answer {
+            Ok(count) if count == dead.len() as u64 => {
+                self.counts.redriven += count;
+                dead.iter().for_each(|which| self.ledger.surely_redriven(*which));
+                Ok(())
+            }
+            Err(_) if self.now().failed => Ok(()),
+            other => Err(Found(format!("{} dead letters, redriven: {other:?}", dead.len()))),
+        }
+    }
+
+    /// The broker has time to end.
+    pub(super) async fn shut_down(&mut self) -> Result<(), Found> {
+        self.ending = true;
+        let broker = self.broker();
+        let patience = std::time::Duration::from_secs(20);
+        let ending = tokio::spawn(async move { Arc::clone(&broker).shut_down(patience).await });
+        let _ = self.wait_for(ending).await?;
+        self.settle_down().await?;
+        self.collect()
+    }
+}
