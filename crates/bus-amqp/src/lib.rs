@@ -77,7 +77,9 @@ mod remembrance;
 mod sender;
 mod server;
 mod settler;
+mod taking;
 mod topology;
+mod walk;
 
 pub use bus::AmqpBus;
 pub use examine::{Probe, probe};

@@ -1,0 +1,387 @@
+//! Walking over dead letters: each is taken out of its queue once, and what is left goes back
+//! at the end.
+//!
+//! A walk may last for hours. RabbitMQ closes a channel that leaves something unacknowledged for
+//! 30 minutes, connections break, and others want to look as well: then all goes back, and the
+//! walk goes on over what it has seen, by what it remembers of that, which is a hash of each id.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lapin::message::Delivery;
+use lapin::options::BasicAckOptions;
+use lapin::{Acker, ErrorKind};
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use wissel_bus::{BusError, DeadLetter, DeadLetterId, DeadLetterWalk, InboxName, Selection};
+
+use crate::codec;
+use crate::dead_letters::{self, Desk, Fate, Worked};
+use crate::inspect::Knowledge;
+use crate::link::in_time;
+use crate::taking::{Found, Place, Taking, broken};
+use crate::topology;
+
+/// A walk over dead letters of an inbox.
+pub(crate) struct Walk {
+    desk: Desk,
+    inbox: InboxName,
+    knowledge: Arc<Knowledge>,
+    /// Whether it lets others look in between.
+    gives_way: bool,
+    /// Those that are meant and were not met yet; none: all are.
+    named: Option<HashSet<DeadLetterId>>,
+    /// How many are not met yet.
+    to_meet: u64,
+    sight: Option<Sight>,
+    here: HashMap<DeadLetterId, Here>,
+    /// Those of `here` that are to be handed out.
+    ahead: VecDeque<DeadLetterId>,
+    /// What was handed out last.
+    handed: Vec<DeadLetterId>,
+    /// What was handed out, and is to be taken once more.
+    lost: HashSet<DeadLetterId>,
+    /// What was met and left.
+    left: Known,
+    /// What is redriven or purged. It comes again when RabbitMQ did not hear of it.
+    done: Known,
+    /// What is being done, to its end.
+    working: Option<JoinHandle<Worked>>,
+    /// Whether what was taken may not be back yet.
+    broke: bool,
+}
+
+/// A dead letter that is taken, and not decided on.
+pub(crate) struct Here {
+    pub(crate) letter: DeadLetter,
+    /// One, but for a dead letter that was published twice as a connection broke.
+    pub(crate) copies: Vec<(Acker, Place)>,
+}
+
+/// What is taken out of the queue at this time.
+struct Sight {
+    taking: Taking,
+    knowledge: Arc<Knowledge>,
+    _turn: OwnedMutexGuard<()>,
+    begun: Instant,
+    /// When it met the first that was not known.
+    fresh: Option<Instant>,
+    /// Those that were left before, or in this sight.
+    left: u64,
+    /// What is no dead letter of ours.
+    foreign: u64,
+}
+
+/// Ids, by their hashes.
+#[derive(Default)]
+struct Known {
+    state: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl Walk {
+    pub(crate) async fn begin(
+        desk: Desk,
+        inbox: &InboxName,
+        selection: &Selection,
+        gives_way: bool,
+    ) -> Result<Self, BusError> {
+        let knowledge = desk.inbox(inbox)?.knowledge;
+        let named = match selection {
+            Selection::All => None,
+            Selection::These(ids) => Some(ids.iter().cloned().collect()),
+        };
+        let mut walk = Self {
+            desk,
+            inbox: inbox.clone(),
+            knowledge,
+            gives_way,
+            named,
+            to_meet: 0,
+            sight: None,
+            here: HashMap::new(),
+            ahead: VecDeque::new(),
+            handed: Vec::new(),
+            lost: HashSet::new(),
+            left: Known::default(),
+            done: Known::default(),
+            working: None,
+            broke: false,
+        };
+        let unknown = walk.unknown();
+        walk.to_meet = walk.look().await?.ready(unknown).await?;
+        Ok(walk)
+    }
+
+    fn unknown(&self) -> BusError {
+        BusError::UnknownInbox(self.inbox.clone())
+    }
+
+    fn is_over(&self) -> bool {
+        self.to_meet == 0 || self.named.as_ref().is_some_and(HashSet::is_empty)
+    }
+
+    /// The sight of the queue; after a pause a new one.
+    async fn look(&mut self) -> Result<&mut Sight, BusError> {
+        let sight = match self.sight.take() {
+            Some(sight) => sight,
+            None => {
+                self.desk.inbox(&self.inbox)?;
+                let turn = self.knowledge.turn.take().await;
+                let (link, queue) = (self.desk.link.clone(), topology::dead_queue(&self.inbox));
+                let taking = Taking::begin(link, self.desk.patience, queue).await?;
+                if std::mem::take(&mut self.broke) {
+                    taking.until_back(self.to_meet + self.left.len()).await;
+                }
+                Sight {
+                    taking,
+                    knowledge: Arc::clone(&self.knowledge),
+                    _turn: turn,
+                    begun: Instant::now(),
+                    fresh: None,
+                    left: 0,
+                    foreign: 0,
+                }
+            }
+        };
+        Ok(self.sight.insert(sight))
+    }
+
+    /// Takes the next from the queue. Says whether there were any.
+    async fn fill(&mut self) -> Result<bool, BusError> {
+        const TRIES: u32 = 3;
+        let mut tried = 1;
+        loop {
+            let filled = self.try_fill().await;
+            if filled.is_ok() {
+                return filled;
+            }
+            let broke = self.sight.as_ref().is_some_and(|sight| sight.taking.is_broken());
+            self.pause().await;
+            self.broke = broke;
+            if !broke || tried == TRIES {
+                return filled;
+            }
+            tried += 1;
+        }
+    }
+
+    async fn try_fill(&mut self) -> Result<bool, BusError> {
+        let unknown = self.unknown();
+        let (to_meet, left) = (self.to_meet, self.left.len());
+        let sight = self.look().await?;
+        let ready = sight.ready(unknown).await?;
+        if ready == 0 {
+            return Ok(false);
+        }
+        let most = ready.min((to_meet + left.saturating_sub(sight.left)).max(1));
+        let found = sight.taking.take(most).await?;
+        self.knowledge.dead_taken.fetch_add(found.len() as u64, Ordering::Relaxed);
+        for found in found {
+            self.meet(found).await;
+        }
+        Ok(true)
+    }
+
+    async fn meet(&mut self, found: Found) {
+        let Found { delivery: Delivery { properties, data, acker, .. }, place } = found;
+        let Some(sight) = &mut self.sight else { return };
+        let Ok(letter) = codec::read_dead(&properties, data) else {
+            sight.foreign += 1;
+            self.to_meet = self.to_meet.saturating_sub(1);
+            return;
+        };
+        if self.left.has(&letter.id) {
+            sight.left += 1;
+            return;
+        }
+        if self.done.has(&letter.id) {
+            if in_time(acker.ack(BasicAckOptions::default())).await.is_ok() {
+                sight.settled(place);
+            }
+            return;
+        }
+        sight.fresh.get_or_insert_with(Instant::now);
+        self.to_meet = self.to_meet.saturating_sub(1);
+        if let Some(here) = self.here.get_mut(&letter.id) {
+            here.copies.push((acker, place));
+            return;
+        }
+        let id = letter.id.clone();
+        if !self.lost.remove(&id) {
+            if self.named.as_mut().is_some_and(|named| !named.remove(&id)) {
+                self.left.add(&id);
+                sight.left += 1;
+                return;
+            }
+            self.ahead.push_back(id.clone());
+        }
+        self.here.insert(id, Here { letter, copies: vec![(acker, place)] });
+    }
+
+    /// Gives all back that was taken, for now.
+    async fn pause(&mut self) {
+        let taken = self.here.values().map(|here| here.copies.len() as u64);
+        self.to_meet += taken.sum::<u64>();
+        let ahead: Vec<DeadLetterId> = self.ahead.drain(..).collect();
+        for id in &ahead {
+            self.here.remove(id);
+        }
+        if let Some(named) = &mut self.named {
+            named.extend(ahead);
+        }
+        self.lost.extend(self.here.drain().map(|(id, _)| id));
+        if let Some(sight) = self.sight.take() {
+            self.to_meet += sight.foreign;
+            // To its end, whoever goes away.
+            let _ = self.desk.tasks.spawn(sight.end()).await;
+        }
+    }
+
+    /// Pauses when it is time to.
+    async fn give_way(&mut self) {
+        /// Well below the 30 minutes after which RabbitMQ closes the channel.
+        const LONG: Duration = Duration::from_secs(10 * 60);
+        let Some(sight) = &self.sight else { return };
+        let wanted = self.gives_way && self.knowledge.turn.is_wanted() && sight.had_its_turn();
+        if wanted || sight.begun.elapsed() > LONG {
+            self.pause().await;
+        }
+    }
+
+    /// Does it with these, of what was handed out.
+    async fn work(&mut self, ids: &[DeadLetterId], fate: Fate) -> Result<u64, BusError> {
+        self.give_way().await;
+        // Those that were handed out come before others.
+        while self.ahead.is_empty() && ids.iter().any(|id| self.lost.contains(id)) {
+            if !self.fill().await? {
+                break;
+            }
+        }
+        let letters: Vec<Here> = ids.iter().filter_map(|id| self.here.remove(id)).collect();
+        let working = self.desk.tasks.spawn(dead_letters::work(letters, fate));
+        let worked = self.working.insert(working).await;
+        self.working = None;
+        let Worked { done, not_done, refused, broke } = worked.map_err(|_| BusError::Closed)?;
+        let count = done.len() as u64;
+        for (id, places) in done {
+            self.done.add(&id);
+            for place in places {
+                self.sight.iter_mut().for_each(|sight| sight.settled(place));
+            }
+        }
+        self.here.extend(not_done.into_iter().map(|here| (here.letter.id.clone(), here)));
+        if broke {
+            self.pause().await;
+            self.broke = true;
+        }
+        refused.map_or(Ok(count), Err)
+    }
+}
+
+#[async_trait]
+impl DeadLetterWalk for Walk {
+    async fn next(&mut self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
+        for id in std::mem::take(&mut self.handed) {
+            if self.here.remove(&id).is_some() {
+                self.left.add(&id);
+                self.sight.iter_mut().for_each(|sight| sight.left += 1);
+            } else if self.lost.remove(&id) {
+                self.left.add(&id);
+                self.to_meet = self.to_meet.saturating_sub(1);
+            }
+        }
+        self.give_way().await;
+        while self.ahead.is_empty() && !self.is_over() {
+            if !self.fill().await? {
+                break;
+            }
+        }
+        let count = limit.min(self.ahead.len());
+        self.handed = self.ahead.drain(..count).collect();
+        let letters = self.handed.iter().filter_map(|id| self.here.get(id));
+        Ok(letters.map(|here| here.letter.clone()).collect())
+    }
+
+    async fn redrive(&mut self, ids: &[DeadLetterId], to: &InboxName) -> Result<u64, BusError> {
+        self.desk.inbox(to)?;
+        let fate = Fate::Redriven(Arc::clone(&self.desk.publisher), to.clone());
+        self.work(ids, fate).await
+    }
+
+    async fn purge(&mut self, ids: &[DeadLetterId]) -> Result<u64, BusError> {
+        self.work(ids, Fate::Purged).await
+    }
+
+    async fn end(mut self: Box<Self>) {
+        self.pause().await;
+    }
+}
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        let (working, sight) = (self.working.take(), self.sight.take());
+        let Some(mut sight) = sight else { return };
+        let ending = async move {
+            if let Some(Ok(worked)) = futures::future::OptionFuture::from(working).await {
+                for place in worked.done.into_iter().flat_map(|(_, places)| places) {
+                    sight.settled(place);
+                }
+            }
+            sight.end().await;
+        };
+        self.desk.tasks.spawn_on(ending, &self.desk.runtime);
+    }
+}
+
+impl Sight {
+    /// How many can be taken now.
+    async fn ready(&self, unknown: BusError) -> Result<u64, BusError> {
+        // Asking for a queue that is not there closes the channel.
+        self.taking.ready().await.map_err(|error| match error.kind() {
+            ErrorKind::ProtocolError(_) => unknown,
+            _ => broken(&error),
+        })
+    }
+
+    fn settled(&mut self, place: Place) {
+        self.taking.settled(place);
+        self.knowledge.dead_taken.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether it looked at what is new for long enough, beside what it had to look at again.
+    fn had_its_turn(&self) -> bool {
+        const LEAST: Duration = Duration::from_secs(1);
+        const TIMES: u32 = 4;
+        self.fresh.is_some_and(|fresh| {
+            fresh.elapsed() >= LEAST.max((fresh - self.begun).saturating_mul(TIMES))
+        })
+    }
+
+    /// Gives back what is left.
+    async fn end(self) {
+        let Self { taking, knowledge, _turn: turn, .. } = self;
+        knowledge.dead_taken.fetch_sub(taking.held(), Ordering::Relaxed);
+        taking.give_back().await;
+        drop(turn);
+    }
+}
+
+impl Known {
+    fn add(&mut self, id: &DeadLetterId) {
+        self.hashes.insert(self.state.hash_one(id));
+    }
+
+    fn has(&self, id: &DeadLetterId) -> bool {
+        self.hashes.contains(&self.state.hash_one(id))
+    }
+
+    fn len(&self) -> u64 {
+        self.hashes.len() as u64
+    }
+}
