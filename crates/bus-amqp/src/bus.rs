@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
     ArchivePage, Archived, Burial, Bus, BusError, Consumer, Credit, DeadLetter, DeadLetterId,
-    DeadLetterWalk, DirectQueues, Enqueue, Health, InboxName, InboxState, Level, Page, Selection, Unsettled,
+    DeadLetterWalk, DirectQueues, Enqueue, Health, InboxName, InboxState, Level, Page, Selection,
+    Unsettled,
 };
 
 use crate::browse::Look;

@@ -48,7 +48,7 @@ pub(crate) struct Worked {
     pub(crate) not_done: Vec<Here>,
     /// Why not.
     pub(crate) refused: Option<BusError>,
-    /// Whether the broker may not know that they are done with.
+    /// Whether RabbitMQ may not know that they are done with.
     pub(crate) broke: bool,
 }
 
@@ -207,7 +207,7 @@ impl Worked {
         let mut places = Vec::with_capacity(copies.len());
         for (acker, place) in copies {
             let acknowledged = in_time(acker.ack(BasicAckOptions::default())).await;
-            self.broke |= acknowledged.is_err();
+            self.broke |= !matches!(acknowledged, Ok(true));
             places.push(place);
         }
         self.done.push((letter.id, places));

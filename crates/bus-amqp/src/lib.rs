@@ -77,6 +77,7 @@ mod remembrance;
 mod sender;
 mod server;
 mod settler;
+mod sight;
 mod taking;
 mod topology;
 mod walk;

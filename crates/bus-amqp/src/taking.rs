@@ -13,10 +13,10 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
-use lapin::Channel;
 use tokio::time::Instant;
 use wissel_bus::BusError;
 

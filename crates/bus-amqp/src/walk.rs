@@ -6,16 +6,14 @@
 //! walk goes on over what it has seen, by what it remembers of that, which is a hash of each id.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lapin::Acker;
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
-use lapin::{Acker, ErrorKind};
-use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wissel_bus::{BusError, DeadLetter, DeadLetterId, DeadLetterWalk, InboxName, Selection};
@@ -24,7 +22,8 @@ use crate::codec;
 use crate::dead_letters::{self, Desk, Fate, Worked};
 use crate::inspect::Knowledge;
 use crate::link::in_time;
-use crate::taking::{Found, Place, Taking, broken};
+use crate::sight::{Known, Sight};
+use crate::taking::{Found, Place, Taking};
 use crate::topology;
 
 /// A walk over dead letters of an inbox.
@@ -52,8 +51,10 @@ pub(crate) struct Walk {
     done: Known,
     /// What is being done, to its end.
     working: Option<JoinHandle<Worked>>,
-    /// Whether what was taken may not be back yet.
+    /// Whether a connection broke, so that what was taken may not be back yet.
     broke: bool,
+    /// How many of those that are done with may come again, as RabbitMQ may not have heard.
+    again: u64,
 }
 
 /// A dead letter that is taken, and not decided on.
@@ -61,27 +62,6 @@ pub(crate) struct Here {
     pub(crate) letter: DeadLetter,
     /// One, but for a dead letter that was published twice as a connection broke.
     pub(crate) copies: Vec<(Acker, Place)>,
-}
-
-/// What is taken out of the queue at this time.
-struct Sight {
-    taking: Taking,
-    knowledge: Arc<Knowledge>,
-    _turn: OwnedMutexGuard<()>,
-    begun: Instant,
-    /// When it met the first that was not known.
-    fresh: Option<Instant>,
-    /// Those that were left before, or in this sight.
-    left: u64,
-    /// What is no dead letter of ours.
-    foreign: u64,
-}
-
-/// Ids, by their hashes.
-#[derive(Default)]
-struct Known {
-    state: RandomState,
-    hashes: HashSet<u64>,
 }
 
 impl Walk {
@@ -112,6 +92,7 @@ impl Walk {
             done: Known::default(),
             working: None,
             broke: false,
+            again: 0,
         };
         let unknown = walk.unknown();
         walk.to_meet = walk.look().await?.ready(unknown).await?;
@@ -138,15 +119,7 @@ impl Walk {
                 if std::mem::take(&mut self.broke) {
                     taking.until_back(self.to_meet + self.left.len()).await;
                 }
-                Sight {
-                    taking,
-                    knowledge: Arc::clone(&self.knowledge),
-                    _turn: turn,
-                    begun: Instant::now(),
-                    fresh: None,
-                    left: 0,
-                    foreign: 0,
-                }
+                Sight::new(taking, Arc::clone(&self.knowledge), turn)
             }
         };
         Ok(self.sight.insert(sight))
@@ -158,22 +131,36 @@ impl Walk {
         let mut tried = 1;
         loop {
             let filled = self.try_fill().await;
-            if filled.is_ok() {
+            if matches!(filled, Ok(_) | Err(BusError::UnknownInbox(_) | BusError::Closed)) {
                 return filled;
             }
-            let broke = self.sight.as_ref().is_some_and(|sight| sight.taking.is_broken());
             self.pause().await;
-            self.broke = broke;
-            if !broke || tried == TRIES {
+            if !self.broke || tried == TRIES {
                 return filled;
             }
             tried += 1;
         }
     }
 
+    /// Has RabbitMQ know what is done with, after a connection broke.
+    async fn sweep(&mut self) -> Result<(), BusError> {
+        while self.again > 0 {
+            let before = (self.again, self.left_of_sight());
+            if !self.fill().await? || before == (self.again, self.left_of_sight()) {
+                break;
+            }
+        }
+        self.again = 0;
+        Ok(())
+    }
+
+    fn left_of_sight(&self) -> u64 {
+        self.sight.as_ref().map_or(0, |sight| sight.left)
+    }
+
     async fn try_fill(&mut self) -> Result<bool, BusError> {
         let unknown = self.unknown();
-        let (to_meet, left) = (self.to_meet, self.left.len());
+        let (to_meet, left) = (self.to_meet + self.again, self.left.len());
         let sight = self.look().await?;
         let ready = sight.ready(unknown).await?;
         if ready == 0 {
@@ -201,13 +188,18 @@ impl Walk {
             return;
         }
         if self.done.has(&letter.id) {
-            if in_time(acker.ack(BasicAckOptions::default())).await.is_ok() {
+            if let Ok(true) = in_time(acker.ack(BasicAckOptions::default())).await {
+                self.again = self.again.saturating_sub(1);
                 sight.settled(place);
             }
             return;
         }
+        if self.to_meet == 0 {
+            // It died later.
+            return;
+        }
         sight.fresh.get_or_insert_with(Instant::now);
-        self.to_meet = self.to_meet.saturating_sub(1);
+        self.to_meet -= 1;
         if let Some(here) = self.here.get_mut(&letter.id) {
             here.copies.push((acker, place));
             return;
@@ -238,6 +230,10 @@ impl Walk {
         self.lost.extend(self.here.drain().map(|(id, _)| id));
         if let Some(sight) = self.sight.take() {
             self.to_meet += sight.foreign;
+            if sight.broke || sight.taking.is_broken() {
+                self.broke = true;
+                self.again += sight.settled;
+            }
             // To its end, whoever goes away.
             let _ = self.desk.tasks.spawn(sight.end()).await;
         }
@@ -277,8 +273,8 @@ impl Walk {
         }
         self.here.extend(not_done.into_iter().map(|here| (here.letter.id.clone(), here)));
         if broke {
+            self.sight.iter_mut().for_each(|sight| sight.broke = true);
             self.pause().await;
-            self.broke = true;
         }
         refused.map_or(Ok(count), Err)
     }
@@ -302,6 +298,9 @@ impl DeadLetterWalk for Walk {
                 break;
             }
         }
+        if self.ahead.is_empty() {
+            self.sweep().await?;
+        }
         let count = limit.min(self.ahead.len());
         self.handed = self.ahead.drain(..count).collect();
         let letters = self.handed.iter().filter_map(|id| self.here.get(id));
@@ -320,6 +319,10 @@ impl DeadLetterWalk for Walk {
 
     async fn end(mut self: Box<Self>) {
         self.pause().await;
+        if self.sweep().await.is_err() {
+            tracing::warn!(inbox = %self.inbox, "what was redriven may still be a dead letter");
+        }
+        self.pause().await;
     }
 }
 
@@ -336,52 +339,5 @@ impl Drop for Walk {
             sight.end().await;
         };
         self.desk.tasks.spawn_on(ending, &self.desk.runtime);
-    }
-}
-
-impl Sight {
-    /// How many can be taken now.
-    async fn ready(&self, unknown: BusError) -> Result<u64, BusError> {
-        // Asking for a queue that is not there closes the channel.
-        self.taking.ready().await.map_err(|error| match error.kind() {
-            ErrorKind::ProtocolError(_) => unknown,
-            _ => broken(&error),
-        })
-    }
-
-    fn settled(&mut self, place: Place) {
-        self.taking.settled(place);
-        self.knowledge.dead_taken.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Whether it looked at what is new for long enough, beside what it had to look at again.
-    fn had_its_turn(&self) -> bool {
-        const LEAST: Duration = Duration::from_secs(1);
-        const TIMES: u32 = 4;
-        self.fresh.is_some_and(|fresh| {
-            fresh.elapsed() >= LEAST.max((fresh - self.begun).saturating_mul(TIMES))
-        })
-    }
-
-    /// Gives back what is left.
-    async fn end(self) {
-        let Self { taking, knowledge, _turn: turn, .. } = self;
-        knowledge.dead_taken.fetch_sub(taking.held(), Ordering::Relaxed);
-        taking.give_back().await;
-        drop(turn);
-    }
-}
-
-impl Known {
-    fn add(&mut self, id: &DeadLetterId) {
-        self.hashes.insert(self.state.hash_one(id));
-    }
-
-    fn has(&self, id: &DeadLetterId) -> bool {
-        self.hashes.contains(&self.state.hash_one(id))
-    }
-
-    fn len(&self) -> u64 {
-        self.hashes.len() as u64
     }
 }

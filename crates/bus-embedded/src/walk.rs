@@ -22,7 +22,10 @@ pub(crate) struct Walk<'a> {
 /// What is still to be handed out.
 enum Ahead {
     /// What is behind the one, up to the other.
-    Range { after: Option<DeadKey>, last: Option<DeadKey> },
+    Range {
+        after: Option<DeadKey>,
+        last: Option<DeadKey>,
+    },
     Named(VecDeque<DeadKey>),
 }
 
@@ -55,8 +58,10 @@ impl<'a> Walk<'a> {
             Ahead::Range { last: None, .. } => Ok(Vec::new()),
             Ahead::Range { after, last: Some(last) } => {
                 let (after, last) = (*after, *last);
-                let entries =
-                    self.bus.read(move |storage| storage.dead_entries(number, after, limit)).await?;
+                let entries = self
+                    .bus
+                    .read(move |storage| storage.dead_entries(number, after, limit))
+                    .await?;
                 Ok(entries.into_iter().map(|(key, _)| key).filter(|key| *key <= last).collect())
             }
         }

@@ -185,7 +185,9 @@ pub async fn others_may_look_during_a_walk(fixture: &dyn Fixture) {
             if letters.is_empty() {
                 break;
             }
-            for letter in letters.iter().filter(|letter| number_of(&letter.envelope) % 2 == 0) {
+            for letter in
+                letters.iter().filter(|letter| number_of(&letter.envelope).is_multiple_of(2))
+            {
                 sleep(Duration::from_millis(300)).await;
                 redriven += walk.redrive(&ids_of([letter]), &inbox).await.expect("it is redriven");
             }
