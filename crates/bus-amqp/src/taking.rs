@@ -96,9 +96,19 @@ impl Taking {
 
     /// How many messages are ready in the queue. Fails when there is no such queue.
     pub(crate) async fn ready(&self) -> lapin::Result<u64> {
-        let Some(last) = self.channels.last() else { return Ok(0) };
-        let (ready, _) = in_time(topology::count(&last.channel, self.queue.clone())).await?;
-        Ok(ready)
+        Ok(self.count().await?.0)
+    }
+
+    /// How many messages are ready in the queue, and how many consumers it has. Fails when there
+    /// is no such queue.
+    pub(crate) async fn count(&self) -> lapin::Result<(u64, u32)> {
+        let Some(last) = self.channels.last() else { return Ok((0, 0)) };
+        in_time(topology::count(&last.channel, self.queue.clone())).await
+    }
+
+    /// Whether fewer came than were there: others have them.
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short
     }
 
     /// The next messages, at most `most` of those that are `ready` now.
@@ -237,7 +247,7 @@ impl Taken {
 
     /// The next of the last consumer; none when it does not come.
     async fn next(&mut self) -> Result<Option<Delivery>, BusError> {
-        const PATIENCE: Duration = Duration::from_secs(10);
+        const PATIENCE: Duration = Duration::from_secs(5);
         let Some(consumer) = &mut self.consumer else { return Ok(None) };
         match tokio::time::timeout(PATIENCE, consumer.next()).await {
             Ok(Some(Ok(delivery))) => Ok(Some(delivery)),

@@ -86,9 +86,9 @@ async fn count(
     const METHOD: u8 = 1;
     const DELIVER: [u8; 4] = [0, 60, 0, 60];
     const GET_OK: [u8; 4] = [0, 60, 0, 71];
-    let mut frame = Vec::new();
+    let mut frame = vec![0; HEAD];
     loop {
-        frame.resize(HEAD, 0);
+        frame.truncate(HEAD);
         from.read_exact(&mut frame).await?;
         let length = u32::from_be_bytes([frame[3], frame[4], frame[5], frame[6]]) as usize;
         frame.resize(HEAD + length + 1, 0);
