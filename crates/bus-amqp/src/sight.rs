@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use wissel_bus::{BusError, DeadLetterId};
 
 use crate::inspect::Knowledge;
-use crate::taking::{Place, Taking, broken};
+use crate::taking::{Found, Place, Taking, broken};
 
 /// What is taken out of the queue at this time.
 pub(crate) struct Sight {
@@ -28,6 +28,8 @@ pub(crate) struct Sight {
     pub(crate) foreign: u64,
     /// What was acknowledged.
     pub(crate) settled: u64,
+    /// What is counted as taken.
+    counted: u64,
     /// Whether RabbitMQ may not have heard of all of that.
     pub(crate) broke: bool,
 }
@@ -46,8 +48,8 @@ impl Sight {
         turn: OwnedMutexGuard<()>,
     ) -> Self {
         let (begun, fresh) = (Instant::now(), None);
-        let (left, foreign, settled, broke) = (0, 0, 0, false);
-        Self { taking, knowledge, turn, begun, fresh, left, foreign, settled, broke }
+        let (left, foreign, settled, counted, broke) = (0, 0, 0, 0, false);
+        Self { taking, knowledge, turn, begun, fresh, left, foreign, settled, counted, broke }
     }
 
     /// How many can be taken now.
@@ -59,10 +61,21 @@ impl Sight {
         })
     }
 
+    /// Takes the next, at most so many.
+    pub(crate) async fn take(&mut self, most: u64) -> Result<Vec<Found>, BusError> {
+        let found = self.taking.take(most).await?;
+        self.counted += found.len() as u64;
+        self.knowledge.dead_taken.fetch_add(found.len() as u64, Ordering::Relaxed);
+        Ok(found)
+    }
+
     pub(crate) fn settled(&mut self, place: Place) {
         self.taking.settled(place);
         self.settled += 1;
-        self.knowledge.dead_taken.fetch_sub(1, Ordering::Relaxed);
+        if self.counted > 0 {
+            self.counted -= 1;
+            self.knowledge.dead_taken.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Whether it looked at what is new for long enough, beside what it had to look at again.
@@ -76,8 +89,8 @@ impl Sight {
 
     /// Gives back what is left.
     pub(crate) async fn end(self) {
-        let Self { taking, knowledge, turn, .. } = self;
-        knowledge.dead_taken.fetch_sub(taking.held(), Ordering::Relaxed);
+        let Self { taking, knowledge, turn, counted, .. } = self;
+        knowledge.dead_taken.fetch_sub(counted, Ordering::Relaxed);
         taking.give_back().await;
         drop(turn);
     }

@@ -1,7 +1,7 @@
 //! Taking AMQP messages out of a queue to look at them, and giving them back in their order.
 //!
 //! RabbitMQ pushes as many messages to a consumer as it may have unacknowledged, and counts no
-//! bytes. So each window of messages has a consumer of its own, which is asked for as many as
+//! bytes; without a prefetch a quorum queue pushes 2,000, and no more. So each window of messages has a consumer of its own, which is asked for as many as
 //! are expected to be few bytes and is cancelled when they are all here. What was looked at
 //! stays unacknowledged, at the broker, and takes no memory here.
 //!
@@ -174,11 +174,6 @@ impl Taking {
         if let Some(last) = self.channels.last() {
             topology::settle_down(&last.channel, &self.queue, expected).await;
         }
-    }
-
-    /// How many messages are taken and not settled.
-    pub(crate) fn held(&self) -> u64 {
-        self.channels.iter().flat_map(|taken| &taken.windows).sum()
     }
 
     /// Gives back what is not settled, in its order, and waits, for a bounded time, until it is

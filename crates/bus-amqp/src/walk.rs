@@ -7,7 +7,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -167,8 +166,7 @@ impl Walk {
             return Ok(false);
         }
         let most = ready.min((to_meet + left.saturating_sub(sight.left)).max(1));
-        let found = sight.taking.take(most).await?;
-        self.knowledge.dead_taken.fetch_add(found.len() as u64, Ordering::Relaxed);
+        let found = sight.take(most).await?;
         for found in found {
             self.meet(found).await;
         }

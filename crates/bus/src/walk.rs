@@ -14,14 +14,14 @@ use crate::{BusError, DeadLetter, DeadLetterId, InboxName};
 /// have to wait for its next call, so whoever holds a walk goes on with it.
 #[async_trait]
 pub trait DeadLetterWalk: Send {
-    /// The next ones, at most `limit`, and fewer when they are large; none: those were all. What the
-    /// call before handed out, and was neither redriven nor purged, is left.
+    /// The next ones, at most `limit`, and fewer when they are large; none: those were all.
+    /// What the call before handed out, and was neither redriven nor purged, is left.
     async fn next(&mut self, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
 
     /// Puts these, of what the last [`DeadLetterWalk::next`] handed out, at the end of the
-    /// inbox `to`, as [`Bus::redrive`](crate::Bus::redrive) does: each is durable there before it is gone here.
-    /// Says how many. What is no longer there is passed over. After an error some of them
-    /// may be redriven.
+    /// inbox `to`, as [`Bus::redrive`](crate::Bus::redrive) does: each is durable there
+    /// before it is gone here. Says how many. What is no longer there is passed over. After
+    /// an error some of them may be redriven.
     async fn redrive(&mut self, ids: &[DeadLetterId], to: &InboxName) -> Result<u64, BusError>;
 
     /// Removes these, of what the last [`DeadLetterWalk::next`] handed out, for good. Says

@@ -112,6 +112,7 @@ macro_rules! conformance_suite {
             redrive_can_go_to_another_inbox,
             purged_dead_letters_are_gone,
             buried_messages_are_dead_letters,
+            many_dead_letters_can_be_mended,
             a_walk_redrives_purges_and_leaves,
             a_walk_may_be_over_some,
             a_dropped_walk_leaves_the_rest,
