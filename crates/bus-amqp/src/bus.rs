@@ -4,7 +4,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
 use lapin::Channel;
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +25,7 @@ use crate::link::{Link, in_time};
 use crate::options::{AmqpError, AmqpOptions};
 use crate::publisher::Publisher;
 use crate::settler::Settler;
-use crate::walk::Walk;
+use crate::walk::Walker;
 use crate::{archive, level, topology};
 
 /// How long a new consumer is waited for.
@@ -76,7 +75,6 @@ impl AmqpBus {
             inboxes: Arc::clone(&inboxes),
             closing: closing.clone(),
             tasks: tasks.clone(),
-            runtime: Handle::current(),
         };
         Ok(Self { link, patience, publisher, instance, inboxes, direct, desk, closing, tasks })
     }
@@ -271,7 +269,7 @@ impl Bus for AmqpBus {
         inbox: &InboxName,
         selection: &Selection,
     ) -> Result<Box<dyn DeadLetterWalk + 'a>, BusError> {
-        Ok(Box::new(Walk::begin(self.desk.clone(), inbox, selection, true).await?))
+        Ok(Box::new(Walker::begin(self.desk.clone(), inbox, selection, true).await?))
     }
 
     async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::options::BasicAckOptions;
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
@@ -18,7 +17,7 @@ use crate::inspect::{Inbox, Inboxes};
 use crate::link::{Link, in_time};
 use crate::publisher::Publisher;
 use crate::taking::Place;
-use crate::walk::{Here, Walk};
+use crate::walk::{Here, Walker};
 
 /// What it takes to work with dead letters.
 #[derive(Clone)]
@@ -29,7 +28,6 @@ pub(crate) struct Desk {
     pub(crate) inboxes: Arc<Inboxes>,
     pub(crate) closing: CancellationToken,
     pub(crate) tasks: TaskTracker,
-    pub(crate) runtime: Handle,
 }
 
 /// What becomes of dead letters.
@@ -64,8 +62,12 @@ impl Desk {
         found.ok_or_else(|| BusError::UnknownInbox(name.clone()))
     }
 
-    async fn walk(&self, inbox: &InboxName, selection: &Selection) -> Result<Box<Walk>, BusError> {
-        Ok(Box::new(Walk::begin(self.clone(), inbox, selection, false).await?))
+    async fn walk(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+    ) -> Result<Box<Walker>, BusError> {
+        Ok(Box::new(Walker::begin(self.clone(), inbox, selection, false).await?))
     }
 
     /// One page. Every dead letter is looked at, a page of them is kept in memory.

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use lapin::Acker;
 use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wissel_bus::{BusError, DeadLetter, DeadLetterId, DeadLetterWalk, InboxName, Selection};
@@ -26,7 +27,7 @@ use crate::taking::{Found, Place, Taking};
 use crate::topology;
 
 /// A walk over dead letters of an inbox.
-pub(crate) struct Walk {
+struct Walk {
     desk: Desk,
     inbox: InboxName,
     knowledge: Arc<Knowledge>,
@@ -48,8 +49,6 @@ pub(crate) struct Walk {
     left: Known,
     /// What is redriven or purged. It comes again when RabbitMQ did not hear of it.
     done: Known,
-    /// What is being done, to its end.
-    working: Option<JoinHandle<Worked>>,
     /// Whether a connection broke, so that what was taken may not be back yet.
     broke: bool,
     /// How many of those that are done with may come again, as RabbitMQ may not have heard.
@@ -64,20 +63,20 @@ pub(crate) struct Here {
 }
 
 impl Walk {
-    pub(crate) async fn begin(
+    async fn begin(
         desk: Desk,
-        inbox: &InboxName,
-        selection: &Selection,
+        inbox: InboxName,
+        selection: Selection,
         gives_way: bool,
     ) -> Result<Self, BusError> {
-        let knowledge = desk.inbox(inbox)?.knowledge;
+        let knowledge = desk.inbox(&inbox)?.knowledge;
         let named = match selection {
             Selection::All => None,
-            Selection::These(ids) => Some(ids.iter().cloned().collect()),
+            Selection::These(ids) => Some(ids.into_iter().collect()),
         };
         let mut walk = Self {
             desk,
-            inbox: inbox.clone(),
+            inbox,
             knowledge,
             gives_way,
             named,
@@ -89,7 +88,6 @@ impl Walk {
             lost: HashSet::new(),
             left: Known::default(),
             done: Known::default(),
-            working: None,
             broke: false,
             again: 0,
         };
@@ -232,8 +230,7 @@ impl Walk {
                 self.broke = true;
                 self.again += sight.settled;
             }
-            // To its end, whoever goes away.
-            let _ = self.desk.tasks.spawn(sight.end()).await;
+            sight.end().await;
         }
     }
 
@@ -258,10 +255,7 @@ impl Walk {
             }
         }
         let letters: Vec<Here> = ids.iter().filter_map(|id| self.here.remove(id)).collect();
-        let working = self.desk.tasks.spawn(dead_letters::work(letters, fate));
-        let worked = self.working.insert(working).await;
-        self.working = None;
-        let Worked { done, not_done, refused, broke } = worked.map_err(|_| BusError::Closed)?;
+        let Worked { done, not_done, refused, broke } = dead_letters::work(letters, fate).await;
         let count = done.len() as u64;
         for (id, places) in done {
             self.done.add(&id);
@@ -276,10 +270,8 @@ impl Walk {
         }
         refused.map_or(Ok(count), Err)
     }
-}
 
-#[async_trait]
-impl DeadLetterWalk for Walk {
+    /// As [`DeadLetterWalk::next`].
     async fn next(&mut self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         for id in std::mem::take(&mut self.handed) {
             if self.here.remove(&id).is_some() {
@@ -305,37 +297,87 @@ impl DeadLetterWalk for Walk {
         Ok(letters.map(|here| here.letter.clone()).collect())
     }
 
-    async fn redrive(&mut self, ids: &[DeadLetterId], to: &InboxName) -> Result<u64, BusError> {
-        self.desk.inbox(to)?;
-        let fate = Fate::Redriven(Arc::clone(&self.desk.publisher), to.clone());
-        self.work(ids, fate).await
-    }
-
-    async fn purge(&mut self, ids: &[DeadLetterId]) -> Result<u64, BusError> {
-        self.work(ids, Fate::Purged).await
-    }
-
-    async fn end(mut self: Box<Self>) {
+    /// Gives back what is left.
+    async fn end(&mut self) {
         self.pause().await;
         if self.sweep().await.is_err() {
             tracing::warn!(inbox = %self.inbox, "what was redriven may still be a dead letter");
         }
         self.pause().await;
     }
+
+    /// Does what it is asked to, each to its end, until nobody asks any more or the bus is
+    /// closed; then it ends.
+    async fn run(mut self, mut asked: mpsc::Receiver<Asked>) {
+        let closing = self.desk.closing.clone();
+        while let Some(Some(asked)) = closing.run_until_cancelled(asked.recv()).await {
+            match asked {
+                Asked::Next(limit, reply) => drop(reply.send(self.next(limit).await)),
+                Asked::Work(ids, fate, reply) => drop(reply.send(self.work(&ids, fate).await)),
+            }
+        }
+        self.end().await;
+    }
 }
 
-impl Drop for Walk {
-    fn drop(&mut self) {
-        let (working, sight) = (self.working.take(), self.sight.take());
-        let Some(mut sight) = sight else { return };
-        let ending = async move {
-            if let Some(Ok(worked)) = futures::future::OptionFuture::from(working).await {
-                for place in worked.done.into_iter().flat_map(|(_, places)| places) {
-                    sight.settled(place);
-                }
-            }
-            sight.end().await;
-        };
-        self.desk.tasks.spawn_on(ending, &self.desk.runtime);
+/// What a walk is asked to do.
+enum Asked {
+    Next(usize, oneshot::Sender<Result<Vec<DeadLetter>, BusError>>),
+    Work(Vec<DeadLetterId>, Fate, oneshot::Sender<Result<u64, BusError>>),
+}
+
+/// A walk in a task of its own: what was begun is done to its end, also when whoever walks goes
+/// away. A call to the broker that is given up in the middle would break the connection.
+pub(crate) struct Walker {
+    desk: Desk,
+    asked: mpsc::Sender<Asked>,
+    walking: JoinHandle<()>,
+}
+
+impl Walker {
+    pub(crate) async fn begin(
+        desk: Desk,
+        inbox: &InboxName,
+        selection: &Selection,
+        gives_way: bool,
+    ) -> Result<Self, BusError> {
+        let (inbox, selection) = (inbox.clone(), selection.clone());
+        let beginning = Walk::begin(desk.clone(), inbox, selection, gives_way);
+        let walk = desk.tasks.spawn(beginning).await.unwrap_or(Err(BusError::Closed))?;
+        let (asked, asking) = mpsc::channel(1);
+        let walking = desk.tasks.spawn(walk.run(asking));
+        Ok(Self { desk, asked, walking })
+    }
+
+    async fn ask<T>(
+        &self,
+        asked: impl FnOnce(oneshot::Sender<Result<T, BusError>>) -> Asked,
+    ) -> Result<T, BusError> {
+        let (reply, answer) = oneshot::channel();
+        self.asked.send(asked(reply)).await.map_err(|_| BusError::Closed)?;
+        answer.await.unwrap_or(Err(BusError::Closed))
+    }
+}
+
+#[async_trait]
+impl DeadLetterWalk for Walker {
+    async fn next(&mut self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
+        self.ask(|reply| Asked::Next(limit, reply)).await
+    }
+
+    async fn redrive(&mut self, ids: &[DeadLetterId], to: &InboxName) -> Result<u64, BusError> {
+        self.desk.inbox(to)?;
+        let fate = Fate::Redriven(Arc::clone(&self.desk.publisher), to.clone());
+        self.ask(|reply| Asked::Work(ids.to_vec(), fate, reply)).await
+    }
+
+    async fn purge(&mut self, ids: &[DeadLetterId]) -> Result<u64, BusError> {
+        self.ask(|reply| Asked::Work(ids.to_vec(), Fate::Purged, reply)).await
+    }
+
+    async fn end(self: Box<Self>) {
+        let Self { asked, walking, .. } = *self;
+        drop(asked);
+        let _ = walking.await;
     }
 }
