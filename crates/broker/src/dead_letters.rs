@@ -1,12 +1,11 @@
 //! Looking at what was given up on, and mending it.
 
-use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Interval;
 use wissel_audit::Operation;
-use wissel_bus::{DeadLetter, DeadLetterId, Page, Selection};
+use wissel_bus::{DeadLetter, DeadLetterId, DeadLetterWalk, Page, Selection};
 use wissel_filter::{Condition, EventFacts, Filter, Operand};
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
@@ -108,24 +107,23 @@ impl Broker {
         let redriven = match (which.selection(), per_second) {
             (Some(selection), None) => self.bus.redrive(name, &selection, &to).await?,
             (_, per_second) => {
-                let mut found = self.find(name, which, condition);
+                let mut found = self.find(name, which, condition).await?;
                 let mut pace = Pace::of(per_second);
                 let mut redriven = 0;
-                loop {
-                    let ids = found.next(self, pace.at_once()).await?;
-                    if ids.is_empty() {
-                        break redriven;
+                let stopping = self.shutdown_token();
+                while let Some(ids) = found.next().await? {
+                    for ids in ids.chunks(pace.at_once()) {
+                        pace.wait().await;
+                        redriven += tokio::select! {
+                            biased;
+                            () = stopping.cancelled() => return Err(Refusal::shutting_down()),
+                            count = found.walk.redrive(ids, &to) => count?,
+                        };
+                        progress(redriven);
                     }
-                    pace.wait().await;
-                    let these = Selection::These(ids);
-                    let stopping = self.shutdown_token();
-                    redriven += tokio::select! {
-                        biased;
-                        () = stopping.cancelled() => return Err(Refusal::shutting_down()),
-                        count = self.bus.redrive(name, &these, &to) => count?,
-                    };
-                    progress(redriven);
                 }
+                found.walk.end().await;
+                redriven
             }
         };
         self.metrics().redriven(redriven);
@@ -164,15 +162,13 @@ impl Broker {
         let purged = match which.selection() {
             Some(selection) => self.bus.purge_dead_letters(name, &selection).await?,
             None => {
-                let mut found = self.find(name, which, condition);
+                let mut found = self.find(name, which, condition).await?;
                 let mut purged = 0;
-                loop {
-                    let ids = found.next(self, AT_ONCE).await?;
-                    if ids.is_empty() {
-                        break purged;
-                    }
-                    purged += self.bus.purge_dead_letters(name, &Selection::These(ids)).await?;
+                while let Some(ids) = found.next().await? {
+                    purged += found.walk.purge(&ids).await?;
                 }
+                found.walk.end().await;
+                purged
             }
         };
         self.metrics().purged(purged);
@@ -220,67 +216,51 @@ impl Broker {
         if self.inboxes.read().contains_key(to) { Ok(()) } else { Err(Refusal::unknown_inbox(to)) }
     }
 
-    pub(crate) fn find(&self, inbox: &InboxName, which: Which, condition: Condition) -> Found {
-        let (named, because) = match which {
-            Which::These(ids) => (Some(ids.into()), None),
-            Which::Because(reason) => (None, Some(reason)),
-            Which::All | Which::Matching(_) => (None, None),
+    /// Begins to look for those that are meant.
+    pub(crate) async fn find(
+        &self,
+        inbox: &InboxName,
+        which: Which,
+        condition: Condition,
+    ) -> Result<Found<'_>, Refusal> {
+        let now = SystemTime::now();
+        let (selection, because, until) = match which {
+            Which::These(ids) => (Selection::These(ids), None, None),
+            Which::Because(reason) => (Selection::All, Some(reason), Some(now)),
+            Which::All | Which::Matching(_) => (Selection::All, None, Some(now)),
         };
-        let until = SystemTime::now();
-        Found {
-            inbox: inbox.clone(),
-            named,
-            because,
-            condition,
-            until,
-            after: None,
-            matching: VecDeque::new(),
-        }
+        let walk = self.bus.walk_dead_letters(inbox, &selection).await?;
+        Ok(Found { walk, because, condition, until })
     }
 }
 
-/// Dead letters, found a few at a time.
-pub(crate) struct Found {
-    inbox: InboxName,
-    named: Option<VecDeque<DeadLetterId>>,
+/// Dead letters that are meant, found along a walk.
+pub(crate) struct Found<'a> {
+    pub(crate) walk: Box<dyn DeadLetterWalk + 'a>,
     because: Option<String>,
     condition: Condition,
-    /// Those that died later are not meant.
-    until: SystemTime,
-    after: Option<DeadLetterId>,
-    matching: VecDeque<DeadLetterId>,
+    /// Those that died later are not meant; none: all are meant that the walk meets.
+    until: Option<SystemTime>,
 }
 
-impl Found {
-    /// At most so many; none when there are no more.
-    pub(crate) async fn next(
-        &mut self,
-        broker: &Broker,
-        limit: usize,
-    ) -> Result<Vec<DeadLetterId>, Refusal> {
-        if let Some(named) = &mut self.named {
-            return Ok(named.drain(..named.len().min(limit)).collect());
+impl Found<'_> {
+    /// Those that are meant among the next ones, which may be none of them; none when there are
+    /// no next ones.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<DeadLetterId>>, Refusal> {
+        let letters = self.walk.next(AT_ONCE).await?;
+        if letters.is_empty() {
+            return Ok(None);
         }
-        while self.matching.is_empty() {
-            let page = Page { after: self.after.clone(), limit: AT_ONCE };
-            let letters = broker.bus.dead_letters(&self.inbox, page).await?;
-            let Some(last) = letters.last() else { return Ok(Vec::new()) };
-            self.after = Some(last.id.clone());
-            let is_meant = |letter: &DeadLetter| {
-                letter.died_at <= self.until
-                    && self
-                        .because
-                        .as_ref()
-                        .is_none_or(|because| *because == masked(&letter.reason))
-            };
-            let meant = letters.into_iter().filter(is_meant);
-            let matching = meant.filter(|letter| {
-                EventView::decode(letter.envelope.event.clone())
-                    .is_ok_and(|event| self.condition.holds(&EventFacts::new(&event)))
-            });
-            self.matching.extend(matching.map(|letter| letter.id));
-        }
-        Ok(self.matching.drain(..self.matching.len().min(limit)).collect())
+        let meant = letters.into_iter().filter(|letter| self.is_meant(letter));
+        Ok(Some(meant.map(|letter| letter.id).collect()))
+    }
+
+    fn is_meant(&self, letter: &DeadLetter) -> bool {
+        let Some(until) = self.until else { return true };
+        letter.died_at <= until
+            && self.because.as_ref().is_none_or(|because| *because == masked(&letter.reason))
+            && EventView::decode(letter.envelope.event.clone())
+                .is_ok_and(|event| self.condition.holds(&EventFacts::new(&event)))
     }
 }
 

@@ -218,18 +218,17 @@ impl Broker {
         }
         let condition = which.condition(caller)?;
         self.keep_one(caller, Operation::DeadLettersListed, Some(name), which.described()).await?;
-        let mut found = self.find(name, which, condition);
-        let mut count = 0;
-        loop {
-            let ids = found.next(self, AT_ONCE).await?;
-            if ids.is_empty() {
-                return Ok((count, true));
-            }
+        let mut found = self.find(name, which, condition).await?;
+        let (mut count, mut all) = (0, true);
+        while let Some(ids) = found.next().await? {
             count += ids.len() as u64;
             if begun.elapsed() >= patience {
-                return Ok((count, false));
+                all = false;
+                break;
             }
         }
+        found.walk.end().await;
+        Ok((count, all))
     }
 }
 

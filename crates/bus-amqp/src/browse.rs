@@ -10,20 +10,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use lapin::Channel;
 use lapin::message::Delivery;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions};
-use lapin::types::FieldTable;
 use tokio::time::Instant;
 use wissel_bus::{BusError, InboxName, Stand, Unsettled};
 
 use crate::codec::{self, Kept, Parcel, Queued};
-use crate::consumer::WINDOW_ALONE;
 use crate::inspect::Knowledge;
-use crate::link::{Link, in_time};
+use crate::link::Link;
 use crate::marks::Settled;
 use crate::pack::PackId;
+use crate::taking::{Taking, unavailable};
 use crate::{remembrance, topology};
 
 /// A look at an inbox that nobody reads.
@@ -34,79 +30,46 @@ pub(crate) struct Look {
     pub(crate) limit: usize,
 }
 
-/// What was seen.
-#[derive(Default)]
-struct Seen {
-    found: Vec<Unsettled>,
-    /// AMQP messages that were ready.
-    ready: u64,
-    /// They stay until the channel has closed: one that is dropped is cancelled, and what is
-    /// under way to it loses its place.
-    consumers: Vec<lapin::Consumer>,
-}
-
 impl Look {
     /// Looks. Waits until what was taken is back in the queue.
     pub(crate) async fn run(self, patience: Duration) -> Result<Vec<Unsettled>, BusError> {
         let looking = Arc::clone(&self.knowledge.looking);
         let _nobody_begins = looking.write().await;
-        let (channel, _) = self.link.channel(Instant::now() + patience).await?;
-        let mut seen = Seen::default();
-        let taken = self.take(&channel, &mut seen).await;
-        let _ = in_time(channel.close(200, "done".into())).await;
+        let queue = topology::inbox_queue(&self.inbox);
+        let mut taking = Taking::begin(self.link.clone(), patience, queue).await?;
+        let seen = self.take(&mut taking).await;
         // Also what was taken by a look that failed is to be back first.
-        let (channel, _) = self.link.channel(Instant::now() + patience).await?;
-        topology::settle_down(&channel, &topology::inbox_queue(&self.inbox), seen.ready).await;
-        let _ = in_time(channel.close(200, "done".into())).await;
-        taken.map(|()| seen.found)
+        taking.give_back().await;
+        seen
     }
 
-    async fn take(&self, channel: &Channel, seen: &mut Seen) -> Result<(), BusError> {
-        /// As many as a consumer may have.
-        const MOST: u64 = 10_000;
-        let Some(ready) = self.until_unread(channel).await? else {
-            seen.found = self.knowledge.shown(self.limit);
-            return Ok(());
+    async fn take(&self, taking: &mut Taking) -> Result<Vec<Unsettled>, BusError> {
+        let Some(mut left) = self.until_unread(taking).await? else {
+            return Ok(self.knowledge.shown(self.limit));
         };
-        seen.ready = ready;
-        let mut left = ready.min(MOST);
+        let mut found = Vec::new();
         let mut settled_before = None;
-        // As many as one consumer has that is alone, and more while they came back before: what
-        // is taken comes back behind what is left of those, and their order would change.
-        let mut came_back = true;
-        while left > 0 && came_back {
-            let size = u16::try_from(left).unwrap_or(u16::MAX).min(WINDOW_ALONE);
-            let number = seen.consumers.len();
-            let consumer = in_time(self.consume(channel, size, number)).await;
-            let consumer = consumer.map_err(|error| unavailable(&error.to_string()))?;
-            seen.consumers.push(consumer);
-            for _ in 0..size {
-                let Some(delivery) = next(&mut seen.consumers[number]).await? else {
-                    left = 0;
-                    break;
-                };
+        while left > 0 && found.len() < self.limit && !taking.is_short() {
+            for taken in taking.take(left).await? {
                 left -= 1;
-                came_back = delivery.redelivered;
-                if seen.found.len() < self.limit {
-                    self.show(delivery, &mut settled_before, &mut seen.found).await;
+                if found.len() < self.limit {
+                    self.show(taken.delivery, &mut settled_before, &mut found).await;
                 }
             }
         }
-        self.knowledge.looked_at(seen.found.iter().map(|one| one.envelope.admitted_at).min());
-        Ok(())
+        self.knowledge.looked_at(found.iter().map(|one| one.envelope.admitted_at).min());
+        Ok(found)
     }
 
     /// How many AMQP messages are ready; waits a while for consumers to go. None: this process
     /// has a consumer, which shows what it has.
-    async fn until_unread(&self, channel: &Channel) -> Result<Option<u64>, BusError> {
+    async fn until_unread(&self, taking: &Taking) -> Result<Option<u64>, BusError> {
         const PAUSE: Duration = Duration::from_millis(50);
         const TRIES: u32 = 40;
         /// One of ours that goes is gone by then.
         const OURS: u32 = 12;
         for tried in 0..TRIES {
-            let queue = topology::inbox_queue(&self.inbox);
-            let counted = in_time(topology::count(channel, queue)).await;
-            match counted.map_err(|_| BusError::UnknownInbox(self.inbox.clone()))? {
+            match taking.count().await.map_err(|_| BusError::UnknownInbox(self.inbox.clone()))? {
                 (ready, 0) => return Ok(Some(ready)),
                 _ if tried >= OURS && self.knowledge.is_consumed() => return Ok(None),
                 _ => tokio::time::sleep(PAUSE).await,
@@ -116,20 +79,6 @@ impl Look {
             "the inbox is read at another gateway, and RabbitMQ shows only what nobody reads; \
              look there, or pause the inbox first",
         ))
-    }
-
-    async fn consume(
-        &self,
-        channel: &Channel,
-        size: u16,
-        number: usize,
-    ) -> lapin::Result<lapin::Consumer> {
-        channel.basic_qos(size, BasicQosOptions::default()).await?;
-        let queue = topology::inbox_queue(&self.inbox);
-        // The broker gives back in the order of the tags.
-        let tag = format!("wissel-look-{number:03}").into();
-        let options = BasicConsumeOptions::default();
-        channel.basic_consume(queue, tag, options, FieldTable::default()).await
     }
 
     async fn show(
@@ -187,19 +136,4 @@ impl Look {
         }
         all
     }
-}
-
-/// None when there are fewer than there were.
-async fn next(consumer: &mut lapin::Consumer) -> Result<Option<Delivery>, BusError> {
-    const PATIENCE: Duration = Duration::from_secs(2);
-    match tokio::time::timeout(PATIENCE, consumer.next()).await {
-        Ok(Some(Ok(delivery))) => Ok(Some(delivery)),
-        Ok(Some(Err(error))) => Err(unavailable(&error.to_string())),
-        Ok(None) => Err(unavailable("the connection broke")),
-        Err(_) => Ok(None),
-    }
-}
-
-fn unavailable(reason: &str) -> BusError {
-    BusError::Unavailable { reason: reason.to_owned() }
 }

@@ -4,19 +4,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
 use lapin::Channel;
-use lapin::types::ShortString;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
     ArchivePage, Archived, Burial, Bus, BusError, Consumer, Credit, DeadLetter, DeadLetterId,
-    DirectQueues, Enqueue, Health, InboxName, InboxState, Level, Page, Selection, Unsettled,
+    DeadLetterWalk, DirectQueues, Enqueue, Health, InboxName, InboxState, Level, Page, Selection,
+    Unsettled,
 };
 
 use crate::browse::Look;
 use crate::codec::Queued;
 use crate::consumer::{Company, Consuming};
+use crate::dead_letters::Desk;
 use crate::direct::Direct;
 use crate::held::Held;
 use crate::inspect::{Inbox, Inboxes};
@@ -24,7 +25,8 @@ use crate::link::{Link, in_time};
 use crate::options::{AmqpError, AmqpOptions};
 use crate::publisher::Publisher;
 use crate::settler::Settler;
-use crate::{archive, dead_letters, level, topology};
+use crate::walk::Walker;
+use crate::{archive, level, topology};
 
 /// How long a new consumer is waited for.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(1);
@@ -38,6 +40,7 @@ pub struct AmqpBus {
     instance: u64,
     inboxes: Arc<Inboxes>,
     direct: Direct,
+    desk: Desk,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -65,7 +68,15 @@ impl AmqpBus {
         let counting = level::keep_counting(link.clone(), Arc::clone(&inboxes), closing.clone());
         tasks.spawn(counting);
         let direct = Direct::new(link.clone(), patience);
-        Ok(Self { link, patience, publisher, instance, inboxes, direct, closing, tasks })
+        let desk = Desk {
+            link: link.clone(),
+            patience,
+            publisher: Arc::clone(&publisher),
+            inboxes: Arc::clone(&inboxes),
+            closing: closing.clone(),
+            tasks: tasks.clone(),
+        };
+        Ok(Self { link, patience, publisher, instance, inboxes, direct, desk, closing, tasks })
     }
 
     fn deadline(&self) -> Instant {
@@ -73,11 +84,7 @@ impl AmqpBus {
     }
 
     fn inbox(&self, name: &InboxName) -> Result<Inbox, BusError> {
-        if self.closing.is_cancelled() {
-            return Err(BusError::Closed);
-        }
-        let found = self.inboxes.read().get(name).cloned();
-        found.ok_or_else(|| BusError::UnknownInbox(name.clone()))
+        self.desk.inbox(name)
     }
 
     async fn channel(&self) -> Result<Channel, BusError> {
@@ -120,13 +127,6 @@ impl AmqpBus {
             knowledge,
         };
         Ok(Consumer { arrivals, settler: Arc::new(settler) })
-    }
-
-    async fn settle_down(&self, queue: ShortString, expected: u64) -> Result<(), BusError> {
-        let channel = self.channel().await?;
-        topology::settle_down(&channel, &queue, expected).await;
-        close(channel).await;
-        Ok(())
     }
 
     async fn declare(&self, inbox: &InboxName) -> Result<(), BusError> {
@@ -236,14 +236,7 @@ impl Bus for AmqpBus {
         inbox: &InboxName,
         page: Page<DeadLetterId>,
     ) -> Result<Vec<DeadLetter>, BusError> {
-        let knowledge = self.inbox(inbox)?.knowledge;
-        let _one_at_a_time = knowledge.browsing.lock().await;
-        let channel = self.channel().await?;
-        let listed = dead_letters::list(&channel, inbox, page).await;
-        close(channel).await;
-        let (page, count) = listed?;
-        self.settle_down(topology::dead_queue(inbox), count).await?;
-        Ok(page)
+        self.desk.list(inbox, page).await
     }
 
     async fn dead_letter(
@@ -251,14 +244,7 @@ impl Bus for AmqpBus {
         inbox: &InboxName,
         id: &DeadLetterId,
     ) -> Result<Option<DeadLetter>, BusError> {
-        let knowledge = self.inbox(inbox)?.knowledge;
-        let _one_at_a_time = knowledge.browsing.lock().await;
-        let channel = self.channel().await?;
-        let found = dead_letters::find(&channel, inbox, id).await;
-        close(channel).await;
-        let (found, count) = found?;
-        self.settle_down(topology::dead_queue(inbox), count).await?;
-        Ok(found)
+        self.desk.find(inbox, id).await
     }
 
     async fn redrive(
@@ -267,15 +253,7 @@ impl Bus for AmqpBus {
         selection: &Selection,
         to: &InboxName,
     ) -> Result<u64, BusError> {
-        self.inbox(to)?;
-        let knowledge = self.inbox(inbox)?.knowledge;
-        let _one_at_a_time = knowledge.browsing.lock().await;
-        let channel = self.channel().await?;
-        let redriven = dead_letters::redrive(&channel, inbox, selection, to, &self.publisher).await;
-        close(channel).await;
-        let (redriven, left) = redriven?;
-        self.settle_down(topology::dead_queue(inbox), left).await?;
-        Ok(redriven)
+        self.desk.redrive(inbox, selection, to).await
     }
 
     async fn purge_dead_letters(
@@ -283,14 +261,15 @@ impl Bus for AmqpBus {
         inbox: &InboxName,
         selection: &Selection,
     ) -> Result<u64, BusError> {
-        let knowledge = self.inbox(inbox)?.knowledge;
-        let _one_at_a_time = knowledge.browsing.lock().await;
-        let channel = self.channel().await?;
-        let purged = dead_letters::purge(&channel, inbox, selection).await;
-        close(channel).await;
-        let (purged, left) = purged?;
-        self.settle_down(topology::dead_queue(inbox), left).await?;
-        Ok(purged)
+        self.desk.purge(inbox, selection).await
+    }
+
+    async fn walk_dead_letters<'a>(
+        &'a self,
+        inbox: &InboxName,
+        selection: &Selection,
+    ) -> Result<Box<dyn DeadLetterWalk + 'a>, BusError> {
+        Ok(Box::new(Walker::begin(self.desk.clone(), inbox, selection, true).await?))
     }
 
     async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError> {

@@ -31,7 +31,7 @@ const GROWTH: u16 = 4;
 /// what comes back behind all else that came back before: so a consumer that begins must
 /// take all of that at once, or what it took would come behind what it left. It is never
 /// more than what one consumer had.
-pub(crate) const WINDOW_ALONE: u16 = 1_024;
+const WINDOW_ALONE: u16 = 1_024;
 /// A consumer with more messages waiting than these, and than its credit, asks for few
 /// AMQP messages again.
 const WAITING_MAX: usize = 512;

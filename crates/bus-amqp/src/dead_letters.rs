@@ -1,154 +1,217 @@
 //! Looking through dead letters, putting them back, and removing them.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use lapin::Channel;
-use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions};
-use lapin::types::FieldTable;
-use wissel_bus::{Attempt, BusError, DeadLetter, DeadLetterId, InboxName, Page, Selection};
+use lapin::options::BasicAckOptions;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wissel_bus::{
+    Attempt, BusError, DeadLetter, DeadLetterId, DeadLetterWalk as _, InboxName, MessageId, Page,
+    Selection,
+};
 
-use crate::codec::{self, Queued};
-use crate::link::in_time;
+use crate::codec::Queued;
+use crate::inspect::{Inbox, Inboxes};
+use crate::link::{Link, in_time};
 use crate::publisher::Publisher;
-use crate::topology;
+use crate::taking::Place;
+use crate::walk::{Here, Walker};
 
-/// Every dead letter that was there when the reading began, taken out of the
-/// queue; dropped without an acknowledgement, it is back when the channel closes.
-struct Reading {
-    consumer: lapin::Consumer,
-    left: u64,
+/// What it takes to work with dead letters.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) link: Link,
+    pub(crate) patience: Duration,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) inboxes: Arc<Inboxes>,
+    pub(crate) closing: CancellationToken,
+    pub(crate) tasks: TaskTracker,
 }
 
-/// One page, and how many dead letters there are. Every dead letter is looked at, a page of them is kept in memory.
-pub(crate) async fn list(
-    channel: &Channel,
-    inbox: &InboxName,
-    page: Page<DeadLetterId>,
-) -> Result<(Vec<DeadLetter>, u64), BusError> {
-    let mut reading = Reading::begin(channel, inbox).await?;
-    let count = reading.left;
-    let mut found: BTreeMap<DeadLetterId, DeadLetter> = BTreeMap::new();
-    while let Some(delivery) = reading.next().await? {
-        let Ok(dead_letter) = codec::read_dead(&delivery.properties, delivery.data) else {
-            continue;
-        };
-        let behind = page.after.as_ref().is_none_or(|after| dead_letter.id > *after);
-        if behind {
-            found.insert(dead_letter.id.clone(), dead_letter);
-            if found.len() > page.limit {
-                found.pop_last();
+/// What becomes of dead letters.
+pub(crate) enum Fate {
+    /// They go to the end of this inbox.
+    Redriven(Arc<Publisher>, InboxName),
+    /// They are gone.
+    Purged,
+}
+
+/// What came of some dead letters.
+#[derive(Default)]
+pub(crate) struct Worked {
+    /// Those with which it was done, and where they were taken.
+    pub(crate) done: Vec<(DeadLetterId, Vec<Place>)>,
+    pub(crate) not_done: Vec<Here>,
+    /// Why not.
+    pub(crate) refused: Option<BusError>,
+    /// Whether RabbitMQ may not know that they are done with.
+    pub(crate) broke: bool,
+}
+
+/// How many are taken at a time by whoever takes all.
+const AT_ONCE: usize = 1_000;
+
+impl Desk {
+    pub(crate) fn inbox(&self, name: &InboxName) -> Result<Inbox, BusError> {
+        if self.closing.is_cancelled() {
+            return Err(BusError::Closed);
+        }
+        let found = self.inboxes.read().get(name).cloned();
+        found.ok_or_else(|| BusError::UnknownInbox(name.clone()))
+    }
+
+    async fn walk(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+    ) -> Result<Box<Walker>, BusError> {
+        Ok(Box::new(Walker::begin(self.clone(), inbox, selection, false).await?))
+    }
+
+    /// One page. Every dead letter is looked at, a page of them is kept in memory.
+    pub(crate) async fn list(
+        &self,
+        inbox: &InboxName,
+        page: Page<DeadLetterId>,
+    ) -> Result<Vec<DeadLetter>, BusError> {
+        let mut walk = self.walk(inbox, &Selection::All).await?;
+        let mut found: BTreeMap<DeadLetterId, DeadLetter> = BTreeMap::new();
+        loop {
+            let letters = walk.next(AT_ONCE).await?;
+            if letters.is_empty() {
+                break;
+            }
+            for letter in letters {
+                if page.after.as_ref().is_none_or(|after| letter.id > *after) {
+                    found.insert(letter.id.clone(), letter);
+                    if found.len() > page.limit {
+                        found.pop_last();
+                    }
+                }
             }
         }
+        walk.end().await;
+        Ok(found.into_values().collect())
     }
-    Ok((found.into_values().collect(), count))
-}
 
-/// One, and how many dead letters there are. Every dead letter is looked at.
-pub(crate) async fn find(
-    channel: &Channel,
-    inbox: &InboxName,
-    id: &DeadLetterId,
-) -> Result<(Option<DeadLetter>, u64), BusError> {
-    let mut reading = Reading::begin(channel, inbox).await?;
-    let count = reading.left;
-    let mut found = None;
-    while let Some(delivery) = reading.next().await? {
-        let letter = codec::read_dead(&delivery.properties, delivery.data);
-        found = found.or(letter.ok().filter(|letter| letter.id == *id));
+    /// One. Every dead letter before it is looked at.
+    pub(crate) async fn find(
+        &self,
+        inbox: &InboxName,
+        id: &DeadLetterId,
+    ) -> Result<Option<DeadLetter>, BusError> {
+        let mut walk = self.walk(inbox, &Selection::These(vec![id.clone()])).await?;
+        let found = walk.next(1).await?.pop();
+        walk.end().await;
+        Ok(found)
     }
-    Ok((found, count))
+
+    /// Puts back those selected, into the inbox `to`. Says how many.
+    pub(crate) async fn redrive(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+        to: &InboxName,
+    ) -> Result<u64, BusError> {
+        self.inbox(to)?;
+        let mut walk = self.walk(inbox, selection).await?;
+        let mut redriven = 0;
+        loop {
+            let ids = ids_of(walk.next(AT_ONCE).await?);
+            if ids.is_empty() {
+                break;
+            }
+            redriven += walk.redrive(&ids, to).await?;
+        }
+        walk.end().await;
+        Ok(redriven)
+    }
+
+    /// Removes those selected. Says how many.
+    pub(crate) async fn purge(
+        &self,
+        inbox: &InboxName,
+        selection: &Selection,
+    ) -> Result<u64, BusError> {
+        let mut walk = self.walk(inbox, selection).await?;
+        let mut purged = 0;
+        loop {
+            let ids = ids_of(walk.next(AT_ONCE).await?);
+            if ids.is_empty() {
+                break;
+            }
+            purged += walk.purge(&ids).await?;
+        }
+        walk.end().await;
+        Ok(purged)
+    }
 }
 
-/// Puts back those selected, into the inbox `to`; each is published and confirmed
-/// before it is taken from the dead letters. Says how many, and how many are left.
-pub(crate) async fn redrive(
-    channel: &Channel,
-    inbox: &InboxName,
-    selection: &Selection,
-    to: &InboxName,
-    publisher: &Publisher,
-) -> Result<(u64, u64), BusError> {
-    take_out(channel, inbox, selection, |letter| async move {
-        let DeadLetter { envelope, attempts, died_at, reason, history, .. } = letter;
-        let last = Attempt::new(attempts, died_at, reason);
-        let history = Attempt::before_redrive(history, last);
-        let again = Queued { envelope, attempt: 1, history };
-        publisher.put_back(to, &again).await
-    })
-    .await
+fn ids_of(letters: Vec<DeadLetter>) -> Vec<DeadLetterId> {
+    letters.into_iter().map(|letter| letter.id).collect()
 }
 
-/// Removes those selected. Says how many, and how many are left.
-pub(crate) async fn purge(
-    channel: &Channel,
-    inbox: &InboxName,
-    selection: &Selection,
-) -> Result<(u64, u64), BusError> {
-    take_out(channel, inbox, selection, |_| std::future::ready(Ok(()))).await
-}
-
-/// Does `first` with each dead letter selected, and takes it out when that was done.
-async fn take_out<F>(
-    channel: &Channel,
-    inbox: &InboxName,
-    selection: &Selection,
-    first: impl Fn(DeadLetter) -> F,
-) -> Result<(u64, u64), BusError>
-where
-    F: Future<Output = Result<(), BusError>>,
-{
-    let wanted: Option<HashSet<&DeadLetterId>> = match selection {
-        Selection::All => None,
-        Selection::These(ids) => Some(ids.iter().collect()),
-    };
-    let mut reading = Reading::begin(channel, inbox).await?;
-    let count = reading.left;
-    let mut taken = 0;
-    while let Some(delivery) = reading.next().await? {
-        let Delivery { properties, data, acker, .. } = delivery;
-        let Ok(dead_letter) = codec::read_dead(&properties, data) else {
-            continue;
+/// Does it with these, in their order: each is published and confirmed before it is taken from
+/// the dead letters.
+pub(crate) async fn work(letters: Vec<Here>, fate: Fate) -> Worked {
+    let mut worked = Worked::default();
+    let mut rest = letters.into_iter().peekable();
+    while rest.peek().is_some() {
+        // What is returned by the broker is known by its message id.
+        let mut message_ids: HashSet<MessageId> = HashSet::new();
+        let mut run = Vec::new();
+        while let Some(here) =
+            rest.next_if(|here| message_ids.insert(here.letter.envelope.message_id))
+        {
+            run.push(here);
+        }
+        let outcomes = match &fate {
+            Fate::Purged => vec![Ok(()); run.len()],
+            Fate::Redriven(publisher, to) => {
+                let publishing = run.iter().map(|here| put_back(publisher, to, &here.letter));
+                // Without a forced pause they are published in their order.
+                tokio::task::unconstrained(futures::future::join_all(publishing)).await
+            }
         };
-        if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&dead_letter.id)) {
-            continue;
+        for (here, outcome) in run.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => worked.settle(here).await,
+                Err(error) => {
+                    worked.not_done.push(here);
+                    worked.refused.get_or_insert(error);
+                }
+            }
         }
-        first(dead_letter).await?;
-        in_time(acker.ack(BasicAckOptions::default())).await.map_err(|error| broken(&error))?;
-        taken += 1;
+        if worked.refused.is_some() {
+            break;
+        }
     }
-    Ok((taken, count - taken))
+    worked.not_done.extend(rest);
+    worked
 }
 
-impl Reading {
-    async fn begin(channel: &Channel, inbox: &InboxName) -> Result<Self, BusError> {
-        let queue = topology::dead_queue(inbox);
-        let (left, _) = in_time(topology::count(channel, queue.clone()))
-            .await
-            .map_err(|_| BusError::UnknownInbox(inbox.clone()))?;
-        let options = BasicConsumeOptions::default();
-        let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default());
-        let consumer = in_time(consumer).await.map_err(|error| broken(&error))?;
-        Ok(Self { consumer, left })
-    }
-
-    async fn next(&mut self) -> Result<Option<Delivery>, BusError> {
-        const PATIENCE: Duration = Duration::from_secs(10);
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        match tokio::time::timeout(PATIENCE, self.consumer.next()).await {
-            Ok(Some(Ok(delivery))) => Ok(Some(delivery)),
-            Ok(Some(Err(error))) => Err(broken(&error)),
-            Ok(None) => Err(BusError::Unavailable { reason: "the connection broke".to_owned() }),
-            Err(_) => Err(BusError::Unavailable { reason: "no answer in time".to_owned() }),
-        }
-    }
+async fn put_back(
+    publisher: &Publisher,
+    to: &InboxName,
+    letter: &DeadLetter,
+) -> Result<(), BusError> {
+    let DeadLetter { envelope, attempts, died_at, reason, history, .. } = letter.clone();
+    let last = Attempt::new(attempts, died_at, reason);
+    let history = Attempt::before_redrive(history, last);
+    publisher.put_back(to, &Queued { envelope, attempt: 1, history }).await
 }
 
-fn broken(error: &lapin::Error) -> BusError {
-    BusError::Unavailable { reason: error.to_string() }
+impl Worked {
+    async fn settle(&mut self, here: Here) {
+        let Here { letter, copies } = here;
+        let mut places = Vec::with_capacity(copies.len());
+        for (acker, place) in copies {
+            let acknowledged = in_time(acker.ack(BasicAckOptions::default())).await;
+            self.broke |= !matches!(acknowledged, Ok(true));
+            places.push(place);
+        }
+        self.done.push((letter.id, places));
+    }
 }

@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use lapin::Channel;
 use lapin::options::{BasicGetOptions, BasicNackOptions};
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wissel_bus::{BusError, InboxName, InboxState, Unsettled};
@@ -53,8 +55,17 @@ pub(crate) struct Knowledge {
     pub(crate) alone: Arc<tokio::sync::Mutex<()>>,
     /// Held by whoever looks at what is in the queue; shared by consumers that begin.
     pub(crate) looking: Arc<tokio::sync::RwLock<()>>,
-    /// One browse, redrive or purge at a time.
-    pub(crate) browsing: tokio::sync::Mutex<()>,
+    /// Of whoever looks at dead letters.
+    pub(crate) turn: Arc<Turn>,
+    /// Dead letters that this process took out to look at.
+    pub(crate) dead_taken: AtomicU64,
+}
+
+/// One looks at the dead letters of an inbox at a time: RabbitMQ shows a message to one only.
+#[derive(Default)]
+pub(crate) struct Turn {
+    taken: Arc<tokio::sync::Mutex<()>>,
+    waiting: AtomicUsize,
 }
 
 /// The retries that this process started and that are not due: RabbitMQ cannot
@@ -155,6 +166,7 @@ impl Knowledge {
         let counts = self.counts(channel, inbox).await.map_err(unknown)?;
         let (dead_letters, _) =
             topology::count(channel, topology::dead_queue(inbox)).await.map_err(unknown)?;
+        let dead_letters = dead_letters + self.dead_taken.load(Ordering::Relaxed);
 
         let (delayed, oldest_delayed) = self.delayed.count();
         let oldest_held = self.held().iter().filter_map(|held| held.oldest()).min();
@@ -230,6 +242,25 @@ impl Knowledge {
         let _ = delivery.acker.nack(back).await;
         *self.head.lock() = oldest.map(|oldest| (ready, oldest));
         oldest
+    }
+}
+
+impl Turn {
+    pub(crate) async fn take(&self) -> OwnedMutexGuard<()> {
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        Arc::clone(&self.taken).lock_owned().await
+    }
+
+    /// Whether somebody waits.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 }
 

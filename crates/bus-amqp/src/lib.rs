@@ -77,7 +77,10 @@ mod remembrance;
 mod sender;
 mod server;
 mod settler;
+mod sight;
+mod taking;
 mod topology;
+mod walk;
 
 pub use bus::AmqpBus;
 pub use examine::{Probe, probe};

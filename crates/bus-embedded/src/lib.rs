@@ -83,6 +83,7 @@ mod shared;
 mod simulation;
 mod storage;
 mod upkeep;
+mod walk;
 mod writer;
 
 pub use bus::{EmbeddedBus, EmbeddedOptions};

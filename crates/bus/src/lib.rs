@@ -26,6 +26,7 @@ mod delivery;
 mod direct;
 mod error;
 mod inbox;
+mod walk;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -40,6 +41,7 @@ pub use delivery::{
 pub use direct::{DirectMessage, DirectQueues, DirectValue, Handed, Judgement, Removal, Reviewed};
 pub use error::BusError;
 pub use inbox::{InboxState, Level, Page, Selection, Stand, Unsettled};
+pub use walk::DeadLetterWalk;
 pub use wissel_identifiers::{InboxName, ScopedNameError};
 
 /// A durable message bus. See the crate's page for what it promises.
@@ -129,6 +131,15 @@ pub trait Bus: Send + Sync + 'static {
         inbox: &InboxName,
         selection: &Selection,
     ) -> Result<u64, BusError>;
+
+    /// Begins to walk over dead letters of the inbox: see [`DeadLetterWalk`]. What is redriven or
+    /// purged by and by, or after a look at it, is so in one go, where pages and calls for each
+    /// of them may look at all dead letters every time.
+    async fn walk_dead_letters<'a>(
+        &'a self,
+        inbox: &InboxName,
+        selection: &Selection,
+    ) -> Result<Box<dyn DeadLetterWalk + 'a>, BusError>;
 
     /// Messages in the archive, in the order of their admission. Fewer than the page's
     /// limit: there are no more at this moment. What is over its time is not shown.

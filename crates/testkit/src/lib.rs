@@ -11,6 +11,8 @@
 //! ```
 
 mod installation;
+mod proxy;
 mod rabbitmq;
 
+pub use proxy::Proxy;
 pub use rabbitmq::{RabbitMq, TestkitError, free_port, shared_rabbitmq_url};

@@ -18,7 +18,7 @@ use wissel_store::Store;
 pub(crate) const REGISTRY: &str = "00000099000000001000";
 pub(crate) const RECEIVER: &str = "00000099000000002000";
 
-const CATALOGUE: &str = r#"
+pub(crate) const CATALOGUE: &str = r#"
 party = [
     { oin = "00000099000000001000", name = "Registry" },
     { oin = "00000099000000002000", name = "Receiver" },

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
     ArchivePage, Archived, Burial, Bus, BusError, Consumer, Credit, DeadLetter, DeadLetterId,
-    Enqueue, Health, InboxState, Level, Page, Selection, Unsettled,
+    DeadLetterWalk, Enqueue, Health, InboxState, Level, Page, Selection, Unsettled,
 };
 use wissel_identifiers::InboxName;
 
@@ -27,6 +27,7 @@ use crate::settler::Settler;
 use crate::shared::Shared;
 use crate::storage::Storage;
 use crate::storage::keys::{from_ms, to_ms};
+use crate::walk::Walk;
 use crate::writer::{Buried, Command, Fate, Incoming};
 
 /// A [`Bus`] in one directory on this machine. See the crate's page.
@@ -48,7 +49,7 @@ pub struct EmbeddedBus {
 const CONSUMERS_PATIENCE: Duration = Duration::from_secs(10);
 
 impl EmbeddedBus {
-    fn inbox(&self, name: &InboxName) -> Result<Arc<Inbox>, BusError> {
+    pub(crate) fn inbox(&self, name: &InboxName) -> Result<Arc<Inbox>, BusError> {
         self.shared.check_open()?;
         self.shared.find(name).ok_or_else(|| BusError::UnknownInbox(name.clone()))
     }
@@ -70,7 +71,7 @@ impl EmbeddedBus {
     }
 
     /// Reads from disk where that may block.
-    async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Storage) -> Result<T, EmbeddedBusError> + Send + 'static,
     ) -> Result<T, BusError> {
@@ -312,6 +313,14 @@ impl Bus for EmbeddedBus {
         selection: &Selection,
     ) -> Result<u64, BusError> {
         self.end_dead_letters(inbox, selection, Fate::Purged).await
+    }
+
+    async fn walk_dead_letters<'a>(
+        &'a self,
+        inbox: &InboxName,
+        selection: &Selection,
+    ) -> Result<Box<dyn DeadLetterWalk + 'a>, BusError> {
+        Ok(Box::new(Walk::begin(self, inbox, selection).await?))
     }
 
     async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError> {

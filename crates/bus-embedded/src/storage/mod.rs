@@ -152,6 +152,33 @@ impl Storage {
         Ok(letters)
     }
 
+    /// Those of these that are there, up to the one with which they are so many bytes. Says at
+    /// how many keys it looked.
+    pub(crate) fn dead_letters_of(
+        &self,
+        keys: &[DeadKey],
+        bytes_max: usize,
+    ) -> Result<(Vec<DeadLetter>, usize), EmbeddedBusError> {
+        let mut letters = Vec::new();
+        let mut reader = self.reader();
+        let (mut looked_at, mut bytes) = (0, 0);
+        for key in keys {
+            looked_at += 1;
+            let Some(value) = self.dead.get(key.encode())? else { continue };
+            let letter = match read_dead(&mut reader, *key, &value) {
+                // Redriven or purged by others just now.
+                Err(_) if self.dead.get(key.encode())?.is_none() => continue,
+                read => read?,
+            };
+            bytes += letter.envelope.event.len();
+            letters.push(letter);
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        Ok((letters, looked_at))
+    }
+
     /// One dead letter; none when there is none of this id.
     pub(crate) fn dead_letter(
         &self,

@@ -198,3 +198,24 @@ pub async fn buried_messages_are_dead_letters(fixture: &dyn Fixture) {
     reader.acknowledge(&deliveries).await;
     tidy(&*bus, &[&inbox]).await;
 }
+
+/// Thousands of dead letters are listed, found, redriven and purged as few are.
+pub async fn many_dead_letters_can_be_mended(fixture: &dyn Fixture) {
+    const COUNT: usize = 2_500;
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "many-dead").await;
+    let burial = |envelope| Burial { envelope, inbox: inbox.clone(), reason: "vol".to_owned() };
+    for answer in bus.bury(numbered(COUNT).into_iter().map(burial).collect()).await {
+        answer.expect("a message is buried");
+    }
+    let letters = dead_letters_once(&*bus, &inbox, COUNT).await;
+    let last = letters.last().expect("there are some");
+    let found = bus.dead_letter(&inbox, &last.id).await;
+    assert_eq!(found.expect("one can be looked at").as_ref(), Some(last));
+    let some = letters[COUNT - 500..].iter().map(|letter| letter.id.clone()).collect();
+    assert_eq!(bus.purge_dead_letters(&inbox, &Selection::These(some)).await, Ok(500));
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(COUNT as u64 - 500));
+    let expected = InboxState { depth: COUNT as u64 - 500, ..InboxState::default() };
+    expect_state(&*bus, &inbox, expected).await;
+    tidy(&*bus, &[&inbox]).await;
+}

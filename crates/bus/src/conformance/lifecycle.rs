@@ -180,8 +180,9 @@ async fn failures_of_inbox_calls(bus: &dyn Bus, inbox: &crate::InboxName) -> Vec
         bus.redrive(inbox, &Selection::All, inbox).await.map(|_| ()),
         bus.redrive(inbox, &these, inbox).await.map(|_| ()),
         bus.purge_dead_letters(inbox, &these).await.map(|_| ()),
+        bus.walk_dead_letters(inbox, &these).await.map(|_| ()),
     ];
     failures.extend(bus.enqueue(to_inbox(inbox, &[message("x")])).await);
-    assert_eq!(failures.len(), 8);
+    assert_eq!(failures.len(), 9);
     failures.into_iter().map(|outcome| outcome.expect_err("the call fails")).collect()
 }

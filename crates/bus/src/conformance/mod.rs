@@ -24,6 +24,7 @@ mod queueing;
 mod retries;
 mod settling;
 mod support;
+mod walks;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub mod cases {
     pub use super::queueing::*;
     pub use super::retries::*;
     pub use super::settling::*;
+    pub use super::walks::*;
 }
 
 /// No case takes longer than this.
@@ -110,6 +112,12 @@ macro_rules! conformance_suite {
             redrive_can_go_to_another_inbox,
             purged_dead_letters_are_gone,
             buried_messages_are_dead_letters,
+            many_dead_letters_can_be_mended,
+            a_walk_redrives_purges_and_leaves,
+            a_walk_may_be_over_some,
+            a_dropped_walk_leaves_the_rest,
+            others_may_look_during_a_walk,
+            a_walk_ends_however_much_dies_meanwhile,
             credit_is_never_exceeded,
             credit_in_bytes_is_never_exceeded,
             a_dropped_consumer_gives_back_in_order,
