@@ -11,7 +11,7 @@ use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
 use crate::subscriptions::FILTERS_MAX;
-use crate::{Broker, Caller, Fault, Reason, Refusal, Role, masked};
+use crate::{Broker, Caller, Fault, Reason, Refusal, Role, clock, masked};
 
 /// Which dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,21 +109,19 @@ impl Broker {
             (_, per_second) => {
                 let mut found = self.find(name, which, condition).await?;
                 let mut pace = Pace::of(per_second);
-                let mut redriven = 0;
-                let stopping = self.shutdown_token();
-                while let Some(ids) = found.next().await? {
-                    for ids in ids.chunks(pace.at_once()) {
-                        pace.wait().await;
-                        redriven += tokio::select! {
-                            biased;
-                            () = stopping.cancelled() => return Err(Refusal::shutting_down()),
-                            count = found.walk.redrive(ids, &to) => count?,
-                        };
-                        progress(redriven);
+                let redriving = async {
+                    let mut redriven = 0;
+                    while let Some(ids) = found.next().await? {
+                        for ids in ids.chunks(pace.at_once()) {
+                            pace.wait().await;
+                            redriven += found.walk.redrive(ids, &to).await?;
+                            progress(redriven);
+                        }
                     }
-                }
-                found.walk.end().await;
-                redriven
+                    found.walk.end().await;
+                    Ok(redriven)
+                };
+                self.unless_stopping(redriving).await?
             }
         };
         self.metrics().redriven(redriven);
@@ -163,17 +161,30 @@ impl Broker {
             Some(selection) => self.bus.purge_dead_letters(name, &selection).await?,
             None => {
                 let mut found = self.find(name, which, condition).await?;
-                let mut purged = 0;
-                while let Some(ids) = found.next().await? {
-                    purged += found.walk.purge(&ids).await?;
-                }
-                found.walk.end().await;
-                purged
+                let purging = async {
+                    let mut purged = 0;
+                    while let Some(ids) = found.next().await? {
+                        purged += found.walk.purge(&ids).await?;
+                    }
+                    found.walk.end().await;
+                    Ok(purged)
+                };
+                self.unless_stopping(purging).await?
             }
         };
         self.metrics().purged(purged);
         tracing::info!(inbox = %name, purged, "dead letters purged");
         Ok(purged)
+    }
+
+    /// Does it, unless the broker stops before it is done.
+    async fn unless_stopping(
+        &self,
+        mending: impl Future<Output = Result<u64, Refusal>>,
+    ) -> Result<u64, Refusal> {
+        let stopping = self.shutdown_token();
+        let done = stopping.run_until_cancelled(mending).await;
+        done.unwrap_or_else(|| Err(Refusal::shutting_down()))
     }
 
     /// Puts on record what is done with dead letters; with which message, when it is one, as
@@ -223,7 +234,7 @@ impl Broker {
         which: Which,
         condition: Condition,
     ) -> Result<Found<'_>, Refusal> {
-        let now = SystemTime::now();
+        let now = clock::wall();
         let (selection, because, until) = match which {
             Which::These(ids) => (Selection::These(ids), None, None),
             Which::Because(reason) => (Selection::All, Some(reason), Some(now)),

@@ -223,11 +223,14 @@ impl Broker {
         while let Some(ids) = found.next().await? {
             count += ids.len() as u64;
             if begun.elapsed() >= patience {
+                // The walk ends by itself, which takes a while where much is to go back.
                 all = false;
                 break;
             }
         }
-        found.walk.end().await;
+        if all {
+            found.walk.end().await;
+        }
         Ok((count, all))
     }
 }

@@ -96,7 +96,7 @@ impl Desk {
         Ok(found.into_values().collect())
     }
 
-    /// One. Every dead letter before it is looked at.
+    /// One. Every dead letter before it is taken out, and those behind it that came back before.
     pub(crate) async fn find(
         &self,
         inbox: &InboxName,

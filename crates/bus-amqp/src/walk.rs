@@ -23,7 +23,7 @@ use crate::dead_letters::{self, Desk, Fate, Worked};
 use crate::inspect::Knowledge;
 use crate::link::in_time;
 use crate::sight::{Known, Sight};
-use crate::taking::{Found, Place, Taking};
+use crate::taking::{Found, Place, Taking, unavailable};
 use crate::topology;
 
 /// A walk over dead letters of an inbox.
@@ -51,6 +51,8 @@ struct Walk {
     done: Known,
     /// Whether a connection broke, so that what was taken may not be back yet.
     broke: bool,
+    /// Whether one broke at any time: what does not come back is not gone, then.
+    ever_broke: bool,
     /// How many of those that are done with may come again, as RabbitMQ may not have heard.
     again: u64,
 }
@@ -89,6 +91,7 @@ impl Walk {
             left: Known::default(),
             done: Known::default(),
             broke: false,
+            ever_broke: false,
             again: 0,
         };
         let unknown = walk.unknown();
@@ -227,7 +230,7 @@ impl Walk {
         if let Some(sight) = self.sight.take() {
             self.to_meet += sight.foreign;
             if sight.broke || sight.taking.is_broken() {
-                self.broke = true;
+                (self.broke, self.ever_broke) = (true, true);
                 self.again += sight.settled;
             }
             sight.end().await;
@@ -253,6 +256,9 @@ impl Walk {
             if !self.fill().await? {
                 break;
             }
+        }
+        if self.ever_broke && ids.iter().any(|id| self.lost.contains(id)) {
+            return Err(not_back());
         }
         let letters: Vec<Here> = ids.iter().filter_map(|id| self.here.remove(id)).collect();
         let Worked { done, not_done, refused, broke } = dead_letters::work(letters, fate).await;
@@ -285,6 +291,9 @@ impl Walk {
         self.give_way().await;
         while self.ahead.is_empty() && !self.is_over() {
             if !self.fill().await? {
+                if self.ever_broke {
+                    return Err(not_back());
+                }
                 break;
             }
         }
@@ -318,6 +327,11 @@ impl Walk {
         }
         self.end().await;
     }
+}
+
+/// Whoever walks begins again: what was done by then stays done.
+fn not_back() -> BusError {
+    unavailable("dead letters that were taken are not back, as a connection broke; try again")
 }
 
 /// What a walk is asked to do.

@@ -145,7 +145,7 @@ async fn few_amqp_messages_carry_many() {
         put(&bus, &inbox, 0..1).await;
         put(&bus, &inbox, 1..1_001).await;
         let deadline = Instant::now() + PATIENCE;
-        let enough = |count: u32| if packed { count >= 5 } else { count == 1_001 };
+        let enough = |count: u32| if packed { count >= 3 } else { count == 1_001 };
         while !enough(amqp_messages(&channel, &queue).await) {
             assert!(Instant::now() < deadline, "too few AMQP messages");
             sleep(Duration::from_millis(20)).await;

@@ -5,7 +5,7 @@ use crate::{BusError, DeadLetter, DeadLetterId, InboxName};
 /// A walk over dead letters of one inbox: each that was there when the walk began is handed
 /// out once, in the order of the inbox's dead letters, and whoever walks decides what
 /// becomes of it. The whole of a walk is work in proportion to the dead letters, however
-/// many steps it takes and however slowly.
+/// many steps it takes; a bus may go over them once more in some minutes.
 ///
 /// Dropping a walk ends it, and loses nothing: what was not redriven or purged is left. A
 /// redrive or purge that has begun is done to its end.

@@ -28,7 +28,7 @@ pub(super) async fn settle_or_release(
             Err(error) => {
                 tracing::warn!(%inbox, %error, "a delivery could not be settled; giving it back");
                 back.push((tag, Settlement::Release));
-                open |= !matches!(error, BusError::Closed);
+                open |= !matches!(error, BusError::Closed | BusError::UnknownInbox(_));
             }
         }
     }
