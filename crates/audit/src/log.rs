@@ -28,8 +28,9 @@ pub struct RecordOptions {
     /// A file that has become this large, in bytes, is followed by another. One is also
     /// when the day (UTC) is over.
     pub file_bytes: u64,
-    /// How long records may wait until it begins that they are made safe from a loss of
-    /// power, which others do not wait for. They are safe from the end of the process at once.
+    /// How long records may wait, at most, until it begins that they are made safe from a
+    /// loss of power, which others do not wait for; with 2 MiB of them it begins at once. They
+    /// are safe from the end of the process in any case.
     pub sync_every: Duration,
 }
 

@@ -3,7 +3,7 @@
 //! How long something takes is for tokio's clock to tell. Both stand still in a simulation until
 //! they are told to go on; elsewhere they are those of the machine.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// For what is kept, told to others, or held against a moment that others gave.
 pub(crate) fn wall() -> SystemTime {
@@ -12,6 +12,11 @@ pub(crate) fn wall() -> SystemTime {
         return wall;
     }
     SystemTime::now()
+}
+
+/// For how long something takes, where tokio's own type is not at hand.
+pub(crate) fn instant() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

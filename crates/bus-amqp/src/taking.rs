@@ -1,9 +1,10 @@
 //! Taking AMQP messages out of a queue to look at them, and giving them back in their order.
 //!
 //! RabbitMQ pushes as many messages to a consumer as it may have unacknowledged, and counts no
-//! bytes; without a prefetch a quorum queue pushes 2,000, and no more. So each window of messages has a consumer of its own, which is asked for as many as
-//! are expected to be few bytes and is cancelled when they are all here. What was looked at
-//! stays unacknowledged, at the broker, and takes no memory here.
+//! bytes; without a prefetch a quorum queue pushes 2,000, and no more. So each window of messages
+//! has a consumer of its own, which is asked for as many as are expected to be few bytes and is
+//! cancelled when they are all here. What was looked at stays unacknowledged, at the broker, and
+//! takes no memory here.
 //!
 //! When a channel closes, the broker puts back what it had by consumer, in the order of their
 //! tags, as long as they are few; so a channel has few of them, and channels close one after the

@@ -1,6 +1,8 @@
 //! How many bytes a consumer has here, whatever it asked for.
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod common;
+
 use std::time::Duration;
 
 use lapin::options::QueueDeclareOptions;
@@ -8,26 +10,13 @@ use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
-use wissel_bus::{
-    Arrival, Bus, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, MessageId, Settlement,
-};
+use wissel_bus::{Arrival, Bus, Consumer, Credit, Delivery, Enqueue, InboxName, Settlement};
 use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
+
+use common::message;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LARGE: usize = 64 << 10;
-
-fn message(number: usize, length: usize) -> Envelope {
-    let mut event = number.to_string().into_bytes();
-    event.resize(length, b' ');
-    Envelope {
-        message_id: MessageId::now(),
-        publisher: "00000099000000001000".parse().unwrap(),
-        admitted_at: std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000),
-        fields: None,
-        replayed: false,
-        event: event.into(),
-    }
-}
 
 fn number_of(delivery: &Delivery) -> usize {
     std::str::from_utf8(&delivery.envelope.event).unwrap().trim_end().parse().unwrap()

@@ -2,16 +2,18 @@
 //! under way.
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod common;
+
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::sleep;
 use uuid::Uuid;
-use wissel_bus::{
-    Burial, Bus, DeadLetter, DeadLetterId, Envelope, InboxName, MessageId, Page, Selection,
-};
+use wissel_bus::{Burial, Bus, DeadLetter, DeadLetterId, InboxName, Page, Selection};
 use wissel_bus_amqp::{AmqpBus, AmqpOptions};
 use wissel_testkit::Proxy;
+
+use common::message;
 
 struct Place {
     proxy: Proxy,
@@ -56,19 +58,6 @@ impl Place {
     async fn done(self) {
         self.bus.remove_inbox(&self.inbox).await.unwrap();
         self.bus.close().await;
-    }
-}
-
-fn message(number: usize, length: usize) -> Envelope {
-    let mut event = number.to_string().into_bytes();
-    event.resize(length.max(event.len()), b' ');
-    Envelope {
-        message_id: MessageId::now(),
-        publisher: "00000099000000001000".parse().unwrap(),
-        admitted_at: std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000),
-        fields: None,
-        replayed: false,
-        event: event.into(),
     }
 }
 

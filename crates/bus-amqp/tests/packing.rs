@@ -1,10 +1,11 @@
 //! What is special when messages travel together.
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::StreamExt as _;
 use lapin::options::{
     BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions,
@@ -15,11 +16,13 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 use wissel_bus::{
-    Arrival, Bus, BusError, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, MessageId,
-    Page, Selection, Settlement,
+    Arrival, Bus, BusError, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, Page,
+    Selection, Settlement,
 };
 use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
 use wissel_testkit::RabbitMq;
+
+use common::message;
 
 /// Also for a broker that starts again on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,24 +53,13 @@ async fn new_inbox(bus: &AmqpBus, label: &str) -> InboxName {
     inbox
 }
 
-fn message(number: usize) -> Envelope {
-    Envelope {
-        message_id: MessageId::now(),
-        publisher: "00000099000000001000".parse().unwrap(),
-        admitted_at: std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000),
-        fields: None,
-        replayed: false,
-        event: Bytes::from(number.to_string()),
-    }
-}
-
 fn number_of(envelope: &Envelope) -> usize {
     std::str::from_utf8(&envelope.event).unwrap().parse().unwrap()
 }
 
 /// Messages with these numbers in one call, which come as packs.
 async fn put(bus: &AmqpBus, inbox: &InboxName, numbers: std::ops::Range<usize>) {
-    let items = numbers.map(|number| Enqueue::new(message(number), vec![inbox.clone()]));
+    let items = numbers.map(|number| Enqueue::new(message(number, 0), vec![inbox.clone()]));
     for answer in bus.enqueue(items.collect()).await {
         answer.unwrap();
     }
@@ -368,7 +360,7 @@ async fn order_holds_across_mixed_inboxes() {
                 let item = |number: &usize| {
                     let to = (0..3).filter(|inbox| goes_to(*number, *inbox));
                     let to = to.map(|inbox| inboxes[inbox].clone()).collect();
-                    Enqueue::new(message(caller * 1_000_000 + number), to)
+                    Enqueue::new(message(caller * 1_000_000 + number, 0), to)
                 };
                 for answer in bus.enqueue(chunk.iter().map(item).collect()).await {
                     answer.unwrap();

@@ -18,7 +18,7 @@ use wissel_receipts::{Identity, IdentityKey, Receipts, Remembered};
 
 use super::recent::Recent;
 use super::validate::Admitted;
-use crate::Receipt;
+use crate::{Receipt, clock};
 
 /// A message that was not published before, as far as the window goes back.
 #[derive(Debug)]
@@ -75,11 +75,6 @@ struct Seen {
 /// Those who wait for a message under way have a channel once somebody does, which is rare.
 type Waiting = Option<watch::Sender<Option<Remembered>>>;
 
-/// As tokio's clock has it, which stands still in a simulation.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
 /// Looks the message up, and claims it when it is new.
 pub fn deduplicate(admitted: Admitted, window: &Arc<Window>) -> Known {
     let event = &admitted.event;
@@ -87,7 +82,7 @@ pub fn deduplicate(admitted: Admitted, window: &Arc<Window>) -> Known {
     let claim = {
         let mut seen = window.seen.lock();
         let seen = &mut *seen;
-        if let Some(first) = seen.durable.find(identity, now) {
+        if let Some(first) = seen.durable.find(identity, clock::instant) {
             return Known::Repeat(receipt_again(first, &admitted));
         }
         match seen.under_way.entry(identity) {

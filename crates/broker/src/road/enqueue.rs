@@ -12,7 +12,7 @@ use super::minimise::{Copy, Minimised};
 use super::validate::Admitted;
 use crate::direction::Destination;
 use crate::questions::Questions;
-use crate::{Receipt, Refusal};
+use crate::{Receipt, Refusal, clock};
 
 /// Why a message is a dead letter from the start.
 pub(crate) const INBOX_FULL: &str = "the inbox was full";
@@ -51,7 +51,7 @@ pub(crate) async fn enqueue(
     let Goods { items, burials } = goods;
     let (answers, buried, recorded) =
         tokio::join!(enqueue_known(items, bus), bury(burials, bus), recording);
-    let now = tokio::time::Instant::now().into_std();
+    let now = clock::instant();
     let (mut answers, mut buried) = (answers.into_iter(), buried.into_iter());
     let mut outcomes = Vec::with_capacity(pending.len());
     for (claim, receipt, counts, answer, reservations) in pending {

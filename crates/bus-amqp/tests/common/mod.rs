@@ -1,0 +1,19 @@
+//! What the tests of the bus on RabbitMQ share.
+
+use std::time::Duration;
+
+use wissel_bus::{Envelope, MessageId};
+
+/// A message whose event is its number, with spaces up to this length.
+pub(crate) fn message(number: usize, length: usize) -> Envelope {
+    let mut event = number.to_string().into_bytes();
+    event.resize(length.max(event.len()), b' ');
+    Envelope {
+        message_id: MessageId::now(),
+        publisher: "00000099000000001000".parse().unwrap(),
+        admitted_at: std::time::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000),
+        fields: None,
+        replayed: false,
+        event: event.into(),
+    }
+}
