@@ -50,10 +50,10 @@ impl AmqpBus {
     /// within a tokio runtime.
     ///
     /// # Errors
-    /// When the URL is none, or the packing cannot be.
+    /// When the URL is none, or the packing or the heartbeat cannot be.
     #[expect(clippy::needless_pass_by_value, reason = "whoever connects is done with them")]
     pub fn connect(options: AmqpOptions) -> Result<Self, AmqpError> {
-        let uri = options.url.parse().map_err(|reason: String| AmqpError::Url { reason })?;
+        let uri = options.uri()?;
         options.packing.check()?;
         let patience = options.patience;
         let closing = CancellationToken::new();

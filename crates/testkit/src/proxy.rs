@@ -9,12 +9,19 @@ use tokio::sync::watch;
 use crate::TestkitError;
 
 /// Stands between a client and RabbitMQ: counts the messages that RabbitMQ sends, and breaks
-/// connections when told to.
+/// connections, or has them fall silent, when told to.
 pub struct Proxy {
     port: u16,
     delivered: Arc<AtomicU64>,
-    /// How often connections were broken. Dropped, it breaks them as well.
-    broken: watch::Sender<u64>,
+    /// The last thing that was done to all connections. Dropped, it breaks them.
+    deeds: watch::Sender<Deed>,
+}
+
+/// What is done to all the connections that there are.
+#[derive(Clone, Copy)]
+enum Deed {
+    Break,
+    Silence,
 }
 
 impl Proxy {
@@ -28,29 +35,35 @@ impl Proxy {
         let rest = url.strip_prefix("amqp://").unwrap_or(url);
         let node = rest.split('/').next().unwrap_or(rest).to_owned();
         let delivered = Arc::new(AtomicU64::new(0));
-        let (broken, breaks) = watch::channel(0);
+        let (deeds, done) = watch::channel(Deed::Break);
         let counted = Arc::clone(&delivered);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let mut breaks = breaks.clone();
-                if breaks.has_changed().is_err() {
+                let mut done = done.clone();
+                if done.has_changed().is_err() {
                     return;
                 }
-                breaks.mark_unchanged();
+                done.mark_unchanged();
                 let (node, counted) = (node.clone(), Arc::clone(&counted));
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(node).await else { return };
-                    let (from_client, to_client) = client.into_split();
-                    let (from_server, to_server) = server.into_split();
-                    tokio::select! {
-                        _ = copy(from_client, to_server) => {}
-                        _ = count(from_server, to_client, &counted) => {}
-                        _ = breaks.changed() => {}
+                    let (mut from_client, mut to_client) = client.into_split();
+                    let (mut from_server, mut to_server) = server.into_split();
+                    let deed = tokio::select! {
+                        _ = tokio::io::copy(&mut from_client, &mut to_server) => return,
+                        _ = count(&mut from_server, &mut to_client, &counted) => return,
+                        deed = done.changed() => deed,
+                    };
+                    // Open at both ends, and nothing passes.
+                    while deed.is_ok() && matches!(*done.borrow(), Deed::Silence) {
+                        if done.changed().await.is_err() {
+                            return;
+                        }
                     }
                 });
             }
         });
-        Ok(Self { port, delivered, broken })
+        Ok(Self { port, delivered, deeds })
     }
 
     /// `amqp://127.0.0.1:port/%2f`.
@@ -67,18 +80,20 @@ impl Proxy {
 
     /// Breaks all connections. New ones are made.
     pub fn break_connections(&self) {
-        self.broken.send_modify(|times| *times += 1);
+        self.deeds.send_replace(Deed::Break);
     }
-}
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> std::io::Result<()> {
-    tokio::io::copy(&mut from, &mut to).await.map(drop)
+    /// Nothing passes any more over the connections that there are, and neither end is told,
+    /// until they are broken. New ones are made, and work.
+    pub fn silence_connections(&self) {
+        self.deeds.send_replace(Deed::Silence);
+    }
 }
 
 /// Passes frames on, and counts those that begin a message.
 async fn count(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
     delivered: &AtomicU64,
 ) -> std::io::Result<()> {
     /// The type, the channel and the length of what follows.

@@ -306,7 +306,10 @@ impl Ledgers<'_> {
     fn is_explained(&self, from: Instant, to: Instant, by: impl Fn(&Fault) -> bool) -> bool {
         self.happened.iter().filter(|one| by(&one.fault)).any(|one| {
             let after = match one.fault {
-                Fault::CutBus(_) | Fault::KillRabbitMq | Fault::StopRabbitMq => GRACE_OF_BUS,
+                Fault::CutBus(_)
+                | Fault::SilenceBus
+                | Fault::KillRabbitMq
+                | Fault::StopRabbitMq => GRACE_OF_BUS,
                 _ => GRACE,
             };
             one.begun <= to + GRACE && from <= one.ended + after

@@ -92,6 +92,9 @@ pub enum Fault {
     },
     /// The connections between the gateway and RabbitMQ break within a frame.
     CutBus(Cut),
+    /// Nothing passes any more over the connections between the gateway and RabbitMQ, and
+    /// neither is told.
+    SilenceBus,
     /// The disk of the gateway takes nothing more, for a while.
     FillDisk {
         /// How long.
@@ -203,7 +206,8 @@ impl Fault {
             (82..90, BusKind::Embedded) | (82..84, BusKind::RabbitMq) => {
                 Self::FillDisk { full: milliseconds(dice, 100..500) }
             }
-            (84..95, BusKind::RabbitMq) => Self::CutBus(cut),
+            (84..92, BusKind::RabbitMq) => Self::CutBus(cut),
+            (92..95, BusKind::RabbitMq) => Self::SilenceBus,
             (95..98, BusKind::RabbitMq) => Self::KillRabbitMq,
             (98.., BusKind::RabbitMq) => Self::StopRabbitMq,
             (_, BusKind::Embedded) => Self::KillGateway { away: milliseconds(dice, 0..200) },
@@ -222,6 +226,7 @@ impl Fault {
             Self::CutPublisher(_) => "connection of a publisher cut",
             Self::CutSubscribers { .. } => "connections of subscribers cut",
             Self::CutBus(_) => "connections to RabbitMQ cut",
+            Self::SilenceBus => "connections to RabbitMQ fell silent",
             Self::FillDisk { .. } => "disk full",
             Self::PublisherDies => "publisher died",
             Self::SubscribersStall { .. } => "subscribers stalled",
@@ -235,6 +240,7 @@ impl Fault {
             self,
             Self::KillRabbitMq
                 | Self::StopRabbitMq
+                | Self::SilenceBus
                 | Self::PauseGateway { .. }
                 | Self::FillDisk { .. }
                 | Self::SubscribersStall { .. }
@@ -255,6 +261,7 @@ impl Fault {
                 | Self::KillRabbitMq
                 | Self::StopRabbitMq
                 | Self::CutBus(_)
+                | Self::SilenceBus
                 | Self::FillDisk { .. }
         )
     }
@@ -316,7 +323,7 @@ mod tests {
             plans.flat_map(|plan| plan.faults).map(|timed| timed.fault.kind()).collect()
         };
         assert_eq!(kinds(BusKind::Embedded).len(), 8);
-        assert_eq!(kinds(BusKind::RabbitMq).len(), 11);
+        assert_eq!(kinds(BusKind::RabbitMq).len(), 12);
     }
 
     #[test]

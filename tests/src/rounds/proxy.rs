@@ -14,8 +14,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::plan::Cut;
 
-/// Hands on what comes to a port of its own, and cuts all its connections when it is
-/// told to. Its connections end when it is dropped.
+/// Hands on what comes to a port of its own, and cuts all its connections, or has them fall
+/// silent, when it is told to. Its connections end when it is dropped.
 pub struct Proxy {
     port: u16,
     wire: Arc<Wire>,
@@ -30,6 +30,8 @@ struct Wire {
     reset: AtomicBool,
     /// How many times it was cut.
     cuts: watch::Sender<u64>,
+    /// How many times it fell silent.
+    silences: watch::Sender<u64>,
 }
 
 /// How long a cut waits for its bytes; then it comes between two frames.
@@ -49,6 +51,7 @@ impl Proxy {
             left: AtomicI64::new(UNCUT),
             reset: AtomicBool::new(false),
             cuts: watch::Sender::new(0),
+            silences: watch::Sender::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&wire)));
         Ok(Self { port, wire, _accepting: AbortOnDropHandle::new(accepting) })
@@ -70,6 +73,12 @@ impl Proxy {
             self.wire.cut();
         }
     }
+
+    /// Nothing passes any more over the connections that there are, and no end is told, until
+    /// they are cut. New ones work.
+    pub fn silence(&self) {
+        self.wire.silences.send_modify(|silences| *silences += 1);
+    }
 }
 
 async fn accept(listener: TcpListener, wire: Arc<Wire>) {
@@ -87,7 +96,7 @@ async fn accept(listener: TcpListener, wire: Arc<Wire>) {
 }
 
 async fn connect(mut client: TcpStream, wire: Arc<Wire>) {
-    let mut cuts = wire.cuts.subscribe();
+    let (mut cuts, mut silences) = (wire.cuts.subscribe(), wire.silences.subscribe());
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", wire.target)).await else { return };
     if client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).is_err() {
         return;
@@ -97,6 +106,7 @@ async fn connect(mut client: TcpStream, wire: Arc<Wire>) {
     let is_cut = tokio::select! {
         biased;
         _ = cuts.changed() => true,
+        _ = silences.changed() => cuts.changed().await.is_ok(),
         _ = async {
             tokio::try_join!(
                 hand_on(from_client, to_server, &wire),
@@ -213,6 +223,31 @@ mod tests {
             let ((), came) = tokio::join!(proxy.cut(Cut { after_bytes, reset: false }), talk);
             assert!(came.len() <= after_bytes as usize, "{} of {after_bytes}", came.len());
             assert!(sent.starts_with(&came), "a hole within {} bytes", came.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_falls_silent_stays_open_and_new_connections_work() {
+        let proxy = Proxy::to(echo().await).await.unwrap();
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(("127.0.0.1", proxy.port())).await.unwrap();
+            stream.write_all(b"0").await.unwrap();
+            stream.read_exact(&mut [0; 1]).await.unwrap();
+            proxy.silence();
+            streams.push(stream);
+        }
+        for stream in &mut streams {
+            stream.write_all(b"1").await.unwrap();
+            let mut nothing = [0; 1];
+            let reading = tokio::time::timeout(PATIENCE, stream.read(&mut nothing));
+            assert!(reading.await.is_err(), "nothing comes, not even an end");
+        }
+        proxy.cut(Cut { after_bytes: 100, reset: false }).await;
+        for mut stream in streams {
+            // An end, or a reset, as what was sent was not read.
+            let ended = stream.read(&mut [0; 1]).await;
+            assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
         }
     }
 

@@ -45,6 +45,10 @@ pub(super) struct Reach {
 
 /// Then it gets a new one, with empty directories.
 const ROUNDS_OF_A_GATEWAY: u32 = 20;
+/// How often RabbitMQ is heard at least, in seconds, and after how long both ends have noticed
+/// that they hear nothing.
+const HEARTBEAT: &str = "2";
+const NOTICED: Duration = Duration::from_millis(5_500);
 /// How long everything has to work again after the last fault.
 pub(super) const PATIENCE: Duration = Duration::from_secs(45);
 
@@ -157,6 +161,11 @@ impl Rig {
                 self.rabbitmq.as_ref()?.wire.cut(cut).await;
                 self.gateway.wait_until_ready().await;
             }
+            Fault::SilenceBus => {
+                self.rabbitmq.as_ref()?.wire.silence();
+                tokio::time::sleep(NOTICED).await;
+                self.gateway.wait_until_ready().await;
+            }
             Fault::CutPublisher(cut) => {
                 let which = usize::try_from(cut.after_bytes).ok()? % reach.publishers.len();
                 reach.publishers[which].cut(cut).await;
@@ -202,6 +211,7 @@ async fn start_gateway(broker: Option<&Broker>) -> (Gateway, Result<SmallDisk, S
         Some(broker) => format!("amqp://127.0.0.1:{}/%2f", broker.wire.port()),
     };
     let mut gateway = Gateway::stopped(&bus);
+    gateway.set("WISSEL_AMQP__HEARTBEAT_SECONDS", HEARTBEAT);
     let disk = SmallDisk::mount();
     if let Ok(disk) = &disk {
         std::os::unix::fs::symlink(disk.path(), gateway.data_directory()).unwrap();

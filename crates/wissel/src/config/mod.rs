@@ -110,6 +110,8 @@ pub(crate) struct Amqp {
     pub(crate) packing_bytes: usize,
     /// How long the archive keeps messages at most, in seconds.
     pub(crate) archive_retention_seconds: u64,
+    /// How often RabbitMQ is heard at least, in seconds.
+    pub(crate) heartbeat_seconds: u64,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -340,10 +342,12 @@ impl Tokens {
 impl Amqp {
     /// How the bus at this URL is used.
     pub(crate) fn options(&self, url: String) -> AmqpOptions {
-        let Self { packing_messages, packing_bytes, archive_retention_seconds } = *self;
+        let Self { packing_messages, packing_bytes, archive_retention_seconds, heartbeat_seconds } =
+            *self;
         AmqpOptions {
             packing: Packing { messages_max: packing_messages, bytes_max: packing_bytes },
             archive_retention: Duration::from_secs(archive_retention_seconds),
+            heartbeat: Duration::from_secs(heartbeat_seconds),
             ..AmqpOptions::new(url)
         }
     }
@@ -351,11 +355,12 @@ impl Amqp {
 
 impl Default for Amqp {
     fn default() -> Self {
-        let AmqpOptions { packing, archive_retention, .. } = AmqpOptions::new("");
+        let AmqpOptions { packing, archive_retention, heartbeat, .. } = AmqpOptions::new("");
         Self {
             packing_messages: packing.messages_max,
             packing_bytes: packing.bytes_max,
             archive_retention_seconds: archive_retention.as_secs(),
+            heartbeat_seconds: heartbeat.as_secs(),
         }
     }
 }
