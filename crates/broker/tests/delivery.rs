@@ -137,6 +137,33 @@ async fn what_is_too_old_dies_even_when_nobody_reads() {
     assert_eq!(place.open("inbox").await.next_id().await, "4");
 }
 
+/// As when somebody means to redrive what has died of age.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_greatest_age_that_is_taken_away_holds_for_nothing_more() {
+    const COUNT: u64 = 12_000;
+    let place = Place::new("").await;
+    let settings =
+        InboxSettings { max_age: Some(Duration::from_secs(1)), ..InboxSettings::default() };
+    for first in (0..COUNT).step_by(1_000) {
+        let events = (first..first + 1_000).map(|number| event(&number.to_string()));
+        assert!(place.publish_all(events).await.iter().all(Result::is_ok));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    set(&place, "inbox", settings).await;
+    let begun = Instant::now();
+    while place.state("inbox").await.dead_letters == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(15), "nothing died");
+    }
+    set(&place, "inbox", InboxSettings::default()).await;
+    while place.state("inbox").await.consumers > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it goes on");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let state = place.state("inbox").await;
+    assert_eq!(state.depth + state.dead_letters, COUNT);
+    assert!(state.depth > 0, "all died of an age that did not hold any more");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_inbox_refuses_to_the_publisher_and_nothing_is_kept() {
     let place = Place::new("").await;

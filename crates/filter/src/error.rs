@@ -64,6 +64,16 @@ pub enum FilterFault {
         /// The most that are taken.
         max: usize,
     },
+    /// An expression calls what does not exist: it would match nothing.
+    #[error("no function {name} takes {arguments} arguments; expected {expected}")]
+    NoFunction {
+        /// The function, in capitals.
+        name: String,
+        /// With how many arguments it is called.
+        arguments: usize,
+        /// Those that there are; of one that is called with too many or too few, how it is called.
+        expected: String,
+    },
     /// Not an expression.
     #[error(transparent)]
     Expression(#[from] ParseError),

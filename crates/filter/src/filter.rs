@@ -7,6 +7,7 @@ use wissel_message::{EventView, check_attribute_name, show_attribute_name};
 use crate::compile::compile;
 use crate::condition::{Condition, Test};
 use crate::error::{FilterError, FilterFault};
+use crate::functions::Function;
 use crate::limits::{EXPRESSION_BYTES_MAX, FILTER_DEPTH_MAX, FILTER_LEAVES_MAX};
 use crate::{EventFacts, Expression, Operand, sql};
 
@@ -41,6 +42,8 @@ pub enum Filter {
 struct Counted {
     leaves: usize,
     expression_bytes: usize,
+    /// Calls of functions that there are not are allowed.
+    any_function: bool,
 }
 
 impl Filter {
@@ -67,10 +70,14 @@ impl Filter {
 
     /// Makes the form that messages are held against.
     ///
+    /// An expression may call functions that there are not, as the standard has it; that is
+    /// an error of each evaluation.
+    ///
     /// # Errors
-    /// As [`Filter::check`].
+    /// As [`Filter::check`], but for that.
     pub fn compile(&self) -> Result<Condition, FilterError> {
-        self.check()?;
+        let mut counted = Counted { any_function: true, ..Counted::default() };
+        self.check_inside(String::new(), 1, &mut counted)?;
         self.condition(String::new())
     }
 
@@ -191,8 +198,14 @@ impl Filter {
                 if found > max {
                     return fault(FilterFault::TooMuchText { found, max });
                 }
-                if let Err(error) = sql::parse(text) {
-                    return fault(error.into());
+                let node = match sql::parse(text) {
+                    Ok(node) => node,
+                    Err(error) => return fault(error.into()),
+                };
+                if let (false, Some(call)) = (counted.any_function, node.call_of_none()) {
+                    let (name, arguments) = (call.0.to_owned(), call.1);
+                    let expected = Function::expected(&name);
+                    return fault(FilterFault::NoFunction { name, arguments, expected });
                 }
             }
         }

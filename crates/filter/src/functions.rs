@@ -68,6 +68,22 @@ impl Function {
         takes.then_some(function)
     }
 
+    /// What can be called in place of a call that cannot be.
+    pub(crate) fn expected(name: &str) -> String {
+        let known = FUNCTIONS.iter().find(|(_, other, ..)| *other == name);
+        match known.map(|(function, ..)| function) {
+            None => {
+                let names = FUNCTIONS.iter().map(|(_, name, ..)| *name);
+                let names: Vec<&str> = names.chain(["DATA", "HAS_DATA"]).collect();
+                format!("one of {}", names.join(", "))
+            }
+            Some(Self::ConcatWs) => "at least 1".to_owned(),
+            Some(Self::Substring) => "2 or 3".to_owned(),
+            Some(Self::Left | Self::Right) => "2".to_owned(),
+            Some(_) => "1".to_owned(),
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         self.signature().1
     }

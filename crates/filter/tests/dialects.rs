@@ -139,3 +139,20 @@ fn what_it_reads_is_known() {
     assert_eq!(filter.attributes(), ["a", "b", "c"]);
     assert_eq!(filter.data_pointers(), ["/x/y"]);
 }
+
+/// An expression that would be an error with every message is told when it is given; one that
+/// is kept from before goes on matching nothing.
+#[test]
+fn functions_that_there_are_not_are_told() {
+    let filter = |text: &str| Filter::Any(vec![Filter::Sql(text.to_owned())]);
+    let told = |text: &str| filter(text).check().unwrap_err().to_string();
+    let unknown = told("LENGTH(id) > 2 AND NOT foo(type, 'x') = 'y'");
+    assert!(unknown.starts_with("any[0].sql: no function FOO takes 2 arguments"), "{unknown}");
+    assert!(unknown.contains("expected one of LENGTH, CONCAT"), "{unknown}");
+    assert!(unknown.ends_with("IS_INT, DATA, HAS_DATA"), "{unknown}");
+    let few = told("LEFT(type) = 'nl'");
+    assert!(few.contains("LEFT takes 1 arguments") && few.ends_with("expected 2"), "{few}");
+    assert!(filter("FOO(type)").compile().is_ok());
+    assert!(Filter::check_together(&[filter("FOO(type)")]).is_err());
+    assert!(filter("CONCAT_WS(',', type) = 'x' AND DATA('/a') = 1").check().is_ok());
+}

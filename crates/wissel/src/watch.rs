@@ -16,9 +16,9 @@ const SETTLING: Duration = Duration::from_millis(250);
 
 /// Watches a catalogue, the schemas and examples that it names, and other files.
 ///
-/// What is watched are the directories that these lie in, and not those below: a file that
-/// is replaced is another file, and the bus may write below the same directory all the
-/// time. An event there says that it is time to look; whether one of the files became
+/// What is watched are the directories that these lie in, and those of the links on the way
+/// there, and not those below: a file that is replaced is another file, and the bus may write
+/// below the same directory all the time. An event there says that it is time to look; whether one of the files became
 /// another is seen by its stamp, also where it is a link and where that leads to changes.
 pub(crate) struct Watch {
     catalogue: PathBuf,
@@ -80,12 +80,14 @@ impl Watch {
         files.extend(self.others.iter().cloned());
         // The directory of the catalogue is among them when no file is there yet.
         files.push(self.catalogue.clone());
-        let directories: BTreeSet<&Path> = files.iter().map(|file| directory_of(file)).collect();
+        let mut directories: BTreeSet<PathBuf> =
+            files.iter().map(|file| directory_of(file).to_owned()).collect();
+        directories.extend(files.iter().flat_map(|file| directories_of_links(file)));
         let mut unwatched = Vec::new();
         for directory in directories {
             // Also one that was watched before: it may have been made anew.
-            if let Err(error) = self.watcher.watch(directory, RecursiveMode::NonRecursive) {
-                unwatched.push((directory.to_owned(), error));
+            if let Err(error) = self.watcher.watch(&directory, RecursiveMode::NonRecursive) {
+                unwatched.push((directory, error));
             }
         }
         files.retain(|file| !file.is_dir());
@@ -102,6 +104,25 @@ fn stamp(file: &Path) -> Stamp {
 fn directory_of(path: &Path) -> &Path {
     let directory = if path.is_dir() { Some(path) } else { path.parent() };
     directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Where the links lie that lead to a path, those to a directory above it as well: one that is
+/// turned is an event there, and nowhere else.
+fn directories_of_links(path: &Path) -> BTreeSet<PathBuf> {
+    let (mut directories, mut links) = (BTreeSet::new(), BTreeSet::new());
+    let mut left = vec![path.to_owned()];
+    while let Some(path) = left.pop() {
+        for link in path.ancestors().filter(|ancestor| ancestor.is_symlink()) {
+            if !links.insert(link.to_owned()) {
+                continue;
+            }
+            let parent = link.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let parent = parent.unwrap_or(Path::new("."));
+            left.extend(std::fs::read_link(link).map(|target| parent.join(target)));
+            directories.insert(parent.to_owned());
+        }
+    }
+    directories
 }
 
 #[cfg(test)]
@@ -182,5 +203,34 @@ mod tests {
         let mut watch = Watch::new(&here.join("catalogue.toml"), others).unwrap();
         turn("two");
         assert!(changes(&mut watch).await);
+    }
+
+    /// `catalogue` leads to `current`, elsewhere, and that to a release.
+    #[tokio::test]
+    async fn a_catalogue_behind_links_that_are_turned_is_a_change_and_is_watched_from_then_on() {
+        use std::os::unix::fs::symlink;
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path();
+        write(here, "releases/one/catalogue.toml", CATALOGUE);
+        write(here, "releases/one/schemas/y.json", "{}");
+        write(here, "releases/two/catalogue.toml", "");
+        let turn = |to: &str| {
+            symlink(to, here.join("releases/next")).unwrap();
+            fs::rename(here.join("releases/next"), here.join("releases/current")).unwrap();
+        };
+        turn("one");
+        fs::create_dir(here.join("served")).unwrap();
+        symlink("../releases/current", here.join("served/catalogue")).unwrap();
+        let mut watch = Watch::new(&here.join("served/catalogue"), Vec::new()).unwrap();
+        turn("two");
+        assert!(changes(&mut watch).await);
+        write(here, "releases/two/catalogue.toml", "# more");
+        assert!(changes(&mut watch).await);
+        // A loop of links leads nowhere, and does no harm.
+        turn("current");
+        assert!(changes(&mut watch).await);
+        turn("one");
+        assert!(changes(&mut watch).await);
+        assert!(!changes(&mut watch).await);
     }
 }

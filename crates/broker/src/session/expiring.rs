@@ -82,9 +82,9 @@ impl Broker {
 
     /// Takes from the head of an inbox what is too old. Says how many.
     async fn expire(&self, inbox: &InboxName) -> Result<u64, BusError> {
-        let policy = self.policy(inbox);
         let state = self.bus.inspect(inbox).await?;
-        let is_old = |moment| policy.is_too_old(moment, clock::wall());
+        // Asked each time: whoever takes the greatest age away has it hold at once.
+        let is_old = |moment| self.policy(inbox).is_too_old(moment, clock::wall());
         let unread = state.consumers == 0 && state.depth > state.delayed;
         if !unread || !state.oldest.is_some_and(is_old) {
             return Ok(0);

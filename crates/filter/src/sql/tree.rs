@@ -155,6 +155,16 @@ impl Node {
         }
     }
 
+    /// The first call of a function that there is not: its name, and how many arguments.
+    pub(crate) fn call_of_none(&self) -> Option<(&str, usize)> {
+        if let Self::CallOfNone(name, arguments) = self {
+            return Some((name, arguments.len()));
+        }
+        let mut found = None;
+        self.each_child(&mut |child| found = found.or_else(|| child.call_of_none()));
+        found
+    }
+
     /// Goes by the parts that this one is made of.
     pub(crate) fn each_child<'n>(&'n self, visit: &mut dyn FnMut(&'n Self)) {
         match self {
