@@ -296,7 +296,8 @@ leeway_seconds = 0
         self.as_caller(caller).connect().unwrap()
     }
 
-    fn as_caller(&self, caller: &str) -> ClientBuilder {
+    /// As [`Gateway::client`], to be set further.
+    pub fn as_caller(&self, caller: &str) -> ClientBuilder {
         if self.authority.is_none() {
             return self.builder().token(format!("dev.{caller}"));
         }

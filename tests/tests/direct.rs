@@ -306,11 +306,18 @@ async fn rights_that_change_hold_for_what_waits_in_the_queue_on_rabbitmq() {
     let place = Place::new().await;
     place.publish(0..5).await;
     place.until_waiting(5).await;
+    // An operator sees what waits for a client that is not there.
+    let operator = place.gateway.client(OPERATOR);
+    let inbox = operator.get_inbox(&name()).await.unwrap();
+    assert_eq!((inbox.depth, inbox.consumers), (5, 0));
+    assert!(inbox.oldest_age.is_some());
 
     place.gateway.write_catalogue(&format!("{CATALOGUE}{}", grant(r#"["/number"]"#)));
     place.gateway.logs("what waited for an AMQP client was looked at again").await;
     place.until_waiting(5).await;
     let mut client = place.own_client().await;
+    let inbox = operator.get_inbox(&name()).await.unwrap();
+    assert_eq!((inbox.consumers, inbox.oldest_age), (1, None));
     for number in 0..3 {
         let delivery = client.next().await;
         assert_eq!(
@@ -332,7 +339,6 @@ async fn rights_that_change_hold_for_what_waits_in_the_queue_on_rabbitmq() {
 
     // And given again, what died can be brought back, as little as is allowed.
     place.gateway.write_catalogue(&format!("{CATALOGUE}{}", grant(r#"["/place", "/number"]"#)));
-    let operator = place.gateway.client(OPERATOR);
     let begun = Instant::now();
     while place.gateway.log().matches("catalogue replaced").count() < 3 {
         assert!(begun.elapsed() < PATIENCE);

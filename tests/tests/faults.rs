@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use wissel_client::InboxSettings;
 use wissel_testkit::RabbitMq;
 use wissel_tests::{Gateway, Load, OPERATOR, PARTIES, REGISTRY, alone, event};
 
@@ -47,6 +48,17 @@ async fn rabbitmq_may_go_away_for_ten_seconds() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     let status = gateway.client(OPERATOR).status().await.unwrap();
     assert!(!status.ready, "{}", status.bus_detail);
+    // Who looks at an inbox is told why that cannot be, and soon; what is set holds.
+    let operator = gateway.as_caller(OPERATOR).call_timeout(Duration::from_secs(8));
+    let (operator, begun) = (operator.connect().unwrap(), Instant::now());
+    let name = format!("{}.inbox", PARTIES[0]).parse().unwrap();
+    let told = operator.get_inbox(&name).await.unwrap_err().to_string();
+    assert!(told.contains("no connection to RabbitMQ"), "{told}");
+    let settings =
+        InboxSettings { max_age: Some(Duration::from_secs(3_600)), ..InboxSettings::default() };
+    let set = operator.set_inbox(&name, &settings, &["max_age"]).await.unwrap();
+    assert!(set.depth_is_least, "{set:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert!(gateway.memory() < 400 << 20, "{} bytes", gateway.memory());
     rabbitmq.start_again().await.unwrap();
     load.progress(200).await;
@@ -54,6 +66,8 @@ async fn rabbitmq_may_go_away_for_ten_seconds() {
     rabbitmq.kill().await.unwrap();
     rabbitmq.start_again().await.unwrap();
     load.progress(200).await;
+    let inbox = operator.get_inbox(&name).await.unwrap();
+    assert_eq!(inbox.settings.max_age, settings.max_age);
     let (receipts, duplicates) = load.finish(&gateway).await;
     eprintln!("{receipts} receipts, all delivered, {duplicates} duplicates");
 }

@@ -67,7 +67,7 @@ impl Broker {
                 .collect()
         };
         let inspections = stream::iter(found).map(|(name, settings)| async move {
-            let state = self.bus.inspect(&name).await?;
+            let state = self.inspect(&name, &settings).await?;
             Ok(Inbox { name, state, settings, receivers: Vec::new() })
         });
         let inspected: Vec<Result<Inbox, Refusal>> =
@@ -84,11 +84,12 @@ impl Broker {
         let _ticket = self.ticket()?;
         self.check_inbox(caller, name)?;
         let settings = self.inboxes.read().get(name).copied().unwrap_or_default();
-        let (state, receivers) = (self.bus.inspect(name).await?, self.receivers_of(name));
+        let (state, receivers) = (self.inspect(name, &settings).await?, self.receivers_of(name));
         Ok(Inbox { name: name.clone(), state, settings, receivers })
     }
 
-    /// Changes how an inbox behaves. It holds for deliveries from then on.
+    /// Changes how an inbox behaves. It holds for deliveries from then on, also when the bus
+    /// is away: then the answer tells of the inbox only what is known without it.
     ///
     /// # Errors
     /// As [`Broker::inbox`]; [`Reason::NotGranted`](crate::Reason::NotGranted) for an operator
@@ -112,7 +113,7 @@ impl Broker {
         change: impl FnOnce(InboxSettings) -> InboxSettings + Send,
     ) -> Result<Inbox, Refusal> {
         let _ticket = self.ticket()?;
-        let _one_at_a_time = self.control.lock().await;
+        let one_at_a_time = self.control.lock().await;
         self.check_may_mend(caller, name)?;
         let before = self.inboxes.read().get(name).copied().unwrap_or_default();
         let settings = change(before);
@@ -123,8 +124,19 @@ impl Broker {
         // Also when they were not kept: then it is as it was before.
         self.forward_as_set();
         kept?;
-        let (state, receivers) = (self.bus.inspect(name).await?, self.receivers_of(name));
+        drop(one_at_a_time);
+        let state = self.inspect(name, &settings).await.unwrap_or_else(|error| {
+            tracing::debug!(inbox = %name, %error, "how a changed inbox fares is not known");
+            self.known_state(name)
+        });
+        let receivers = self.receivers_of(name);
         Ok(Inbox { name: name.clone(), state, settings, receivers })
+    }
+
+    /// How an inbox fares, as far as that is known without asking the bus.
+    fn known_state(&self, name: &InboxName) -> InboxState {
+        let depth = self.bus.level(name).unwrap_or_default().deliveries;
+        InboxState { depth, depth_is_least: true, ..InboxState::default() }
     }
 
     async fn keep_settings(

@@ -21,7 +21,7 @@ use crate::dead_letters::Desk;
 use crate::direct::Direct;
 use crate::held::Held;
 use crate::inspect::{Inbox, Inboxes};
-use crate::link::{Link, in_time};
+use crate::link::{LOOK_PATIENCE, Link, in_time};
 use crate::options::{AmqpError, AmqpOptions};
 use crate::publisher::Publisher;
 use crate::settler::Settler;
@@ -129,12 +129,14 @@ impl AmqpBus {
         Ok(Consumer { arrivals, settler: Arc::new(settler) })
     }
 
-    async fn declare(&self, inbox: &InboxName) -> Result<(), BusError> {
+    /// Says how many AMQP messages are ready in it.
+    async fn declare(&self, inbox: &InboxName) -> Result<u32, BusError> {
         let channel = self.channel().await?;
         let declared = in_time(topology::declare_inbox(&channel, inbox)).await;
-        declared.map_err(|error| BusError::Unavailable { reason: error.to_string() })?;
+        let ready =
+            declared.map_err(|error| BusError::Unavailable { reason: error.to_string() })?;
         close(channel).await;
-        Ok(())
+        Ok(ready)
     }
 }
 
@@ -154,16 +156,23 @@ impl Bus for AmqpBus {
             return Err(BusError::Closed);
         }
         let new = self.link.add(inbox);
-        if let Err(error) = self.declare(inbox).await {
-            if new {
-                self.link.forget(inbox);
+        let ready = match self.declare(inbox).await {
+            Ok(ready) => ready,
+            Err(error) => {
+                if new {
+                    self.link.forget(inbox);
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
-        self.inboxes.write().entry(inbox.clone()).or_insert_with(|| Inbox {
+        };
+        let mut inboxes = self.inboxes.write();
+        let opened = inboxes.entry(inbox.clone()).or_insert_with(|| Inbox {
             knowledge: Arc::default(),
             ending: self.closing.child_token(),
         });
+        if ready == 0 {
+            opened.knowledge.nothing_is_ready();
+        }
         Ok(())
     }
 
@@ -211,7 +220,7 @@ impl Bus for AmqpBus {
 
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError> {
         let knowledge = self.inbox(inbox)?.knowledge;
-        let channel = self.channel().await?;
+        let (channel, _) = self.link.channel(Instant::now() + LOOK_PATIENCE).await?;
         let inspecting = knowledge.inspect(&channel, inbox);
         let state = tokio::time::timeout_at(self.deadline(), inspecting).await;
         close(channel).await;
@@ -227,7 +236,7 @@ impl Bus for AmqpBus {
         let (link, inbox) = (self.link.clone(), inbox.clone());
         let look = Look { link, inbox, knowledge, limit };
         // To its end, also when the caller goes away: what was taken is to be back first.
-        let looking = self.tasks.spawn(look.run(self.patience));
+        let looking = self.tasks.spawn(look.run(LOOK_PATIENCE));
         looking.await.unwrap_or(Err(BusError::Closed))
     }
 

@@ -20,12 +20,12 @@ use lapin::{BasicProperties, Channel};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wissel_bus::{
-    BusError, DirectMessage, DirectQueues, DirectValue, Envelope, Handed, InboxName, Judgement,
-    MessageId, Removal, Reviewed,
+    BusError, DirectMessage, DirectQueues, DirectState, DirectValue, Envelope, Handed, InboxName,
+    Judgement, MessageId, Removal, Reviewed,
 };
 
 use crate::confirm::{Outgoing, Returns, Tried};
-use crate::link::Link;
+use crate::link::{LOOK_PATIENCE, Link, in_time};
 use crate::{codec, topology};
 
 /// The most messages that wait in a queue, and the most bytes. Then no more are handed over.
@@ -140,6 +140,14 @@ impl Direct {
 
 #[async_trait]
 impl DirectQueues for Direct {
+    async fn inspect(&self, inbox: &InboxName) -> Result<DirectState, BusError> {
+        let (channel, _) = self.link.channel(Instant::now() + LOOK_PATIENCE).await?;
+        let counted = in_time(topology::count(&channel, queue_of(inbox))).await;
+        let _ = channel.close(200, "counted".into()).await;
+        let (waiting, clients) = counted.map_err(|error| unavailable(&error))?;
+        Ok(DirectState { waiting, clients })
+    }
+
     async fn open(&self, inbox: &InboxName) -> Result<(), BusError> {
         let (channel, _) = self.link.channel(Instant::now() + self.patience).await?;
         let declared = declare(&channel, inbox).await;

@@ -79,6 +79,8 @@ struct Counts {
     /// AMQP messages in the queue.
     ready: u64,
     waiting: u64,
+    /// More may wait than that.
+    is_least: bool,
     in_flight: u64,
     consumers: u32,
 }
@@ -94,6 +96,11 @@ impl Knowledge {
     pub(crate) fn published(&self, messages: usize, bytes: usize) {
         self.gauge.published(messages as u64, bytes as u64);
         self.marks.lock().published(messages);
+    }
+
+    /// The queue of the inbox has nothing in it.
+    pub(crate) fn nothing_is_ready(&self) {
+        self.marks.lock().nothing_is_ready();
     }
 
     /// A pack came: which of its members are settled already.
@@ -182,9 +189,17 @@ impl Knowledge {
             _ => known,
         };
         let oldest = [oldest_held, oldest_ready, oldest_delayed].into_iter().flatten().min();
-        let Counts { waiting, in_flight, consumers, .. } = counts;
+        let Counts { waiting, is_least: depth_is_least, in_flight, consumers, .. } = counts;
         let depth = waiting + delayed;
-        Ok(InboxState { depth, delayed, in_flight, consumers, oldest, dead_letters })
+        Ok(InboxState {
+            depth,
+            depth_is_least,
+            delayed,
+            in_flight,
+            consumers,
+            oldest,
+            dead_letters,
+        })
     }
 
     /// The oldest message that was given back and may still wait.
@@ -211,11 +226,15 @@ impl Knowledge {
         let given_back = *self.pack_given_back.lock();
         let nothing_comes = given_back.is_none_or(|since| since.elapsed() > BACK_FOR_SURE);
         let mut marks = self.marks.lock();
-        if ready == 0 && held.is_empty() && nothing_comes {
-            marks.nothing_is_left();
+        if ready == 0 {
+            marks.nothing_is_ready();
+            if held.is_empty() && nothing_comes {
+                marks.nothing_is_left();
+            }
         }
         waiting += marks.messages(ready, MEMBERS_MAX);
-        Ok(Counts { ready, waiting, in_flight, consumers })
+        let is_least = marks.is_least(ready);
+        Ok(Counts { ready, waiting, is_least, in_flight, consumers })
     }
 
     fn held(&self) -> Vec<Arc<Held>> {

@@ -19,6 +19,8 @@ use wissel_bus::{BusError, InboxName};
 
 use crate::topology;
 
+/// How long somebody who looks waits for a broker that is not there: to be told so is an answer.
+pub(crate) const LOOK_PATIENCE: Duration = Duration::from_secs(3);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const BACKOFF_LEAST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(3);

@@ -34,6 +34,8 @@ pub(crate) struct Marks {
     /// this process put there or met. Too low for a moment, when a delivery overtakes
     /// the confirm of its publish.
     surplus: i64,
+    /// Whether that is all: the queue was seen empty, and no pack of others was met since.
+    knows_all: bool,
 }
 
 impl Marks {
@@ -54,6 +56,8 @@ impl Marks {
             known => {
                 if own {
                     self.surplus -= surplus_of(members);
+                } else {
+                    self.knows_all = false;
                 }
                 known.map_or_else(|| Settled::none_of(members), |known| known.settled)
             }
@@ -116,9 +120,19 @@ impl Marks {
         ready + u64::try_from(self.surplus).unwrap_or(0).min(most)
     }
 
+    /// Whether more may wait than [`Marks::messages`] says: packs of others, which count as one.
+    pub(crate) fn is_least(&self, ready: u64) -> bool {
+        ready > 0 && !self.knows_all
+    }
+
+    /// The queue is empty.
+    pub(crate) fn nothing_is_ready(&mut self) {
+        self.knows_all = true;
+    }
+
     /// The queue is empty, and this process holds nothing of it.
     pub(crate) fn nothing_is_left(&mut self) {
-        *self = Self::default();
+        *self = Self { knows_all: true, ..Self::default() };
     }
 }
 

@@ -70,15 +70,17 @@ pub(crate) async fn declare_exchange(channel: &Channel) -> lapin::Result<()> {
     exchange(channel, EXCHANGE.into(), ExchangeKind::Direct).await
 }
 
-pub(crate) async fn declare_inbox(channel: &Channel, inbox: &InboxName) -> lapin::Result<()> {
+/// Says how many AMQP messages are ready in it.
+pub(crate) async fn declare_inbox(channel: &Channel, inbox: &InboxName) -> lapin::Result<u32> {
     let dead = dead_queue(inbox);
     queue(channel, dead.clone(), FieldTable::default()).await?;
 
     // Should the broker itself give up on a delivery, it becomes a dead letter.
     let mut arguments = dead_lettering("");
     arguments.insert("x-dead-letter-routing-key".into(), text(dead.as_str()));
-    queue(channel, inbox_queue(inbox), arguments).await?;
-    bind(channel, inbox_queue(inbox), EXCHANGE.into(), inbox.as_str().into()).await
+    let ready = queue(channel, inbox_queue(inbox), arguments).await?;
+    bind(channel, inbox_queue(inbox), EXCHANGE.into(), inbox.as_str().into()).await?;
+    Ok(ready)
 }
 
 /// Messages keep their routing key through a fanout exchange, and so return to
@@ -102,7 +104,7 @@ pub(crate) async fn declare_marks(channel: &Channel, inbox: &InboxName) -> lapin
     arguments.insert("x-expires".into(), AMQPValue::LongLongInt(WEEK_MS));
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(WEEK_MS));
     arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(MESSAGES_MAX));
-    queue(channel, marks_queue(inbox), arguments).await
+    queue(channel, marks_queue(inbox), arguments).await.map(drop)
 }
 
 /// The archive: a stream, which forgets in whole segments what is older than `retention`.
@@ -153,13 +155,13 @@ async fn exchange(channel: &Channel, name: ShortString, kind: ExchangeKind) -> l
     channel.exchange_declare(name, kind, options, FieldTable::default()).await
 }
 
-async fn queue(channel: &Channel, name: ShortString, more: FieldTable) -> lapin::Result<()> {
+/// Says how many messages are ready in it.
+async fn queue(channel: &Channel, name: ShortString, more: FieldTable) -> lapin::Result<u32> {
     let mut arguments = more;
     arguments.insert("x-queue-type".into(), text("quorum"));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(name, options, arguments).await?;
-    Ok(())
+    Ok(channel.queue_declare(name, options, arguments).await?.message_count())
 }
 
 async fn bind(

@@ -202,6 +202,32 @@ async fn what_rabbitmq_gives_up_on_can_be_looked_at_and_redriven() {
     bus.close().await;
 }
 
+/// Who did not put packs there, and has not met them, counts each as one, and says that there
+/// may be more; until it has met all.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_packed_is_counted_as_the_least_that_waits() {
+    const COUNT: usize = 200;
+    let (bus, other) = (bus().await, bus().await);
+    let inbox = new_inbox(&bus, "least").await;
+    put(&bus, &inbox, 0..COUNT).await;
+    let state = bus.inspect(&inbox).await.unwrap();
+    assert_eq!((state.depth, state.depth_is_least), (COUNT as u64, false));
+    other.open_inbox(&inbox).await.unwrap();
+    let state = other.inspect(&inbox).await.unwrap();
+    assert!(state.depth < COUNT as u64 && state.depth_is_least, "{state:?}");
+
+    let mut reader = Reader::of(&other, &inbox, 2 * COUNT as u16).await;
+    let held = reader.take(COUNT).await;
+    let state = other.inspect(&inbox).await.unwrap();
+    assert_eq!((state.in_flight, state.depth_is_least), (COUNT as u64, false));
+    reader.acknowledge(&held).await;
+    put(&other, &inbox, 0..10).await;
+    drop(reader);
+    bus.remove_inbox(&inbox).await.unwrap();
+    other.close().await;
+    bus.close().await;
+}
+
 /// A retry, a dead letter and a release of members repeat nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn members_are_settled_one_by_one() {

@@ -34,6 +34,9 @@ pub trait DirectQueues: Send + Sync {
         judge: &(dyn for<'e> Fn(&'e Envelope) -> Judgement + Send + Sync),
     ) -> Result<Reviewed, BusError>;
 
+    /// How the queue of an inbox fares.
+    async fn inspect(&self, inbox: &InboxName) -> Result<DirectState, BusError>;
+
     /// Puts all that waits in the queue back at the end of the inbox, and removes the queue,
     /// unless a client consumes it.
     async fn remove(&self, inbox: &InboxName) -> Result<Removal, BusError>;
@@ -84,6 +87,15 @@ pub enum Judgement {
     Keep(Box<DirectMessage>),
     /// It becomes a dead letter, for this reason.
     Bury(String),
+}
+
+/// How a queue fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DirectState {
+    /// How many messages wait in it; those that a client holds are not known.
+    pub waiting: u64,
+    /// How many clients consume it.
+    pub clients: u32,
 }
 
 /// What a review came to.

@@ -7,6 +7,9 @@ use crate::{Attempt, DeadLetterId, Envelope};
 pub struct InboxState {
     /// Deliveries that wait: ready, or for a retry. Not those in flight.
     pub depth: u64,
+    /// More may wait than `depth` says: what others put there together counts as one until it
+    /// is met.
+    pub depth_is_least: bool,
     /// Of those, how many wait for a retry.
     pub delayed: u64,
     /// Deliveries with a consumer, not yet settled.

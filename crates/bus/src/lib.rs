@@ -38,7 +38,9 @@ pub use delivery::{
     Arrival, Attempt, Burial, Consumer, Credit, DeadLetter, DeadLetterId, Delivery, DeliveryTag,
     Enqueue, Envelope, FieldsKey, MessageId, Outlives, Settle, Settlement,
 };
-pub use direct::{DirectMessage, DirectQueues, DirectValue, Handed, Judgement, Removal, Reviewed};
+pub use direct::{
+    DirectMessage, DirectQueues, DirectState, DirectValue, Handed, Judgement, Removal, Reviewed,
+};
 pub use error::BusError;
 pub use inbox::{InboxState, Level, Page, Selection, Stand, Unsettled};
 pub use walk::DeadLetterWalk;

@@ -16,6 +16,9 @@ pub struct InboxState {
     pub name: InboxName,
     /// Deliveries that wait: ready, or waiting for a retry. Not those in flight.
     pub depth: u64,
+    /// More may wait than `depth` says: on RabbitMQ messages that another gateway, or this one
+    /// before it was started again, sent together count as one until it has met them.
+    pub depth_is_least: bool,
     /// Of those, how many wait for a retry.
     pub delayed: u64,
     /// Deliveries leased to receivers and not yet settled.
@@ -211,6 +214,7 @@ impl TryFrom<pb::Inbox> for InboxState {
         Ok(Self {
             name: parsed("name", &inbox.name)?,
             depth: inbox.depth,
+            depth_is_least: inbox.depth_is_least,
             delayed: inbox.delayed,
             in_flight: inbox.in_flight,
             consumers: inbox.consumers,

@@ -60,7 +60,8 @@ impl RetryPolicy {
         Delays { backoff, max_delay: self.max_delay, listener: self.listener.clone() }
     }
 
-    /// Repeats what may succeed later until the deadline.
+    /// Repeats what may succeed later until the deadline. An attempt that has no answer by then
+    /// says less than the failure of the one before.
     pub(crate) async fn repeat<T, F>(
         &self,
         timeout: Duration,
@@ -71,11 +72,15 @@ impl RetryPolicy {
     {
         let deadline = Instant::now() + timeout;
         let mut delays = self.delays();
+        let mut before = None;
         loop {
             let error = match tokio::time::timeout_at(deadline, attempt()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
-                Err(_) => return Err(ClientError::DeadlineExceeded { after: timeout }),
+                Err(_) => {
+                    let late = ClientError::DeadlineExceeded { after: timeout };
+                    return Err(before.unwrap_or(late));
+                }
             };
             let delay = delays.after(&error);
             let is_in_time = Instant::now() + delay < deadline;
@@ -84,6 +89,7 @@ impl RetryPolicy {
             }
             tracing::debug!(%error, ?delay, "trying again");
             tokio::time::sleep(delay).await;
+            before = Some(error);
         }
     }
 }
@@ -173,6 +179,26 @@ mod tests {
             outcome,
             Err(ClientError::DeadlineExceeded { after }) if after == timeout
         ));
+    }
+
+    #[tokio::test]
+    async fn what_an_attempt_before_failed_of_is_told_at_the_deadline() {
+        let mut attempts = 0;
+        let policy = RetryPolicy::new(Duration::from_millis(1), Duration::from_millis(1));
+        let outcome: Result<(), _> = policy
+            .repeat(Duration::from_millis(50), || {
+                attempts += 1;
+                let answers = attempts == 1;
+                async move {
+                    if answers {
+                        Err(ClientError::stream_ended())
+                    } else {
+                        std::future::pending().await
+                    }
+                }
+            })
+            .await;
+        assert!(matches!(outcome, Err(ClientError::Transport { .. })), "{outcome:?}");
     }
 
     #[tokio::test]

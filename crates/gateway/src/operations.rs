@@ -263,6 +263,7 @@ pub(crate) fn write_inbox(inbox: Inbox) -> pb::Inbox {
     pb::Inbox {
         name: name.to_string(),
         depth: state.depth,
+        depth_is_least: state.depth_is_least,
         delayed: state.delayed,
         in_flight: state.in_flight,
         consumers: state.consumers,

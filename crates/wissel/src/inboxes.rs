@@ -146,7 +146,7 @@ fn table(inboxes: &[InboxState]) {
     let rows = inboxes.iter().map(|inbox| {
         vec![
             inbox.name.to_string(),
-            inbox.depth.to_string(),
+            depth(inbox),
             inbox.delayed.to_string(),
             inbox.in_flight.to_string(),
             inbox.consumers.to_string(),
@@ -155,6 +155,16 @@ fn table(inboxes: &[InboxState]) {
         ]
     });
     output::table(&columns, rows.collect());
+    if inboxes.iter().any(|inbox| inbox.depth_is_least) {
+        output::note(
+            "+: at least so many; what others sent together counts as one until this gateway meets it",
+        );
+    }
+}
+
+/// How many wait in an inbox, with a mark when there may be more.
+pub(crate) fn depth(inbox: &InboxState) -> String {
+    format!("{}{}", inbox.depth, if inbox.depth_is_least { "+" } else { "" })
 }
 
 /// The settings of its own that an inbox has, each as `inboxes set` takes it.
@@ -205,6 +215,7 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
     json!({
         "name": inbox.name,
         "depth": inbox.depth,
+        "depth_is_least": inbox.depth_is_least,
         "delayed": inbox.delayed,
         "in_flight": inbox.in_flight,
         "consumers": inbox.consumers,

@@ -10,7 +10,7 @@ use wissel_client::{
 use crate::cli::LookArguments;
 use crate::exit::Failure;
 use crate::inboxes::seconds;
-use crate::{client, output, watching};
+use crate::{client, inboxes, output, watching};
 
 /// The most inboxes that are told of by name.
 const NAMED: u32 = 10;
@@ -125,7 +125,7 @@ impl Report {
             vec![
                 one.inbox.name.to_string(),
                 one.concern.clone().unwrap_or_default(),
-                one.inbox.depth.to_string(),
+                inboxes::depth(&one.inbox),
                 one.inbox.in_flight.to_string(),
                 one.inbox.consumers.to_string(),
                 one.inbox.oldest_age.map_or_else(|| "-".to_owned(), output::duration),
@@ -234,6 +234,7 @@ fn activity_json(one: &InboxActivity) -> Value {
         "name": one.inbox.name,
         "concern": one.concern,
         "depth": one.inbox.depth,
+        "depth_is_least": one.inbox.depth_is_least,
         "delayed": one.inbox.delayed,
         "in_flight": one.inbox.in_flight,
         "consumers": one.inbox.consumers,

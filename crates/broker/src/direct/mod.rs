@@ -7,9 +7,11 @@
 
 mod forwarder;
 mod message;
+mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,8 @@ const FIELD: &str = "settings.direct_amqp";
 #[derive(Default)]
 pub(crate) struct Forwarders {
     running: Mutex<BTreeMap<InboxName, Running>>,
+    /// Queues in which something waits and that no client consumes, since this was seen.
+    unread: Mutex<BTreeMap<InboxName, SystemTime>>,
 }
 
 struct Running {

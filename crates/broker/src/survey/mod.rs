@@ -181,7 +181,7 @@ impl Totals {
     pub fn of<'a>(inboxes: impl Iterator<Item = &'a Surveyed>, now: SystemTime) -> Self {
         let mut all = Self::default();
         for one in inboxes {
-            let InboxState { depth, delayed, in_flight, consumers, oldest, dead_letters } =
+            let InboxState { depth, delayed, in_flight, consumers, oldest, dead_letters, .. } =
                 &one.state;
             all.inboxes += 1;
             all.concerns += u64::from(one.concern(now).is_some());

@@ -80,7 +80,7 @@ impl Broker {
         let begun = Instant::now();
         let all = self.inboxes.read().clone();
         let inspections = stream::iter(all).map(|(name, settings)| async move {
-            match self.bus.inspect(&name).await {
+            match self.inspect(&name, &settings).await {
                 Ok(state) => Ok(Some((name, settings, state))),
                 // It was removed meanwhile.
                 Err(BusError::UnknownInbox(_)) => Ok(None),

@@ -381,6 +381,7 @@ impl Inbox {
         let oldest_ms = leased.chain(at_hand).chain(state.requeued.oldest_ms()).min();
         let counted = InboxState {
             depth: state.waiting + count(state.at_hand.len()) + state.delayed,
+            depth_is_least: false,
             delayed: state.delayed,
             in_flight: count(in_flight),
             consumers: u32::try_from(state.consumers.count()).unwrap_or(u32::MAX),

@@ -17,6 +17,11 @@ pub(super) fn count(text: &Texts, count: u64) -> String {
     out
 }
 
+/// As [`count`], of what may be more.
+pub(super) fn least(text: &Texts, number: u64, is_least: bool) -> String {
+    format!("{}{}", if is_least { "≥ " } else { "" }, count(text, number))
+}
+
 /// The two largest units at most.
 pub(super) fn age(text: &Texts, age: Duration) -> String {
     let seconds = age.as_secs();

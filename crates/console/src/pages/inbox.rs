@@ -11,7 +11,7 @@ use wissel_catalogue::Catalogue;
 
 use super::SURVEY_AGE;
 use super::acting::{denied, switches};
-use super::format::{age, count, rate};
+use super::format::{age, count, least, rate};
 use super::inboxes::{concern, why};
 use super::layout::{self, Back, Place};
 use super::named::Named;
@@ -60,8 +60,9 @@ fn state(text: &Texts, inbox: &Inbox, surveyed: Option<&Surveyed>) -> Markup {
     let now = SystemTime::now();
     let state = &inbox.state;
     let oldest = state.oldest_age(now).map_or_else(|| "–".to_owned(), |oldest| age(text, oldest));
+    let waiting = state.depth.saturating_sub(state.delayed);
     let figures = [
-        (text.waiting, count(text, state.depth.saturating_sub(state.delayed))),
+        (text.waiting, least(text, waiting, state.depth_is_least)),
         (text.retrying, count(text, state.delayed)),
         (text.in_flight, count(text, state.in_flight)),
         (text.dead_letters, count(text, state.dead_letters)),

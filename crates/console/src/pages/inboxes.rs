@@ -11,7 +11,7 @@ use wissel_broker::{Concern, Order, Surveyed};
 use wissel_catalogue::Catalogue;
 
 use super::SURVEY_AGE;
-use super::format::{age, count, rate};
+use super::format::{age, count, least, rate};
 use super::layout::{self, Place};
 use super::parties::named;
 use super::sparkline::sparkline;
@@ -150,7 +150,7 @@ fn row(text: &Texts, catalogue: &Catalogue, one: &Surveyed, now: SystemTime) -> 
                 div.under { (named(catalogue, one.name.owner())) }
             }
             td { (concern(text, wrong)) }
-            td.number { (count(text, state.depth)) }
+            td.number { (least(text, state.depth, state.depth_is_least)) }
             td.number { (count(text, state.in_flight)) }
             td.number { (count(text, state.dead_letters)) }
             td.number { (state.consumers) }

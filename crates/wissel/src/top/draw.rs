@@ -79,7 +79,7 @@ fn list(state: &State, frame: &mut Frame<'_>, area: Rect) {
     let room = usize::from(area.width.saturating_sub(taken));
     let rows = state.inboxes().into_iter().map(|one| {
         let numbers = [
-            one.depth.to_string(),
+            format!("{}{}", one.depth, one.mark()),
             one.in_flight.to_string(),
             one.consumers.to_string(),
             output::duration(one.oldest),
@@ -117,9 +117,10 @@ fn ending(name: &str, columns: usize) -> String {
 
 fn facts(one: &Inbox) -> String {
     format!(
-        "waiting {}  delayed {}  in flight {}  consumers {}  oldest {}\nin {}/s  out {}/s  dead \
+        "waiting {}{}  delayed {}  in flight {}  consumers {}  oldest {}\nin {}/s  out {}/s  dead \
          letters {}  {}",
         one.depth - one.delayed.min(one.depth),
+        one.mark(),
         one.delayed,
         one.in_flight,
         one.consumers,

@@ -31,6 +31,8 @@ pub(crate) struct Look {
 pub(crate) struct Inbox {
     pub(crate) name: InboxName,
     pub(crate) depth: u64,
+    /// More may wait.
+    pub(crate) depth_is_least: bool,
     pub(crate) delayed: u64,
     pub(crate) in_flight: u64,
     pub(crate) consumers: u32,
@@ -85,6 +87,11 @@ impl Inbox {
         self.told.as_deref().unwrap_or_default()
     }
 
+    /// Of a depth that is the least that waits.
+    pub(crate) fn mark(&self) -> &'static str {
+        if self.depth_is_least { "+" } else { "" }
+    }
+
     pub(crate) fn gravity(&self) -> Gravity {
         match self.concern() {
             "" => Gravity::Well,
@@ -99,6 +106,7 @@ impl From<InboxActivity> for Inbox {
         Self {
             name: one.inbox.name,
             depth: one.inbox.depth,
+            depth_is_least: one.inbox.depth_is_least,
             delayed: one.inbox.delayed,
             in_flight: one.inbox.in_flight,
             consumers: one.inbox.consumers,

@@ -252,6 +252,7 @@ mod tests {
         Inbox {
             name: format!("00000001002220647000.{name}").parse().unwrap(),
             depth,
+            depth_is_least: false,
             delayed: 0,
             in_flight: 0,
             consumers,

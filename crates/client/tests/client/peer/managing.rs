@@ -62,6 +62,7 @@ impl Managed {
 
     fn inbox(&self, name: &str) -> pb::Inbox {
         pb::Inbox {
+            depth_is_least: false,
             name: name.to_owned(),
             depth: 7,
             delayed: 2,
