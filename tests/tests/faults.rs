@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use wissel_client::InboxSettings;
 use wissel_testkit::RabbitMq;
-use wissel_tests::{Gateway, Load, OPERATOR, PARTIES, REGISTRY, alone, event};
+use wissel_tests::{CATALOGUE, Gateway, Load, OPERATOR, PARTIES, REGISTRY, alone, event};
 
 const EMBEDDED: &str = "embedded";
 
@@ -86,6 +86,37 @@ async fn a_gateway_waits_for_a_rabbitmq_that_is_not_there() {
     gateway.wait_until_ready().await;
     let receipt = gateway.client(REGISTRY).publish(&event("late", 0)).await.unwrap();
     assert_eq!(receipt.inboxes.len(), 2);
+}
+
+/// Rights that are withdrawn do not wait for RabbitMQ; what is new is put in force when it is
+/// there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_is_replaced_while_rabbitmq_is_away() {
+    let _alone = alone().await;
+    let mut rabbitmq = RabbitMq::start().await.unwrap();
+    let gateway = Gateway::start(&rabbitmq.url()).await;
+    rabbitmq.stop().await.unwrap();
+    let grant =
+        format!("party = \"{}\"\ntype = \"nl.brp.geboorte\"\naction = \"receive\"", PARTIES[0]);
+    assert!(CATALOGUE.contains(&grant));
+    let without = CATALOGUE.replace(&grant, &grant.replace("geboorte", "overlijden"));
+    gateway.write_catalogue(&without);
+    gateway.logs("catalogue replaced").await;
+
+    let later = format!("\n[[subscription]]\nname = \"{}.later\"\n", PARTIES[1]);
+    gateway.write_catalogue(&format!("{without}{later}"));
+    gateway.logs("inboxes that cannot be opened yet").await;
+    rabbitmq.start_again().await.unwrap();
+    let begun = Instant::now();
+    while gateway.log().matches("catalogue replaced").count() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", gateway.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let published = gateway.client(REGISTRY).publish(&event("after", 0)).await;
+    let receipt = published.unwrap_or_else(|error| panic!("{error}: {}", gateway.log()));
+    let inboxes: Vec<String> = receipt.inboxes.iter().map(ToString::to_string).collect();
+    assert!(inboxes.contains(&format!("{}.later", PARTIES[1])), "{inboxes:?}");
+    assert!(!inboxes.iter().any(|inbox| inbox.starts_with(PARTIES[0])), "{inboxes:?}");
 }
 
 async fn a_subscriber_dies(bus: &str) {

@@ -25,14 +25,19 @@ impl Broker {
     }
 
     /// Puts another catalogue in force. Rights that are gone are gone at once: for
-    /// messages to come, for messages that wait in an inbox, and for running streams.
+    /// messages to come, for messages that wait in an inbox, and for running streams. So the
+    /// bus is needed for what is new, and not for the rest.
     ///
     /// # Errors
-    /// When an inbox that it declares cannot be opened; the old catalogue stays in force.
+    /// When an inbox that is new with it cannot be opened; the old catalogue stays in force.
+    /// With [`Reason::BusUnavailable`](crate::Reason::BusUnavailable) it may be tried again.
     pub async fn replace_catalogue(&self, catalogue: Catalogue) -> Result<(), Refusal> {
         let _one_at_a_time = self.control.lock().await;
         let earlier = self.catalogue.load_full();
         for declared in catalogue.subscriptions() {
+            if self.inboxes.read().contains_key(&declared.inbox) {
+                continue;
+            }
             self.store.add_inbox(declared.inbox.clone()).await?;
             if self.is_prepared() {
                 self.bus.open_inbox(&declared.inbox).await?;

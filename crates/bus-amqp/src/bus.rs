@@ -21,7 +21,7 @@ use crate::dead_letters::Desk;
 use crate::direct::Direct;
 use crate::held::Held;
 use crate::inspect::{Inbox, Inboxes};
-use crate::link::{LOOK_PATIENCE, Link, in_time};
+use crate::link::{CALL_PATIENCE, Link, in_time};
 use crate::options::{AmqpError, AmqpOptions};
 use crate::publisher::Publisher;
 use crate::settler::Settler;
@@ -88,7 +88,7 @@ impl AmqpBus {
     }
 
     async fn channel(&self) -> Result<Channel, BusError> {
-        Ok(self.link.channel(self.deadline()).await?.0)
+        Ok(self.link.channel(Instant::now() + CALL_PATIENCE).await?.0)
     }
 
     async fn begin_consuming(
@@ -220,7 +220,7 @@ impl Bus for AmqpBus {
 
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError> {
         let knowledge = self.inbox(inbox)?.knowledge;
-        let (channel, _) = self.link.channel(Instant::now() + LOOK_PATIENCE).await?;
+        let channel = self.channel().await?;
         let inspecting = knowledge.inspect(&channel, inbox);
         let state = tokio::time::timeout_at(self.deadline(), inspecting).await;
         close(channel).await;
@@ -236,7 +236,7 @@ impl Bus for AmqpBus {
         let (link, inbox) = (self.link.clone(), inbox.clone());
         let look = Look { link, inbox, knowledge, limit };
         // To its end, also when the caller goes away: what was taken is to be back first.
-        let looking = self.tasks.spawn(look.run(LOOK_PATIENCE));
+        let looking = self.tasks.spawn(look.run(CALL_PATIENCE));
         looking.await.unwrap_or(Err(BusError::Closed))
     }
 

@@ -25,7 +25,7 @@ use wissel_bus::{
 };
 
 use crate::confirm::{Outgoing, Returns, Tried};
-use crate::link::{LOOK_PATIENCE, Link, in_time};
+use crate::link::{CALL_PATIENCE, Link, in_time};
 use crate::{codec, topology};
 
 /// The most messages that wait in a queue, and the most bytes. Then no more are handed over.
@@ -141,7 +141,7 @@ impl Direct {
 #[async_trait]
 impl DirectQueues for Direct {
     async fn inspect(&self, inbox: &InboxName) -> Result<DirectState, BusError> {
-        let (channel, _) = self.link.channel(Instant::now() + LOOK_PATIENCE).await?;
+        let (channel, _) = self.link.channel(Instant::now() + CALL_PATIENCE).await?;
         let counted = in_time(topology::count(&channel, queue_of(inbox))).await;
         let _ = channel.close(200, "counted".into()).await;
         let (waiting, clients) = counted.map_err(|error| unavailable(&error))?;
@@ -149,7 +149,7 @@ impl DirectQueues for Direct {
     }
 
     async fn open(&self, inbox: &InboxName) -> Result<(), BusError> {
-        let (channel, _) = self.link.channel(Instant::now() + self.patience).await?;
+        let (channel, _) = self.link.channel(Instant::now() + CALL_PATIENCE).await?;
         let declared = declare(&channel, inbox).await;
         let _ = channel.close(200, "declared".into()).await;
         declared.map_err(|error| unavailable(&error))
@@ -173,7 +173,7 @@ impl DirectQueues for Direct {
         inbox: &InboxName,
         judge: &(dyn for<'e> Fn(&'e Envelope) -> Judgement + Send + Sync),
     ) -> Result<Reviewed, BusError> {
-        let (channel, _) = self.link.channel(Instant::now() + self.patience).await?;
+        let (channel, _) = self.link.channel(Instant::now() + CALL_PATIENCE).await?;
         let mut reviewed = Reviewed::default();
         let exchanged = self.exchange(&channel, inbox, |delivery| {
             let queued = codec::read_single(&delivery.properties, delivery.data.clone()).ok()?;
@@ -195,7 +195,7 @@ impl DirectQueues for Direct {
     }
 
     async fn remove(&self, inbox: &InboxName) -> Result<Removal, BusError> {
-        let (channel, _) = self.link.channel(Instant::now() + self.patience).await?;
+        let (channel, _) = self.link.channel(Instant::now() + CALL_PATIENCE).await?;
         let removal = self.try_remove(&channel, inbox).await;
         let _ = channel.close(200, "removed".into()).await;
         removal

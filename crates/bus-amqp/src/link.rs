@@ -19,8 +19,9 @@ use wissel_bus::{BusError, InboxName};
 
 use crate::topology;
 
-/// How long somebody who looks waits for a broker that is not there: to be told so is an answer.
-pub(crate) const LOOK_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a call that is no publish waits for a broker that is not there: to be told so is an
+/// answer, and who changes something keeps others from it meanwhile.
+pub(crate) const CALL_PATIENCE: Duration = Duration::from_secs(3);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const BACKOFF_LEAST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(3);

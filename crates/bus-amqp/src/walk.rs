@@ -21,7 +21,7 @@ use wissel_bus::{BusError, DeadLetter, DeadLetterId, DeadLetterWalk, InboxName, 
 use crate::codec;
 use crate::dead_letters::{self, Desk, Fate, Worked};
 use crate::inspect::Knowledge;
-use crate::link::{LOOK_PATIENCE, in_time};
+use crate::link::{CALL_PATIENCE, in_time};
 use crate::sight::{Known, Sight};
 use crate::taking::{Found, Place, Taking, unavailable};
 use crate::topology;
@@ -72,7 +72,7 @@ impl Walk {
         gives_way: bool,
     ) -> Result<Self, BusError> {
         let knowledge = desk.inbox(&inbox)?.knowledge;
-        desk.link.up(Instant::now() + LOOK_PATIENCE).await?;
+        desk.link.up(Instant::now() + CALL_PATIENCE).await?;
         let named = match selection {
             Selection::All => None,
             Selection::These(ids) => Some(ids.into_iter().collect()),

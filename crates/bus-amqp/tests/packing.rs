@@ -206,20 +206,21 @@ async fn what_rabbitmq_gives_up_on_can_be_looked_at_and_redriven() {
 /// may be more; until it has met all.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_packed_is_counted_as_the_least_that_waits() {
-    const COUNT: usize = 200;
+    const COUNT: u16 = 200;
+    let count = usize::from(COUNT);
     let (bus, other) = (bus().await, bus().await);
     let inbox = new_inbox(&bus, "least").await;
-    put(&bus, &inbox, 0..COUNT).await;
+    put(&bus, &inbox, 0..count).await;
     let state = bus.inspect(&inbox).await.unwrap();
-    assert_eq!((state.depth, state.depth_is_least), (COUNT as u64, false));
+    assert_eq!((state.depth, state.depth_is_least), (u64::from(COUNT), false));
     other.open_inbox(&inbox).await.unwrap();
     let state = other.inspect(&inbox).await.unwrap();
-    assert!(state.depth < COUNT as u64 && state.depth_is_least, "{state:?}");
+    assert!(state.depth < u64::from(COUNT) && state.depth_is_least, "{state:?}");
 
-    let mut reader = Reader::of(&other, &inbox, 2 * COUNT as u16).await;
-    let held = reader.take(COUNT).await;
+    let mut reader = Reader::of(&other, &inbox, 2 * COUNT).await;
+    let held = reader.take(count).await;
     let state = other.inspect(&inbox).await.unwrap();
-    assert_eq!((state.in_flight, state.depth_is_least), (COUNT as u64, false));
+    assert_eq!((state.in_flight, state.depth_is_least), (u64::from(COUNT), false));
     reader.acknowledge(&held).await;
     put(&other, &inbox, 0..10).await;
     drop(reader);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wissel_broker::{Broker, ReadAgain};
+use wissel_broker::{Broker, ReadAgain, Reason};
 use wissel_catalogue::Catalogue;
 use wissel_identity::{ServerTls, TokenVerifier};
 
@@ -18,6 +18,8 @@ use crate::watch::Watch;
 
 /// How often a revocation list that is nearly over is warned of.
 const WARNED_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How soon a catalogue that the bus could not take is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Reads catalogue, certificates and keys again, and puts in force what has no fault.
 pub(crate) struct Reload {
@@ -29,6 +31,8 @@ pub(crate) struct Reload {
     watch: Watch,
     /// Wishes of catalogue managers.
     asked: mpsc::Receiver<ReadAgain>,
+    /// The bus was not there for a catalogue with new inboxes.
+    waits_for_bus: bool,
 }
 
 impl Reload {
@@ -47,7 +51,7 @@ impl Reload {
         let tls = callers.tls.into_iter().chain(console_tls).collect();
         let asked = broker.asked_to_read();
         let asked = asked.ok_or_else(|| Failure::internal("the files are read by two"))?;
-        Ok(Self { broker, catalogue, tls, tokens, watch, asked })
+        Ok(Self { broker, catalogue, tls, tokens, watch, asked, waits_for_bus: false })
     }
 
     /// Reads again whenever there is cause, until it is stopped.
@@ -76,6 +80,7 @@ impl Reload {
                     tracing::debug!("files have changed, and are read again");
                     false
                 }
+                () = tokio::time::sleep(AGAIN_AFTER), if self.waits_for_bus => false,
             };
             self.certificates();
             self.keys(asked).await;
@@ -111,8 +116,10 @@ impl Reload {
     }
 
     /// Why what stands in the files is refused; empty: it is in force.
-    async fn catalogue(&self) -> Vec<String> {
+    async fn catalogue(&mut self) -> Vec<String> {
         const REFUSED: &str = "the catalogue's new version is refused; the old one stays";
+        const WAITS: &str = "the catalogue's new version has inboxes that cannot be opened yet; trying again, and the old one stays until then";
+        let waited = std::mem::take(&mut self.waits_for_bus);
         let path = self.catalogue.clone();
         let loaded = tokio::task::spawn_blocking(move || Catalogue::load(&path)).await;
         let catalogue = match loaded {
@@ -139,7 +146,12 @@ impl Reload {
         let replaced = self.broker.replace_catalogue(catalogue).await;
         self.broker.metrics().catalogue_read(replaced.is_ok());
         let Err(error) = replaced else { return Vec::new() };
-        tracing::error!(%error, "{REFUSED}");
+        self.waits_for_bus = error.reason == Reason::BusUnavailable;
+        match (self.waits_for_bus, waited) {
+            (false, _) => tracing::error!(%error, "{REFUSED}"),
+            (true, false) => tracing::warn!(%error, "{WAITS}"),
+            (true, true) => tracing::debug!(%error, "{WAITS}"),
+        }
         vec![error.to_string()]
     }
 }

@@ -17,24 +17,17 @@ impl Broker {
         inbox: &InboxName,
         settings: &InboxSettings,
     ) -> Result<InboxState, BusError> {
-        let state = self.bus.inspect(inbox).await?;
-        let Some(direct) = self.bus.direct().filter(|_| settings.direct_amqp) else {
-            return Ok(state);
-        };
-        let queue = direct.inspect(inbox).await?;
-        let unread_since = self.forwarders.unread_since(inbox, queue);
-        Ok(together(state, queue, unread_since))
-    }
-}
-
-/// When the messages that wait in the queue were admitted is not known without taking them out
-/// of it: they count as being as old as the queue has been unread.
-fn together(inbox: InboxState, queue: DirectState, unread_since: Option<SystemTime>) -> InboxState {
-    InboxState {
-        depth: inbox.depth + queue.waiting,
-        consumers: inbox.consumers.saturating_sub(1) + queue.clients,
-        oldest: [inbox.oldest, unread_since].into_iter().flatten().min(),
-        ..inbox
+        let mut state = self.bus.inspect(inbox).await?;
+        if let Some(direct) = self.bus.direct().filter(|_| settings.direct_amqp) {
+            let queue = direct.inspect(inbox).await?;
+            state.depth += queue.waiting;
+            state.consumers = state.consumers.saturating_sub(1) + queue.clients;
+            // When what waits there was admitted is not known without taking it out: it counts
+            // as being as old as the queue has been unread.
+            let unread_since = self.forwarders.unread_since(inbox, queue);
+            state.oldest = [state.oldest, unread_since].into_iter().flatten().min();
+        }
+        Ok(state)
     }
 }
 
