@@ -19,6 +19,8 @@ pub(super) enum Action {
     Read,
     Pause,
     Redrive,
+    /// Whoever redrives slowly gives up.
+    GiveUp,
     /// Time goes on.
     Pass,
     /// It does, and nothing happens meanwhile: all that was to end is over at once.
@@ -36,7 +38,7 @@ pub(super) enum Action {
 }
 
 /// What may happen, and how often at most beside the others.
-pub(super) const WEIGHTS: [(Action, usize); 17] = [
+pub(super) const WEIGHTS: [(Action, usize); 18] = [
     (Action::Publish, 10),
     (Action::Open, 5),
     (Action::Settle, 16),
@@ -46,7 +48,8 @@ pub(super) const WEIGHTS: [(Action, usize); 17] = [
     (Action::Stall, 1),
     (Action::Read, 1),
     (Action::Pause, 1),
-    (Action::Redrive, 1),
+    (Action::Redrive, 2),
+    (Action::GiveUp, 1),
     (Action::Pass, 6),
     (Action::Jump, 1),
     (Action::Stuck, 1),
@@ -75,9 +78,10 @@ impl World {
                 self.pause(place, paused).await?;
             }
             Action::Redrive => {
-                let (place, wait) = (self.random.usize(..PLACES.len()), self.chance(70));
-                self.redrive(place, wait).await?;
+                let place = self.random.usize(..PLACES.len());
+                self.redrive(place).await?;
             }
+            Action::GiveUp => self.give_up_mending().await?,
             Action::Pass => {
                 let longest = self.pick(&[20, 500, 2_000, 9_000, 40_000]);
                 let by = Duration::from_millis(self.random.u64(..longest));
@@ -127,6 +131,7 @@ impl World {
             return Ok(());
         }
         self.ledger.rested(now);
+        self.ledger.mendings_go_on(now)?;
         self.is_quiet = self.paused;
         self.nobody_waits()?;
         if self.chance(10) {

@@ -23,6 +23,7 @@ impl World {
                 self.pause(place, false).await?;
             }
         }
+        self.mendings_end().await?;
         while !self.subscribers.is_empty() {
             self.leave(true)?;
             self.rest().await?;
@@ -35,7 +36,7 @@ impl World {
         self.is_emptied().await?;
         self.is_compared().await?;
         for place in 0..PLACES.len() {
-            self.redrive(place, true).await?;
+            self.redrive_all(place).await?;
         }
         self.is_emptied().await?;
         self.is_compared().await

@@ -14,6 +14,7 @@ mod consuming;
 mod ending;
 mod idle;
 mod ledger;
+mod mending;
 mod operating;
 mod publishing;
 mod round;

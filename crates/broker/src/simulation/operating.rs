@@ -1,4 +1,4 @@
-//! Those who operate: an inbox is paused, dead letters are put back.
+//! Those who operate: an inbox is paused, dead letters are looked at.
 
 use std::sync::Arc;
 
@@ -8,7 +8,6 @@ use super::Found;
 use super::ledger::Which;
 use super::town::{self, PLACES};
 use super::world::World;
-use crate::{RedriveOptions, Refusal, Which as These};
 
 const EVERYTHING: Page<wissel_bus::DeadLetterId> = Page { after: None, limit: 10_000 };
 
@@ -60,7 +59,7 @@ impl World {
         }
     }
 
-    async fn letters(&mut self, place: usize) -> Result<Vec<DeadLetter>, Found> {
+    pub(super) async fn letters(&mut self, place: usize) -> Result<Vec<DeadLetter>, Found> {
         let broker = self.broker();
         let listing = async move {
             broker.dead_letters(&town::operator(), &town::inbox(place), EVERYTHING).await
@@ -73,45 +72,6 @@ impl World {
         let letters = self.letters(place).await?;
         let now = self.now();
         self.ledger.dead_letters(place, &letters, now)
-    }
-
-    /// Some dead letters are put back, or all. Whoever asks may not wait for the answer.
-    pub(super) async fn redrive(&mut self, place: usize, wait: bool) -> Result<(), Found> {
-        self.rest().await?;
-        if self.now().failed {
-            return Ok(());
-        }
-        let letters = self.letters(place).await?;
-        let now = self.now();
-        let dead = self.ledger.dead_letters(place, &letters, now)?;
-        // Of one that nobody waits for, nobody knows when it begins.
-        let which = if wait && self.random.bool() {
-            These::All
-        } else {
-            These::These(letters.iter().map(|letter| letter.id.clone()).collect())
-        };
-        self.log(|| format!("{} of {} are redriven", dead.len(), PLACES[place].local));
-        let broker = self.broker();
-        let redriving = async move {
-            let options = RedriveOptions { which, to: None, per_second: None, why: None };
-            broker.redrive(&town::operator(), &town::inbox(place), options, |_| ()).await
-        };
-        // What comes meanwhile may be one of them.
-        dead.iter().for_each(|which| self.ledger.redriven(*which));
-        if !wait {
-            tokio::spawn(redriving);
-            return Ok(());
-        }
-        let answer: Result<u64, Refusal> = self.wait_for(redriving).await?;
-        match answer {
-            Ok(count) if count == dead.len() as u64 => {
-                self.counts.redriven += count;
-                dead.iter().for_each(|which| self.ledger.surely_redriven(*which));
-                Ok(())
-            }
-            Err(_) if self.now().failed => Ok(()),
-            other => Err(Found(format!("{} dead letters, redriven: {other:?}", dead.len()))),
-        }
     }
 
     /// The broker has time to end.

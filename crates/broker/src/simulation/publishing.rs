@@ -37,7 +37,7 @@ impl World {
         let urgent = self.chance(25);
         let name = format!("m{}-s{subject}", self.ledger.messages.len());
         let mut event = Event::builder(&name, town::source(), town::event_type(urgent))
-            .subject(format!("99999000{subject}"));
+            .subject(town::subject(subject));
         let mut expires = None;
         if self.chance(15) {
             let left = Duration::from_millis(self.random.u64(200..60_000));

@@ -73,6 +73,7 @@ impl World {
         self.broker = None;
         self.seen.lock().clear();
         self.answers.lock().clear();
+        self.news.lock().clear();
         self.disk.rests();
     }
 

@@ -25,6 +25,10 @@ name = "nl.brp.spoed"
 owner = "00000099000000001000"
 description = "Something that cannot wait."
 deadline = "8 seconds"
+[[event_type]]
+name = "nl.brp.stil"
+owner = "00000099000000001000"
+description = "Nobody publishes this."
 [[grant]]
 party = "00000099000000001000"
 type = ["nl.brp.geboorte", "nl.brp.spoed"]
@@ -33,7 +37,7 @@ purpose = "To tell"
 legal_basis = "Wet BRP"
 [[grant]]
 party = "00000099000000002000"
-type = ["nl.brp.geboorte", "nl.brp.spoed"]
+type = ["nl.brp.geboorte", "nl.brp.spoed", "nl.brp.stil"]
 action = "receive"
 purpose = "To know"
 legal_basis = "Wet BRP"
@@ -45,17 +49,33 @@ ordered = true
 [[subscription]]
 name = "00000099000000002000.aged"
 types = ["nl.brp.geboorte"]
+[[subscription]]
+name = "00000099000000002000.spare"
+ordered = true
+types = ["nl.brp.stil"]
 "#;
 
 /// An inbox: what it is called, and how it is set.
 pub(super) struct Place {
     pub(super) local: &'static str,
     pub(super) ordered: bool,
-    /// Whether it also gets what cannot wait.
-    pub(super) urgent: bool,
+    /// What it gets of what is published.
+    pub(super) gets: Gets,
+    /// Its dead letters are put back there, too. A message is in one of the two at most, so
+    /// that it is known which delivery of it comes.
+    pub(super) other: Option<usize>,
     pub(super) max_attempts: u32,
     pub(super) retry_initial: Duration,
     pub(super) max_age: Option<Duration>,
+}
+
+#[derive(PartialEq, Eq)]
+pub(super) enum Gets {
+    All,
+    /// What can wait.
+    Patient,
+    /// Nothing, but dead letters of another inbox.
+    Nothing,
 }
 
 /// The longest that a delivery waits, unless its receiver says so.
@@ -63,11 +83,12 @@ pub(super) const RETRY_MAX: Duration = Duration::from_secs(8);
 /// By when a message that cannot wait is to be done with.
 pub(super) const DEADLINE: Duration = Duration::from_secs(8);
 
-pub(super) const PLACES: [Place; 3] = [
+pub(super) const PLACES: [Place; 4] = [
     Place {
         local: "plain",
         ordered: false,
-        urgent: true,
+        gets: Gets::All,
+        other: Some(3),
         max_attempts: 4,
         retry_initial: Duration::from_millis(500),
         max_age: None,
@@ -75,7 +96,8 @@ pub(super) const PLACES: [Place; 3] = [
     Place {
         local: "ordered",
         ordered: true,
-        urgent: true,
+        gets: Gets::All,
+        other: None,
         max_attempts: 3,
         retry_initial: Duration::from_secs(1),
         max_age: None,
@@ -83,10 +105,20 @@ pub(super) const PLACES: [Place; 3] = [
     Place {
         local: "aged",
         ordered: false,
-        urgent: false,
+        gets: Gets::Patient,
+        other: None,
         max_attempts: 2,
         retry_initial: Duration::from_secs(2),
         max_age: Some(Duration::from_secs(90)),
+    },
+    Place {
+        local: "spare",
+        ordered: true,
+        gets: Gets::Nothing,
+        other: Some(0),
+        max_attempts: 2,
+        retry_initial: Duration::from_millis(700),
+        max_age: None,
     },
 ];
 
@@ -121,6 +153,10 @@ pub(super) fn place_of(inbox: &InboxName) -> Option<usize> {
 
 pub(super) fn source() -> String {
     format!("urn:nld:oin:{REGISTRY}:systeem:BRP")
+}
+
+pub(super) fn subject(number: usize) -> String {
+    format!("99999000{number}")
 }
 
 pub(super) fn event_type(urgent: bool) -> &'static str {

@@ -11,6 +11,7 @@ use wissel_store::Store;
 
 use super::idle::{Idle, Tell};
 use super::ledger::{Call, Ledger, Now};
+use super::mending::{News, Task};
 use super::subscriber::{Seen, Subscriber};
 use super::town::{self, PLACES};
 use super::{Counts, Found, Log};
@@ -35,8 +36,8 @@ pub(super) struct World {
     pub(super) idle: Arc<Idle>,
     pub(super) next: u64,
     /// What has passed before the start, and when that was.
-    passed: Duration,
-    begun: Instant,
+    pub(super) passed: Duration,
+    pub(super) begun: Instant,
     pub(super) wall: SystemTime,
     pub(super) broker: Option<Arc<Broker>>,
     pub(super) ending: bool,
@@ -44,6 +45,8 @@ pub(super) struct World {
     pub(super) seen: Seen,
     pub(super) calls: Vec<Call>,
     pub(super) answers: Answers,
+    pub(super) news: News,
+    pub(super) mendings: Vec<Task>,
     /// Which inboxes are paused, and have come to rest since.
     pub(super) paused: [bool; PLACES.len()],
     pub(super) is_quiet: [bool; PLACES.len()],
@@ -74,6 +77,8 @@ impl World {
             seen: Seen::default(),
             calls: Vec::new(),
             answers: Answers::default(),
+            news: News::default(),
+            mendings: Vec::new(),
             paused: [false; PLACES.len()],
             is_quiet: [false; PLACES.len()],
         }
@@ -137,6 +142,7 @@ impl World {
             self.ledger.forgotten(&call);
         }
         self.subscribers.clear();
+        self.mendings.clear();
         self.is_quiet = [false; PLACES.len()];
     }
 
@@ -251,6 +257,7 @@ impl World {
             }
             self.ledger.answered(&call, &outcomes, then)?;
         }
+        self.hear_of_mendings(now)?;
         let seen = std::mem::take(&mut *self.seen.lock());
         for (at, number, told) in seen {
             let then = now.back_at(self.passed + (at - self.begun));

@@ -18,6 +18,7 @@ impl Ledger {
     ) -> Result<Which, Found> {
         let (message, copy) = self.recognise(leased)?;
         let told = self.messages[message].told(place);
+        self.may_be_put_back((message, copy, place), now);
         let fault = |what: &str| Err(Found(format!("{told}: {what}")));
         let kept = &self.messages[message];
         let Some(stand) = &kept.copies[copy].stands[place] else {
@@ -77,6 +78,7 @@ impl Ledger {
             (stand.settled_by, stand.before) = (None, None);
         }
         stand.state = State::Leased { by, id: leased.id, attempt, until };
+        self.has_moved((message, copy, place));
         self.next_end = self.next_end.min(until);
         Ok((message, copy, place))
     }

@@ -6,7 +6,7 @@ use wissel_bus::DeadLetter;
 
 use super::super::Found;
 use super::super::town::PLACES;
-use super::{Fate, Ledger, Now, Stand, State, Which};
+use super::{Fate, Ledger, Now, State, Which};
 
 impl Ledger {
     /// Dead letters of an inbox, when all is at rest: each for a reason, and all that should be
@@ -26,6 +26,7 @@ impl Ledger {
             found.push(which);
         }
         let there: HashSet<Which> = found.iter().copied().collect();
+        self.are_there(place, &there);
         let missing = self.all().find(|(which, stand)| {
             let known = self.messages[which.0].copies[which.1].order.is_some();
             which.2 == place
@@ -62,6 +63,7 @@ impl Ledger {
         };
         let explained = match stand.state {
             State::Done(Fate::Dead) => true,
+            State::Done(Fate::Gone) => false,
             _ => stand.maybe == Some(Fate::Dead) || stand.may_be_dead || expired,
         };
         if !explained {
@@ -96,24 +98,6 @@ impl Ledger {
                     *times = times.maybe_early();
                 }
             }
-        }
-    }
-
-    /// A dead letter is put back, or may be.
-    pub(in super::super) fn redriven(&mut self, (message, copy, place): Which) {
-        if let Some(stand) = &mut self.messages[message].copies[copy].stands[place] {
-            let attempts = (1, stand.attempts.1);
-            let maybe = Some(Fate::Dead);
-            *stand = Stand { redriven: true, maybe, attempts, ..Stand::new() };
-        }
-    }
-
-    /// It was put back, if it has not come already.
-    pub(in super::super) fn surely_redriven(&mut self, (message, copy, place): Which) {
-        if let Some(stand) = &mut self.messages[message].copies[copy].stands[place]
-            && let State::Waiting(_) = stand.state
-        {
-            (stand.maybe, stand.attempts) = (None, (1, 1));
         }
     }
 

@@ -15,6 +15,7 @@ pub(in super::super) enum End {
 impl Ledger {
     /// Broker and bus are gone, and with them all subscribers.
     pub(in super::super) fn crashed(&mut self, end: End, now: Now) {
+        self.mendings_are_over(now);
         for message in &mut self.messages {
             // Receipts are not kept on disk here.
             message.first = None;

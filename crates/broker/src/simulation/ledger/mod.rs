@@ -3,6 +3,7 @@
 mod coming;
 mod comparing;
 mod crashing;
+mod mending;
 mod receipts;
 mod settling;
 mod stand;
@@ -14,9 +15,10 @@ use bytes::Bytes;
 use wissel_bus::MessageId;
 
 pub(super) use self::crashing::End;
+pub(super) use self::mending::{Mending, Pace};
 pub(super) use self::receipts::Call;
 pub(super) use self::stand::{Fate, Stand, State, Times};
-use super::town::{DEADLINE, PLACES};
+use super::town::{DEADLINE, Gets, PLACES};
 
 /// A moment.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,10 @@ pub(super) struct Ledger {
     by_id: HashMap<MessageId, (usize, usize)>,
     /// How many publications of a message are recognised, when that is few.
     pub(super) window_age: Duration,
+    /// Dead letters that somebody puts back.
+    pub(super) mendings: Vec<Mending>,
+    /// Dead letters that may have gone from the one inbox to the other.
+    moved: Vec<(Which, Which)>,
     /// No lease is over before this.
     next_end: Duration,
 }
@@ -77,7 +83,11 @@ impl Message {
     /// The inboxes that it is for.
     pub(super) fn places(&self) -> impl Iterator<Item = usize> + use<> {
         let urgent = self.urgent;
-        (0..PLACES.len()).filter(move |place| !urgent || PLACES[*place].urgent)
+        (0..PLACES.len()).filter(move |place| match PLACES[*place].gets {
+            Gets::All => true,
+            Gets::Patient => !urgent,
+            Gets::Nothing => false,
+        })
     }
 
     /// By when this copy is to be done with.

@@ -48,6 +48,8 @@ pub(in super::super) enum State {
 pub(in super::super) enum Fate {
     Acknowledged,
     Dead,
+    /// It was a dead letter, and is no more.
+    Gone,
 }
 
 /// When it comes: not before, and not after when somebody takes it.
@@ -75,6 +77,16 @@ impl Stand {
             retried: Times::any(),
             was_old: false,
         }
+    }
+
+    /// Put back, at the end of its inbox.
+    pub(super) fn put_back() -> Self {
+        Self { redriven: true, ..Self::new() }
+    }
+
+    /// A dead letter that is no more.
+    pub(super) fn gone() -> Self {
+        Self { state: State::Done(Fate::Gone), ..Self::new() }
     }
 
     /// Whether its end is known to be kept, whatever else happens to the process.
