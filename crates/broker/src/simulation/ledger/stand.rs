@@ -127,7 +127,9 @@ impl Stand {
         if std::mem::take(&mut self.late)
             && let State::Waiting(times) = &mut self.state
         {
-            times.by = (now.passed + times.most, now.wall + times.most);
+            // What is on disk of it may be of before the clock was set back.
+            let (passed, wall) = times.by;
+            times.by = (passed.max(now.passed + times.most), wall.max(now.wall + times.most));
         }
     }
 }
