@@ -19,6 +19,7 @@ pub(super) enum Action {
     Read,
     Pause,
     Redrive,
+    Purge,
     /// Whoever redrives slowly gives up.
     GiveUp,
     /// Time goes on.
@@ -38,7 +39,7 @@ pub(super) enum Action {
 }
 
 /// What may happen, and how often at most beside the others.
-pub(super) const WEIGHTS: [(Action, usize); 18] = [
+pub(super) const WEIGHTS: [(Action, usize); 19] = [
     (Action::Publish, 10),
     (Action::Open, 5),
     (Action::Settle, 16),
@@ -49,6 +50,7 @@ pub(super) const WEIGHTS: [(Action, usize); 18] = [
     (Action::Read, 1),
     (Action::Pause, 1),
     (Action::Redrive, 2),
+    (Action::Purge, 1),
     (Action::GiveUp, 1),
     (Action::Pass, 6),
     (Action::Jump, 1),
@@ -80,6 +82,10 @@ impl World {
             Action::Redrive => {
                 let place = self.random.usize(..PLACES.len());
                 self.redrive(place).await?;
+            }
+            Action::Purge => {
+                let place = self.random.usize(..PLACES.len());
+                self.purge(place).await?;
             }
             Action::GiveUp => self.give_up_mending().await?,
             Action::Pass => {

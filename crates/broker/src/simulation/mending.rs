@@ -1,4 +1,5 @@
-//! Dead letters are put back: all or some, at once or slowly, where they died or elsewhere.
+//! Dead letters are put back, all or some, at once or slowly, where they died or elsewhere; or
+//! they are purged.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use wissel_bus::DeadLetter;
 use wissel_filter::Filter;
 
 use super::Found;
-use super::ledger::{Mending, Pace, Which};
+use super::ledger::{Mending, Now, Pace, Which};
 use super::town::{self, PLACES};
 use super::world::World;
 use crate::dead_letters::AT_ONCE;
@@ -25,13 +26,20 @@ pub(super) type News = Arc<Mutex<Vec<(Instant, u64, Told)>>>;
 pub(super) enum Told {
     /// So many so far.
     Step(u64),
-    Done(Result<u64, Refusal>),
+    Done(Deed, Result<u64, Refusal>),
 }
 
 /// A call that mends.
 pub(super) struct Task {
     number: u64,
     task: tokio::task::AbortHandle,
+}
+
+/// What is done with dead letters.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Deed {
+    Redrive { to: usize, per_second: Option<u32> },
+    Purge,
 }
 
 /// Which dead letters somebody wants.
@@ -64,6 +72,27 @@ impl Wanted {
                 matching(format!("subject = '{}'", town::subject(*subject)))
             }
             Self::Because(reason) => These::Because(masked(reason)),
+        }
+    }
+}
+
+impl Deed {
+    fn to(self) -> Option<usize> {
+        match self {
+            Self::Redrive { to, .. } => Some(to),
+            Self::Purge => None,
+        }
+    }
+
+    /// In how many steps of how long, as the broker does it.
+    fn pace(self) -> Pace {
+        match self {
+            Self::Redrive { per_second: Some(per_second), .. } => {
+                let at_once = per_second.div_ceil(10);
+                let period = Duration::from_secs(1) * at_once / per_second;
+                Pace { at_once: at_once as usize, period }
+            }
+            _ => Pace { at_once: AT_ONCE, period: Duration::ZERO },
         }
     }
 }
@@ -110,13 +139,21 @@ impl World {
         let slowly = !self.ledger.is_mended_slowly(place) && self.chance(60);
         let per_second = if slowly { Some(self.pick(&[1, 3, 20, 100])) } else { None };
         let to = PLACES[place].other.filter(|_| self.random.bool()).unwrap_or(place);
-        self.redrive_these(place, letters, &wanted, to, per_second).await
+        self.mend(place, &letters, &wanted, Deed::Redrive { to, per_second }).await
     }
 
     /// All dead letters are put back where they died, at once.
     pub(super) async fn redrive_all(&mut self, place: usize) -> Result<(), Found> {
         let letters = self.mendable(place).await?;
-        self.redrive_these(place, letters, &Wanted::All, place, None).await
+        let deed = Deed::Redrive { to: place, per_second: None };
+        self.mend(place, &letters, &Wanted::All, deed).await
+    }
+
+    /// Some dead letters are purged, or all.
+    pub(super) async fn purge(&mut self, place: usize) -> Result<(), Found> {
+        let letters = self.mendable(place).await?;
+        let wanted = self.wants(&letters);
+        self.mend(place, &letters, &wanted, Deed::Purge).await
     }
 
     /// The dead letters of an inbox, when all is at rest. None on a disk that has failed.
@@ -125,74 +162,83 @@ impl World {
         if self.now().failed { Ok(Vec::new()) } else { self.letters(place).await }
     }
 
-    async fn redrive_these(
+    async fn mend(
         &mut self,
         place: usize,
-        letters: Vec<DeadLetter>,
+        letters: &[DeadLetter],
         wanted: &Wanted,
-        to: usize,
-        per_second: Option<u32>,
+        deed: Deed,
     ) -> Result<(), Found> {
         let now = self.now();
         if now.failed {
             return Ok(());
         }
-        let dead = self.ledger.dead_letters(place, &letters, now)?;
+        let dead = self.ledger.dead_letters(place, letters, now)?;
         // What died later, by the clock on the wall, is not meant; the bus does not ask for that.
-        let by_bus = matches!(wanted, Wanted::All | Wanted::Every(_)) && per_second.is_none()
-            || matches!(wanted, Wanted::Every(_));
-        let meant = dead.iter().zip(&letters).enumerate().filter(|(number, (which, letter))| {
+        let at_once = matches!(deed, Deed::Purge | Deed::Redrive { per_second: None, .. });
+        let named = matches!(wanted, Wanted::Every(_));
+        let by_bus = named || at_once && matches!(wanted, Wanted::All);
+        let meant = dead.iter().zip(letters).enumerate().filter(|(number, (which, letter))| {
             (by_bus || letter.died_at <= now.wall)
                 && self.is_wanted(wanted, *number, **which, &letter.reason)
         });
         let meant: Vec<Which> = meant.map(|(_, (which, _))| *which).collect();
         let number = self.number();
         self.log(|| {
-            let (from, to, count) = (PLACES[place].local, PLACES[to].local, meant.len());
-            format!(
-                "mending {number} redrives {count} of {from} to {to}: {wanted:?}, {per_second:?} a second"
-            )
+            let (from, count) = (PLACES[place].local, meant.len());
+            format!("mending {number} of {from}: {deed:?}, {count}: {wanted:?}")
         });
         let caller = match wanted {
             Wanted::OfSubject(_) => town::receiver(),
             _ if self.random.bool() => town::receiver(),
             _ => town::operator(),
         };
-        let pace = pace(per_second);
-        self.ledger.mendings.push(Mending::new(number, (place, to), meant, pace, now));
-        self.mend(
+        self.ledger.mendings.push(Mending::new(
             number,
-            caller,
-            place,
-            RedriveOptions {
-                which: wanted.which(&letters),
-                to: (to != place).then(|| town::inbox(to)),
-                per_second: per_second.and_then(NonZeroU32::new),
-                why: None,
-            },
-        );
+            (place, deed.to()),
+            meant,
+            deed.pace(),
+            now,
+        ));
+        let doing = self.doing(number, caller, place, wanted.which(letters), deed);
+        self.mendings.push(Task { number, task: tokio::spawn(doing).abort_handle() });
         // Of one that is not waited for it is not known when it begins, and so what is meant by it.
-        let named = matches!(wanted, Wanted::Every(_)) && per_second.is_none();
-        if named && !self.ledger.is_mended_slowly(place) && self.random.bool() {
+        if named && at_once && !self.ledger.is_mended_slowly(place) && self.random.bool() {
             return Ok(());
         }
         self.settle_down().await?;
         self.collect()
     }
 
-    fn mend(&mut self, number: u64, caller: Caller, place: usize, options: RedriveOptions) {
+    /// The call, which tells how it goes on.
+    fn doing(
+        &self,
+        number: u64,
+        caller: Caller,
+        place: usize,
+        which: These,
+        deed: Deed,
+    ) -> impl Future<Output = ()> + use<> {
         let (broker, news) = (self.broker(), Arc::clone(&self.news));
-        let task = tokio::spawn(async move {
-            let tell = |told| news.lock().push((Instant::now(), number, told));
-            let progress = |count| tell(Told::Step(count));
-            let done = broker.redrive(&caller, &town::inbox(place), options, progress).await;
-            tell(Told::Done(done));
-        });
-        self.mendings.push(Task { number, task: task.abort_handle() });
+        let tell = move |told| news.lock().push((Instant::now(), number, told));
+        async move {
+            let from = town::inbox(place);
+            let done = match deed {
+                Deed::Redrive { to, per_second } => {
+                    let to = (to != place).then(|| town::inbox(to));
+                    let per_second = per_second.and_then(NonZeroU32::new);
+                    let options = RedriveOptions { which, to, per_second, why: None };
+                    let progress = |count| tell(Told::Step(count));
+                    broker.redrive(&caller, &from, options, progress).await
+                }
+                Deed::Purge => broker.purge_dead_letters(&caller, &from, which, None).await,
+            };
+            tell(Told::Done(deed, done));
+        }
     }
 
-    /// What was put back is held against the ledger.
-    pub(super) fn hear_of_mendings(&mut self, now: super::ledger::Now) -> Result<(), Found> {
+    /// What was done is held against the ledger.
+    pub(super) fn hear_of_mendings(&mut self, now: Now) -> Result<(), Found> {
         let news = std::mem::take(&mut *self.news.lock());
         for (at, number, told) in news {
             let then = now.back_at(self.passed + (at - self.begun));
@@ -202,11 +248,15 @@ impl World {
                     self.log.note((number, count, then.passed.as_millis()));
                     self.ledger.step_done(number, count, then)?;
                 }
-                Told::Done(outcome) => {
+                Told::Done(deed, outcome) => {
                     self.log(|| format!("mending {number} is done: {outcome:?}"));
                     self.mendings.retain(|task| task.number != number);
                     self.ledger.mended(number, &outcome, then)?;
-                    self.counts.redriven += outcome.unwrap_or_default();
+                    let count = outcome.unwrap_or_default();
+                    match deed {
+                        Deed::Redrive { .. } => self.counts.redriven += count,
+                        Deed::Purge => self.counts.purged += count,
+                    }
                 }
             }
         }
@@ -237,17 +287,5 @@ impl World {
             self.collect()?;
         }
         Err(Found("dead letters are not put back to the last".to_owned()))
-    }
-}
-
-/// In how many steps of how long, as the broker does it.
-fn pace(per_second: Option<u32>) -> Pace {
-    match per_second {
-        None => Pace { at_once: AT_ONCE, period: Duration::ZERO },
-        Some(per_second) => {
-            let at_once = per_second.div_ceil(10);
-            let period = Duration::from_secs(1) * at_once / per_second;
-            Pace { at_once: at_once as usize, period }
-        }
     }
 }

@@ -58,6 +58,7 @@ struct Counts {
     deliveries: u64,
     dead_letters: u64,
     redriven: u64,
+    purged: u64,
     /// Of all that was answered and handed out.
     hash: u64,
 }
@@ -73,6 +74,7 @@ impl Counts {
         self.deliveries += more.deliveries;
         self.dead_letters += more.dead_letters;
         self.redriven += more.redriven;
+        self.purged += more.purged;
         self.hash = self.hash.rotate_left(1) ^ more.hash;
     }
 }

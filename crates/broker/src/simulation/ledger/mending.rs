@@ -1,4 +1,4 @@
-//! Dead letters that are put back, some at a time.
+//! Dead letters that are put back, some at a time, or purged.
 //!
 //! Which are meant is known when it begins. After each step the broker tells how many it put back
 //! so far. So it is known of each whether it is still a dead letter, but for those of the step that
@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::super::Found;
-use super::{Fate, Ledger, Now, Stand, Which};
+use super::{Fate, Ledger, Now, Stand, State, Which};
 use crate::Refusal;
 
 /// By so much a step may be early, as timers are exact to the millisecond.
@@ -29,14 +29,15 @@ pub(in super::super) struct Pace {
 pub(in super::super) struct Mending {
     pub(in super::super) number: u64,
     from: usize,
-    to: usize,
+    /// None: they are purged.
+    to: Option<usize>,
     meant: Vec<(Which, Mended)>,
     pace: Pace,
     begun: Duration,
     /// Steps that are done, and when the last two were.
     steps: u32,
     last: [Duration; 2],
-    /// How many were put back by these.
+    /// How many dead letters went by these.
     told: u64,
 }
 
@@ -51,10 +52,10 @@ enum Mended {
 }
 
 impl Mending {
-    /// Puts back these dead letters of an inbox, in this order.
+    /// Puts back these dead letters of an inbox, in this order; or purges them.
     pub(in super::super) fn new(
         number: u64,
-        (from, to): (usize, usize),
+        (from, to): (usize, Option<usize>),
         meant: Vec<Which>,
         pace: Pace,
         now: Now,
@@ -86,7 +87,7 @@ impl Ledger {
         self.mendings.iter().filter(here).any(|one| !one.pace.period.is_zero())
     }
 
-    /// A step is done, and so many were put back since the beginning.
+    /// A step is done, and so many dead letters went since the beginning.
     pub(in super::super) fn step_done(
         &mut self,
         number: u64,
@@ -107,7 +108,7 @@ impl Ledger {
         mending.last = [mending.last[1], now.passed];
         if mending.told != count {
             let told = mending.told;
-            return Err(Found(format!("mending {number} put back {count}, expected {told}")));
+            return Err(Found(format!("mending {number} did {count}, expected {told}")));
         }
         Ok(())
     }
@@ -128,7 +129,7 @@ impl Ledger {
         }
         self.mendings[at].told += told;
         for which in moved {
-            self.put_back(which, to);
+            self.mend(which, to);
         }
     }
 
@@ -153,7 +154,7 @@ impl Ledger {
                 let (left, told) = (mending.next().len(), mending.told);
                 if left > 0 || told != *count {
                     return Err(Found(format!(
-                        "mending {number} put back {count} of {told}, and {left} are left"
+                        "mending {number} did {count} of {told}, and {left} are left"
                     )));
                 }
                 Ok(())
@@ -199,19 +200,19 @@ impl Ledger {
         for at in 0..self.mendings.len() {
             let mending = &mut self.mendings[at];
             let from = (message, copy, mending.from);
-            if mending.to != place || !mending.is_due(now) {
+            if mending.to != Some(place) || !mending.is_due(now) {
                 continue;
             }
             let next = mending.next().iter_mut().find(|(meant, _)| *meant == from);
             let Some((_, mended @ Mended::NotYet)) = next else { continue };
             *mended = Mended::Came;
-            self.put_back(from, place);
+            self.mend(from, Some(place));
             return;
         }
     }
 
-    /// It is put back there, and is a dead letter no more.
-    fn put_back(&mut self, from: Which, to: usize) {
+    /// It is a dead letter no more, and waits there, or is gone for good.
+    fn mend(&mut self, from: Which, to: Option<usize>) {
         for (which, mended) in self.mendings.iter_mut().flat_map(|one| &mut one.meant) {
             if *which == from && *mended == Mended::NotYet {
                 *mended = Mended::Elsewhere;
@@ -219,7 +220,9 @@ impl Ledger {
         }
         let stands = &mut self.messages[from.0].copies[from.1].stands;
         stands[from.2] = Some(Stand::gone());
-        stands[to] = Some(Stand::put_back());
+        if let Some(to) = to {
+            stands[to] = Some(Stand::put_back());
+        }
     }
 
     /// Nobody knows what came of the step that may be under way; what is behind it stays.
@@ -230,15 +233,15 @@ impl Ledger {
         let to = mending.to;
         for (which, mended) in mending.next() {
             if *mended == Mended::NotYet {
-                self.may_have_moved(*which, to);
+                self.may_have_gone(*which, to);
             }
         }
     }
 
-    fn may_have_moved(&mut self, from: Which, to: usize) {
+    fn may_have_gone(&mut self, from: Which, to: Option<usize>) {
         let (message, copy, place) = from;
         let stands = &mut self.messages[message].copies[copy].stands;
-        if place == to {
+        if to == Some(place) {
             if let Some(stand) = &mut stands[place] {
                 let attempts = (1, stand.attempts.1);
                 *stand = Stand { maybe: Some(Fate::Dead), attempts, ..Stand::put_back() };
@@ -248,6 +251,7 @@ impl Ledger {
         if let Some(stand) = &mut stands[place] {
             stand.maybe = Some(Fate::Gone);
         }
+        let Some(to) = to else { return };
         stands[to] = Some(Stand { maybe: Some(Fate::Gone), ..Stand::put_back() });
         self.moved.push((from, (message, copy, to)));
     }
@@ -260,7 +264,7 @@ impl Ledger {
         }
     }
 
-    /// These are the dead letters of an inbox, so what may have gone elsewhere has, or has not.
+    /// These are the dead letters of an inbox, so what may have gone has, or has not.
     pub(super) fn are_there(&mut self, place: usize, there: &HashSet<Which>) {
         for which in there {
             self.has_moved(*which);
@@ -274,9 +278,15 @@ impl Ledger {
                 stands[to] = Some(Stand::gone());
                 continue;
             }
-            stands[from.2] = Some(Stand::gone());
             if let Some(stand) = &mut stands[to] {
                 stand.maybe = None;
+            }
+        }
+        // Those that are there are known to be.
+        let here = self.all_mut().filter(|(at, _)| *at == place).map(|(_, stand)| stand);
+        for stand in here.filter(|stand| stand.maybe == Some(Fate::Gone)) {
+            if stand.state == State::Done(Fate::Dead) {
+                *stand = Stand::gone();
             }
         }
     }
