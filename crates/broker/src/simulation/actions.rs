@@ -20,6 +20,8 @@ pub(super) enum Action {
     Pause,
     Redrive,
     Purge,
+    /// An inbox may hold less, or more.
+    Limit,
     /// Whoever redrives slowly gives up.
     GiveUp,
     /// Time goes on.
@@ -39,7 +41,7 @@ pub(super) enum Action {
 }
 
 /// What may happen, and how often at most beside the others.
-pub(super) const WEIGHTS: [(Action, usize); 19] = [
+pub(super) const WEIGHTS: [(Action, usize); 20] = [
     (Action::Publish, 10),
     (Action::Open, 5),
     (Action::Settle, 16),
@@ -51,6 +53,7 @@ pub(super) const WEIGHTS: [(Action, usize); 19] = [
     (Action::Pause, 1),
     (Action::Redrive, 2),
     (Action::Purge, 1),
+    (Action::Limit, 1),
     (Action::GiveUp, 1),
     (Action::Pass, 6),
     (Action::Jump, 1),
@@ -87,6 +90,7 @@ impl World {
                 let place = self.random.usize(..PLACES.len());
                 self.purge(place).await?;
             }
+            Action::Limit => self.limit_some().await?,
             Action::GiveUp => self.give_up_mending().await?,
             Action::Pass => {
                 let longest = self.pick(&[20, 500, 2_000, 9_000, 40_000]);

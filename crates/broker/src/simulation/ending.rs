@@ -23,6 +23,7 @@ impl World {
                 self.pause(place, false).await?;
             }
         }
+        self.limit_none().await?;
         self.mendings_end().await?;
         while !self.subscribers.is_empty() {
             self.leave(true)?;

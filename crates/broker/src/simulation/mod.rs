@@ -54,6 +54,8 @@ struct Counts {
     /// Times that the disk failed.
     faults: u64,
     receipts: u64,
+    /// For want of room in an inbox.
+    refused: u64,
     repeats: u64,
     deliveries: u64,
     dead_letters: u64,
@@ -70,6 +72,7 @@ impl Counts {
         self.starts += more.starts;
         self.faults += more.faults;
         self.receipts += more.receipts;
+        self.refused += more.refused;
         self.repeats += more.repeats;
         self.deliveries += more.deliveries;
         self.dead_letters += more.dead_letters;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use wissel_bus::{DeadLetter, Page};
+use wissel_store::WhenFull;
 
 use super::Found;
-use super::ledger::Which;
+use super::ledger::{Limit, Which};
 use super::town::{self, PLACES};
 use super::world::World;
 
@@ -47,6 +48,50 @@ impl World {
             Err(refusal) if !self.now().failed => Err(refusal.into()),
             _ => Ok(()),
         }
+    }
+
+    /// From now on an inbox may hold less, or more.
+    pub(super) async fn limit_some(&mut self) -> Result<(), Found> {
+        self.rest().await?;
+        if self.now().failed {
+            return Ok(());
+        }
+        let place = self.random.usize(..PLACES.len());
+        let limit = Limit {
+            deliveries: self.pick(&[None, Some(1), Some(2), Some(5), Some(20)]),
+            bytes: self.pick(&[None, None, Some(1_000), Some(30_000)]),
+            when_full: self.pick(&[WhenFull::Refuse, WhenFull::DeadLetter]),
+        };
+        self.limit(place, limit).await
+    }
+
+    /// Each inbox may hold as much as there is.
+    pub(super) async fn limit_none(&mut self) -> Result<(), Found> {
+        for place in 0..PLACES.len() {
+            self.limit(place, Limit::default()).await?;
+        }
+        Ok(())
+    }
+
+    async fn limit(&mut self, place: usize, limit: Limit) -> Result<(), Found> {
+        // What has found no room is known before that is another.
+        self.look_at_dead(place).await?;
+        self.log(|| format!("{} is limited: {limit:?}", PLACES[place].local));
+        let broker = self.broker();
+        let set = async move {
+            let (who, inbox) = (town::operator(), town::inbox(place));
+            let change = |settings| wissel_store::InboxSettings {
+                max_deliveries: limit.deliveries,
+                max_bytes: limit.bytes,
+                when_full: Some(limit.when_full),
+                ..settings
+            };
+            broker.set_inbox(&who, &inbox, change).await.map(|_| ())
+        };
+        self.wait_for(set).await??;
+        self.ledger.limits[place] = limit;
+        self.settle_down().await?;
+        self.collect()
     }
 
     /// Who of several hears first that an inbox goes on is an order of tokio's own, which no

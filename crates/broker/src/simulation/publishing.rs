@@ -78,6 +78,7 @@ impl World {
             let names = messages.iter().map(|one| self.ledger.messages[*one].name.as_str());
             format!("call {number} publishes {}", names.collect::<Vec<_>>().join(", "))
         });
+        let (at, held) = (self.now().passed, self.ledger.held(&self.calls, self.now()));
         let frames = messages.iter().map(|one| self.ledger.messages[*one].frame.clone()).collect();
         let answers = std::sync::Arc::clone(&self.answers);
         // The road is gone in the call itself, so that order is that of the calls.
@@ -86,7 +87,7 @@ impl World {
             let outcomes = publishing.await;
             answers.lock().push((Instant::now(), number, outcomes));
         });
-        self.calls.push(Call { number, messages, at: self.now().passed });
+        self.calls.push(Call { number, messages, at, held });
     }
 
     /// Those of which nobody has a receipt are published until there is one.

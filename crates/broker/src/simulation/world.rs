@@ -16,7 +16,7 @@ use super::subscriber::{Seen, Subscriber};
 use super::town::{self, PLACES};
 use super::{Counts, Found, Log};
 use crate::clock;
-use crate::{Broker, BrokerOptions, Receipt, Refusal, SessionEvent};
+use crate::{Broker, BrokerOptions, Reason, Receipt, Refusal, SessionEvent};
 
 /// Nothing that is waited for takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -252,7 +252,9 @@ impl World {
                 match outcome {
                     Ok(receipt) if receipt.repeated => self.counts.repeats += 1,
                     Ok(_) => self.counts.receipts += 1,
-                    Err(_) => {}
+                    Err(refusal) => {
+                        self.counts.refused += u64::from(refusal.reason == Reason::InboxFull);
+                    }
                 }
             }
             self.ledger.answered(&call, &outcomes, then)?;

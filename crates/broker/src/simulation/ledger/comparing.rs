@@ -7,6 +7,7 @@ use wissel_bus::DeadLetter;
 use super::super::Found;
 use super::super::town::PLACES;
 use super::{Fate, Ledger, Now, State, Which};
+use crate::road::enqueue::INBOX_FULL;
 
 impl Ledger {
     /// Dead letters of an inbox, when all is at rest: each for a reason, and all that should be
@@ -58,9 +59,18 @@ impl Ledger {
         let expired = letter.reason.starts_with("expired")
             && (kept.is_too_old(copy, place, letter.died_at.max(now.wall))
                 || kept.copies[copy].stands[place].as_ref().is_some_and(|stand| stand.was_old));
+        let has_receipt = kept.copies[copy].order.is_some();
         let Some(stand) = &mut self.messages[message].copies[copy].stands[place] else {
             return Err(Found(format!("{told} died where it never was")));
         };
+        if !has_receipt && stand.is_new() && self.limits[place].buries() {
+            // Its publisher never heard that there was no room.
+            (stand.maybe, stand.attempts) = (Some(Fate::Dead), (0, 1));
+        }
+        if (letter.attempts == 0) != (letter.reason == INBOX_FULL) {
+            let (attempts, reason) = (letter.attempts, &letter.reason);
+            return Err(Found(format!("{told} died at attempt {attempts} ({reason})")));
+        }
         let explained = match stand.state {
             State::Done(Fate::Dead) => true,
             State::Done(Fate::Gone) => false,

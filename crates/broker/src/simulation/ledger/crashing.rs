@@ -29,7 +29,7 @@ impl Ledger {
                     stand.state = State::Waiting(Times::any());
                     // As a dead letter it has them.
                     let most = if stand.maybe.is_some() { stand.attempts.1 } else { 1 };
-                    stand.attempts = (1, most);
+                    stand.attempts = (stand.attempts.0.min(1), most);
                 }
             }
         }

@@ -5,6 +5,7 @@
 //! may be under way.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::super::Found;
@@ -67,9 +68,13 @@ impl Mending {
 
     /// Those of the next step, which are none after the last.
     fn next(&mut self) -> &mut [(Which, Mended)] {
+        let next = self.places_of_next();
+        &mut self.meant[next]
+    }
+
+    fn places_of_next(&self) -> Range<usize> {
         let done = self.meant.len().min(self.steps as usize * self.pace.at_once);
-        let end = self.meant.len().min(done + self.pace.at_once);
-        &mut self.meant[done..end]
+        done..self.meant.len().min(done + self.pace.at_once)
     }
 
     /// Whether the next step may be under way. One that was late is followed at once by the next.
@@ -194,6 +199,15 @@ impl Ledger {
         }
     }
 
+    /// What may be put back in this moment, and where.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = (Which, usize)> {
+        self.mendings.iter().flat_map(|mending| {
+            let next = mending.meant[mending.places_of_next()].iter();
+            let left = next.filter(|(_, mended)| *mended == Mended::NotYet);
+            left.filter_map(|(which, _)| Some((*which, mending.to?)))
+        })
+    }
+
     /// What comes may be of a step that is not told of yet.
     pub(super) fn may_be_put_back(&mut self, which: Which, now: Now) {
         let (message, copy, place) = which;
@@ -243,7 +257,7 @@ impl Ledger {
         let stands = &mut self.messages[message].copies[copy].stands;
         if to == Some(place) {
             if let Some(stand) = &mut stands[place] {
-                let attempts = (1, stand.attempts.1);
+                let attempts = (stand.attempts.0.min(1), stand.attempts.1.max(1));
                 *stand = Stand { maybe: Some(Fate::Dead), attempts, ..Stand::put_back() };
             }
             return;

@@ -5,6 +5,7 @@ mod comparing;
 mod crashing;
 mod mending;
 mod receipts;
+mod room;
 mod settling;
 mod stand;
 
@@ -17,6 +18,7 @@ use wissel_bus::MessageId;
 pub(super) use self::crashing::End;
 pub(super) use self::mending::{Mending, Pace};
 pub(super) use self::receipts::Call;
+pub(super) use self::room::{Held, Limit};
 pub(super) use self::stand::{Fate, Stand, State, Times};
 use super::town::{DEADLINE, Gets, PLACES};
 
@@ -38,6 +40,8 @@ pub(super) struct Ledger {
     by_id: HashMap<MessageId, (usize, usize)>,
     /// How many publications of a message are recognised, when that is few.
     pub(super) window_age: Duration,
+    /// How much each inbox may hold.
+    pub(super) limits: [Limit; PLACES.len()],
     /// Dead letters that somebody puts back.
     pub(super) mendings: Vec<Mending>,
     /// Dead letters that may have gone from the one inbox to the other.

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use super::super::town::PLACES;
 use super::super::{Found, town};
-use super::{Ledger, Now};
-use crate::{Receipt, Refusal};
+use super::{Held, Ledger, Now};
+use crate::{Reason, Receipt, Refusal};
 
 /// Messages that are published together.
 pub(in super::super) struct Call {
     pub(in super::super) number: u64,
     pub(in super::super) messages: Vec<usize>,
     pub(in super::super) at: Duration,
+    /// What the inboxes held when it began.
+    pub(in super::super) held: [Held; PLACES.len()],
 }
 
 impl Ledger {
@@ -24,9 +27,19 @@ impl Ledger {
         if outcomes.len() != call.messages.len() {
             return Err(Found(format!("{} answers for {}", outcomes.len(), call.messages.len())));
         }
+        let mut held = call.held;
         for (position, (message, outcome)) in call.messages.iter().zip(outcomes).enumerate() {
             match outcome {
-                Ok(receipt) => self.receipt(call, position, *message, receipt, now)?,
+                Ok(receipt) => {
+                    let copy = self.receipt(call, position, *message, receipt, now)?;
+                    if let Some(copy) = copy {
+                        self.finds_room((*message, copy), &mut held, now)?;
+                    }
+                }
+                // Nothing of it was kept.
+                Err(refusal) if refusal.reason == Reason::InboxFull => {
+                    self.finds_no_room(*message, refusal, &held, now)?;
+                }
                 // It may be durable all the same.
                 Err(_) if now.failed => self.messages[*message].unknown += 1,
                 Err(refusal) => {
@@ -38,6 +51,7 @@ impl Ledger {
         Ok(())
     }
 
+    /// Says which copy it is of, when that is new.
     fn receipt(
         &mut self,
         call: &Call,
@@ -45,7 +59,7 @@ impl Ledger {
         message: usize,
         receipt: &Receipt,
         now: Now,
-    ) -> Result<(), Found> {
+    ) -> Result<Option<usize>, Found> {
         let kept = &self.messages[message];
         let fault = |what: String| Err(Found(format!("the receipt of {}: {what}", kept.name)));
         let mut places: Vec<_> = receipt.inboxes.iter().map(town::place_of).collect();
@@ -67,7 +81,7 @@ impl Ledger {
             if call.at.saturating_sub(since) > self.window_age + Duration::from_secs(1) {
                 return fault("it is remembered too long".to_owned());
             }
-            return Ok(());
+            return Ok(None);
         }
         if let Some((_, since)) = kept.first
             && since <= call.at
@@ -87,7 +101,7 @@ impl Ledger {
         let kept = &mut self.messages[message];
         kept.copies[copy].order = Some(call.number * 100 + position as u64);
         kept.first = Some((receipt.message_id, now.passed));
-        Ok(())
+        Ok(Some(copy))
     }
 
     /// Nobody will know what came of a call.

@@ -89,6 +89,11 @@ impl Stand {
         Self { state: State::Done(Fate::Gone), ..Self::new() }
     }
 
+    /// Whether nothing is known of it but that it is to come.
+    pub(super) fn is_new(&self) -> bool {
+        self.state == State::Waiting(Times::any()) && self.attempts == (1, 1)
+    }
+
     /// Whether its end is known to be kept, whatever else happens to the process.
     pub(super) fn is_sure(&self) -> bool {
         self.settled_by.is_none()
