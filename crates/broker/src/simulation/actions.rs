@@ -22,7 +22,8 @@ pub(super) enum Action {
     Purge,
     /// An inbox may hold less, or more.
     Limit,
-    /// Whoever redrives slowly gives up.
+    Replay,
+    /// Whoever redrives slowly, or replays, gives up.
     GiveUp,
     /// Time goes on.
     Pass,
@@ -41,7 +42,7 @@ pub(super) enum Action {
 }
 
 /// What may happen, and how often at most beside the others.
-pub(super) const WEIGHTS: [(Action, usize); 20] = [
+pub(super) const WEIGHTS: [(Action, usize); 21] = [
     (Action::Publish, 10),
     (Action::Open, 5),
     (Action::Settle, 16),
@@ -54,6 +55,7 @@ pub(super) const WEIGHTS: [(Action, usize); 20] = [
     (Action::Redrive, 2),
     (Action::Purge, 1),
     (Action::Limit, 1),
+    (Action::Replay, 1),
     (Action::GiveUp, 1),
     (Action::Pass, 6),
     (Action::Jump, 1),
@@ -91,6 +93,8 @@ impl World {
                 self.purge(place).await?;
             }
             Action::Limit => self.limit_some().await?,
+            Action::Replay => self.replay().await?,
+            Action::GiveUp if self.random.bool() => self.give_up_replay().await?,
             Action::GiveUp => self.give_up_mending().await?,
             Action::Pass => {
                 let longest = self.pick(&[20, 500, 2_000, 9_000, 40_000]);
@@ -110,6 +114,8 @@ impl World {
                 self.log(|| format!("{by:?} pass, and the disk takes nothing"));
                 tokio::time::sleep(by).await;
             }
+            // What is replayed is meant by the clock of when that began.
+            Action::SetClock if !self.replaying.is_empty() => {}
             Action::SetClock => {
                 self.rest().await?;
                 let by = Duration::from_millis(self.random.u64(..20_000));

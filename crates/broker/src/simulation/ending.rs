@@ -25,6 +25,7 @@ impl World {
         }
         self.limit_none().await?;
         self.mendings_end().await?;
+        self.replays_end().await?;
         while !self.subscribers.is_empty() {
             self.leave(true)?;
             self.rest().await?;

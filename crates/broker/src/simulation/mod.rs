@@ -17,6 +17,7 @@ mod ledger;
 mod mending;
 mod operating;
 mod publishing;
+mod replaying;
 mod round;
 mod subscriber;
 mod town;
@@ -61,6 +62,7 @@ struct Counts {
     dead_letters: u64,
     redriven: u64,
     purged: u64,
+    replayed: u64,
     /// Of all that was answered and handed out.
     hash: u64,
 }
@@ -78,6 +80,7 @@ impl Counts {
         self.dead_letters += more.dead_letters;
         self.redriven += more.redriven;
         self.purged += more.purged;
+        self.replayed += more.replayed;
         self.hash = self.hash.rotate_left(1) ^ more.hash;
     }
 }

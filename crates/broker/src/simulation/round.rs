@@ -74,6 +74,7 @@ impl World {
         self.seen.lock().clear();
         self.answers.lock().clear();
         self.news.lock().clear();
+        self.replays.lock().clear();
         self.disk.rests();
     }
 

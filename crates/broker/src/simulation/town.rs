@@ -20,6 +20,7 @@ party = [
 name = "nl.brp.geboorte"
 owner = "00000099000000001000"
 description = "A birth was registered."
+archive = "30 days"
 [[event_type]]
 name = "nl.brp.spoed"
 owner = "00000099000000001000"

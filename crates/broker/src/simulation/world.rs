@@ -12,6 +12,7 @@ use wissel_store::Store;
 use super::idle::{Idle, Tell};
 use super::ledger::{Call, Ledger, Now};
 use super::mending::{News, Task};
+use super::replaying::Replays;
 use super::subscriber::{Seen, Subscriber};
 use super::town::{self, PLACES};
 use super::{Counts, Found, Log};
@@ -47,6 +48,8 @@ pub(super) struct World {
     pub(super) answers: Answers,
     pub(super) news: News,
     pub(super) mendings: Vec<Task>,
+    pub(super) replays: Replays,
+    pub(super) replaying: Vec<(u64, tokio::task::AbortHandle)>,
     /// Which inboxes are paused, and have come to rest since.
     pub(super) paused: [bool; PLACES.len()],
     pub(super) is_quiet: [bool; PLACES.len()],
@@ -79,6 +82,8 @@ impl World {
             answers: Answers::default(),
             news: News::default(),
             mendings: Vec::new(),
+            replays: Replays::default(),
+            replaying: Vec::new(),
             paused: [false; PLACES.len()],
             is_quiet: [false; PLACES.len()],
         }
@@ -143,6 +148,7 @@ impl World {
         }
         self.subscribers.clear();
         self.mendings.clear();
+        self.replaying.clear();
         self.is_quiet = [false; PLACES.len()];
     }
 
@@ -260,6 +266,7 @@ impl World {
             self.ledger.answered(&call, &outcomes, then)?;
         }
         self.hear_of_mendings(now)?;
+        self.hear_of_replays(now)?;
         let seen = std::mem::take(&mut *self.seen.lock());
         for (at, number, told) in seen {
             let then = now.back_at(self.passed + (at - self.begun));

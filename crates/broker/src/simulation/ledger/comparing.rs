@@ -29,7 +29,7 @@ impl Ledger {
         let there: HashSet<Which> = found.iter().copied().collect();
         self.are_there(place, &there);
         let missing = self.all().find(|(which, stand)| {
-            let known = self.messages[which.0].copies[which.1].order.is_some();
+            let known = self.messages[which.0].copies[which.1].is_known();
             which.2 == place
                 && known
                 && stand.state == State::Done(Fate::Dead)
@@ -44,15 +44,7 @@ impl Ledger {
     }
 
     fn dead_letter(&mut self, place: usize, letter: &DeadLetter, now: Now) -> Result<Which, Found> {
-        let frame = &letter.envelope.event;
-        let id = letter.envelope.message_id;
-        let known = self.find(id).or_else(|| {
-            let message = self.messages.iter().position(|one| one.frame == *frame)?;
-            Some((message, self.add_copy(message, id, letter.envelope.admitted_at)))
-        });
-        let Some((message, copy)) = known else {
-            return Err(Found("a dead letter was never published".to_owned()));
-        };
+        let (message, copy) = self.recognise(&letter.envelope, place)?;
         let kept = &self.messages[message];
         let told = kept.told(place);
         // The clock may have been set back since.
@@ -116,11 +108,13 @@ impl Ledger {
     pub(in super::super) fn is_settled(&self, now: Now) -> Result<(), Found> {
         for (which, stand) in self.all() {
             let message = &self.messages[which.0];
-            let has_receipt = message.copies[which.1].order.is_some();
+            let has_receipt = message.copies[which.1].is_known();
             let is_over = match stand.state {
                 State::Done(_) => true,
                 // Of one that has no receipt it may not have come here.
-                State::Waiting(_) => stand.maybe == Some(Fate::Acknowledged) || !has_receipt,
+                State::Waiting(_) => {
+                    matches!(stand.maybe, Some(Fate::Acknowledged | Fate::Gone)) || !has_receipt
+                }
                 State::Leased { .. } => false,
             };
             if !is_over {
@@ -129,7 +123,7 @@ impl Ledger {
             }
         }
         for message in &self.messages {
-            let without = message.copies.iter().filter(|copy| copy.order.is_none()).count();
+            let without = message.copies.iter().filter(|copy| !copy.is_known()).count();
             if without > message.unknown {
                 let (name, unknown) = (&message.name, message.unknown);
                 return Err(Found(format!(

@@ -69,8 +69,8 @@ impl Ledger {
                     !stand.may_be_done() && !message.is_too_old(which.1, which.2, now.wall)
                 }
             };
-            let has_receipt = message.copies[which.1].order.is_some();
-            if is_there && has_receipt {
+            let is_known = message.copies[which.1].is_known();
+            if is_there && is_known {
                 add(&mut held.least, message.bytes());
             }
             // What is settled may not be so on the bus.
@@ -88,7 +88,10 @@ impl Ledger {
         }
         for message in &self.messages {
             for place in message.places() {
-                (0..message.unknown).for_each(|_| add(&mut all[place].most, message.bytes()));
+                // What is replayed of it is not known either.
+                for _ in 0..message.unknown * 2 {
+                    add(&mut all[place].most, message.bytes());
+                }
             }
         }
         for (which, to) in self.under_way() {
