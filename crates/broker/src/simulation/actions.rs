@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Found;
-use super::town::PLACES;
+use super::town::{PLACES, Rights};
 use super::world::World;
 use crate::clock;
 
@@ -23,6 +23,8 @@ pub(super) enum Action {
     /// An inbox may hold less, or more.
     Limit,
     Replay,
+    /// A grant or a subscription is withdrawn, or given back.
+    Rights,
     /// Whoever redrives slowly, or replays, gives up.
     GiveUp,
     /// Time goes on.
@@ -42,7 +44,7 @@ pub(super) enum Action {
 }
 
 /// What may happen, and how often at most beside the others.
-pub(super) const WEIGHTS: [(Action, usize); 21] = [
+pub(super) const WEIGHTS: [(Action, usize); 22] = [
     (Action::Publish, 10),
     (Action::Open, 5),
     (Action::Settle, 16),
@@ -56,6 +58,7 @@ pub(super) const WEIGHTS: [(Action, usize); 21] = [
     (Action::Purge, 1),
     (Action::Limit, 1),
     (Action::Replay, 1),
+    (Action::Rights, 1),
     (Action::GiveUp, 1),
     (Action::Pass, 6),
     (Action::Jump, 1),
@@ -93,6 +96,10 @@ impl World {
                 self.purge(place).await?;
             }
             Action::Limit => self.limit_some().await?,
+            Action::Rights => {
+                let rights = Rights { urgent: self.random.bool(), aged: self.random.bool() };
+                self.set_rights(rights).await?;
+            }
             Action::Replay => self.replay().await?,
             Action::GiveUp if self.random.bool() => self.give_up_replay().await?,
             Action::GiveUp => self.give_up_mending().await?,

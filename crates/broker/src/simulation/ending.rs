@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Found;
-use super::town::{self, PLACES};
+use super::town::{self, PLACES, Rights};
 use super::world::World;
 use crate::Verdict;
 
@@ -23,6 +23,7 @@ impl World {
                 self.pause(place, false).await?;
             }
         }
+        self.set_rights(Rights::ALL).await?;
         self.limit_none().await?;
         self.mendings_end().await?;
         self.replays_end().await?;

@@ -7,7 +7,7 @@ use wissel_store::WhenFull;
 
 use super::Found;
 use super::ledger::{Limit, Which};
-use super::town::{self, PLACES};
+use super::town::{self, PLACES, Rights};
 use super::world::World;
 
 const EVERYTHING: Page<wissel_bus::DeadLetterId> = Page { after: None, limit: 10_000 };
@@ -48,6 +48,25 @@ impl World {
             Err(refusal) if !self.now().failed => Err(refusal.into()),
             _ => Ok(()),
         }
+    }
+
+    /// A catalogue of other rights comes into force.
+    pub(super) async fn set_rights(&mut self, rights: Rights) -> Result<(), Found> {
+        self.rest().await?;
+        if self.now().failed || rights == self.ledger.rights {
+            return Ok(());
+        }
+        // What was withheld is known before that is over.
+        for place in 0..PLACES.len() {
+            self.look_at_dead(place).await?;
+        }
+        self.log(|| format!("from now on there are {rights:?}"));
+        let broker = self.broker();
+        let catalogue = town::catalogue(rights);
+        self.wait_for(async move { broker.replace_catalogue(catalogue).await }).await??;
+        self.ledger.rights = rights;
+        self.settle_down().await?;
+        self.collect()
     }
 
     /// From now on an inbox may hold less, or more.

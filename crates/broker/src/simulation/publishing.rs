@@ -87,7 +87,7 @@ impl World {
             let outcomes = publishing.await;
             answers.lock().push((Instant::now(), number, outcomes));
         });
-        self.calls.push(Call { number, messages, at, held });
+        self.calls.push(Call { number, messages, at, rights: self.ledger.rights, held });
     }
 
     /// Those of which nobody has a receipt are published until there is one.

@@ -42,6 +42,10 @@ impl World {
         let subject = self.random.bool().then(|| self.random.usize(..3));
         let filters = subject.map(|one| Filter::Sql(format!("subject = '{}'", town::subject(one))));
         let types = self.pick(&[&[][..], &[false], &[true], &[false, true]]);
+        // What there is no grant for cannot be asked for.
+        if types.contains(&true) && !self.ledger.rights.urgent {
+            return Ok(());
+        }
         let number = self.number();
         let is_wanted = |message: &Message| {
             subject.is_none_or(|one| one == message.subject)

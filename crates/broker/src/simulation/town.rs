@@ -140,8 +140,46 @@ impl Place {
     }
 }
 
-pub(super) fn catalogue() -> Catalogue {
-    Catalogue::from_toml("simulated", CATALOGUE).unwrap()
+/// What the receiver has that may be withdrawn, and given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rights {
+    /// The grant to receive what cannot wait.
+    pub(super) urgent: bool,
+    /// The subscription of the inbox that keeps messages for a while.
+    pub(super) aged: bool,
+}
+
+const AGED: usize = 2;
+
+impl Rights {
+    pub(super) const ALL: Self = Self { urgent: true, aged: true };
+
+    /// Whether what is published now comes to an inbox that is for it.
+    pub(super) fn route(self, urgent: bool, place: usize) -> bool {
+        (self.urgent || !urgent) && (self.aged || place != AGED)
+    }
+}
+
+impl Default for Rights {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+pub(super) fn catalogue(rights: Rights) -> Catalogue {
+    let mut text = CATALOGUE.to_owned();
+    if !rights.urgent {
+        let grant = r#"type = ["nl.brp.geboorte", "nl.brp.spoed", "nl.brp.stil"]"#;
+        text = text.replace(grant, r#"type = ["nl.brp.geboorte", "nl.brp.stil"]"#);
+    }
+    if !rights.aged {
+        let local = PLACES[AGED].local;
+        let (before, rest) =
+            text.split_once(&format!("[[subscription]]\nname = \"{RECEIVER}.{local}\"\n")).unwrap();
+        let (_, behind) = rest.split_once('\n').unwrap();
+        text = format!("{before}{behind}");
+    }
+    Catalogue::from_toml("simulated", &text).unwrap()
 }
 
 pub(super) fn inbox(place: usize) -> InboxName {

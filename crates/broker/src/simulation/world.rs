@@ -130,7 +130,7 @@ impl World {
         driver.feed_meanwhile(&self.disk, move || random.u32(..100) < 40);
         *self.idle.driver.lock() = Some(driver);
         self.ending = false;
-        let (store, catalogue) = (self.store.clone(), town::catalogue());
+        let (store, catalogue) = (self.store.clone(), town::catalogue(self.ledger.rights));
         let starting = Broker::start(Arc::new(bus), store, catalogue, options);
         let broker = self.wait_for(starting).await?;
         let broker = broker.map_err(|error| Found(format!("the broker: {error}")))?;

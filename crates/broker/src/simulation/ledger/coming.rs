@@ -47,6 +47,9 @@ impl Ledger {
         if kept.is_too_old(copy, place, now.wall) {
             return fault("comes though it is too old");
         }
+        if self.is_withheld(message) {
+            return fault("comes without a grant");
+        }
         if kept.deadline(copy) != leased.deadline {
             return fault(&format!("has another deadline: {:?}", leased.deadline));
         }
@@ -95,6 +98,7 @@ impl Ledger {
                 && before
                 && !stand.may_be_done()
                 && !stand.redriven
+                && !self.is_withheld(which.0)
                 && !other.is_too_old(which.1, place, now.wall)
                 && !self.is_over(which, now)
             {
@@ -112,6 +116,7 @@ impl Ledger {
             let message = &self.messages[which.0];
             let is_held_up = message.copies[which.1].is_known()
                 && !stand.may_be_done()
+                && !self.is_withheld(which.0)
                 && times.is_late(now)
                 && !message.is_too_old(which.1, place, now.wall)
                 && (!PLACES[place].ordered || self.is_first(which));

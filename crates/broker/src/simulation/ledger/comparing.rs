@@ -8,6 +8,7 @@ use super::super::Found;
 use super::super::town::PLACES;
 use super::{Fate, Ledger, Now, State, Which};
 use crate::road::enqueue::INBOX_FULL;
+use crate::session::entitled::GRANT_GONE;
 
 impl Ledger {
     /// Dead letters of an inbox, when all is at rest: each for a reason, and all that should be
@@ -52,6 +53,7 @@ impl Ledger {
             && (kept.is_too_old(copy, place, letter.died_at.max(now.wall))
                 || kept.copies[copy].stands[place].as_ref().is_some_and(|stand| stand.was_old));
         let has_receipt = kept.copies[copy].order.is_some();
+        let withheld = letter.reason == GRANT_GONE && self.is_withheld(message);
         let Some(stand) = &mut self.messages[message].copies[copy].stands[place] else {
             return Err(Found(format!("{told} died where it never was")));
         };
@@ -66,13 +68,14 @@ impl Ledger {
         let explained = match stand.state {
             State::Done(Fate::Dead) => true,
             State::Done(Fate::Gone) => false,
+            State::Waiting(_) if withheld => true,
             _ => stand.maybe == Some(Fate::Dead) || stand.may_be_dead || expired,
         };
         if !explained {
             return Err(Found(format!("{told} is dead ({}): {stand:?}", letter.reason)));
         }
         let (least, most) = stand.attempts;
-        let unheard = PLACES[place].ordered && expired;
+        let unheard = PLACES[place].ordered && (expired || withheld);
         if !(least..=most).contains(&letter.attempts) && !unheard {
             let attempts = letter.attempts;
             return Err(Found(format!(
@@ -81,6 +84,7 @@ impl Ledger {
             )));
         }
         stand.state = State::Done(Fate::Dead);
+        stand.attempts = (letter.attempts, letter.attempts);
         (stand.maybe, stand.settled_by, stand.before) = (None, None, None);
         Ok((message, copy, place))
     }
@@ -113,7 +117,10 @@ impl Ledger {
                 State::Done(_) => true,
                 // Of one that has no receipt it may not have come here.
                 State::Waiting(_) => {
-                    matches!(stand.maybe, Some(Fate::Acknowledged | Fate::Gone)) || !has_receipt
+                    let is_replayed = message.copies[which.1].is_replayed();
+                    stand.maybe == Some(Fate::Acknowledged)
+                        || is_replayed && stand.maybe == Some(Fate::Gone)
+                        || !has_receipt
                 }
                 State::Leased { .. } => false,
             };

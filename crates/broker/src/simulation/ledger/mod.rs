@@ -23,7 +23,7 @@ pub(super) use self::replaying::Replay;
 pub(super) use self::room::{Held, Limit};
 pub(super) use self::stand::{Fate, Stand, State, Times};
 use super::Found;
-use super::town::{DEADLINE, Gets, PLACES};
+use super::town::{DEADLINE, Gets, PLACES, Rights};
 
 /// A moment.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,8 @@ pub(super) struct Ledger {
     by_id: HashMap<(MessageId, bool), (usize, usize)>,
     /// How many publications of a message are recognised, when that is few.
     pub(super) window_age: Duration,
+    /// What the receiver may have.
+    pub(super) rights: Rights,
     /// How much each inbox may hold.
     pub(super) limits: [Limit; PLACES.len()],
     /// Dead letters that somebody puts back.
@@ -74,6 +76,8 @@ pub(super) struct Message {
 /// One publication that became durable, or what is replayed of it.
 pub(super) struct Copy {
     pub(super) id: MessageId,
+    /// Those by which it was routed, as far as its publisher was told.
+    pub(super) rights: Rights,
     /// The one of which this is a replay, which may be in several inboxes.
     pub(super) replayed_of: Option<usize>,
     /// Where it stands among all, once there is a receipt.
@@ -139,6 +143,11 @@ impl Copy {
 impl Ledger {
     pub(super) fn stand(&self, (message, copy, place): Which) -> Option<&Stand> {
         self.messages[message].copies[copy].stands[place].as_ref()
+    }
+
+    /// Whether it is not handed out now, and a dead letter when somebody would get it.
+    fn is_withheld(&self, message: usize) -> bool {
+        self.messages[message].urgent && !self.rights.urgent
     }
 
     /// Those of one inbox.
@@ -234,7 +243,14 @@ impl Ledger {
         for place in kept.places() {
             stands[place] = Some(Stand::new());
         }
-        kept.copies.push(Copy { id, replayed_of: None, order: None, admitted, stands });
+        kept.copies.push(Copy {
+            id,
+            rights: Rights::ALL,
+            replayed_of: None,
+            order: None,
+            admitted,
+            stands,
+        });
         let copy = kept.copies.len() - 1;
         self.by_id.insert((id, false), (message, copy));
         copy
@@ -245,7 +261,14 @@ impl Ledger {
         let copies = &mut self.messages[message].copies;
         let Copy { id, admitted, .. } = copies[copy];
         let stands = [const { None }; PLACES.len()];
-        copies.push(Copy { id, replayed_of: Some(copy), order: None, admitted, stands });
+        copies.push(Copy {
+            id,
+            rights: Rights::ALL,
+            replayed_of: Some(copy),
+            order: None,
+            admitted,
+            stands,
+        });
         let again = copies.len() - 1;
         self.by_id.insert((id, true), (message, again));
         again

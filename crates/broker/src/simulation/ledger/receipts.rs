@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::town::PLACES;
+use super::super::town::{PLACES, Rights};
 use super::super::{Found, town};
 use super::{Held, Ledger, Now};
 use crate::{Reason, Receipt, Refusal};
@@ -12,6 +12,8 @@ pub(in super::super) struct Call {
     pub(in super::super) number: u64,
     pub(in super::super) messages: Vec<usize>,
     pub(in super::super) at: Duration,
+    /// By what it was routed.
+    pub(in super::super) rights: Rights,
     /// What the inboxes held when it began.
     pub(in super::super) held: [Held; PLACES.len()],
 }
@@ -38,7 +40,7 @@ impl Ledger {
                 }
                 // Nothing of it was kept.
                 Err(refusal) if refusal.reason == Reason::InboxFull => {
-                    self.finds_no_room(*message, refusal, &held, now)?;
+                    self.finds_no_room((call.rights, *message), refusal, &held, now)?;
                 }
                 // It may be durable all the same.
                 Err(_) if now.failed => self.messages[*message].unknown += 1,
@@ -64,14 +66,19 @@ impl Ledger {
         let fault = |what: String| Err(Found(format!("the receipt of {}: {what}", kept.name)));
         let mut places: Vec<_> = receipt.inboxes.iter().map(town::place_of).collect();
         places.sort_unstable();
-        if !places.into_iter().eq(kept.places().map(Some)) {
+        let known = self.find(receipt.message_id).filter(|found| found.0 == message);
+        let rights = match known {
+            Some((_, copy)) if receipt.repeated => kept.copies[copy].rights,
+            _ => call.rights,
+        };
+        let expected = kept.places().filter(|place| rights.route(kept.urgent, *place));
+        if !places.into_iter().eq(expected.map(Some)) {
             return fault(format!("it goes to {:?}", receipt.inboxes));
         }
         if receipt.id != kept.name {
             return fault(format!("it is of {}", receipt.id));
         }
         if receipt.repeated {
-            let known = self.find(receipt.message_id).filter(|found| found.0 == message);
             let is_first = kept.first.is_some_and(|(id, _)| id == receipt.message_id);
             let is_known = known.is_some_and(|found| kept.copies[found.1].order.is_some());
             if !is_known || !is_first {
@@ -99,6 +106,12 @@ impl Ledger {
             Some(_) => return fault("it has the id of another".to_owned()),
         };
         let kept = &mut self.messages[message];
+        for place in kept.places().filter(|place| !call.rights.route(kept.urgent, *place)) {
+            if kept.copies[copy].stands[place].take().is_some_and(|stand| !stand.is_new()) {
+                return Err(Found(format!("{} was not for this inbox", kept.told(place))));
+            }
+        }
+        kept.copies[copy].rights = call.rights;
         kept.copies[copy].order = Some(call.number * 100 + position as u64);
         kept.first = Some((receipt.message_id, now.passed));
         Ok(Some(copy))

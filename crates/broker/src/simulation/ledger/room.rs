@@ -4,7 +4,7 @@ use wissel_bus::Level;
 use wissel_store::WhenFull;
 
 use super::super::Found;
-use super::super::town::{self, PLACES};
+use super::super::town::{self, PLACES, Rights};
 use super::{Call, Fate, Ledger, Message, Now, State};
 use crate::Refusal;
 
@@ -70,7 +70,7 @@ impl Ledger {
                 }
             };
             let is_known = message.copies[which.1].is_known();
-            if is_there && is_known {
+            if is_there && is_known && !self.is_withheld(which.0) {
                 add(&mut held.least, message.bytes());
             }
             // What is settled may not be so on the bus.
@@ -142,14 +142,17 @@ impl Ledger {
     /// A message is refused, as an inbox is full: is it?
     pub(super) fn finds_no_room(
         &self,
-        message: usize,
+        (rights, message): (Rights, usize),
         refusal: &Refusal,
         held: &[Held],
         now: Now,
     ) -> Result<(), Found> {
         let message = &self.messages[message];
         let place = refusal.inbox.as_ref().and_then(town::place_of);
-        let Some(place) = place.filter(|place| message.places().any(|one| one == *place)) else {
+        let is_for = |place: &usize| {
+            message.places().any(|one| one == *place) && rights.route(message.urgent, *place)
+        };
+        let Some(place) = place.filter(is_for) else {
             return Err(Found(format!("{} is refused for {:?}", message.name, refusal.inbox)));
         };
         let (limit, held) = (self.limits[place], &held[place]);
