@@ -46,6 +46,10 @@ impl Ledger {
 
     fn dead_letter(&mut self, place: usize, letter: &DeadLetter, now: Now) -> Result<Which, Found> {
         let (message, copy) = self.recognise(&letter.envelope, place)?;
+        // A lease may have ended in this very moment.
+        if self.is_over((message, copy, place), now) {
+            self.retry((message, copy, place), None, now, now);
+        }
         let kept = &self.messages[message];
         let told = kept.told(place);
         // The clock may have been set back since.
