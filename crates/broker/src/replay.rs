@@ -17,7 +17,7 @@ use wissel_message::{EventView, Timestamp, expiry_time};
 
 use crate::dead_letters::check_amount;
 use crate::road::minimise::{key_of, minimise_event};
-use crate::{Broker, Caller, Fault, Reason, Refusal};
+use crate::{Broker, Caller, Fault, Reason, Refusal, clock};
 
 /// What is to be replayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,7 +222,7 @@ impl Selected {
         if !grant.covers(&event) {
             return None;
         }
-        let now = Timestamp::from(SystemTime::now());
+        let now = Timestamp::from(clock::wall());
         if expiry_time(&event).ok().flatten().is_some_and(|expires_at| expires_at <= now) {
             return None;
         }

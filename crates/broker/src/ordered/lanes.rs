@@ -110,9 +110,9 @@ impl Lanes {
             for (position, (tag, settlement)) in settlements.into_iter().enumerate() {
                 let settled = state.settle(receiver, tag, settlement);
                 answers.push(settled.map(|for_the_bus| {
-                    if let Some(settlement) = for_the_bus {
-                        to_bus.push(settlement);
-                        numbers.push((position, tag.0));
+                    if let Some((copy, tag_of_bus, settlement)) = for_the_bus {
+                        to_bus.push((tag_of_bus, settlement));
+                        numbers.push((position, tag.0, copy));
                     }
                 }));
             }
@@ -123,9 +123,9 @@ impl Lanes {
         let Some(settler) = settler.filter(|_| !to_bus.is_empty()) else { return answers };
         let told = settler.settle(to_bus).await;
         let mut state = self.state.lock();
-        for ((position, number), answer) in numbers.into_iter().zip(told) {
+        for ((position, number, copy), answer) in numbers.into_iter().zip(told) {
             match answer {
-                Ok(()) => state.done(number),
+                Ok(()) => state.done(number, copy),
                 Err(error) => {
                     match error {
                         BusError::NotHeld(_) => state.void(number),

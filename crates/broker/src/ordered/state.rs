@@ -57,7 +57,7 @@ struct Item {
 }
 
 /// A message, as it came or replayed: these are two deliveries.
-type Copy = (MessageId, bool);
+pub(super) type Copy = (MessageId, bool);
 
 impl Item {
     fn copy(&self) -> Copy {
@@ -238,13 +238,14 @@ impl State {
         }
     }
 
-    /// What has to be settled on the bus.
+    /// What has to be settled on the bus, and of which message: the bus may be done with it when
+    /// there is no receiver any more.
     pub(super) fn settle(
         &mut self,
         receiver: u64,
         tag: DeliveryTag,
         settlement: Settlement,
-    ) -> Result<Option<(DeliveryTag, Settlement)>, BusError> {
+    ) -> Result<Option<(Copy, DeliveryTag, Settlement)>, BusError> {
         let number = tag.0;
         let holder = self.receivers.iter_mut().find(|one| one.id == receiver);
         let held = holder.is_some_and(|holder| holder.held.remove(&number));
@@ -253,12 +254,12 @@ impl State {
         };
         let copy = item.copy();
         match settlement {
-            Settlement::Acknowledge => Ok(Some((item.tag, Settlement::Acknowledge))),
+            Settlement::Acknowledge => Ok(Some((copy, item.tag, Settlement::Acknowledge))),
             Settlement::DeadLetter { reason, mut unheard } => {
                 if let Some(attempts) = self.attempts.get(&copy) {
                     unheard.splice(0..0, attempts.made.iter().cloned());
                 }
-                Ok(Some((item.tag, Settlement::DeadLetter { reason, unheard })))
+                Ok(Some((copy, item.tag, Settlement::DeadLetter { reason, unheard })))
             }
             Settlement::Release => {
                 self.ready.insert(number);
@@ -290,10 +291,12 @@ impl State {
         attempts.not_before = not_before;
     }
 
-    /// The bus is done with it: the next one of its lane may go.
-    pub(super) fn done(&mut self, number: u64) {
+    /// The bus is done with it: the next one of its lane may go. When its receiver was the last
+    /// and has gone, it is here no more, and its attempts are: they are not those of a dead letter
+    /// that is put back.
+    pub(super) fn done(&mut self, number: u64, copy: Copy) {
+        self.attempts.remove(&copy);
         let Some(item) = self.items.remove(&number) else { return };
-        self.attempts.remove(&item.copy());
         let Some(lane_key) = item.lane else { return };
         let Some(lane) = self.lanes.get_mut(&lane_key) else { return };
         debug_assert_eq!(lane.front(), Some(&number));
@@ -344,68 +347,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use async_trait::async_trait;
-    use wissel_message::Event;
-
-    use super::*;
-
-    /// Is never asked here.
-    struct Nobody;
-
-    #[async_trait]
-    impl Settle for Nobody {
-        async fn settle(&self, _: Vec<(DeliveryTag, Settlement)>) -> Vec<Result<(), BusError>> {
-            Vec::new()
-        }
-    }
-
-    fn envelope() -> Envelope {
-        let event = Event::builder("1", "/s", "nl.t.x").subject("999990019").build().unwrap();
-        Envelope {
-            message_id: MessageId::now(),
-            publisher: "00000099000000001000".parse().unwrap(),
-            admitted_at: SystemTime::now(),
-            fields: None,
-            replayed: false,
-            event: event.encode(),
-        }
-    }
-
-    /// A connection breaks while the only delivery is being settled; it comes again before
-    /// the bus answers that it is no longer held.
-    #[test]
-    fn what_comes_again_before_its_settlement_failed_is_handed_out() {
-        let mut state = State::default();
-        let (sender, mut arrivals) = mpsc::channel(10);
-        let joining = (sender, 5, CancellationToken::new());
-        let receiver = state.begin(Arc::new(Nobody), CancellationToken::new(), joining);
-        let mut next = |state: &mut State| {
-            state.hand_out();
-            match arrivals.try_recv() {
-                Ok(Arrival::Delivery(delivery)) => Some(delivery.tag),
-                _ => None,
-            }
-        };
-        let (first, second) = (envelope(), envelope());
-        let arrived = |tag, envelope: &Envelope| Delivery {
-            tag: DeliveryTag(tag),
-            envelope: envelope.clone(),
-            attempt: 1,
-        };
-        state.arrive(arrived(1, &first));
-        let held = next(&mut state).unwrap();
-        assert!(state.settle(receiver, held, Settlement::Acknowledge).unwrap().is_some());
-        state.arrive(arrived(2, &first));
-        state.arrive(arrived(3, &second));
-        assert_eq!(next(&mut state), None, "its settlement is under way");
-        state.void(held.0);
-        let again = next(&mut state).unwrap();
-        assert_eq!(next(&mut state), None, "the second waits for the first");
-        assert!(state.settle(receiver, again, Settlement::Acknowledge).unwrap().is_some());
-        state.done(again.0);
-        assert!(next(&mut state).is_some());
-    }
-}
+mod tests;

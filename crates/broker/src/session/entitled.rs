@@ -16,6 +16,9 @@ use crate::questions::Questions;
 use crate::road::minimise::{key_of, minimise_event};
 use crate::{Reason, Refusal, clock};
 
+/// Why a delivery is a dead letter whose owner may not have it any more.
+pub(crate) const GRANT_GONE: &str = "the grant to receive this event type is gone";
+
 /// A delivery that is handed out.
 pub(crate) struct Entitled {
     /// What the receiver gets.
@@ -90,8 +93,7 @@ pub(crate) fn entitled(
         .map_err(|error| Withheld::dead(format!("the stored message cannot be read: {error}")))?;
     let rights = catalogue.rights(event.event_type());
     let right = rights.and_then(|rights| Some((rights, rights.receive_grant(&owner)?)));
-    let (rights, grant) =
-        right.ok_or_else(|| Withheld::dead("the grant to receive this event type is gone"))?;
+    let (rights, grant) = right.ok_or_else(|| Withheld::dead(GRANT_GONE))?;
     let event_type = &rights.event_type;
     if event_type.ask.is_some() && questions.is_over(&event) {
         return Err(Withheld::Over);

@@ -98,6 +98,8 @@ impl Broker {
         };
         let begun = Instant::now();
         let mut expired = 0;
+        // What was replayed stays with the consumer until this is over.
+        let mut kept = 0;
         let mut arrived = Vec::new();
         // Dropping the consumer gives back what it was handed beyond the last that is old.
         while begun.elapsed() < AT_A_TIME {
@@ -122,6 +124,7 @@ impl Broker {
                 } else {
                     // What was replayed may stand before others that are old.
                     young |= !envelope.replayed;
+                    kept += u64::from(envelope.replayed);
                 }
             }
             if let Err(refusal) = self.keep(records).await {
@@ -134,11 +137,25 @@ impl Broker {
             for span in spans {
                 span.end(Outcome::Good("done"));
             }
-            let left = self.bus.level(inbox).is_none_or(|level| level.deliveries > 0);
-            if young || !left {
+            if young || !self.may_be_left(inbox, kept).await? {
                 break;
             }
         }
         Ok(expired)
     }
+
+    /// Whether there may be more to look at than these, which are kept from whoever has come
+    /// meanwhile.
+    async fn may_be_left(&self, inbox: &InboxName, kept: u64) -> Result<bool, BusError> {
+        let level = self.bus.level(inbox);
+        if kept == 0 {
+            return Ok(level.is_none_or(|level| level.deliveries > 0));
+        }
+        let state = self.bus.inspect(inbox).await?;
+        let nobody_else = state.consumers <= 1;
+        Ok(nobody_else && level.is_none_or(|level| level.deliveries > kept + state.delayed))
+    }
 }
+
+#[cfg(test)]
+mod tests;

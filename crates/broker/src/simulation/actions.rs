@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Found;
-use super::town::PLACES;
+use super::town::{PLACES, Rights};
 use super::world::World;
 use crate::clock;
 
@@ -19,6 +19,14 @@ pub(super) enum Action {
     Read,
     Pause,
     Redrive,
+    Purge,
+    /// An inbox may hold less, or more.
+    Limit,
+    Replay,
+    /// A grant or a subscription is withdrawn, or given back.
+    Rights,
+    /// Whoever redrives slowly, or replays, gives up.
+    GiveUp,
     /// Time goes on.
     Pass,
     /// It does, and nothing happens meanwhile: all that was to end is over at once.
@@ -36,7 +44,7 @@ pub(super) enum Action {
 }
 
 /// What may happen, and how often at most beside the others.
-pub(super) const WEIGHTS: [(Action, usize); 17] = [
+pub(super) const WEIGHTS: [(Action, usize); 22] = [
     (Action::Publish, 10),
     (Action::Open, 5),
     (Action::Settle, 16),
@@ -46,7 +54,12 @@ pub(super) const WEIGHTS: [(Action, usize); 17] = [
     (Action::Stall, 1),
     (Action::Read, 1),
     (Action::Pause, 1),
-    (Action::Redrive, 1),
+    (Action::Redrive, 2),
+    (Action::Purge, 1),
+    (Action::Limit, 1),
+    (Action::Replay, 1),
+    (Action::Rights, 1),
+    (Action::GiveUp, 1),
     (Action::Pass, 6),
     (Action::Jump, 1),
     (Action::Stuck, 1),
@@ -75,9 +88,21 @@ impl World {
                 self.pause(place, paused).await?;
             }
             Action::Redrive => {
-                let (place, wait) = (self.random.usize(..PLACES.len()), self.chance(70));
-                self.redrive(place, wait).await?;
+                let place = self.random.usize(..PLACES.len());
+                self.redrive(place).await?;
             }
+            Action::Purge => {
+                let place = self.random.usize(..PLACES.len());
+                self.purge(place).await?;
+            }
+            Action::Limit => self.limit_some().await?,
+            Action::Rights => {
+                let rights = Rights { urgent: self.random.bool(), aged: self.random.bool() };
+                self.set_rights(rights).await?;
+            }
+            Action::Replay => self.replay().await?,
+            Action::GiveUp if self.random.bool() => self.give_up_replay().await?,
+            Action::GiveUp => self.give_up_mending().await?,
             Action::Pass => {
                 let longest = self.pick(&[20, 500, 2_000, 9_000, 40_000]);
                 let by = Duration::from_millis(self.random.u64(..longest));
@@ -96,6 +121,8 @@ impl World {
                 self.log(|| format!("{by:?} pass, and the disk takes nothing"));
                 tokio::time::sleep(by).await;
             }
+            // What is replayed is meant by the clock of when that began.
+            Action::SetClock if !self.replaying.is_empty() => {}
             Action::SetClock => {
                 self.rest().await?;
                 let by = Duration::from_millis(self.random.u64(..20_000));
@@ -127,6 +154,7 @@ impl World {
             return Ok(());
         }
         self.ledger.rested(now);
+        self.ledger.mendings_go_on(now)?;
         self.is_quiet = self.paused;
         self.nobody_waits()?;
         if self.chance(10) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Found;
-use super::town::{self, PLACES};
+use super::town::{self, PLACES, Rights};
 use super::world::World;
 use crate::Verdict;
 
@@ -23,6 +23,10 @@ impl World {
                 self.pause(place, false).await?;
             }
         }
+        self.set_rights(Rights::ALL).await?;
+        self.limit_none().await?;
+        self.mendings_end().await?;
+        self.replays_end().await?;
         while !self.subscribers.is_empty() {
             self.leave(true)?;
             self.rest().await?;
@@ -35,7 +39,7 @@ impl World {
         self.is_emptied().await?;
         self.is_compared().await?;
         for place in 0..PLACES.len() {
-            self.redrive(place, true).await?;
+            self.redrive_all(place).await?;
         }
         self.is_emptied().await?;
         self.is_compared().await

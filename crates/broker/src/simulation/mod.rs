@@ -14,8 +14,10 @@ mod consuming;
 mod ending;
 mod idle;
 mod ledger;
+mod mending;
 mod operating;
 mod publishing;
+mod replaying;
 mod round;
 mod subscriber;
 mod town;
@@ -53,10 +55,14 @@ struct Counts {
     /// Times that the disk failed.
     faults: u64,
     receipts: u64,
+    /// For want of room in an inbox.
+    refused: u64,
     repeats: u64,
     deliveries: u64,
     dead_letters: u64,
     redriven: u64,
+    purged: u64,
+    replayed: u64,
     /// Of all that was answered and handed out.
     hash: u64,
 }
@@ -68,10 +74,13 @@ impl Counts {
         self.starts += more.starts;
         self.faults += more.faults;
         self.receipts += more.receipts;
+        self.refused += more.refused;
         self.repeats += more.repeats;
         self.deliveries += more.deliveries;
         self.dead_letters += more.dead_letters;
         self.redriven += more.redriven;
+        self.purged += more.purged;
+        self.replayed += more.replayed;
         self.hash = self.hash.rotate_left(1) ^ more.hash;
     }
 }

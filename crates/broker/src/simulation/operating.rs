@@ -1,14 +1,14 @@
-//! Those who operate: an inbox is paused, dead letters are put back.
+//! Those who operate: an inbox is paused, dead letters are looked at.
 
 use std::sync::Arc;
 
 use wissel_bus::{DeadLetter, Page};
+use wissel_store::WhenFull;
 
 use super::Found;
-use super::ledger::Which;
-use super::town::{self, PLACES};
+use super::ledger::{Limit, Which};
+use super::town::{self, PLACES, Rights};
 use super::world::World;
-use crate::{RedriveOptions, Refusal, Which as These};
 
 const EVERYTHING: Page<wissel_bus::DeadLetterId> = Page { after: None, limit: 10_000 };
 
@@ -50,6 +50,69 @@ impl World {
         }
     }
 
+    /// A catalogue of other rights comes into force.
+    pub(super) async fn set_rights(&mut self, rights: Rights) -> Result<(), Found> {
+        self.rest().await?;
+        if self.now().failed || rights == self.ledger.rights {
+            return Ok(());
+        }
+        // What was withheld is known before that is over.
+        for place in 0..PLACES.len() {
+            self.look_at_dead(place).await?;
+        }
+        self.log(|| format!("from now on there are {rights:?}"));
+        let broker = self.broker();
+        let catalogue = town::catalogue(rights);
+        self.wait_for(async move { broker.replace_catalogue(catalogue).await }).await??;
+        self.ledger.rights = rights;
+        self.settle_down().await?;
+        self.collect()
+    }
+
+    /// From now on an inbox may hold less, or more.
+    pub(super) async fn limit_some(&mut self) -> Result<(), Found> {
+        self.rest().await?;
+        if self.now().failed {
+            return Ok(());
+        }
+        let place = self.random.usize(..PLACES.len());
+        let limit = Limit {
+            deliveries: self.pick(&[None, Some(1), Some(2), Some(5), Some(20)]),
+            bytes: self.pick(&[None, None, Some(1_000), Some(30_000)]),
+            when_full: self.pick(&[WhenFull::Refuse, WhenFull::DeadLetter]),
+        };
+        self.limit(place, limit).await
+    }
+
+    /// Each inbox may hold as much as there is.
+    pub(super) async fn limit_none(&mut self) -> Result<(), Found> {
+        for place in 0..PLACES.len() {
+            self.limit(place, Limit::default()).await?;
+        }
+        Ok(())
+    }
+
+    async fn limit(&mut self, place: usize, limit: Limit) -> Result<(), Found> {
+        // What has found no room is known before that is another.
+        self.look_at_dead(place).await?;
+        self.log(|| format!("{} is limited: {limit:?}", PLACES[place].local));
+        let broker = self.broker();
+        let set = async move {
+            let (who, inbox) = (town::operator(), town::inbox(place));
+            let change = |settings| wissel_store::InboxSettings {
+                max_deliveries: limit.deliveries,
+                max_bytes: limit.bytes,
+                when_full: Some(limit.when_full),
+                ..settings
+            };
+            broker.set_inbox(&who, &inbox, change).await.map(|_| ())
+        };
+        self.wait_for(set).await??;
+        self.ledger.limits[place] = limit;
+        self.settle_down().await?;
+        self.collect()
+    }
+
     /// Who of several hears first that an inbox goes on is an order of tokio's own, which no
     /// seed decides. So the others give up waiting.
     fn at_most_one_waits(&mut self, place: usize) {
@@ -60,7 +123,7 @@ impl World {
         }
     }
 
-    async fn letters(&mut self, place: usize) -> Result<Vec<DeadLetter>, Found> {
+    pub(super) async fn letters(&mut self, place: usize) -> Result<Vec<DeadLetter>, Found> {
         let broker = self.broker();
         let listing = async move {
             broker.dead_letters(&town::operator(), &town::inbox(place), EVERYTHING).await
@@ -73,45 +136,6 @@ impl World {
         let letters = self.letters(place).await?;
         let now = self.now();
         self.ledger.dead_letters(place, &letters, now)
-    }
-
-    /// Some dead letters are put back, or all. Whoever asks may not wait for the answer.
-    pub(super) async fn redrive(&mut self, place: usize, wait: bool) -> Result<(), Found> {
-        self.rest().await?;
-        if self.now().failed {
-            return Ok(());
-        }
-        let letters = self.letters(place).await?;
-        let now = self.now();
-        let dead = self.ledger.dead_letters(place, &letters, now)?;
-        // Of one that nobody waits for, nobody knows when it begins.
-        let which = if wait && self.random.bool() {
-            These::All
-        } else {
-            These::These(letters.iter().map(|letter| letter.id.clone()).collect())
-        };
-        self.log(|| format!("{} of {} are redriven", dead.len(), PLACES[place].local));
-        let broker = self.broker();
-        let redriving = async move {
-            let options = RedriveOptions { which, to: None, per_second: None, why: None };
-            broker.redrive(&town::operator(), &town::inbox(place), options, |_| ()).await
-        };
-        // What comes meanwhile may be one of them.
-        dead.iter().for_each(|which| self.ledger.redriven(*which));
-        if !wait {
-            tokio::spawn(redriving);
-            return Ok(());
-        }
-        let answer: Result<u64, Refusal> = self.wait_for(redriving).await?;
-        match answer {
-            Ok(count) if count == dead.len() as u64 => {
-                self.counts.redriven += count;
-                dead.iter().for_each(|which| self.ledger.surely_redriven(*which));
-                Ok(())
-            }
-            Err(_) if self.now().failed => Ok(()),
-            other => Err(Found(format!("{} dead letters, redriven: {other:?}", dead.len()))),
-        }
     }
 
     /// The broker has time to end.

@@ -37,7 +37,7 @@ impl World {
         let urgent = self.chance(25);
         let name = format!("m{}-s{subject}", self.ledger.messages.len());
         let mut event = Event::builder(&name, town::source(), town::event_type(urgent))
-            .subject(format!("99999000{subject}"));
+            .subject(town::subject(subject));
         let mut expires = None;
         if self.chance(15) {
             let left = Duration::from_millis(self.random.u64(200..60_000));
@@ -78,6 +78,7 @@ impl World {
             let names = messages.iter().map(|one| self.ledger.messages[*one].name.as_str());
             format!("call {number} publishes {}", names.collect::<Vec<_>>().join(", "))
         });
+        let (at, held) = (self.now().passed, self.ledger.held(&self.calls, self.now()));
         let frames = messages.iter().map(|one| self.ledger.messages[*one].frame.clone()).collect();
         let answers = std::sync::Arc::clone(&self.answers);
         // The road is gone in the call itself, so that order is that of the calls.
@@ -86,7 +87,7 @@ impl World {
             let outcomes = publishing.await;
             answers.lock().push((Instant::now(), number, outcomes));
         });
-        self.calls.push(Call { number, messages, at: self.now().passed });
+        self.calls.push(Call { number, messages, at, rights: self.ledger.rights, held });
     }
 
     /// Those of which nobody has a receipt are published until there is one.

@@ -73,6 +73,8 @@ impl World {
         self.broker = None;
         self.seen.lock().clear();
         self.answers.lock().clear();
+        self.news.lock().clear();
+        self.replays.lock().clear();
         self.disk.rests();
     }
 

@@ -20,11 +20,16 @@ party = [
 name = "nl.brp.geboorte"
 owner = "00000099000000001000"
 description = "A birth was registered."
+archive = "30 days"
 [[event_type]]
 name = "nl.brp.spoed"
 owner = "00000099000000001000"
 description = "Something that cannot wait."
 deadline = "8 seconds"
+[[event_type]]
+name = "nl.brp.stil"
+owner = "00000099000000001000"
+description = "Nobody publishes this."
 [[grant]]
 party = "00000099000000001000"
 type = ["nl.brp.geboorte", "nl.brp.spoed"]
@@ -33,7 +38,7 @@ purpose = "To tell"
 legal_basis = "Wet BRP"
 [[grant]]
 party = "00000099000000002000"
-type = ["nl.brp.geboorte", "nl.brp.spoed"]
+type = ["nl.brp.geboorte", "nl.brp.spoed", "nl.brp.stil"]
 action = "receive"
 purpose = "To know"
 legal_basis = "Wet BRP"
@@ -45,17 +50,33 @@ ordered = true
 [[subscription]]
 name = "00000099000000002000.aged"
 types = ["nl.brp.geboorte"]
+[[subscription]]
+name = "00000099000000002000.spare"
+ordered = true
+types = ["nl.brp.stil"]
 "#;
 
 /// An inbox: what it is called, and how it is set.
 pub(super) struct Place {
     pub(super) local: &'static str,
     pub(super) ordered: bool,
-    /// Whether it also gets what cannot wait.
-    pub(super) urgent: bool,
+    /// What it gets of what is published.
+    pub(super) gets: Gets,
+    /// Its dead letters are put back there, too. A message is in one of the two at most, so
+    /// that it is known which delivery of it comes.
+    pub(super) other: Option<usize>,
     pub(super) max_attempts: u32,
     pub(super) retry_initial: Duration,
     pub(super) max_age: Option<Duration>,
+}
+
+#[derive(PartialEq, Eq)]
+pub(super) enum Gets {
+    All,
+    /// What can wait.
+    Patient,
+    /// Nothing, but dead letters of another inbox.
+    Nothing,
 }
 
 /// The longest that a delivery waits, unless its receiver says so.
@@ -63,11 +84,12 @@ pub(super) const RETRY_MAX: Duration = Duration::from_secs(8);
 /// By when a message that cannot wait is to be done with.
 pub(super) const DEADLINE: Duration = Duration::from_secs(8);
 
-pub(super) const PLACES: [Place; 3] = [
+pub(super) const PLACES: [Place; 4] = [
     Place {
         local: "plain",
         ordered: false,
-        urgent: true,
+        gets: Gets::All,
+        other: Some(3),
         max_attempts: 4,
         retry_initial: Duration::from_millis(500),
         max_age: None,
@@ -75,7 +97,8 @@ pub(super) const PLACES: [Place; 3] = [
     Place {
         local: "ordered",
         ordered: true,
-        urgent: true,
+        gets: Gets::All,
+        other: None,
         max_attempts: 3,
         retry_initial: Duration::from_secs(1),
         max_age: None,
@@ -83,10 +106,20 @@ pub(super) const PLACES: [Place; 3] = [
     Place {
         local: "aged",
         ordered: false,
-        urgent: false,
+        gets: Gets::Patient,
+        other: None,
         max_attempts: 2,
         retry_initial: Duration::from_secs(2),
         max_age: Some(Duration::from_secs(90)),
+    },
+    Place {
+        local: "spare",
+        ordered: true,
+        gets: Gets::Nothing,
+        other: Some(0),
+        max_attempts: 2,
+        retry_initial: Duration::from_millis(700),
+        max_age: None,
     },
 ];
 
@@ -107,8 +140,46 @@ impl Place {
     }
 }
 
-pub(super) fn catalogue() -> Catalogue {
-    Catalogue::from_toml("simulated", CATALOGUE).unwrap()
+/// What the receiver has that may be withdrawn, and given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rights {
+    /// The grant to receive what cannot wait.
+    pub(super) urgent: bool,
+    /// The subscription of the inbox that keeps messages for a while.
+    pub(super) aged: bool,
+}
+
+const AGED: usize = 2;
+
+impl Rights {
+    pub(super) const ALL: Self = Self { urgent: true, aged: true };
+
+    /// Whether what is published now comes to an inbox that is for it.
+    pub(super) fn route(self, urgent: bool, place: usize) -> bool {
+        (self.urgent || !urgent) && (self.aged || place != AGED)
+    }
+}
+
+impl Default for Rights {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+pub(super) fn catalogue(rights: Rights) -> Catalogue {
+    let mut text = CATALOGUE.to_owned();
+    if !rights.urgent {
+        let grant = r#"type = ["nl.brp.geboorte", "nl.brp.spoed", "nl.brp.stil"]"#;
+        text = text.replace(grant, r#"type = ["nl.brp.geboorte", "nl.brp.stil"]"#);
+    }
+    if !rights.aged {
+        let local = PLACES[AGED].local;
+        let (before, rest) =
+            text.split_once(&format!("[[subscription]]\nname = \"{RECEIVER}.{local}\"\n")).unwrap();
+        let (_, behind) = rest.split_once('\n').unwrap();
+        text = format!("{before}{behind}");
+    }
+    Catalogue::from_toml("simulated", &text).unwrap()
 }
 
 pub(super) fn inbox(place: usize) -> InboxName {
@@ -121,6 +192,10 @@ pub(super) fn place_of(inbox: &InboxName) -> Option<usize> {
 
 pub(super) fn source() -> String {
     format!("urn:nld:oin:{REGISTRY}:systeem:BRP")
+}
+
+pub(super) fn subject(number: usize) -> String {
+    format!("99999000{number}")
 }
 
 pub(super) fn event_type(urgent: bool) -> &'static str {

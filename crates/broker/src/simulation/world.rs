@@ -11,11 +11,13 @@ use wissel_store::Store;
 
 use super::idle::{Idle, Tell};
 use super::ledger::{Call, Ledger, Now};
+use super::mending::{News, Task};
+use super::replaying::Replays;
 use super::subscriber::{Seen, Subscriber};
 use super::town::{self, PLACES};
 use super::{Counts, Found, Log};
 use crate::clock;
-use crate::{Broker, BrokerOptions, Receipt, Refusal, SessionEvent};
+use crate::{Broker, BrokerOptions, Reason, Receipt, Refusal, SessionEvent};
 
 /// Nothing that is waited for takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,8 +37,8 @@ pub(super) struct World {
     pub(super) idle: Arc<Idle>,
     pub(super) next: u64,
     /// What has passed before the start, and when that was.
-    passed: Duration,
-    begun: Instant,
+    pub(super) passed: Duration,
+    pub(super) begun: Instant,
     pub(super) wall: SystemTime,
     pub(super) broker: Option<Arc<Broker>>,
     pub(super) ending: bool,
@@ -44,6 +46,10 @@ pub(super) struct World {
     pub(super) seen: Seen,
     pub(super) calls: Vec<Call>,
     pub(super) answers: Answers,
+    pub(super) news: News,
+    pub(super) mendings: Vec<Task>,
+    pub(super) replays: Replays,
+    pub(super) replaying: Vec<(u64, tokio::task::AbortHandle)>,
     /// Which inboxes are paused, and have come to rest since.
     pub(super) paused: [bool; PLACES.len()],
     pub(super) is_quiet: [bool; PLACES.len()],
@@ -74,6 +80,10 @@ impl World {
             seen: Seen::default(),
             calls: Vec::new(),
             answers: Answers::default(),
+            news: News::default(),
+            mendings: Vec::new(),
+            replays: Replays::default(),
+            replaying: Vec::new(),
             paused: [false; PLACES.len()],
             is_quiet: [false; PLACES.len()],
         }
@@ -120,7 +130,7 @@ impl World {
         driver.feed_meanwhile(&self.disk, move || random.u32(..100) < 40);
         *self.idle.driver.lock() = Some(driver);
         self.ending = false;
-        let (store, catalogue) = (self.store.clone(), town::catalogue());
+        let (store, catalogue) = (self.store.clone(), town::catalogue(self.ledger.rights));
         let starting = Broker::start(Arc::new(bus), store, catalogue, options);
         let broker = self.wait_for(starting).await?;
         let broker = broker.map_err(|error| Found(format!("the broker: {error}")))?;
@@ -137,6 +147,8 @@ impl World {
             self.ledger.forgotten(&call);
         }
         self.subscribers.clear();
+        self.mendings.clear();
+        self.replaying.clear();
         self.is_quiet = [false; PLACES.len()];
     }
 
@@ -246,11 +258,15 @@ impl World {
                 match outcome {
                     Ok(receipt) if receipt.repeated => self.counts.repeats += 1,
                     Ok(_) => self.counts.receipts += 1,
-                    Err(_) => {}
+                    Err(refusal) => {
+                        self.counts.refused += u64::from(refusal.reason == Reason::InboxFull);
+                    }
                 }
             }
             self.ledger.answered(&call, &outcomes, then)?;
         }
+        self.hear_of_mendings(now)?;
+        self.hear_of_replays(now)?;
         let seen = std::mem::take(&mut *self.seen.lock());
         for (at, number, told) in seen {
             let then = now.back_at(self.passed + (at - self.begun));

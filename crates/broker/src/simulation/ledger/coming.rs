@@ -1,7 +1,5 @@
 //! A delivery comes: may it?
 
-use wissel_bus::MessageId;
-
 use super::super::Found;
 use super::super::town::PLACES;
 use super::{Fate, Ledger, Now, State, Which};
@@ -16,8 +14,9 @@ impl Ledger {
         lease: std::time::Duration,
         now: Now,
     ) -> Result<Which, Found> {
-        let (message, copy) = self.recognise(leased)?;
+        let (message, copy) = self.recognise(&leased.envelope, place)?;
         let told = self.messages[message].told(place);
+        self.may_be_put_back((message, copy, place), now);
         let fault = |what: &str| Err(Found(format!("{told}: {what}")));
         let kept = &self.messages[message];
         let Some(stand) = &kept.copies[copy].stands[place] else {
@@ -48,6 +47,9 @@ impl Ledger {
         if kept.is_too_old(copy, place, now.wall) {
             return fault("comes though it is too old");
         }
+        if self.is_withheld(message) {
+            return fault("comes without a grant");
+        }
         if kept.deadline(copy) != leased.deadline {
             return fault(&format!("has another deadline: {:?}", leased.deadline));
         }
@@ -65,6 +67,9 @@ impl Ledger {
             stand.retried = times.maybe_early();
             stand.late |= now.failed;
         }
+        if stand.maybe == Some(Fate::Gone) {
+            stand.maybe = None;
+        }
         if now.failed {
             if let State::Done(fate) = stand.state {
                 stand.maybe = Some(fate);
@@ -77,26 +82,9 @@ impl Ledger {
             (stand.settled_by, stand.before) = (None, None);
         }
         stand.state = State::Leased { by, id: leased.id, attempt, until };
+        self.has_moved((message, copy, place));
         self.next_end = self.next_end.min(until);
         Ok((message, copy, place))
-    }
-
-    /// Which message it is, also when its publisher has yet to hear of it.
-    fn recognise(&mut self, leased: &Leased) -> Result<(usize, usize), Found> {
-        let id: MessageId = leased.envelope.message_id;
-        let found = match self.find(id) {
-            Some(found) => found,
-            None => {
-                let frame = &leased.envelope.event;
-                let message = self.messages.iter().position(|one| one.frame == *frame);
-                let message = message.ok_or(Found("what comes was never published".to_owned()))?;
-                (message, self.add_copy(message, id, leased.envelope.admitted_at))
-            }
-        };
-        if self.messages[found.0].frame != leased.envelope.event {
-            return Err(Found(format!("{} comes as another", self.messages[found.0].name)));
-        }
-        Ok(found)
     }
 
     /// All that was published before it, of its subject and with a receipt, is done with.
@@ -110,6 +98,7 @@ impl Ledger {
                 && before
                 && !stand.may_be_done()
                 && !stand.redriven
+                && !self.is_withheld(which.0)
                 && !other.is_too_old(which.1, place, now.wall)
                 && !self.is_over(which, now)
             {
@@ -125,9 +114,9 @@ impl Ledger {
         for (which, stand) in self.of_place(place) {
             let State::Waiting(times) = stand.state else { continue };
             let message = &self.messages[which.0];
-            let receipted = message.copies[which.1].order.is_some();
-            let is_held_up = receipted
+            let is_held_up = message.copies[which.1].is_known()
                 && !stand.may_be_done()
+                && !self.is_withheld(which.0)
                 && times.is_late(now)
                 && !message.is_too_old(which.1, place, now.wall)
                 && (!PLACES[place].ordered || self.is_first(which));

@@ -6,7 +6,9 @@ use wissel_bus::DeadLetter;
 
 use super::super::Found;
 use super::super::town::PLACES;
-use super::{Fate, Ledger, Now, Stand, State, Which};
+use super::{Fate, Ledger, Now, State, Which};
+use crate::road::enqueue::INBOX_FULL;
+use crate::session::entitled::GRANT_GONE;
 
 impl Ledger {
     /// Dead letters of an inbox, when all is at rest: each for a reason, and all that should be
@@ -26,8 +28,9 @@ impl Ledger {
             found.push(which);
         }
         let there: HashSet<Which> = found.iter().copied().collect();
+        self.are_there(place, &there);
         let missing = self.all().find(|(which, stand)| {
-            let known = self.messages[which.0].copies[which.1].order.is_some();
+            let known = self.messages[which.0].copies[which.1].is_known();
             which.2 == place
                 && known
                 && stand.state == State::Done(Fate::Dead)
@@ -42,33 +45,41 @@ impl Ledger {
     }
 
     fn dead_letter(&mut self, place: usize, letter: &DeadLetter, now: Now) -> Result<Which, Found> {
-        let frame = &letter.envelope.event;
-        let id = letter.envelope.message_id;
-        let known = self.find(id).or_else(|| {
-            let message = self.messages.iter().position(|one| one.frame == *frame)?;
-            Some((message, self.add_copy(message, id, letter.envelope.admitted_at)))
-        });
-        let Some((message, copy)) = known else {
-            return Err(Found("a dead letter was never published".to_owned()));
-        };
+        let (message, copy) = self.recognise(&letter.envelope, place)?;
+        // A lease may have ended in this very moment.
+        if self.is_over((message, copy, place), now) {
+            self.retry((message, copy, place), None, now, now);
+        }
         let kept = &self.messages[message];
         let told = kept.told(place);
         // The clock may have been set back since.
         let expired = letter.reason.starts_with("expired")
             && (kept.is_too_old(copy, place, letter.died_at.max(now.wall))
                 || kept.copies[copy].stands[place].as_ref().is_some_and(|stand| stand.was_old));
+        let has_receipt = kept.copies[copy].order.is_some();
+        let withheld = letter.reason == GRANT_GONE && self.is_withheld(message);
         let Some(stand) = &mut self.messages[message].copies[copy].stands[place] else {
             return Err(Found(format!("{told} died where it never was")));
         };
+        if !has_receipt && stand.is_new() && self.limits[place].buries() {
+            // Its publisher never heard that there was no room.
+            (stand.maybe, stand.attempts) = (Some(Fate::Dead), (0, 1));
+        }
+        if (letter.attempts == 0) != (letter.reason == INBOX_FULL) {
+            let (attempts, reason) = (letter.attempts, &letter.reason);
+            return Err(Found(format!("{told} died at attempt {attempts} ({reason})")));
+        }
         let explained = match stand.state {
             State::Done(Fate::Dead) => true,
+            State::Done(Fate::Gone) => false,
+            State::Waiting(_) if withheld => true,
             _ => stand.maybe == Some(Fate::Dead) || stand.may_be_dead || expired,
         };
         if !explained {
             return Err(Found(format!("{told} is dead ({}): {stand:?}", letter.reason)));
         }
         let (least, most) = stand.attempts;
-        let unheard = PLACES[place].ordered && expired;
+        let unheard = PLACES[place].ordered && (expired || withheld);
         if !(least..=most).contains(&letter.attempts) && !unheard {
             let attempts = letter.attempts;
             return Err(Found(format!(
@@ -77,6 +88,7 @@ impl Ledger {
             )));
         }
         stand.state = State::Done(Fate::Dead);
+        stand.attempts = (letter.attempts, letter.attempts);
         (stand.maybe, stand.settled_by, stand.before) = (None, None, None);
         Ok((message, copy, place))
     }
@@ -99,34 +111,21 @@ impl Ledger {
         }
     }
 
-    /// A dead letter is put back, or may be.
-    pub(in super::super) fn redriven(&mut self, (message, copy, place): Which) {
-        if let Some(stand) = &mut self.messages[message].copies[copy].stands[place] {
-            let attempts = (1, stand.attempts.1);
-            let maybe = Some(Fate::Dead);
-            *stand = Stand { redriven: true, maybe, attempts, ..Stand::new() };
-        }
-    }
-
-    /// It was put back, if it has not come already.
-    pub(in super::super) fn surely_redriven(&mut self, (message, copy, place): Which) {
-        if let Some(stand) = &mut self.messages[message].copies[copy].stands[place]
-            && let State::Waiting(_) = stand.state
-        {
-            (stand.maybe, stand.attempts) = (None, (1, 1));
-        }
-    }
-
     /// All is settled: what has a receipt came to an end in each of its inboxes, and nothing
     /// came of what nobody published.
     pub(in super::super) fn is_settled(&self, now: Now) -> Result<(), Found> {
         for (which, stand) in self.all() {
             let message = &self.messages[which.0];
-            let has_receipt = message.copies[which.1].order.is_some();
+            let has_receipt = message.copies[which.1].is_known();
             let is_over = match stand.state {
                 State::Done(_) => true,
                 // Of one that has no receipt it may not have come here.
-                State::Waiting(_) => stand.maybe == Some(Fate::Acknowledged) || !has_receipt,
+                State::Waiting(_) => {
+                    let is_replayed = message.copies[which.1].is_replayed();
+                    stand.maybe == Some(Fate::Acknowledged)
+                        || is_replayed && stand.maybe == Some(Fate::Gone)
+                        || !has_receipt
+                }
                 State::Leased { .. } => false,
             };
             if !is_over {
@@ -135,7 +134,7 @@ impl Ledger {
             }
         }
         for message in &self.messages {
-            let without = message.copies.iter().filter(|copy| copy.order.is_none()).count();
+            let without = message.copies.iter().filter(|copy| !copy.is_known()).count();
             if without > message.unknown {
                 let (name, unknown) = (&message.name, message.unknown);
                 return Err(Found(format!(

@@ -15,6 +15,7 @@ pub(in super::super) enum End {
 impl Ledger {
     /// Broker and bus are gone, and with them all subscribers.
     pub(in super::super) fn crashed(&mut self, end: End, now: Now) {
+        self.mendings_are_over(now);
         for message in &mut self.messages {
             // Receipts are not kept on disk here.
             message.first = None;
@@ -28,7 +29,7 @@ impl Ledger {
                     stand.state = State::Waiting(Times::any());
                     // As a dead letter it has them.
                     let most = if stand.maybe.is_some() { stand.attempts.1 } else { 1 };
-                    stand.attempts = (1, most);
+                    stand.attempts = (stand.attempts.0.min(1), most);
                 }
             }
         }

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
+use super::super::town::{PLACES, Rights};
 use super::super::{Found, town};
-use super::{Ledger, Now};
-use crate::{Receipt, Refusal};
+use super::{Held, Ledger, Now};
+use crate::{Reason, Receipt, Refusal};
 
 /// Messages that are published together.
 pub(in super::super) struct Call {
     pub(in super::super) number: u64,
     pub(in super::super) messages: Vec<usize>,
     pub(in super::super) at: Duration,
+    /// By what it was routed.
+    pub(in super::super) rights: Rights,
+    /// What the inboxes held when it began.
+    pub(in super::super) held: [Held; PLACES.len()],
 }
 
 impl Ledger {
@@ -24,9 +29,19 @@ impl Ledger {
         if outcomes.len() != call.messages.len() {
             return Err(Found(format!("{} answers for {}", outcomes.len(), call.messages.len())));
         }
+        let mut held = call.held;
         for (position, (message, outcome)) in call.messages.iter().zip(outcomes).enumerate() {
             match outcome {
-                Ok(receipt) => self.receipt(call, position, *message, receipt, now)?,
+                Ok(receipt) => {
+                    let copy = self.receipt(call, position, *message, receipt, now)?;
+                    if let Some(copy) = copy {
+                        self.finds_room((*message, copy), &mut held, now)?;
+                    }
+                }
+                // Nothing of it was kept.
+                Err(refusal) if refusal.reason == Reason::InboxFull => {
+                    self.finds_no_room((call.rights, *message), refusal, &held, now)?;
+                }
                 // It may be durable all the same.
                 Err(_) if now.failed => self.messages[*message].unknown += 1,
                 Err(refusal) => {
@@ -38,6 +53,7 @@ impl Ledger {
         Ok(())
     }
 
+    /// Says which copy it is of, when that is new.
     fn receipt(
         &mut self,
         call: &Call,
@@ -45,19 +61,24 @@ impl Ledger {
         message: usize,
         receipt: &Receipt,
         now: Now,
-    ) -> Result<(), Found> {
+    ) -> Result<Option<usize>, Found> {
         let kept = &self.messages[message];
         let fault = |what: String| Err(Found(format!("the receipt of {}: {what}", kept.name)));
         let mut places: Vec<_> = receipt.inboxes.iter().map(town::place_of).collect();
         places.sort_unstable();
-        if !places.into_iter().eq(kept.places().map(Some)) {
+        let known = self.find(receipt.message_id).filter(|found| found.0 == message);
+        let rights = match known {
+            Some((_, copy)) if receipt.repeated => kept.copies[copy].rights,
+            _ => call.rights,
+        };
+        let expected = kept.places().filter(|place| rights.route(kept.urgent, *place));
+        if !places.into_iter().eq(expected.map(Some)) {
             return fault(format!("it goes to {:?}", receipt.inboxes));
         }
         if receipt.id != kept.name {
             return fault(format!("it is of {}", receipt.id));
         }
         if receipt.repeated {
-            let known = self.find(receipt.message_id).filter(|found| found.0 == message);
             let is_first = kept.first.is_some_and(|(id, _)| id == receipt.message_id);
             let is_known = known.is_some_and(|found| kept.copies[found.1].order.is_some());
             if !is_known || !is_first {
@@ -67,7 +88,7 @@ impl Ledger {
             if call.at.saturating_sub(since) > self.window_age + Duration::from_secs(1) {
                 return fault("it is remembered too long".to_owned());
             }
-            return Ok(());
+            return Ok(None);
         }
         if let Some((_, since)) = kept.first
             && since <= call.at
@@ -85,9 +106,15 @@ impl Ledger {
             Some(_) => return fault("it has the id of another".to_owned()),
         };
         let kept = &mut self.messages[message];
+        for place in kept.places().filter(|place| !call.rights.route(kept.urgent, *place)) {
+            if kept.copies[copy].stands[place].take().is_some_and(|stand| !stand.is_new()) {
+                return Err(Found(format!("{} was not for this inbox", kept.told(place))));
+            }
+        }
+        kept.copies[copy].rights = call.rights;
         kept.copies[copy].order = Some(call.number * 100 + position as u64);
         kept.first = Some((receipt.message_id, now.passed));
-        Ok(())
+        Ok(Some(copy))
     }
 
     /// Nobody will know what came of a call.

@@ -29,7 +29,13 @@ impl Ledger {
     }
 
     /// It is to come again, asked for between these moments.
-    fn retry(&mut self, which: Which, after: Option<Duration>, earliest: Now, latest: Now) {
+    pub(super) fn retry(
+        &mut self,
+        which: Which,
+        after: Option<Duration>,
+        earliest: Now,
+        latest: Now,
+    ) {
         let (message, copy, place) = which;
         let kept = &self.messages[message];
         let left = |now: Now| {

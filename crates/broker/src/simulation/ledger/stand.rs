@@ -48,6 +48,8 @@ pub(in super::super) enum State {
 pub(in super::super) enum Fate {
     Acknowledged,
     Dead,
+    /// It was a dead letter, and is no more.
+    Gone,
 }
 
 /// When it comes: not before, and not after when somebody takes it.
@@ -75,6 +77,21 @@ impl Stand {
             retried: Times::any(),
             was_old: false,
         }
+    }
+
+    /// Put back, at the end of its inbox.
+    pub(super) fn put_back() -> Self {
+        Self { redriven: true, ..Self::new() }
+    }
+
+    /// A dead letter that is no more.
+    pub(super) fn gone() -> Self {
+        Self { state: State::Done(Fate::Gone), ..Self::new() }
+    }
+
+    /// Whether nothing is known of it but that it is to come.
+    pub(super) fn is_new(&self) -> bool {
+        self.state == State::Waiting(Times::any()) && self.attempts == (1, 1)
     }
 
     /// Whether its end is known to be kept, whatever else happens to the process.
@@ -115,7 +132,9 @@ impl Stand {
         if std::mem::take(&mut self.late)
             && let State::Waiting(times) = &mut self.state
         {
-            times.by = (now.passed + times.most, now.wall + times.most);
+            // What is on disk of it may be of before the clock was set back.
+            let (passed, wall) = times.by;
+            times.by = (passed.max(now.passed + times.most), wall.max(now.wall + times.most));
         }
     }
 }

@@ -1,0 +1,66 @@
+use wissel_bus::{Bus, Enqueue, Envelope, MessageId};
+use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
+use wissel_catalogue::Catalogue;
+use wissel_message::Event;
+use wissel_store::{InboxSettings, Store};
+
+use super::*;
+use crate::{BrokerOptions, Operator, Roles};
+
+const CATALOGUE: &str = r#"
+party = [
+    { oin = "00000099000000001000", name = "Registry" },
+    { oin = "00000099000000002000", name = "Receiver" },
+]
+[[event_type]]
+name = "nl.brp.geboorte"
+owner = "00000099000000001000"
+description = "A birth was registered."
+[[grant]]
+party = "00000099000000002000"
+type = "nl.brp.geboorte"
+action = "receive"
+purpose = "To know"
+legal_basis = "Wet BRP"
+[[subscription]]
+name = "00000099000000002000.inbox"
+"#;
+
+/// What was replayed is as old as its receiver wants it. It is looked at, and no longer kept
+/// from whoever comes than that takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_replayed_is_not_kept_while_nothing_else_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let bus = EmbeddedBus::open(EmbeddedOptions::new(directory.path())).unwrap();
+    let bus: Arc<dyn Bus> = Arc::new(bus);
+    let catalogue = Catalogue::from_toml("test", CATALOGUE).unwrap();
+    let (store, options) = (Store::in_memory().unwrap(), BrokerOptions::default());
+    let broker = Broker::start(Arc::clone(&bus), store, catalogue, options).await.unwrap();
+    broker.prepared().await;
+    let inbox: InboxName = "00000099000000002000.inbox".parse().unwrap();
+    let operator = Operator { name: None, oin: None, roles: Roles::ALL }.into();
+    let max_age = Some(Duration::from_secs(60));
+    let change = |settings| InboxSettings { max_age, ..settings };
+    broker.set_inbox(&operator, &inbox, change).await.unwrap();
+    let item = |id: &str, replayed| {
+        let event = Event::builder(id, "/s", "nl.brp.geboorte").build().unwrap();
+        let envelope = Envelope {
+            message_id: MessageId::now(),
+            publisher: "00000099000000001000".parse().unwrap(),
+            admitted_at: SystemTime::now() - Duration::from_secs(3_600),
+            fields: None,
+            replayed,
+            event: event.encode(),
+        };
+        Enqueue::new(envelope, vec![inbox.clone()])
+    };
+    for answer in bus.enqueue(vec![item("replayed", true), item("live", false)]).await {
+        answer.unwrap();
+    }
+    for expected in [1, 0] {
+        let looking = tokio::time::timeout(PATIENCE / 2, broker.expire(&inbox));
+        assert_eq!(looking.await.expect("nothing is waited for").unwrap(), expected);
+    }
+    assert_eq!(bus.inspect(&inbox).await.unwrap().depth, 1);
+    broker.shut_down(Duration::from_secs(10)).await;
+}
