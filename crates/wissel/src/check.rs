@@ -9,7 +9,7 @@ use wissel_message::{Event, EventView, JsonError, Level, Limits, Rule, Violation
 
 use crate::amounts::amount;
 use crate::cli::CheckArguments;
-use crate::events::Events;
+use crate::events::{Events, Place};
 use crate::exit::Failure;
 use crate::output;
 
@@ -85,7 +85,7 @@ fn by_catalogue(event: &EventView, catalogue: &Catalogue) -> Vec<Violation> {
     broken
 }
 
-fn print(place: &str, findings: &Findings) {
+fn print(place: &Place, findings: &Findings) {
     match findings {
         Findings::NoMessage(error) => {
             output::line(&format!("{place}: error: {error}"));
@@ -103,12 +103,12 @@ fn print(place: &str, findings: &Findings) {
     }
 }
 
-fn print_json(place: &str, findings: &Findings) -> Result<(), Failure> {
+fn print_json(place: &Place, findings: &Findings) -> Result<(), Failure> {
     let (listed, error) = match findings {
         Findings::NoMessage(error) => (vec![of_json(error)], Some(error.to_string())),
         Findings::Broken(broken) => (broken.iter().map(to_json).collect(), None),
     };
-    output::json(&json!({ "message": place, "error": error, "findings": listed }))
+    output::json(&json!({ "message": place.to_string(), "error": error, "findings": listed }))
 }
 
 fn of_json(error: &JsonError) -> serde_json::Value {
