@@ -171,6 +171,24 @@ fn input_that_is_none_is_told_from_what_was_refused() {
     assert!(absent.code == 2 && absent.err.contains("absent"), "{}", absent.err);
 }
 
+#[test]
+fn a_gateway_that_does_not_answer_is_given_up_and_what_it_was_sent_is_not_called_unpublished() {
+    let here = tempfile::tempdir().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", silent.local_addr().unwrap());
+    let line = r#"{"specversion":"1.0","id":"1","source":"/brp","type":"nl.brp.geboorte"}"#;
+    fs::write(here.path().join("two.jsonl"), format!("{line}\n{line}\n")).unwrap();
+    let publish = format!("publish --as {REGISTRY} --server {server} --timeout 1 two.jsonl");
+    let begun = std::time::Instant::now();
+    let run = wissel(here.path(), &format!("{publish} --json-lines"));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(run.code, 3, "{}", run.err);
+    assert!(run.err.contains("two.jsonl:1-2: ") && run.err.contains("of 2 messages it is not"));
+    assert!(!run.err.contains("not published"), "{}", run.err);
+    let run = wissel(here.path(), &publish);
+    assert!(run.code == 2 && run.err.contains("--json-lines"), "{}", run.err);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_was_changed_is_found() {
     let _alone = alone().await;
