@@ -82,7 +82,7 @@ impl Callers {
                 let verifier = TokenVerifier::start(tokens.options()?).await;
                 let verifier =
                     verifier.map_err(|error| Failure::unavailable(format!("[tokens] {error}")))?;
-                Some((Arc::new(verifier), Duration::from_secs(tokens.refresh_seconds.max(1))))
+                Some((Arc::new(verifier), Duration::from_secs(tokens.refresh_seconds)))
             }
             None => None,
         };
