@@ -123,7 +123,8 @@ impl Tls {
 }
 
 impl Tokens {
-    fn options(&self) -> Result<TokenOptions, Failure> {
+    /// How tokens are held against their issuer's keys.
+    pub(crate) fn options(&self) -> Result<TokenOptions, Failure> {
         let keys = match (&self.jwks_file, &self.jwks_url) {
             (Some(file), None) => KeySource::File(file.clone()),
             (None, Some(url)) => KeySource::Url(url.clone()),

@@ -11,8 +11,7 @@ use crate::exit::Failure;
 
 /// Begins to log; once a process.
 pub(crate) fn start(log: &Log) -> Result<(), Failure> {
-    let filter =
-        filter(log).map_err(|fault| Failure::usage(format!("log.filter: {fault}")))?;
+    let filter = filter(log).map_err(|fault| Failure::usage(format!("log.filter: {fault}")))?;
     // It writes messages that RabbitMQ returns, with all that is in them.
     let quiet = "lapin::returned_messages=off".parse().map_err(Failure::internal)?;
     let filter = filter.add_directive(quiet);

@@ -23,7 +23,8 @@ impl TryFrom<String> for Bus {
         } else if text.starts_with("amqp://") || text.starts_with("amqps://") {
             Ok(Self::Amqp(text))
         } else {
-            Err("not a bus; expected `embedded`, or the URL of a RabbitMQ: amqp://host:5672/vhost".into())
+            Err("not a bus; expected `embedded`, or the URL of a RabbitMQ: amqp://host:5672/vhost"
+                .into())
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use config::{Config as Layers, ConfigError, Value, ValueKind};
 use serde_json::Value as Json;
+use wissel_identifiers::InboxName;
 
 use super::Config;
 use crate::logging;
@@ -106,6 +107,12 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     }
     if let Err(failure) = logging::filter(&config.log) {
         wrong("log.filter", failure);
+    }
+    // The exchange has no party here yet; any will do.
+    let answers = format!("00000099000000001000.{}", config.exchange.answers);
+    if answers.parse::<InboxName>().is_err() {
+        let what = "no name of an inbox; expected 1 to 64 of a-z, 0-9 and '-'";
+        wrong("exchange.answers", what.to_owned());
     }
     if config.tracing.service_name.trim().is_empty() {
         wrong("tracing.service_name", "empty; expected a name such as wissel".to_owned());
@@ -290,6 +297,7 @@ mod tests {
             ("delivery.retry_max_ms = 5", "w.toml: delivery.retry_max_ms: 5; expected at least"),
             ("tracing.sample = 2", "w.toml: tracing.sample: 2.0; expected a number, 0 to 1"),
             ("tracing.service_name = ' '", "w.toml: tracing.service_name: empty"),
+            ("exchange.answers = 'a b'", "w.toml: exchange.answers: no name of an inbox"),
             ("log.filter = 'info,,=x=y'", "w.toml: log.filter: "),
             ("tls.key = 'k'", "w.toml: tls.certificate: absent"),
             ("console.operators = [{ name = 'a' }]", "console.operators[0].fingerprint: absent"),
