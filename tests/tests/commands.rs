@@ -172,6 +172,21 @@ fn input_that_is_none_is_told_from_what_was_refused() {
 }
 
 #[test]
+fn a_demo_on_a_rabbitmq_that_is_not_there_says_so_and_ends() {
+    let port = wissel_testkit::free_port().unwrap();
+    let begun = std::time::Instant::now();
+    let mut demo = std::process::Command::new(wissel_binary());
+    let demo = demo.args(["demo", "--seconds", "1", "--json"]);
+    let output = demo.env("WISSEL_BUS", format!("amqp://u:geheim@127.0.0.1:{port}/v")).output();
+    let output = output.unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(err.starts_with("error: bus amqp://u:***@127.0.0.1:") && err.lines().count() == 1);
+    assert!(!err.contains("geheim"), "{err}");
+}
+
+#[test]
 fn a_gateway_that_does_not_answer_is_given_up_and_what_it_was_sent_is_not_called_unpublished() {
     let here = tempfile::tempdir().unwrap();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -186,6 +186,14 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// A duration beside which a rate stands, which was made with it: `3.0 s`, not `2 s` of 2.997.
+pub(crate) fn fine_duration(duration: Duration) -> String {
+    match duration.as_secs_f64() {
+        seconds if seconds < 119.95 => format!("{seconds:.1} s"),
+        _ => self::duration(duration),
+    }
+}
+
 /// A duration as it can be typed: `500ms`, `24h`, `1h30m`.
 pub(crate) fn exact_duration(duration: Duration) -> String {
     let printer = jiff::fmt::friendly::SpanPrinter::new();
@@ -217,6 +225,8 @@ mod tests {
         let short =
             [250, 2_500, 10_000].map(|micros| short_duration(Duration::from_micros(micros)));
         assert_eq!(short, ["250 µs", "2.5 ms", "10 ms"]);
+        let fine = [2_997, 3_040, 600_000].map(|ms| fine_duration(Duration::from_millis(ms)));
+        assert_eq!(fine, ["3.0 s", "3.0 s", "10 min"]);
         let exact = [500, 90_000, 86_400_000].map(|ms| exact_duration(Duration::from_millis(ms)));
         assert_eq!(exact, ["500ms", "1m30s", "24h"]);
         assert_eq!(told, ["0", "<0.1", "0.1", "9.9", "10", "1234"]);

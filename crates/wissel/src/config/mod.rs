@@ -20,7 +20,7 @@ use wissel_broker::DeliveryDefaults;
 use wissel_bus_amqp::{AmqpOptions, Packing};
 use wissel_message::Limits;
 
-pub(crate) use self::bus::{Bus, refuse_secret_in_argument};
+pub(crate) use self::bus::{Bus, bus_of, masked, refuse_secret_in_argument};
 use self::checks::Origins;
 use self::console::Console;
 use self::exchange::Exchange;
