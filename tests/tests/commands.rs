@@ -74,6 +74,20 @@ fn a_bad_message_is_explained_rule_by_rule() {
     let catalogue = shipped().display().to_string();
     let held = wissel(here.path(), &format!("check poor.json --catalogue {catalogue}"));
     assert!(held.code == 1 && held.out.contains("catalogue-data"), "{}", held.out);
+    write(
+        "many.json",
+        r#"{"specversion":"1.0","id":"","source":"/brp","type":"nl.brp.geboorte","Gemeente":"0344",
+            "time":"gisteren","teller":1.5}"#,
+    );
+    let many = wissel(here.path(), "check many.json --json");
+    let findings: Value = serde_json::from_str(&many.out).unwrap();
+    let errors = findings["findings"].as_array().unwrap().iter();
+    let mut fields: Vec<&str> = errors
+        .filter(|one| one["level"] == "error")
+        .map(|one| one["field"].as_str().unwrap())
+        .collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["attributes[0]", "id", "teller", "time"], "all at once: {}", many.out);
     write("half.json", "{\"id\": ");
     let half = wissel(here.path(), "check half.json --json");
     let findings: Value = serde_json::from_str(&half.out).unwrap();

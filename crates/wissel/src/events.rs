@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
-use wissel_message::{Event, JsonError};
+use wissel_message::{Event, JsonError, JsonFaults};
 
 use crate::exit::Failure;
 
 /// A message, or why it is none, and where it stands.
-pub(crate) type Found = (Place, Result<Event, JsonError>);
+pub(crate) type Found = (Place, Result<Event, JsonFaults>);
 
 /// Where a message stands: `births.json`, `births.json[3]` or `births.jsonl:4`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,7 +76,7 @@ impl Events {
                 if !line.trim().is_empty() {
                     let file = Arc::clone(&self.shown);
                     let place = Place { file, within: Within::Line(*number) };
-                    return Ok(Some((place, Event::from_json(line.as_bytes()))));
+                    return Ok(Some((place, Event::read_json(line.as_bytes()))));
                 }
             },
         }
@@ -125,8 +125,8 @@ impl fmt::Display for Place {
 fn document(file: &Arc<str>, text: &[u8]) -> Result<VecDeque<Found>, Failure> {
     let place = |within| Place { file: Arc::clone(file), within };
     if !text.trim_ascii_start().starts_with(b"[") {
-        let event = Event::from_json(text);
-        if matches!(event, Err(JsonError::Syntax { .. })) && has_a_value_a_line(text) {
+        let event = Event::read_json(text);
+        if event.as_ref().is_err_and(is_no_json) && has_a_value_a_line(text) {
             return Err(Failure::usage(format!(
                 "{file}: one JSON value a line; expected one CloudEvent or an array of them, or \
                  --json-lines where the command has it"
@@ -138,6 +138,10 @@ fn document(file: &Arc<str>, text: &[u8]) -> Result<VecDeque<Found>, Failure> {
         Event::from_json_batch(text).map_err(|error| Failure::usage(format!("{file}: {error}")))?;
     let numbered = (0..).zip(batch);
     Ok(numbered.map(|(index, event)| (place(Within::Index(index)), event)).collect())
+}
+
+fn is_no_json(faults: &JsonFaults) -> bool {
+    matches!(faults.faults[..], [JsonError::Syntax { .. }])
 }
 
 /// Whether the first two lines that are not empty are JSON objects by themselves.
@@ -164,7 +168,7 @@ mod tests {
         let lines = document(&file, b"{\"id\":\"1\"}\n\n{\"id\":\"2\"}\n").err().unwrap();
         assert!(lines.message().contains("--json-lines"), "{lines}");
         let wrong = document(&file, b"{\"id\":\n{]").unwrap();
-        assert!(matches!(wrong[0].1, Err(JsonError::Syntax { .. })));
+        assert!(wrong[0].1.as_ref().is_err_and(is_no_json));
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Publishing {
     async fn publish(
         &mut self,
         place: Place,
-        event: Result<Event, wissel_message::JsonError>,
+        event: Result<Event, wissel_message::JsonFaults>,
     ) -> Result<bool, Failure> {
         let event = match event {
             Ok(event) => event,
