@@ -52,6 +52,7 @@ const SETTINGS: &[(&str, May)] = &[
     // RabbitMQ takes 128 MiB in a message at most.
     ("amqp.packing_bytes", Be(1, 128 << 20)),
     ("amqp.archive_retention_seconds", Be(1, CENTURY)),
+    ("amqp.heartbeat_seconds", Be(1, 65_535)),
     ("audit.file_bytes", Be(1, TIB)),
     ("exchange.http[].timeout_ms", Be(1, DAY_MS)),
     ("exchange.http[].concurrency", Be(1, 65_535)),
@@ -286,6 +287,7 @@ mod tests {
     #[test]
     fn a_fault_names_file_key_value_and_what_was_expected() {
         for (text, expected) in [
+            ("amqp.heartbeat_seconds = 0", "w.toml: amqp.heartbeat_seconds: 0; expected a whole"),
             ("listen = 'here'", "w.toml: listen: \"here\"; expected an address and a port"),
             ("log.format = 'xml'", "w.toml: log.format: \"xml\"; expected text or json"),
             ("limits.message_bytes = 0", "w.toml: limits.message_bytes: 0; expected a whole"),
