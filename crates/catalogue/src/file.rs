@@ -237,12 +237,12 @@ impl File {
 
 /// The field that is read at the end of a path, by its name.
 fn field(path: &Path) -> Option<String> {
-    let names = path.iter().filter_map(|segment| match segment {
+    let mut names = path.iter().filter_map(|segment| match segment {
         // A value with its place is read as if it were a table.
         Segment::Map { key } if !key.starts_with("$__serde") => Some(key.clone()),
         _ => None,
     });
-    names.last()
+    names.next_back()
 }
 
 /// What is wrong, with its field; of an OIN with what stands there, and what one looks like.

@@ -83,9 +83,6 @@ impl Outcomes {
             count => format!(", {count} without an answer"),
         };
         output::note(&format!("{} published, {} refused{unknown}", self.receipts, self.refused));
-        if let Some(place) = &self.stopped_before {
-            output::note(&format!("from {place} on nothing was sent"));
-        }
     }
 
     /// How the command ends.
@@ -93,7 +90,7 @@ impl Outcomes {
         let Self { receipts, refused, failed_for_good, .. } = self;
         let refusals = amount(*refused, "message was refused", "messages were refused");
         let message = match (self.unknown(), *refused) {
-            (0, _) if self.stopped_before.is_some() => "the gateway takes nothing".to_owned(),
+            (0, _) if self.stopped_before.is_some() => "the gateway does not answer".to_owned(),
             (0, 0) if *receipts == 0 => {
                 return Err(Failure::usage("no message in the files; expected at least one"));
             }
@@ -109,6 +106,10 @@ impl Outcomes {
                     amount(unknown, "message", "messages")
                 )
             }
+        };
+        let message = match &self.stopped_before {
+            Some(place) => format!("{message}. From {place} on nothing was sent"),
+            None => message,
         };
         if *failed_for_good {
             Err(Failure::refused(message))
@@ -168,6 +169,9 @@ mod tests {
         }
         let failure = outcomes.verdict().unwrap_err();
         assert!(failure.is_for_now(), "exit code 3");
+        outcomes.stopped_before(places[0].clone());
+        let stopped = outcomes.verdict().unwrap_err();
+        assert!(stopped.message().ends_with(":1 on nothing was sent"), "{stopped}");
         let said = failure.message();
         assert!(said.starts_with("of 2 messages it is not known whether"), "{said}");
         assert!(!said.contains("not published"), "{said}");
