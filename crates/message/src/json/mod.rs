@@ -186,7 +186,7 @@ mod tests {
         let members: Vec<_> = found.faults.iter().map(|fault| fault.member().unwrap()).collect();
         assert_eq!(members, ["source", "time", "teller", "id", "data"]);
         for member in members {
-            assert!(found.to_string().contains(&format!("{member}")), "{member} in {found}");
+            assert!(found.to_string().contains(member), "{member} in {found}");
         }
         let rest = found.rest.unwrap();
         assert_eq!((rest.id(), rest.source(), rest.event_type()), ("", "", "t"));
