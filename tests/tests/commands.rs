@@ -74,6 +74,20 @@ fn a_bad_message_is_explained_rule_by_rule() {
     let catalogue = shipped().display().to_string();
     let held = wissel(here.path(), &format!("check poor.json --catalogue {catalogue}"));
     assert!(held.code == 1 && held.out.contains("catalogue-data"), "{}", held.out);
+    write(
+        "many.json",
+        r#"{"specversion":"1.0","id":"","source":"/brp","type":"nl.brp.geboorte","Gemeente":"0344",
+            "time":"gisteren","teller":1.5}"#,
+    );
+    let many = wissel(here.path(), "check many.json --json");
+    let findings: Value = serde_json::from_str(&many.out).unwrap();
+    let errors = findings["findings"].as_array().unwrap().iter();
+    let mut fields: Vec<&str> = errors
+        .filter(|one| one["level"] == "error")
+        .map(|one| one["field"].as_str().unwrap())
+        .collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["attributes[0]", "id", "teller", "time"], "all at once: {}", many.out);
     write("half.json", "{\"id\": ");
     let half = wissel(here.path(), "check half.json --json");
     let findings: Value = serde_json::from_str(&half.out).unwrap();
@@ -169,6 +183,39 @@ fn input_that_is_none_is_told_from_what_was_refused() {
     assert!(nothing.code == 2 && nothing.err.contains("no message"), "{}", nothing.err);
     let absent = wissel(here.path(), "inboxes list --token-file absent");
     assert!(absent.code == 2 && absent.err.contains("absent"), "{}", absent.err);
+}
+
+#[test]
+fn a_demo_on_a_rabbitmq_that_is_not_there_says_so_and_ends() {
+    let port = wissel_testkit::free_port().unwrap();
+    let begun = std::time::Instant::now();
+    let mut demo = std::process::Command::new(wissel_binary());
+    let demo = demo.args(["demo", "--seconds", "1", "--json"]);
+    let output = demo.env("WISSEL_BUS", format!("amqp://u:geheim@127.0.0.1:{port}/v")).output();
+    let output = output.unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(err.starts_with("error: bus amqp://u:***@127.0.0.1:") && err.lines().count() == 1);
+    assert!(!err.contains("geheim"), "{err}");
+}
+
+#[test]
+fn a_gateway_that_does_not_answer_is_given_up_and_what_it_was_sent_is_not_called_unpublished() {
+    let here = tempfile::tempdir().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", silent.local_addr().unwrap());
+    let line = r#"{"specversion":"1.0","id":"1","source":"/brp","type":"nl.brp.geboorte"}"#;
+    fs::write(here.path().join("two.jsonl"), format!("{line}\n{line}\n")).unwrap();
+    let publish = format!("publish --as {REGISTRY} --server {server} --timeout 1 two.jsonl");
+    let begun = std::time::Instant::now();
+    let run = wissel(here.path(), &format!("{publish} --json-lines"));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(run.code, 3, "{}", run.err);
+    assert!(run.err.contains("two.jsonl:1-2: ") && run.err.contains("of 2 messages it is not"));
+    assert!(!run.err.contains("not published"), "{}", run.err);
+    let run = wissel(here.path(), &publish);
+    assert!(run.code == 2 && run.err.contains("--json-lines"), "{}", run.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

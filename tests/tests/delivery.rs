@@ -114,7 +114,14 @@ async fn what_died_is_mended_from_the_command_line(bus: &str) {
     assert!(attempts.count() >= 2 && text.contains("ENDED AT"), "{text}");
     let none = ["dead-letters", "show", inbox_name, "none"];
     let (code, _, err) = wissel(&gateway, OPERATOR, &none);
-    assert!(code == 1 && err.contains("UNKNOWN_MESSAGE"), "{err}");
+    assert!(code == 1 && err.contains("\"none\" is not among the dead letters of"), "{err}");
+    let some = ["dead-letters", "list", inbox_name, "--limit", "4"];
+    let (_, text, err) = wissel(&gateway, OPERATOR, &some);
+    assert_eq!(text.lines().count(), 5, "a line for each, and the names of columns: {text}");
+    assert!(err.contains("the oldest 4 of 6; --limit 0 lists all"), "{err}");
+    let all = ["dead-letters", "list", inbox_name, "--limit", "0"];
+    let (_, text, err) = wissel(&gateway, OPERATOR, &all);
+    assert!(text.lines().count() == 7 && err.is_empty(), "{text}{err}");
     let (code, _, err) = wissel(&gateway, PARTIES[1], &["dead-letters", "show", inbox_name, id]);
     assert!(code == 1 && err.contains("UNKNOWN_INBOX"), "{err}");
 

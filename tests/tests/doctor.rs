@@ -154,6 +154,39 @@ fn settings_catalogue_and_disk() {
 }
 
 #[test]
+fn what_serve_refuses_the_doctor_finds() {
+    let (here, _) = well(YEAR);
+    let provider = "[console.oidc]\nissuer = \"https://idp.example\"\nclient_id = \"w\"\n\
+                    [console.oidc.roles]\n";
+    let service = "[[exchange.http]]\ninbox = \"00000099000000003000.vragen\"\n";
+    for (tables, expected) in [
+        ("[log]\nfilter = \"info,,=x=y\"\n".to_owned(), "w.toml: log.filter: "),
+        ("[tracing]\nsample = 2\n".to_owned(), "w.toml: tracing.sample: 2"),
+        ("[tracing]\nendpoint = \"here\"\n".to_owned(), "w.toml: tracing.endpoint: "),
+        (format!("[console]\nlisten = \"127.0.0.1:0\"\n{provider}"), "nobody a role"),
+        (
+            "[console]\nlisten = \"127.0.0.1:0\"\norigin = \"ftp://x\"\n".to_owned(),
+            "w.toml: console.origin: ",
+        ),
+        (format!("{service}url = \"http://registry.example\"\n"), "w.toml: [[exchange.http]] "),
+    ] {
+        settings(here.path(), &format!("---{tables}"));
+        let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+        assert_eq!(code, 1, "{tables}");
+        has(&only(&told, "error", "configuration"), &[expected]);
+        let mut serve = Command::new(wissel_binary());
+        let args = ["serve", "--config", "w.toml", "--listen", "127.0.0.1:0"];
+        let refused = serve.args(args).current_dir(here.path()).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{tables}");
+    }
+    let tokens = "---[tokens]\nissuer = \"https://i.example\"\njwks_file = \"absent.json\"\n";
+    settings(here.path(), tokens);
+    let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
+    assert_eq!(code, 1);
+    has(&only(&told, "error", "tokens"), &["[tokens] ", "absent.json"]);
+}
+
+#[test]
 fn a_rabbitmq_that_is_not_there_or_says_nothing_does_not_hang_it() {
     let (here, _) = well(YEAR);
     let port = wissel_testkit::free_port().unwrap();

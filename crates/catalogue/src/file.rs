@@ -1,8 +1,13 @@
 //! What stands in a file, before it is checked.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
-use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{IntoDeserializer as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_path_to_error::{Path, Segment};
 use toml::Spanned;
 use wissel_filter::Filter;
 use wissel_identifiers::{InboxName, KvkNumber, Oin, SubscriptionName};
@@ -167,11 +172,30 @@ pub(crate) struct Subscription {
 }
 
 /// One, or several for which the same holds.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expected one, or a list of them, each spelled as documented")]
+#[derive(Debug)]
 pub(crate) enum OneOrMore<T> {
     One(T),
     More(Vec<T>),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
+    /// A text is one, so that what is wrong with it is told as of one.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reading<T> {
+            type Value = OneOrMore<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or a list of texts")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                T::deserialize(text.into_deserializer()).map(OneOrMore::One)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMore::More)
+            }
+        }
+        deserializer.deserialize_any(Reading(PhantomData))
+    }
 }
 
 /// Why a file cannot be read.
@@ -188,9 +212,16 @@ impl File {
     /// # Errors
     /// The first thing that is wrong.
     pub(crate) fn read(text: &str) -> Result<Self, Unreadable> {
-        let file: Self = toml::from_str(text).map_err(|error| Unreadable {
+        let wrong = |error: &toml::de::Error, message| Unreadable {
             start: error.span().map(|span| span.start),
-            message: error.message().to_owned(),
+            message,
+        };
+        let parsed = toml::Deserializer::parse(text)
+            .map_err(|error| wrong(&error, error.message().to_owned()))?;
+        let file: Self = serde_path_to_error::deserialize(parsed).map_err(|error| {
+            let field = field(error.path());
+            let error = error.inner();
+            wrong(error, told(field.as_deref(), error, text))
         })?;
         let types = file.event_type.iter().map(|one| (one.span(), one.get_ref().missing()));
         let grants = file.grant.iter().map(|one| (one.span(), one.get_ref().missing()));
@@ -202,6 +233,34 @@ impl File {
             None => Ok(file),
         }
     }
+}
+
+/// The field that is read at the end of a path, by its name.
+fn field(path: &Path) -> Option<String> {
+    let mut names = path.iter().filter_map(|segment| match segment {
+        // A value with its place is read as if it were a table.
+        Segment::Map { key } if !key.starts_with("$__serde") => Some(key.clone()),
+        _ => None,
+    });
+    names.next_back()
+}
+
+/// What is wrong, with its field; of an OIN with what stands there, and what one looks like.
+fn told(field: Option<&str>, error: &toml::de::Error, text: &str) -> String {
+    let message = error.message();
+    let names_field = ["unknown field", "missing field", "duplicate field"];
+    let field = match field {
+        Some(field) if !names_field.iter().any(|begin| message.starts_with(begin)) => field,
+        _ => return message.to_owned(),
+    };
+    if !["oin", "owner", "party", "for"].contains(&field) {
+        return format!("{field}: {message}");
+    }
+    let written = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+    // Whatever else stands there by mistake may be the number of a person.
+    let shown = written.trim_matches('"').starts_with("0000") && written.len() < 40;
+    let found = if shown { format!("{written}: ") } else { String::new() };
+    format!("{field}: {found}{message}; expected 20 positions, such as 00000001002220647000")
 }
 
 impl EventType {
@@ -243,4 +302,41 @@ pub(crate) fn named_files(text: &str) -> Vec<String> {
         ["schema", "example"].map(|key| event_type.get(key).and_then(toml::Value::as_str))
     });
     all.flatten().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRANT: &str = "[[grant]]\ntype = 'nl.x.y'\naction = 'publish'\npurpose = 'p'\n\
+                         legal_basis = 'b'\n";
+
+    fn fault(text: &str) -> String {
+        File::read(text).err().map(|unreadable| unreadable.message).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_mistyped_oin_is_told_with_its_field_and_what_one_looks_like() {
+        let seen = "such as 00000001002220647000";
+        let one = fault(&format!("{GRANT}party = \"0000000100222064700\""));
+        assert!(one.starts_with("party: \"0000000100222064700\": an OIN has 20"), "{one}");
+        assert!(one.ends_with(seen), "{one}");
+        let listed = format!("{GRANT}party = ['00000001002220647000', '0000000100222064700x']");
+        let listed = fault(&listed);
+        assert!(listed.starts_with("party: ") && listed.ends_with(seen), "{listed}");
+        let owner = fault("[[event_type]]\nname = 'nl.x.y'\nowner = '4'");
+        assert!(owner.starts_with("owner: an OIN has 20") && owner.ends_with(seen), "{owner}");
+        // It may be the number of a person.
+        let person = fault(&format!("{GRANT}party = '999990019'"));
+        assert!(!person.contains("999990019"), "{person}");
+        let number = fault(&format!("{GRANT}party = 4"));
+        assert!(number.contains("expected a text, or a list of texts"), "{number}");
+    }
+
+    #[test]
+    fn other_fields_are_named_as_well() {
+        let action = fault(&GRANT.replace("'publish'", "'push'"));
+        assert!(action.starts_with("action: unknown variant `push`"), "{action}");
+        assert!(fault(&GRANT.replace("purpose", "propose")).starts_with("unknown field `propose`"));
+    }
 }

@@ -84,13 +84,19 @@ type Progress = Box<dyn FnMut(u64) + Send>;
 impl Client {
     /// The dead letters of an inbox, oldest first.
     pub fn list_dead_letters(&self, inbox: &InboxName) -> Listing<DeadLetter> {
+        self.list_dead_letters_by(0, inbox)
+    }
+
+    /// The same, so many at a time: at most 1,000; 0: 100. On RabbitMQ each page costs a look at
+    /// all of them.
+    pub fn list_dead_letters_by(&self, page_size: u32, inbox: &InboxName) -> Listing<DeadLetter> {
         let client = self.clone();
         let inbox = inbox.to_string();
         Listing::new(move |page_token| {
             let client = client.clone();
             let inbox = inbox.clone();
             async move {
-                let body = pb::ListDeadLettersRequest { inbox, page_token, ..Default::default() };
+                let body = pb::ListDeadLettersRequest { inbox, page_token, page_size };
                 let response = client
                     .call(body, |channel, request| {
                         let mut service = client.operations(channel);

@@ -139,6 +139,20 @@ const WRONG_SCHEME: [(&str, &str); 2] = [
     ),
 ];
 
+/// What is said deep within when a connection is not made, or breaks, and what that means. What
+/// stands around it tells of libraries, and helps nobody who uses them by way of us.
+const BROKEN: [(&str, &str); 7] = [
+    ("Connection refused", "nothing listens there (connection refused)"),
+    // Of rustls: the other end said nothing of an end.
+    ("close_notify", "it broke: the other end closed it without a word"),
+    ("Connection reset", "it broke: the other end reset it"),
+    ("Broken pipe", "it broke: the other end had closed it"),
+    // Of h2: it ended within a frame, or between them.
+    ("unexpected end of file", "it broke: the other end closed it without a word"),
+    ("stream closed because of a broken pipe", "it broke: the other end had closed it"),
+    ("keep-alive timed out", "it broke: the other end was not heard of any more"),
+];
+
 /// What tonic says of an answer that is not gRPC, and never of one by a gateway.
 const NO_GRPC: (&str, &str) = (
     "protocol error: received message with invalid compression flag: ",
@@ -221,6 +235,8 @@ impl ClientError {
         } else if CERTIFICATE_REFUSED.iter().any(|said| message.contains(said)) {
             Self::CertificateRefused { message }
         } else {
+            let known = BROKEN.into_iter().find(|(said, _)| message.contains(said));
+            let message = known.map_or(message, |(_, meaning)| meaning.to_owned());
             Self::Transport { message }
         }
     }
@@ -351,6 +367,26 @@ mod tests {
         let error = ClientError::from_status(&transport);
         assert!(error.is_retryable());
         assert_eq!(error.to_string(), "the connection to the gateway failed: reset by peer");
+    }
+
+    #[test]
+    fn a_connection_that_broke_is_told_in_few_words() {
+        for (said, expected) in [
+            (
+                "h2 protocol error: error reading a body from connection: peer closed connection \
+                 without sending TLS close_notify: https://docs.rs/rustls/latest/rustls/manual",
+                "it broke: the other end closed it without a word",
+            ),
+            (
+                "tcp connect error: Connection refused (os error 111)",
+                "nothing listens there (connection refused)",
+            ),
+        ] {
+            let cause = std::io::Error::other(said);
+            let error = ClientError::from_status(&Status::from_error(Box::new(cause)));
+            let told = format!("the connection to the gateway failed: {expected}");
+            assert_eq!((error.to_string(), error.is_retryable()), (told, true));
+        }
     }
 
     #[test]

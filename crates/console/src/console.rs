@@ -48,6 +48,17 @@ pub(crate) struct Seen {
     pub(crate) access: Access,
 }
 
+impl AccessOptions {
+    /// Whether a console that listens there can be made with them.
+    ///
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn check(self, listens: SocketAddr) -> Result<(), ConsoleError> {
+        let access = Access::new(self, listens, tokio_util::sync::CancellationToken::new());
+        access.map(drop).map_err(ConsoleError::Setting)
+    }
+}
+
 impl Console {
     /// A console of a broker and its exchange, which is to be served at this listener.
     ///

@@ -34,7 +34,7 @@ mod violation;
 
 pub use event::{Event, EventBuilder};
 pub use expiry::expiry_time;
-pub use json::JsonError;
+pub use json::{JsonError, JsonFaults};
 pub use profile::{check_profile, is_reverse_domain_name};
 pub use rules::{Limits, check_attribute_name, show_attribute_name, validate};
 pub use scan::DecodeError;

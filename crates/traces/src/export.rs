@@ -57,6 +57,19 @@ const GATHERED_FOR: Duration = Duration::from_millis(500);
 /// How often a collector that fails is told of in the log.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
+impl TracingOptions {
+    /// Whether spans can be exported with them; the collector is not called.
+    ///
+    /// # Errors
+    /// When they make no sense.
+    ///
+    /// # Panics
+    /// When called outside a Tokio runtime.
+    pub fn check(&self) -> Result<(), TracingError> {
+        exporter(self).map(drop)
+    }
+}
+
 impl Export {
     /// Begins to export. The collector need not be there yet.
     ///

@@ -133,7 +133,7 @@ async fn read(file: &Path) -> Result<Vec<(String, Event)>, Failure> {
     let mut all = Vec::new();
     while let Some((place, event)) = events.next().await? {
         let event = event.map_err(|error| Failure::usage(format!("{place}: {error}")))?;
-        all.push((place, event));
+        all.push((place.to_string(), event));
     }
     Ok(all)
 }

@@ -5,11 +5,13 @@ use std::path::Path;
 use serde_json::json;
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::SourceUrn;
-use wissel_message::{Event, EventView, JsonError, Level, Limits, Rule, Violation, check_profile};
+use wissel_message::{
+    Event, EventView, JsonError, JsonFaults, Level, Limits, Rule, Violation, check_profile,
+};
 
 use crate::amounts::amount;
 use crate::cli::CheckArguments;
-use crate::events::Events;
+use crate::events::{Events, Place};
 use crate::exit::Failure;
 use crate::output;
 
@@ -41,17 +43,29 @@ const JSON_RULE: &str = "ce-json";
 const JSON_EXPLANATION: &str = "CloudEvents 1.0, JSON event format: one JSON object with the \
      attributes as members.";
 
-/// Why a file holds no message, or every rule that the message breaks.
-enum Findings {
-    NoMessage(JsonError),
-    Broken(Vec<Violation>),
+/// Why a text is no message, and every rule that the message breaks.
+struct Findings {
+    unreadable: Vec<JsonError>,
+    broken: Vec<Violation>,
 }
 
-fn findings(event: Result<Event, JsonError>, catalogue: Option<&Catalogue>) -> Findings {
-    let event = match event {
-        Ok(event) => event,
-        Err(error) => return Findings::NoMessage(error),
+fn findings(event: Result<Event, JsonFaults>, catalogue: Option<&Catalogue>) -> Findings {
+    let (event, unreadable) = match event {
+        Ok(event) => (Some(event), Vec::new()),
+        Err(JsonFaults { faults, rest }) => (rest.map(|rest| *rest), faults),
     };
+    let mut broken = event.map(|event| broken(&event, catalogue)).unwrap_or_default();
+    // Of a member that could not be read enough is said.
+    broken.retain(|one| !unreadable.iter().any(|fault| is_about(fault, &one.field)));
+    Findings { unreadable, broken }
+}
+
+fn is_about(fault: &JsonError, field: &str) -> bool {
+    let is_data = |name: &str| name.split(['/', '_']).next() == Some("data");
+    fault.member().is_some_and(|member| member == field || (is_data(member) && is_data(field)))
+}
+
+fn broken(event: &Event, catalogue: Option<&Catalogue>) -> Vec<Violation> {
     let mut broken = Vec::new();
     if let Err(violations) = event.validate(&Limits::default()) {
         broken.extend(violations);
@@ -62,7 +76,7 @@ fn findings(event: Result<Event, JsonError>, catalogue: Option<&Catalogue>) -> F
             broken.extend(by_catalogue(&view, catalogue));
         }
     }
-    Findings::Broken(broken)
+    broken
 }
 
 fn by_catalogue(event: &EventView, catalogue: &Catalogue) -> Vec<Violation> {
@@ -85,37 +99,35 @@ fn by_catalogue(event: &EventView, catalogue: &Catalogue) -> Vec<Violation> {
     broken
 }
 
-fn print(place: &str, findings: &Findings) {
-    match findings {
-        Findings::NoMessage(error) => {
-            output::line(&format!("{place}: error: {error}"));
-            output::line(&format!("  {JSON_RULE}: {JSON_EXPLANATION}"));
-        }
-        Findings::Broken(broken) if broken.is_empty() => output::line(&format!("{place}: good")),
-        Findings::Broken(broken) => {
-            for one in broken {
-                let Violation { field, rule, fault, expected } = one;
-                let level = level_name(*rule);
-                output::line(&format!("{place}: {level}: {field}: {fault}; expected {expected}"));
-                output::line(&format!("  {rule}: {}", rule.explanation()));
-            }
-        }
+fn print(place: &Place, findings: &Findings) {
+    let Findings { unreadable, broken } = findings;
+    if unreadable.is_empty() && broken.is_empty() {
+        output::line(&format!("{place}: good"));
+    }
+    for error in unreadable {
+        output::line(&format!("{place}: error: {error}"));
+        output::line(&format!("  {JSON_RULE}: {JSON_EXPLANATION}"));
+    }
+    for one in broken {
+        let Violation { field, rule, fault, expected } = one;
+        let level = level_name(*rule);
+        output::line(&format!("{place}: {level}: {field}: {fault}; expected {expected}"));
+        output::line(&format!("  {rule}: {}", rule.explanation()));
     }
 }
 
-fn print_json(place: &str, findings: &Findings) -> Result<(), Failure> {
-    let (listed, error) = match findings {
-        Findings::NoMessage(error) => (vec![of_json(error)], Some(error.to_string())),
-        Findings::Broken(broken) => (broken.iter().map(to_json).collect(), None),
-    };
-    output::json(&json!({ "message": place, "error": error, "findings": listed }))
+fn print_json(place: &Place, findings: &Findings) -> Result<(), Failure> {
+    let Findings { unreadable, broken } = findings;
+    let error = unreadable.first().map(ToString::to_string);
+    let listed: Vec<_> = unreadable.iter().map(of_json).chain(broken.iter().map(to_json)).collect();
+    output::json(&json!({ "message": place.to_string(), "error": error, "findings": listed }))
 }
 
 fn of_json(error: &JsonError) -> serde_json::Value {
     json!({
         "level": "error",
         "rule": JSON_RULE,
-        "field": null,
+        "field": error.member(),
         "fault": error.to_string(),
         "expected": "a CloudEvent in JSON",
         "explanation": JSON_EXPLANATION,
@@ -150,13 +162,9 @@ struct Totals {
 impl Totals {
     fn add(&mut self, findings: &Findings, strict: bool) {
         self.messages += 1;
-        let (errors, warnings) = match findings {
-            Findings::NoMessage(_) => (1, 0),
-            Findings::Broken(broken) => {
-                let musts = broken.iter().filter(|one| one.rule.level() == Level::Must).count();
-                (musts, broken.len() - musts)
-            }
-        };
+        let Findings { unreadable, broken } = findings;
+        let musts = broken.iter().filter(|one| one.rule.level() == Level::Must).count();
+        let (errors, warnings) = (unreadable.len() + musts, broken.len() - musts);
         self.warnings += warnings as u64;
         self.refused += u64::from(errors > 0 || (strict && warnings > 0));
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use wissel_client::{Client, DeadLetter, Filter, InboxName, Which};
 
+use crate::amounts::amount;
 use crate::cli::{
     DeadLetterArguments, DeadLettersCommand, DeadLettersListArguments, LookArguments,
     MeantArguments, PurgeArguments, RedriveArguments,
@@ -14,10 +15,13 @@ use crate::cli::{
 use crate::exit::Failure;
 use crate::{client, output, watching};
 
+const EXPECTED_ID: &str =
+    "expected an id as `wissel dead-letters list` shows it, not that of a message";
+
 pub(crate) async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
     match command {
-        DeadLettersCommand::List(DeadLettersListArguments { inbox, look }) => {
-            watching::show(&look, || list(&inbox, &look)).await
+        DeadLettersCommand::List(DeadLettersListArguments { inbox, limit, look }) => {
+            watching::show(&look, || list(&inbox, limit, &look)).await
         }
         DeadLettersCommand::Show(DeadLetterArguments { inbox, id, look }) => {
             watching::show(&look, || show(&inbox, &id, &look)).await
@@ -27,12 +31,45 @@ pub(crate) async fn run(command: DeadLettersCommand) -> Result<(), Failure> {
     }
 }
 
-async fn list(inbox: &InboxName, look: &LookArguments) -> Result<(), Failure> {
+/// The most that one call gives; more come page by page.
+const PAGE_MAX: u32 = 1_000;
+
+async fn list(inbox: &InboxName, limit: u32, look: &LookArguments) -> Result<(), Failure> {
     let client = client::connect(&look.connection)?;
-    let dead_letters = client.list_dead_letters(inbox).all().await?;
-    if look.json {
-        return dead_letters.iter().try_for_each(|one| output::json(&to_json(one)));
+    let page_size = if limit == 0 { PAGE_MAX } else { limit.min(PAGE_MAX) };
+    let mut found = client.list_dead_letters_by(page_size, inbox);
+    let (page_size, most) = (page_size as usize, if limit == 0 { u64::MAX } else { limit.into() });
+    let mut listed = 0;
+    loop {
+        let mut page = Vec::new();
+        while page.len() < page_size && listed < most {
+            let Some(one) = found.next().await? else { break };
+            page.push(one);
+            listed += 1;
+        }
+        let is_last = page.len() < page_size || listed == most;
+        // Where there are none, the names of the columns say so.
+        if look.json {
+            page.iter().try_for_each(|one| output::json(&to_json(one)))?;
+        } else if !page.is_empty() || listed == 0 {
+            print(page);
+        }
+        if is_last {
+            break;
+        }
     }
+    // Counting them takes no look at each.
+    if listed == most
+        && let Ok(state) = client.get_inbox(inbox).await
+        && state.dead_letters > listed
+    {
+        let all = state.dead_letters;
+        output::note(&format!("the oldest {listed} of {all}; --limit 0 lists all"));
+    }
+    Ok(())
+}
+
+fn print(dead_letters: Vec<DeadLetter>) {
     let columns = ["DEAD LETTER", "TYPE", "PUBLISHER", "DIED AT", ">ATTEMPTS", "REASON"];
     let rows = dead_letters.into_iter().map(|one| {
         vec![
@@ -45,11 +82,16 @@ async fn list(inbox: &InboxName, look: &LookArguments) -> Result<(), Failure> {
         ]
     });
     output::table(&columns, rows.collect());
-    Ok(())
 }
 
 async fn show(inbox: &InboxName, id: &str, look: &LookArguments) -> Result<(), Failure> {
-    let one = client::connect(&look.connection)?.get_dead_letter(inbox, id).await?;
+    let found = client::connect(&look.connection)?.get_dead_letter(inbox, id).await;
+    let one = found.map_err(|error| match error.refusal() {
+        Some(refusal) if refusal.reason == "UNKNOWN_MESSAGE" => Failure::refused(format!(
+            "{id:?} is not among the dead letters of {inbox}; {EXPECTED_ID}"
+        )),
+        _ => error.into(),
+    })?;
     if look.json {
         return output::json(&to_json(&one));
     }
@@ -107,7 +149,7 @@ async fn purge(arguments: PurgeArguments) -> Result<(), Failure> {
     let PurgeArguments { inbox, meant, yes, json, connection } = arguments;
     let client = client::connect(&connection)?;
     let which = which(meant)?;
-    if !yes && !confirmed(&client, &inbox).await? {
+    if !yes && !confirmed(&client, &inbox, &which).await? {
         return Err(Failure::usage("nothing was removed"));
     }
     let named = named(&which);
@@ -121,19 +163,31 @@ async fn purge(arguments: PurgeArguments) -> Result<(), Failure> {
 }
 
 /// Asks the person at the terminal.
-async fn confirmed(client: &Client, inbox: &InboxName) -> Result<bool, Failure> {
+async fn confirmed(client: &Client, inbox: &InboxName, which: &Which) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage("dead letters are removed for good: give --yes to mean it"));
     }
     let count = client.get_inbox(inbox).await?.dead_letters;
     output::note(&format!(
-        "{inbox} has {count} dead letters; those that you name are removed for good.\n\
-         Type the name of the inbox to go on:"
+        "{inbox}: {} removed for good.\nType the name of the inbox to go on:",
+        meant(which, count)
     ));
     let mut answer = String::new();
     let mut input = BufReader::new(tokio::io::stdin());
     input.read_line(&mut answer).await.map_err(Failure::internal)?;
     Ok(answer.trim() == inbox.as_str())
+}
+
+/// What is to be removed of so many dead letters.
+fn meant(which: &Which, count: u64) -> String {
+    let all = amount(count, "dead letter", "dead letters");
+    match which {
+        Which::All if count == 1 => format!("its {all} is"),
+        Which::All => format!("all its {all} are"),
+        Which::These(_) => format!("of its {all} the {} that you name are", named(which)),
+        // What was asked for may hold the number of a person, and is on the screen already.
+        Which::Matching(_) => format!("those of its {all} whose message meets --sql are"),
+    }
 }
 
 /// How many are named one by one, each once.
@@ -148,8 +202,7 @@ fn all_were_there(named: u64, found: u64) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::refused(format!(
-        "{} of {named} are not among the dead letters of the inbox; expected ids as \
-         `wissel dead-letters list` shows them, not those of messages",
+        "{} of {named} are not among the dead letters of the inbox; {EXPECTED_ID}",
         named - found
     )))
 }
@@ -183,4 +236,19 @@ fn to_json(one: &DeadLetter) -> serde_json::Value {
         "reason": one.reason,
         "history": output::history(&one.history),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_removed_is_told_as_it_was_meant() {
+        let sql = Which::Matching(vec![Filter::Sql("gemeente = '0193'".to_owned())]);
+        let told = meant(&sql, 40);
+        assert_eq!(told, "those of its 40 dead letters whose message meets --sql are");
+        assert_eq!(meant(&Which::All, 40), "all its 40 dead letters are");
+        let these = Which::These(vec!["a".to_owned(), "b".to_owned(), "a".to_owned()]);
+        assert_eq!(meant(&these, 40), "of its 40 dead letters the 2 that you name are");
+    }
 }

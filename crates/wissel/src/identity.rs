@@ -82,7 +82,7 @@ impl Callers {
                 let verifier = TokenVerifier::start(tokens.options()?).await;
                 let verifier =
                     verifier.map_err(|error| Failure::unavailable(format!("[tokens] {error}")))?;
-                Some((Arc::new(verifier), Duration::from_secs(tokens.refresh_seconds.max(1))))
+                Some((Arc::new(verifier), Duration::from_secs(tokens.refresh_seconds)))
             }
             None => None,
         };
@@ -123,7 +123,8 @@ impl Tls {
 }
 
 impl Tokens {
-    fn options(&self) -> Result<TokenOptions, Failure> {
+    /// How tokens are held against their issuer's keys.
+    pub(crate) fn options(&self) -> Result<TokenOptions, Failure> {
         let keys = match (&self.jwks_file, &self.jwks_url) {
             (Some(file), None) => KeySource::File(file.clone()),
             (None, Some(url)) => KeySource::Url(url.clone()),

@@ -11,8 +11,7 @@ use crate::exit::Failure;
 
 /// Begins to log; once a process.
 pub(crate) fn start(log: &Log) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&log.filter)
-        .map_err(|error| Failure::usage(format!("log.filter: {error}")))?;
+    let filter = filter(log).map_err(|fault| Failure::usage(format!("log.filter: {fault}")))?;
     // It writes messages that RabbitMQ returns, with all that is in them.
     let quiet = "lapin::returned_messages=off".parse().map_err(Failure::internal)?;
     let filter = filter.add_directive(quiet);
@@ -25,6 +24,13 @@ pub(crate) fn start(log: &Log) -> Result<(), Failure> {
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
     started.map_err(Failure::internal)
+}
+
+/// What to log, or what is wrong with how that is said.
+pub(crate) fn filter(log: &Log) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(&log.filter).map_err(|error| {
+        format!("{error}; expected levels, such as info or info,wissel_broker=debug")
+    })
 }
 
 /// Whether standard error goes to the journal of systemd, which tells those that it starts

@@ -124,12 +124,16 @@ pub(crate) fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) {
 
 /// A table as [`table`] prints it.
 pub(crate) fn table_text(columns: &[&str], rows: Vec<Vec<String>>) -> String {
-    let least = least_widths(columns, &rows);
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
     if std::io::stdout().is_terminal() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
+    filled(table, columns, rows)
+}
+
+fn filled(mut table: Table, columns: &[&str], rows: Vec<Vec<String>>) -> String {
+    let least = least_widths(columns, &rows);
+    table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|column| column.trim_start_matches('>')));
     table.add_rows(rows);
     for (index, least) in least.into_iter().enumerate() {
@@ -152,6 +156,8 @@ pub(crate) fn table_text(columns: &[&str], rows: Vec<Vec<String>>) -> String {
 fn least_widths(columns: &[&str], rows: &[Vec<String>]) -> Vec<ColumnConstraint> {
     /// Reasons and addresses may have words of any length.
     const WORD_MAX: usize = 24;
+    /// A cell has a space on either side, which counts as its width.
+    const SPACES: u16 = 2;
     let least = |(index, column): (usize, &&str)| {
         if index == 0 && column.len() > 1 {
             return ColumnConstraint::ContentWidth;
@@ -160,7 +166,7 @@ fn least_widths(columns: &[&str], rows: &[Vec<String>]) -> Vec<ColumnConstraint>
         let words = cells.chain([column.trim_start_matches('>')]).flat_map(str::split_whitespace);
         let longest = words.map(|word| word.chars().count()).max().unwrap_or_default();
         let longest = u16::try_from(longest.min(WORD_MAX)).unwrap_or_default();
-        ColumnConstraint::LowerBoundary(Width::Fixed(longest))
+        ColumnConstraint::LowerBoundary(Width::Fixed(longest + SPACES))
     };
     columns.iter().enumerate().map(least).collect()
 }
@@ -183,6 +189,14 @@ pub(crate) fn duration(duration: Duration) -> String {
         seconds @ 120..7_200 => format!("{} min", seconds / 60),
         seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
         seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A duration beside which a rate stands, which was made with it: `3.0 s`, not `2 s` of 2.997.
+pub(crate) fn fine_duration(duration: Duration) -> String {
+    match duration.as_secs_f64() {
+        seconds if seconds < 119.95 => format!("{seconds:.1} s"),
+        _ => self::duration(duration),
     }
 }
 
@@ -212,11 +226,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn words_stay_whole_on_a_narrow_terminal() {
+        let mut table = Table::new();
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(80);
+        let columns = ["TIME", "WHO", "WHAT", "OUTCOME", ">WAITING", "DETAIL"];
+        let row = [
+            "2026-11-24T10:00:00.000Z",
+            "operator",
+            "subscription-created",
+            "done",
+            "12",
+            "it was created by its owner, as no receiver was there",
+        ];
+        let text = filled(table, &columns, vec![row.map(str::to_owned).to_vec()]);
+        let words = columns.iter().map(|column| column.trim_start_matches('>'));
+        for word in words.chain(row.iter().flat_map(|cell| cell.split(' '))) {
+            assert!(text.split_whitespace().any(|found| found == word), "{word} in\n{text}");
+        }
+    }
+
+    #[test]
     fn rates_are_as_exact_as_people_want_them() {
         let told = [0.0, 0.04, 0.1, 9.94, 9.96, 1234.5].map(rate);
         let short =
             [250, 2_500, 10_000].map(|micros| short_duration(Duration::from_micros(micros)));
         assert_eq!(short, ["250 µs", "2.5 ms", "10 ms"]);
+        let fine = [2_997, 3_040, 600_000].map(|ms| fine_duration(Duration::from_millis(ms)));
+        assert_eq!(fine, ["3.0 s", "3.0 s", "10 min"]);
         let exact = [500, 90_000, 86_400_000].map(|ms| exact_duration(Duration::from_millis(ms)));
         assert_eq!(exact, ["500ms", "1m30s", "24h"]);
         assert_eq!(told, ["0", "<0.1", "0.1", "9.9", "10", "1234"]);

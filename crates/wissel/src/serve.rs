@@ -193,7 +193,7 @@ impl Server {
 
 /// Begins to export spans, when that is asked for.
 fn start_tracing(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Export>, Failure> {
-    let Some(options) = config.tracing.options()? else { return Ok(None) };
+    let Some(options) = config.tracing.options() else { return Ok(None) };
     let export = Export::start(&options, Arc::clone(metrics));
     export.map(Some).map_err(|error| Failure::usage(format!("tracing.{error}")))
 }

@@ -3,7 +3,7 @@
 use wissel_showcases::{ALL, Options, Showcase};
 
 use crate::cli::ShowcaseArguments;
-use crate::config::{Bus, refuse_secret_in_argument};
+use crate::config::{Bus, bus_of};
 use crate::exit::Failure;
 use crate::output;
 
@@ -17,9 +17,11 @@ pub(crate) async fn run(arguments: ShowcaseArguments) -> Result<(), Failure> {
         }
         Some(name) => vec![Showcase::of_name(&name).ok_or_else(|| unknown(&name))?],
     };
-    let bus = bus.unwrap_or_else(|| "embedded".to_owned());
-    refuse_secret_in_argument(&bus)?;
-    Bus::try_from(bus.clone()).map_err(Failure::usage)?;
+    let bus = match bus_of(bus.as_deref())? {
+        (Bus::Embedded, _) => "embedded".to_owned(),
+        // The gateways that are started read the file of the password themselves.
+        (Bus::Amqp(url), _) => url,
+    };
     let wissel = std::env::current_exe().map_err(Failure::internal)?;
     let options = Options { wissel, bus, kill_every };
     for showcase in chosen {

@@ -41,6 +41,16 @@ pub struct HttpService {
     pub authorities: Option<PathBuf>,
 }
 
+impl HttpService {
+    /// Whether it can be called as it is set; nothing is called.
+    ///
+    /// # Errors
+    /// When its URL or a file cannot be used.
+    pub fn check(&self) -> Result<(), ServiceError> {
+        Http::new(self).map(drop)
+    }
+}
+
 /// How long a question is leased to a service, beyond the time of its call.
 const LEASE_BEYOND: Duration = Duration::from_secs(10);
 

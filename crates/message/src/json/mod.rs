@@ -58,6 +58,42 @@ pub enum JsonError {
     },
 }
 
+/// Every reason why a text is not an event in the JSON format.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", told(faults))]
+pub struct JsonFaults {
+    /// At least one; in the order of the text, then what is absent.
+    pub faults: Vec<JsonError>,
+    /// The event without the members that have a fault, for what else may be said of it: a
+    /// required attribute that is not there is empty. None when the text is no object at all.
+    pub rest: Option<Box<Event>>,
+}
+
+fn told(faults: &[JsonError]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+// === impl JsonError ===
+
+impl JsonError {
+    /// The member that is at fault, as it may be shown.
+    #[must_use]
+    pub fn member(&self) -> Option<&str> {
+        match self {
+            Self::Duplicate { name } | Self::Value { name, .. } => Some(name),
+            Self::Missing { name } => Some(name),
+            Self::TwoData => Some("data"),
+            Self::Syntax { .. } | Self::TooMany { .. } => None,
+        }
+    }
+}
+
+impl From<JsonError> for JsonFaults {
+    fn from(fault: JsonError) -> Self {
+        Self { faults: vec![fault], rest: None }
+    }
+}
+
 impl Event {
     /// Whether `datacontenttype` says JSON; without it, JSON is meant.
     fn carries_json(&self) -> bool {
@@ -140,6 +176,23 @@ mod tests {
         for text in [with(r#""time":"999990019""#), with(r#""subject":999990019"#)] {
             assert!(!text.contains("999990019"), "{text}");
         }
+    }
+
+    #[test]
+    fn all_faults_are_found_and_the_rest_is_there() {
+        let text = r#"{"specversion":"1.0","source":4,"type":"t","time":"gisteren","Naam":"x",
+            "teller":1.5,"data":1,"data_base64":"AA=="}"#;
+        let found = Event::read_json(text.as_bytes()).unwrap_err();
+        let members: Vec<_> = found.faults.iter().map(|fault| fault.member().unwrap()).collect();
+        assert_eq!(members, ["source", "time", "teller", "id", "data"]);
+        for member in members {
+            assert!(found.to_string().contains(member), "{member} in {found}");
+        }
+        let rest = found.rest.unwrap();
+        assert_eq!((rest.id(), rest.source(), rest.event_type()), ("", "", "t"));
+        assert!(rest.attribute("Naam").is_some() && rest.attribute("time").is_none());
+        let first = Event::from_json(text.as_bytes()).unwrap_err();
+        assert_eq!(first.to_string(), found.faults[0].to_string());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
 use crate::scan::ATTRIBUTES_MAX;
-use crate::{Event, JsonError, OwnedData, OwnedValue, show_attribute_name};
+use crate::{Event, JsonError, JsonFaults, OwnedData, OwnedValue, show_attribute_name};
 
 /// The most bytes of a text, be it one event or a batch.
 const TEXT_MAX: usize = 64 << 20;
@@ -32,11 +32,28 @@ impl Event {
     /// When the text is not an event in the JSON format, or is larger than 64 MiB,
     /// nested deeper than 128, or of more members than an event can have.
     pub fn from_json(text: &[u8]) -> Result<Self, JsonError> {
+        let (event, faults) = Self::read(text)?;
+        faults.into_iter().next().map_or(Ok(event), Err)
+    }
+
+    /// Reads one event as [`Event::from_json`] does, for who wants to hear all that is wrong.
+    ///
+    /// # Errors
+    /// Every fault of the text.
+    pub fn read_json(text: &[u8]) -> Result<Self, JsonFaults> {
+        let (event, faults) = Self::read(text)?;
+        if faults.is_empty() {
+            return Ok(event);
+        }
+        Err(JsonFaults { faults, rest: Some(Box::new(event)) })
+    }
+
+    fn read(text: &[u8]) -> Result<(Self, Vec<JsonError>), JsonError> {
         at_most("bytes", text.len(), TEXT_MAX)?;
         at_most("arrays and objects inside each other", depth(text), DEPTH_MAX)?;
         let members: Members<'_> = serde_json::from_slice(text).map_err(syntax)?;
         at_most("members", members.found, MEMBERS_MAX)?;
-        members.into_event()
+        Ok(members.into_event())
     }
 
     /// Reads a batch in the JSON format: an array of at most 10,000 events.
@@ -44,12 +61,12 @@ impl Event {
     /// # Errors
     /// When the text is not an array, or too large; one result for each of its
     /// events.
-    pub fn from_json_batch(text: &[u8]) -> Result<Vec<Result<Self, JsonError>>, JsonError> {
+    pub fn from_json_batch(text: &[u8]) -> Result<Vec<Result<Self, JsonFaults>>, JsonError> {
         at_most("bytes", text.len(), TEXT_MAX)?;
         let batch: Batch<'_> = serde_json::from_slice(text).map_err(syntax)?;
         at_most("events", batch.found, BATCH_MAX)?;
         let events = batch.events.into_iter();
-        Ok(events.map(|event| Self::from_json(event.get().as_bytes())).collect())
+        Ok(events.map(|event| Self::read_json(event.get().as_bytes())).collect())
     }
 }
 
@@ -114,47 +131,57 @@ impl<'de> Deserialize<'de> for Batch<'de> {
 }
 
 impl Members<'_> {
-    fn into_event(self) -> Result<Event, JsonError> {
+    /// The event without the members that have a fault, and every fault. A required attribute
+    /// that is not there is empty.
+    fn into_event(self) -> (Event, Vec<JsonError>) {
         let mut seen = HashSet::new();
+        let mut faults = Vec::new();
         let mut attributes = BTreeMap::new();
         let mut data = None;
         let mut data_base64 = None;
         for (place, (name, raw)) in self.members.into_iter().enumerate() {
             if !seen.insert(name.clone()) {
-                let name = shown(&name, place);
-                return Err(JsonError::Duplicate { name });
+                faults.push(JsonError::Duplicate { name: shown(&name, place) });
+                continue;
             }
             match &*name {
                 // Null is a value here, as different from no data.
                 "data" => data = Some(raw.get()),
                 _ if raw.get() == "null" => {}
-                "data_base64" => data_base64 = Some(base64_of(raw)?),
-                _ => {
-                    let value = attribute_from_json(&name, place, raw)?;
-                    attributes.insert(name.into_owned(), value);
-                }
+                "data_base64" => match base64_of(raw) {
+                    Ok(bytes) => data_base64 = Some(bytes),
+                    Err(fault) => faults.push(fault),
+                },
+                _ => match attribute_from_json(&name, place, raw) {
+                    Ok(value) => drop(attributes.insert(name.into_owned(), value)),
+                    Err(fault) => faults.push(fault),
+                },
             }
         }
         let mut required = |name: &'static str| match attributes.remove(name) {
-            Some(OwnedValue::String(text)) => Ok(text),
-            Some(_) => Err(not_a_string(name)),
-            None => Err(JsonError::Missing { name }),
+            Some(OwnedValue::String(text)) => text,
+            // It is there, and its fault is told.
+            _ if faults.iter().any(|fault| fault.member() == Some(name)) => String::new(),
+            _ => {
+                faults.push(JsonError::Missing { name });
+                String::new()
+            }
         };
         let mut event = Event {
-            id: required("id")?,
-            source: required("source")?,
-            spec_version: required("specversion")?,
-            event_type: required("type")?,
+            id: required("id"),
+            source: required("source"),
+            spec_version: required("specversion"),
+            event_type: required("type"),
             attributes,
             data: None,
         };
         match (data, data_base64) {
-            (Some(_), Some(_)) => return Err(JsonError::TwoData),
+            (Some(_), Some(_)) => faults.push(JsonError::TwoData),
             (None, Some(bytes)) => event.data = Some(OwnedData::Binary(bytes.into())),
             (None, None) => {}
-            (Some(raw), None) => event.put_data(raw)?,
+            (Some(raw), None) => faults.extend(event.put_data(raw).err()),
         }
-        Ok(event)
+        (event, faults)
     }
 }
 

@@ -75,7 +75,7 @@ impl Report {
     fn print_text(&self) {
         let Published { latencies, refused, without_receiver, .. } = &self.published;
         let confirmed = self.published.confirmed();
-        let (took, rate) = (output::duration(self.took), output::rate(self.per_second()));
+        let (took, rate) = (output::fine_duration(self.took), output::rate(self.per_second()));
         let messages = amount(confirmed, "message", "messages");
         output::line(&format!("{messages} confirmed in {took}, {rate} a second"));
         if *without_receiver > 0 {

@@ -11,7 +11,8 @@ use super::{Connection, LookArguments};
 pub(crate) enum DeadLettersCommand {
     /// List the dead letters of an inbox, oldest first
     #[command(
-        after_help = "Example:\n  wissel dead-letters list --as operator 00000001002220647000.inwoners"
+        after_help = "Examples:\n  wissel dead-letters list --as operator 00000001002220647000.inwoners\n  \
+        wissel dead-letters list --as operator 00000001002220647000.inwoners --limit 0 --json"
     )]
     List(DeadLettersListArguments),
     /// Show one dead letter: where it came from, and every attempt; neither subject nor data
@@ -42,6 +43,9 @@ pub(crate) enum DeadLettersCommand {
 pub(crate) struct DeadLettersListArguments {
     /// The inbox, OIN.name
     pub(crate) inbox: InboxName,
+    /// At most so many, the oldest; 0: all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) look: LookArguments,
 }

@@ -23,7 +23,8 @@ pub(crate) enum SubscriptionsCommand {
     Show(SubscriptionArguments),
     /// Follow subjects, and others no longer, in a subscription made with --follows-subjects
     #[command(after_help = "Subjects are personal, so they are read and not given as \
-        arguments: one a line.\n\nExample:\n  wissel subscriptions follow \
+        arguments: one a line,\nspelled as in messages. Any text of 1 to 1,024 bytes may be one, so that \
+        what is mistyped is\nfollowed too, and meets no message.\n\nExample:\n  wissel subscriptions follow \
         --as 00000001002220647000 00000001002220647000.klanten --add new.txt --remove gone.txt")]
     Follow(FollowArguments),
     /// Delete a subscription; its inbox stays

@@ -1,6 +1,6 @@
 //! Which bus carries the messages.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,8 @@ impl TryFrom<String> for Bus {
         } else if text.starts_with("amqp://") || text.starts_with("amqps://") {
             Ok(Self::Amqp(text))
         } else {
-            Err("bus: expected `embedded`, or the URL of a RabbitMQ: amqp://host:5672/vhost".into())
+            Err("not a bus; expected `embedded`, or the URL of a RabbitMQ: amqp://host:5672/vhost"
+                .into())
         }
     }
 }
@@ -59,6 +60,22 @@ impl Bus {
     }
 }
 
+/// The bus of a command that has no configuration: that of its argument, else that of WISSEL_BUS.
+/// With the file of its password, which WISSEL_BUS_PASSWORD_FILE names.
+pub(crate) fn bus_of(argument: Option<&str>) -> Result<(Bus, Option<PathBuf>), Failure> {
+    let password = std::env::var_os("WISSEL_BUS_PASSWORD_FILE").map(PathBuf::from);
+    let (whence, text) = match (argument, std::env::var("WISSEL_BUS")) {
+        (Some(bus), _) => {
+            refuse_secret_in_argument(bus)?;
+            ("--bus", bus.to_owned())
+        }
+        (None, Ok(bus)) => ("WISSEL_BUS", bus),
+        (None, Err(_)) => return Ok((Bus::Embedded, None)),
+    };
+    let bus = Bus::try_from(text);
+    Ok((bus.map_err(|fault| Failure::usage(format!("{whence}: {fault}")))?, password))
+}
+
 /// Arguments can be read by every user of a machine.
 pub(crate) fn refuse_secret_in_argument(bus: &str) -> Result<(), Failure> {
     if masked(bus) == bus {
@@ -66,12 +83,13 @@ pub(crate) fn refuse_secret_in_argument(bus: &str) -> Result<(), Failure> {
     }
     Err(Failure::usage(
         "--bus: the URL holds a password, which other users of this machine can read; put it in \
-         the file that bus_password_file names, in the configuration file, or in WISSEL_BUS",
+         the file that bus_password_file (WISSEL_BUS_PASSWORD_FILE) names, in the configuration \
+         file, or in WISSEL_BUS",
     ))
 }
 
 /// The URL, its password replaced.
-fn masked(url: &str) -> String {
+pub(crate) fn masked(url: &str) -> String {
     let hidden = || {
         let (scheme, rest) = url.split_once("://")?;
         let (user, host) = rest.split_once('@')?;
@@ -101,6 +119,15 @@ mod tests {
         assert_eq!(masked("amqp://u@h/v"), "amqp://u@h/v");
         assert!(refuse_secret_in_argument("amqp://u:secret@h/v").is_err());
         assert!(refuse_secret_in_argument("amqp://h/v").is_ok());
+    }
+
+    #[test]
+    fn the_bus_of_a_command_is_that_of_its_argument() {
+        let (bus, _) = bus_of(Some("amqp://u@h/v")).unwrap();
+        assert_eq!(bus, Bus::Amqp("amqp://u@h/v".to_owned()));
+        assert!(bus_of(Some("amqp://u:secret@h/v")).is_err());
+        let refused = bus_of(Some("kafka://h")).unwrap_err();
+        assert!(refused.message().starts_with("--bus: not a bus"), "{refused}");
     }
 
     #[test]

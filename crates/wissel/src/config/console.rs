@@ -94,6 +94,17 @@ impl Console {
     /// How operators prove who they are, at a console that listens there. Who believes all
     /// callers believes whoever reaches the console too, where nothing else is said.
     pub(crate) fn access(&self, believes_all: bool) -> Result<AccessOptions, Failure> {
+        let access = self.access_without_tls(believes_all)?;
+        let tls = self.tls.as_ref().map(|tls| {
+            ServerTls::load(tls.files(), ClientCertificates::Optional, Speaks::Http1)
+                .map(Arc::new)
+                .map_err(|error| Failure::usage(format!("[console.tls] {error}")))
+        });
+        Ok(AccessOptions { tls: tls.transpose()?, ..access })
+    }
+
+    /// The same, before the files of its TLS are read.
+    pub(crate) fn access_without_tls(&self, believes_all: bool) -> Result<AccessOptions, Failure> {
         let is_loopback = self.listen.is_some_and(|address| address.ip().is_loopback());
         let knows_some = self.oidc.is_some() || !self.operators.is_empty();
         if knows_some && self.tls.is_none() && !is_loopback {
@@ -110,16 +121,11 @@ impl Console {
                  client_authorities",
             ));
         }
-        let tls = self.tls.as_ref().map(|tls| {
-            ServerTls::load(tls.files(), ClientCertificates::Optional, Speaks::Http1)
-                .map(Arc::new)
-                .map_err(|error| Failure::usage(format!("[console.tls] {error}")))
-        });
         let certificates = self.operators.iter().map(OperatorOf::certificate);
         Ok(AccessOptions {
             insecure_dev: believes_all && is_loopback && !knows_some,
             origin: self.origin.clone(),
-            tls: tls.transpose()?,
+            tls: None,
             oidc: self.oidc.as_ref().map(Oidc::options).transpose()?,
             certificates: certificates.collect::<Result<_, _>>()?,
             sessions: SessionOptions {

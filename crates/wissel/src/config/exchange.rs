@@ -53,7 +53,7 @@ impl Exchange {
         self.http.iter().cloned().map(|http| HttpService {
             inbox: http.inbox,
             url: http.url,
-            timeout: Duration::from_millis(http.timeout_ms.max(1)),
+            timeout: Duration::from_millis(http.timeout_ms),
             concurrency: http.concurrency.get(),
             token_file: http.token_file,
             authorities: http.authorities,

@@ -2,11 +2,13 @@
 //! variables, then flags.
 
 mod bus;
+mod checks;
 mod console;
 mod exchange;
 mod operators;
 mod tracing;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
@@ -18,7 +20,8 @@ use wissel_broker::DeliveryDefaults;
 use wissel_bus_amqp::{AmqpOptions, Packing};
 use wissel_message::Limits;
 
-pub(crate) use self::bus::{Bus, refuse_secret_in_argument};
+pub(crate) use self::bus::{Bus, bus_of, masked, refuse_secret_in_argument};
+use self::checks::Origins;
 use self::console::Console;
 use self::exchange::Exchange;
 use self::operators::Operators;
@@ -228,11 +231,17 @@ impl Config {
         if let Some(path) = &arguments.config {
             layers = layers.add_source(file(path)?);
         }
-        let variables = std::env::vars().filter(|(name, _)| {
-            name.starts_with("WISSEL_")
-                && name != operators::VARIABLE
-                && !OTHER_VARIABLES.contains(&name.as_str())
-        });
+        let variables: HashMap<String, String> = std::env::vars()
+            .filter(|(name, _)| {
+                name.starts_with("WISSEL_") && !OTHER_VARIABLES.contains(&name.as_str())
+            })
+            .collect();
+        let origins = Origins {
+            file: arguments.config.clone(),
+            variables: variables.keys().cloned().collect(),
+            is_bus_given: arguments.bus.is_some(),
+        };
+        let others = variables.into_iter().filter(|(name, _)| name != operators::VARIABLE);
         let environment = Environment::with_prefix("WISSEL")
             .prefix_separator("_")
             .separator("__")
@@ -240,7 +249,7 @@ impl Config {
             .list_separator(",")
             .with_list_parse_key("tls.client_authorities")
             .with_list_parse_key("tls.revocation_lists")
-            .source(Some(variables.collect()));
+            .source(Some(others.collect()));
         layers = layers.add_source(environment);
         layers = layers
             .set_override_option("operators", operators::of_variable())
@@ -255,8 +264,11 @@ impl Config {
         for (key, value) in flags {
             layers = layers.set_override_option(key, value).map_err(Failure::usage)?;
         }
-        let wrong = |error| Failure::usage(format!("configuration: {error}"));
-        layers.build().map_err(wrong)?.try_deserialize().map_err(wrong)
+        let layers = layers.build().map_err(Failure::usage)?;
+        let config = checks::read(layers).map_err(|fault| Failure::usage(fault.told(&origins)))?;
+        let faults: Vec<String> =
+            checks::faults(&config).iter().map(|fault| fault.told(&origins)).collect();
+        if faults.is_empty() { Ok(config) } else { Err(Failure::usage(faults.join("\n"))) }
     }
 
     /// The limits of a message.
@@ -268,7 +280,7 @@ impl Config {
     pub(crate) fn delivery(&self) -> DeliveryDefaults {
         DeliveryDefaults {
             max_attempts: self.delivery.max_attempts.get(),
-            retry_initial: Duration::from_millis(self.delivery.retry_initial_ms.max(1)),
+            retry_initial: Duration::from_millis(self.delivery.retry_initial_ms),
             retry_max: Duration::from_millis(self.delivery.retry_max_ms),
         }
     }
@@ -285,8 +297,14 @@ impl Config {
 }
 
 fn file(path: &Path) -> Result<File<config::FileSourceString, FileFormat>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    let wrong = |fault: String| Failure::usage(format!("{}: {fault}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    // It is parsed here first as the layers would show the line, with a password that is in it.
+    if let Err(error) = text.parse::<toml::Table>() {
+        let before = text.get(..error.span().unwrap_or_default().start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        return Err(wrong(format!("line {line}: {}; expected TOML", error.message())));
+    }
     Ok(File::from_str(&text, FileFormat::Toml))
 }
 

@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use wissel_bus_amqp::{Probe, probe};
 use wissel_catalogue::Catalogue;
 use wissel_client::{Client, ClientError, Publisher};
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::Event;
 
 use crate::cli::DemoArguments;
-use crate::config::{Bus, Config, Log};
+use crate::config::{Bus, Config, Log, bus_of, masked};
 use crate::demo::ledger::Ledger;
 use crate::demo::report::Report;
 use crate::demo::traffic::Traffic;
@@ -33,11 +34,13 @@ use crate::{logging, output};
 const CATALOGUE: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 
 pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
-    logging::start(&Log { filter: "error".to_owned(), ..Log::default() })?;
+    // What the AMQP client says of a RabbitMQ that does not let us in is said better below.
+    logging::start(&Log { filter: "error,lapin=off".to_owned(), ..Log::default() })?;
     let interrupted = stop_signal()?;
     let directory = tempfile::tempdir().map_err(Failure::internal)?;
     let config = configuration(directory.path(), &arguments)?;
     let catalogue = Catalogue::load(&config.catalogue).map_err(Failure::internal)?;
+    find_out_about_bus(&config).await?;
 
     let server = Server::start(&config, Callers::insecure(&config)?).await?;
     let address = server.address().map_err(Failure::internal)?;
@@ -93,20 +96,42 @@ fn configuration(directory: &Path, arguments: &DemoArguments) -> Result<Config, 
     for (name, text) in CATALOGUE {
         std::fs::write(catalogue.join(name), text).map_err(Failure::internal)?;
     }
-    let bus = match &arguments.bus {
-        Some(bus) => {
-            crate::config::refuse_secret_in_argument(bus)?;
-            Bus::try_from(bus.clone()).map_err(Failure::usage)?
-        }
-        None => Bus::Embedded,
-    };
+    let (bus, bus_password_file) = bus_of(arguments.bus.as_deref())?;
     Ok(Config {
         listen: ([127, 0, 0, 1], 0).into(),
         data_dir: directory.join("data"),
         catalogue,
         bus,
+        bus_password_file,
         ..Config::default()
     })
+}
+
+/// A gateway waits for a RabbitMQ that is not there; who looks at a demonstration does not.
+async fn find_out_about_bus(config: &Config) -> Result<(), Failure> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let Bus::Amqp(url) = &config.bus else { return Ok(()) };
+    let shown = masked(url);
+    let url = Bus::with_password(url, config.bus_password_file.as_deref())?;
+    let found = match tokio::time::timeout(PATIENCE, probe(&url)).await {
+        Ok(Probe::Passed(_)) => return Ok(()),
+        Ok(Probe::NotConnected(fault)) => format!(
+            "RabbitMQ cannot be reached, or does not let us in: {fault}; expected one that runs \
+             there, and knows this user, password and virtual host"
+        ),
+        Ok(Probe::NotAllowed(fault)) => {
+            format!("RabbitMQ does not let this user make and use queues wissel.…: {fault}")
+        }
+        Ok(Probe::Blocked(reason)) => format!("RabbitMQ takes no messages: {reason}"),
+        Ok(Probe::BadUrl(fault)) => {
+            return Err(Failure::usage(format!(
+                "bus {shown}: {fault}; expected amqp://user@host:5672/vhost"
+            )));
+        }
+        Ok(_) => "RabbitMQ cannot be used".to_owned(),
+        Err(_) => format!("nothing speaks AMQP there within {} s", PATIENCE.as_secs()),
+    };
+    Err(Failure::unavailable(format!("bus {shown}: {found}")))
 }
 
 async fn wait_until_ready(client: &Client) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ mod bus;
 mod certificates;
 mod finding;
 mod gateway;
+mod parts;
 mod system;
 mod written;
 
@@ -46,6 +47,7 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
             let config = Arc::new(config);
             found.ok("it can be read");
             certificates::settings(&config, &arguments.serve, &mut found);
+            parts::settings(&config, &arguments.serve, &mut found);
             let of = |check: fn(&Config) -> Findings| {
                 let config = Arc::clone(&config);
                 async move {
@@ -55,6 +57,8 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
                 .boxed()
             };
             checks.push(("certificates", of(certificates::look)));
+            let tokens = Arc::clone(&config);
+            checks.push(("tokens", async move { parts::tokens(&tokens).await }.boxed()));
             if config.bus == Bus::Embedded {
                 checks.push(("bus", of(bus::embedded)));
             } else {

@@ -1,0 +1,203 @@
+//! What became of many messages, told in few lines.
+
+use std::collections::BTreeMap;
+
+use wissel_client::{ClientError, Code};
+
+use crate::amounts::amount;
+use crate::events::Place;
+use crate::exit::Failure;
+use crate::output;
+
+/// So many ranges of places are told; who wants all has `--json`.
+const RANGES_MAX: usize = 5;
+
+/// What became of the messages so far.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    receipts: u64,
+    refused: u64,
+    /// Trying some of them again makes no sense.
+    failed_for_good: bool,
+    /// A gateway has answered for one of them.
+    answered: bool,
+    /// Those without an answer, by what went wrong.
+    unknown: BTreeMap<String, Vec<Place>>,
+    /// From here on nothing was sent.
+    stopped_before: Option<Place>,
+}
+
+impl Outcomes {
+    /// It has a receipt.
+    pub(super) fn published(&mut self) {
+        self.answered = true;
+        self.receipts += 1;
+    }
+
+    /// It is no message, so that it was not sent.
+    pub(super) fn unreadable(&mut self) {
+        self.refused += 1;
+        self.failed_for_good = true;
+    }
+
+    /// It has no receipt. True when it was refused: nothing of it was kept. Otherwise it may
+    /// have been published, and is told with the others at the end.
+    pub(super) fn failed(&mut self, place: Place, error: &ClientError, told: &Failure) -> bool {
+        self.failed_for_good |= !told.is_for_now();
+        let is_refused = match error {
+            ClientError::Refused(_) => {
+                self.answered = true;
+                true
+            }
+            // Too fast, or no room in an inbox. Of a bus that is away nobody knows what it took.
+            ClientError::Unavailable(refusal) => refusal.code == Code::ResourceExhausted,
+            ClientError::InvalidArgument { .. } => true,
+            // No connection was made. That is certain only when none was there before.
+            ClientError::Untrusted { .. }
+            | ClientError::CertificateRefused { .. }
+            | ClientError::Token(_) => !self.answered,
+            _ => false,
+        };
+        if is_refused {
+            self.refused += 1;
+        } else {
+            self.unknown.entry(told.message().to_owned()).or_default().push(place);
+        }
+        is_refused
+    }
+
+    /// It was given up, and this message is the first that was not sent.
+    pub(super) fn stopped_before(&mut self, place: Place) {
+        self.stopped_before = Some(place);
+    }
+
+    /// Those without an answer by what went wrong, and how many there are of each outcome.
+    pub(super) fn tell(&self) {
+        for (error, places) in &self.unknown {
+            let mut places = places.clone();
+            places.sort();
+            output::note(&format!("{}: {error}", ranges(&places)));
+        }
+        let unknown = match self.unknown() {
+            0 => String::new(),
+            count => format!(", {count} without an answer"),
+        };
+        output::note(&format!("{} published, {} refused{unknown}", self.receipts, self.refused));
+    }
+
+    /// How the command ends.
+    pub(super) fn verdict(&self) -> Result<(), Failure> {
+        let Self { receipts, refused, failed_for_good, .. } = self;
+        let refusals = amount(*refused, "message was refused", "messages were refused");
+        let message = match (self.unknown(), *refused) {
+            (0, _) if self.stopped_before.is_some() => "the gateway does not answer".to_owned(),
+            (0, 0) if *receipts == 0 => {
+                return Err(Failure::usage("no message in the files; expected at least one"));
+            }
+            (0, 0) => return Ok(()),
+            (0, _) => refusals,
+            (unknown, refused) => {
+                let begin = if refused == 0 { String::new() } else { format!("{refusals}; ") };
+                format!(
+                    "{begin}of {} it is not known whether they were published. Publish them again \
+                     with the same source and id: what was published within a day gets its first \
+                     receipt again; what a gateway took in the moment before it crashed may come \
+                     a second time",
+                    amount(unknown, "message", "messages")
+                )
+            }
+        };
+        let message = match &self.stopped_before {
+            Some(place) => format!("{message}. From {place} on nothing was sent"),
+            None => message,
+        };
+        if *failed_for_good {
+            Err(Failure::refused(message))
+        } else {
+            Err(Failure::unavailable(message))
+        }
+    }
+
+    fn unknown(&self) -> usize {
+        self.unknown.values().map(Vec::len).sum()
+    }
+}
+
+/// Places in order, as ranges: `births.jsonl:3-9, births.jsonl:12`.
+fn ranges(places: &[Place]) -> String {
+    let runs: Vec<&[Place]> = places.chunk_by(|before, next| next.follows(before)).collect();
+    let told = runs.iter().take(RANGES_MAX).filter_map(|run| Some(run.first()?.up_to(run.last()?)));
+    let mut text = told.collect::<Vec<_>>().join(", ");
+    let left: usize = runs.iter().skip(RANGES_MAX).map(|run| run.len()).sum();
+    if left > 0 {
+        text.push_str(&format!(" and {left} more"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::events::Events;
+
+    /// Places of the messages of a file with so many lines.
+    async fn places(lines: usize) -> Vec<Place> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "{}\n".repeat(lines)).unwrap();
+        let mut events = Events::open(file.path(), true).await.unwrap();
+        let mut places = Vec::new();
+        while let Some((place, _)) = events.next().await.unwrap() {
+            places.push(place);
+        }
+        places
+    }
+
+    fn fail(outcomes: &mut Outcomes, place: &Place, error: ClientError) -> bool {
+        outcomes.failed(place.clone(), &error.clone(), &Failure::from(error))
+    }
+
+    #[tokio::test]
+    async fn what_has_no_answer_may_have_been_published() {
+        let places = places(3).await;
+        let mut outcomes = Outcomes::default();
+        outcomes.published();
+        for place in &places[1..] {
+            let error = ClientError::DeadlineExceeded { after: Duration::from_secs(5) };
+            assert!(!fail(&mut outcomes, place, error), "it is no refusal");
+        }
+        let failure = outcomes.verdict().unwrap_err();
+        assert!(failure.is_for_now(), "exit code 3");
+        outcomes.stopped_before(places[0].clone());
+        let stopped = outcomes.verdict().unwrap_err();
+        assert!(stopped.message().ends_with(":1 on nothing was sent"), "{stopped}");
+        let said = failure.message();
+        assert!(said.starts_with("of 2 messages it is not known whether"), "{said}");
+        assert!(!said.contains("not published"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn who_was_never_let_in_has_published_nothing() {
+        let places = places(2).await;
+        let refused = || ClientError::CertificateRefused { message: "UnknownCA".to_owned() };
+        let mut outcomes = Outcomes::default();
+        assert!(fail(&mut outcomes, &places[0], refused()));
+        let failure = outcomes.verdict().unwrap_err();
+        assert_eq!(failure.message(), "1 message was refused");
+        assert!(!failure.is_for_now(), "exit code 1");
+        outcomes.published();
+        assert!(!fail(&mut outcomes, &places[1], refused()), "one was taken before");
+    }
+
+    #[tokio::test]
+    async fn places_are_told_as_ranges() {
+        let all = places(30).await;
+        let file = all[0].to_string().trim_end_matches(":1").to_owned();
+        let told = |places: &[Place]| ranges(places).replace(&file, "f");
+        assert_eq!(told(&all), "f:1-30");
+        assert_eq!(told(&[&all[2..4], &all[8..9]].concat()), "f:3-4, f:9");
+        let scattered: Vec<Place> = all.iter().step_by(3).cloned().collect();
+        assert_eq!(told(&scattered), "f:1, f:4, f:7, f:10, f:13 and 5 more");
+    }
+}
