@@ -1,6 +1,6 @@
 //! Exchanges and queues: names, arguments, declarations.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
@@ -144,10 +144,24 @@ pub(crate) async fn delete_inbox(channel: &Channel, inbox: &InboxName) -> lapin:
 }
 
 /// How many messages are ready in a queue, and how many consumers it has.
+///
+/// RabbitMQ waits 250 ms for a quorum queue to say, and then answers that there is nothing and
+/// nobody (`rabbit_quorum_queue:stat/2`). So that answer is asked for again when it was late.
 pub(crate) async fn count(channel: &Channel, queue: ShortString) -> lapin::Result<(u64, u32)> {
-    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let queue = channel.queue_declare(queue, options, FieldTable::default()).await?;
-    Ok((queue.message_count().into(), queue.consumer_count()))
+    const LATE: Duration = Duration::from_millis(200);
+    /// Where every answer is late, the broker is far away.
+    const TRIES: u32 = 5;
+    let mut tried = 1;
+    loop {
+        let asked = Instant::now();
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let found = channel.queue_declare(queue.clone(), options, FieldTable::default()).await?;
+        let counted = (found.message_count().into(), found.consumer_count());
+        if counted != (0, 0) || asked.elapsed() < LATE || tried == TRIES {
+            return Ok(counted);
+        }
+        tried += 1;
+    }
 }
 
 async fn exchange(channel: &Channel, name: ShortString, kind: ExchangeKind) -> lapin::Result<()> {
