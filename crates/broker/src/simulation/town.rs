@@ -27,7 +27,7 @@ owner = "00000099000000001000"
 description = "Something that cannot wait."
 deadline = "8 seconds"
 [[event_type]]
-name = "nl.brp.stil"
+name = "nl.brp.naam"
 owner = "00000099000000001000"
 description = "Nobody publishes this."
 [[grant]]
@@ -38,7 +38,7 @@ purpose = "To tell"
 legal_basis = "Wet BRP"
 [[grant]]
 party = "00000099000000002000"
-type = ["nl.brp.geboorte", "nl.brp.spoed", "nl.brp.stil"]
+type = ["nl.brp.geboorte", "nl.brp.spoed", "nl.brp.naam"]
 action = "receive"
 purpose = "To know"
 legal_basis = "Wet BRP"
@@ -53,7 +53,7 @@ types = ["nl.brp.geboorte"]
 [[subscription]]
 name = "00000099000000002000.spare"
 ordered = true
-types = ["nl.brp.stil"]
+types = ["nl.brp.naam"]
 "#;
 
 /// An inbox: what it is called, and how it is set.
@@ -169,8 +169,8 @@ impl Default for Rights {
 pub(super) fn catalogue(rights: Rights) -> Catalogue {
     let mut text = CATALOGUE.to_owned();
     if !rights.urgent {
-        let grant = r#"type = ["nl.brp.geboorte", "nl.brp.spoed", "nl.brp.stil"]"#;
-        text = text.replace(grant, r#"type = ["nl.brp.geboorte", "nl.brp.stil"]"#);
+        let grant = r#"type = ["nl.brp.geboorte", "nl.brp.spoed", "nl.brp.naam"]"#;
+        text = text.replace(grant, r#"type = ["nl.brp.geboorte", "nl.brp.naam"]"#);
     }
     if !rights.aged {
         let local = PLACES[AGED].local;
