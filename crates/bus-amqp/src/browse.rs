@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lapin::message::Delivery;
 use tokio::time::Instant;
@@ -35,6 +35,24 @@ impl Look {
     pub(crate) async fn run(self, patience: Duration) -> Result<Vec<Unsettled>, BusError> {
         let looking = Arc::clone(&self.knowledge.looking);
         let _nobody_begins = looking.write().await;
+        self.look(patience).await
+    }
+
+    /// When the first message was admitted, unless somebody who looks, or begins to consume,
+    /// keeps it from being seen.
+    pub(crate) async fn oldest(self, patience: Duration) -> Option<SystemTime> {
+        const WAIT: Duration = Duration::from_secs(1);
+        let looking = Arc::clone(&self.knowledge.looking);
+        let _nobody_begins = tokio::time::timeout(WAIT, looking.write()).await.ok()?;
+        if let Some(oldest) = self.knowledge.seen_oldest() {
+            return Some(oldest);
+        }
+        let found = self.look(patience).await.ok()?;
+        found.first().map(|first| first.envelope.admitted_at)
+    }
+
+    /// Nobody begins to consume meanwhile.
+    async fn look(&self, patience: Duration) -> Result<Vec<Unsettled>, BusError> {
         let queue = topology::inbox_queue(&self.inbox);
         let mut taking = Taking::begin(self.link.clone(), patience, queue).await?;
         let seen = self.take(&mut taking).await;
@@ -44,20 +62,21 @@ impl Look {
     }
 
     async fn take(&self, taking: &mut Taking) -> Result<Vec<Unsettled>, BusError> {
-        let Some(mut left) = self.until_unread(taking).await? else {
+        let Some(ready) = self.until_unread(taking).await? else {
             return Ok(self.knowledge.shown(self.limit));
         };
-        let mut found = Vec::new();
+        let (mut left, mut found) = (ready, Vec::new());
         let mut settled_before = None;
         while left > 0 && found.len() < self.limit && !taking.is_short() {
-            for taken in taking.take(left).await? {
+            for taken in taking.take(left.min(self.limit as u64)).await? {
                 left -= 1;
                 if found.len() < self.limit {
                     self.show(taken.delivery, &mut settled_before, &mut found).await;
                 }
             }
         }
-        self.knowledge.looked_at(found.iter().map(|one| one.envelope.admitted_at).min());
+        let oldest = found.iter().map(|one| one.envelope.admitted_at).min();
+        self.knowledge.looked_at(ready, oldest);
         Ok(found)
     }
 

@@ -222,9 +222,18 @@ impl Bus for AmqpBus {
         let knowledge = self.inbox(inbox)?.knowledge;
         let channel = self.channel().await?;
         let inspecting = knowledge.inspect(&channel, inbox);
-        let state = tokio::time::timeout_at(self.deadline(), inspecting).await;
+        let inspected = tokio::time::timeout_at(self.deadline(), inspecting).await;
         close(channel).await;
-        state.unwrap_or_else(|_| Err(self.link.unavailable()))
+        let inspected = inspected.unwrap_or_else(|_| Err(self.link.unavailable()));
+        let (mut state, oldest_is_unknown) = inspected?;
+        if oldest_is_unknown {
+            let (link, inbox) = (self.link.clone(), inbox.clone());
+            let look = Look { link, inbox, knowledge, limit: 1 };
+            // To its end, as in `browse`.
+            let oldest = self.tasks.spawn(look.oldest(CALL_PATIENCE)).await.ok().flatten();
+            state.oldest = [state.oldest, oldest].into_iter().flatten().min();
+        }
+        Ok(state)
     }
 
     async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError> {

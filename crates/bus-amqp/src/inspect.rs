@@ -7,14 +7,12 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use lapin::Channel;
-use lapin::options::{BasicGetOptions, BasicNackOptions};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wissel_bus::{BusError, InboxName, InboxState, Unsettled};
 
-use crate::codec::{self, Parcel};
 use crate::held::Held;
 use crate::level::Gauge;
 use crate::marks::{Marks, Settled};
@@ -39,15 +37,12 @@ pub(crate) struct Knowledge {
     pub(crate) gauge: Gauge,
     marks: Mutex<Marks>,
     consumers: Mutex<Vec<Weak<Held>>>,
-    /// The oldest message, by how many were ready when it was looked at: looking
-    /// takes it out of the queue for a moment.
-    head: Mutex<Option<(u64, SystemTime)>>,
     /// The oldest message that was given back and may still wait. Looking at the
     /// head among messages that came back would change their order.
     given_back: Mutex<Option<(SystemTime, Instant)>>,
-    /// The oldest message when somebody looked, until others read or nothing is ready: looking
-    /// at the head again would change the order of what came back.
-    looked_at: Mutex<Option<SystemTime>>,
+    /// The oldest message when somebody looked, and how many AMQP messages were ready, until
+    /// somebody reads: looking takes what is looked at out of the queue for a moment.
+    looked_at: Mutex<Option<(u64, SystemTime)>>,
     /// When a pack was given back last: the broker puts it back some time later, so that the
     /// queue may look empty when it is not.
     pack_given_back: Mutex<Option<Instant>>,
@@ -87,6 +82,7 @@ struct Counts {
 
 impl Knowledge {
     pub(crate) fn add_consumer(&self, held: &Arc<Held>) {
+        *self.looked_at.lock() = None;
         let mut consumers = self.consumers.lock();
         consumers.retain(|consumer| consumer.strong_count() > 0);
         consumers.push(Arc::downgrade(held));
@@ -119,9 +115,23 @@ impl Knowledge {
     }
 
     /// What was ready was taken, and is given back.
-    pub(crate) fn looked_at(&self, oldest: Option<SystemTime>) {
+    pub(crate) fn looked_at(&self, ready: u64, oldest: Option<SystemTime>) {
         *self.pack_given_back.lock() = Some(Instant::now());
-        *self.looked_at.lock() = oldest;
+        *self.looked_at.lock() = oldest.map(|oldest| (ready, oldest));
+    }
+
+    /// The oldest message, when somebody looked and nobody has read since.
+    pub(crate) fn seen_oldest(&self) -> Option<SystemTime> {
+        self.looked_at.lock().map(|(_, oldest)| oldest)
+    }
+
+    /// As [`Knowledge::seen_oldest`], with what is ready now: of fewer some were read.
+    fn still_oldest(&self, counts: &Counts) -> Option<SystemTime> {
+        let mut looked_at = self.looked_at.lock();
+        looked_at.take_if(|(ready, _)| counts.consumers > 0 || counts.ready < *ready);
+        looked_at.take_if(|_| counts.ready == 0);
+        looked_at.iter_mut().for_each(|(ready, _)| *ready = counts.ready);
+        looked_at.map(|(_, oldest)| oldest)
     }
 
     /// Whether this process consumes the inbox, or did a moment ago.
@@ -164,12 +174,16 @@ impl Knowledge {
         Ok(waiting + in_flight + self.delayed.count().0)
     }
 
+    /// How the inbox fares, and whether its oldest message would have to be looked at: nobody
+    /// reads it, and what waits there is not known.
     pub(crate) async fn inspect(
         &self,
         channel: &Channel,
         inbox: &InboxName,
-    ) -> Result<InboxState, BusError> {
+    ) -> Result<(InboxState, bool), BusError> {
         let unknown = |_| BusError::UnknownInbox(inbox.clone());
+        // What they have out counts as with a consumer.
+        let _nobody_looks = self.looking.read().await;
         let counts = self.counts(channel, inbox).await.map_err(unknown)?;
         let (dead_letters, _) =
             topology::count(channel, topology::dead_queue(inbox)).await.map_err(unknown)?;
@@ -178,20 +192,13 @@ impl Knowledge {
         let (delayed, oldest_delayed) = self.delayed.count();
         let oldest_held = self.held().iter().filter_map(|held| held.oldest()).min();
         let given_back = self.may_be_back(counts.ready == 0 || oldest_held.is_some());
-        let mut looked_at = *self.looked_at.lock();
-        if counts.ready == 0 || counts.consumers > 0 {
-            looked_at = None;
-            *self.looked_at.lock() = None;
-        }
-        let known = [given_back, looked_at].into_iter().flatten().min();
-        let oldest_ready = match (oldest_held, known) {
-            (None, None) if counts.ready > 0 => self.head(channel, inbox, counts.ready).await,
-            _ => known,
-        };
+        let oldest_ready = [given_back, self.still_oldest(&counts)].into_iter().flatten().min();
+        let is_unread = counts.ready > 0 && counts.consumers == 0;
+        let is_unknown = is_unread && oldest_held.is_none() && oldest_ready.is_none();
         let oldest = [oldest_held, oldest_ready, oldest_delayed].into_iter().flatten().min();
         let Counts { waiting, is_least: depth_is_least, in_flight, consumers, .. } = counts;
         let depth = waiting + delayed;
-        Ok(InboxState {
+        let state = InboxState {
             depth,
             depth_is_least,
             delayed,
@@ -199,7 +206,8 @@ impl Knowledge {
             consumers,
             oldest,
             dead_letters,
-        })
+        };
+        Ok((state, is_unknown))
     }
 
     /// The oldest message that was given back and may still wait.
@@ -239,28 +247,6 @@ impl Knowledge {
 
     fn held(&self) -> Vec<Arc<Held>> {
         self.consumers.lock().iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// When the first ready message was admitted.
-    async fn head(&self, channel: &Channel, inbox: &InboxName, ready: u64) -> Option<SystemTime> {
-        if let Some((then_ready, oldest)) = *self.head.lock()
-            && then_ready == ready
-        {
-            return Some(oldest);
-        }
-        let queue = topology::inbox_queue(inbox);
-        let got = channel.basic_get(queue, BasicGetOptions::default()).await.ok()??;
-        let delivery = got.delivery;
-        let oldest = match codec::read(&delivery.properties, delivery.data) {
-            Ok(Parcel::Single(queued)) => Some(queued.envelope.admitted_at),
-            // What is settled of it is not older by much.
-            Ok(Parcel::Pack(_, members)) => members.first().map(|first| first.envelope.admitted_at),
-            Err(_) => None,
-        };
-        let back = BasicNackOptions { requeue: true, multiple: false };
-        let _ = delivery.acker.nack(back).await;
-        *self.head.lock() = oldest.map(|oldest| (ready, oldest));
-        oldest
     }
 }
 
