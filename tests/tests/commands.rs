@@ -191,7 +191,8 @@ fn a_demo_on_a_rabbitmq_that_is_not_there_says_so_and_ends() {
     let begun = std::time::Instant::now();
     let mut demo = std::process::Command::new(wissel_binary());
     let demo = demo.args(["demo", "--seconds", "1", "--json"]);
-    let output = demo.env("WISSEL_BUS", format!("amqp://u:geheim@127.0.0.1:{port}/v")).output();
+    let output =
+        demo.env("WISSEL_DEMO_BUS", format!("amqp://u:geheim@127.0.0.1:{port}/v")).output();
     let output = output.unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{err}");

@@ -333,7 +333,7 @@ impl Which {
                 let field = format!("filters[{index}]{place}");
                 faults.push(Fault { field, description });
             };
-            match filter.compile() {
+            match filter.check().and_then(|()| filter.compile()) {
                 Err(error) => fault(&format!(".{}", error.place), error.fault.to_string()),
                 Ok(condition) => {
                     let hidden = filter.operands().iter().any(tells_of_persons);

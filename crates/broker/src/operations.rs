@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use wissel_audit::Operation;
-use wissel_bus::{Health, InboxState};
+use wissel_bus::{BusError, Health, InboxState};
 use wissel_identifiers::InboxName;
 use wissel_store::{InboxRecord, InboxSettings};
 
@@ -89,7 +89,7 @@ impl Broker {
     }
 
     /// Changes how an inbox behaves. It holds for deliveries from then on, also when the bus
-    /// is away: then the answer tells of the inbox only what is known without it.
+    /// is away: then the answer tells how the inbox fared when it was looked at last.
     ///
     /// # Errors
     /// As [`Broker::inbox`]; [`Reason::NotGranted`](crate::Reason::NotGranted) for an operator
@@ -125,18 +125,23 @@ impl Broker {
         self.forward_as_set();
         kept?;
         drop(one_at_a_time);
-        let state = self.inspect(name, &settings).await.unwrap_or_else(|error| {
-            tracing::debug!(inbox = %name, %error, "how a changed inbox fares is not known");
-            self.known_state(name)
-        });
+        let state = match self.inspect(name, &settings).await {
+            Err(BusError::Unavailable { reason }) => {
+                tracing::warn!(inbox = %name, reason, "how a changed inbox fares is not known");
+                self.state_before(name)
+            }
+            inspected => inspected?,
+        };
         let receivers = self.receivers_of(name);
         Ok(Inbox { name: name.clone(), state, settings, receivers })
     }
 
-    /// How an inbox fares, as far as that is known without asking the bus.
-    fn known_state(&self, name: &InboxName) -> InboxState {
-        let depth = self.bus.level(name).unwrap_or_default().deliveries;
-        InboxState { depth, depth_is_least: true, ..InboxState::default() }
+    /// How an inbox fared when all were looked at last.
+    fn state_before(&self, name: &InboxName) -> InboxState {
+        let survey = self.last_survey();
+        let known = survey.inboxes.iter().find(|one| one.name == *name);
+        let state = known.map(|one| one.state.clone()).unwrap_or_default();
+        InboxState { depth_is_least: true, ..state }
     }
 
     async fn keep_settings(

@@ -190,7 +190,7 @@ impl Selected {
         }
         let mut conditions = Vec::new();
         for (index, filter) in filters.iter().enumerate() {
-            match filter.compile() {
+            match filter.check().and_then(|()| filter.compile()) {
                 Ok(condition) => conditions.push(condition),
                 Err(error) => {
                     fault(format!("filters[{index}].{}", error.place), error.fault.to_string());

@@ -130,11 +130,14 @@ impl AmqpBus {
     }
 
     /// Says how many AMQP messages are ready in it.
-    async fn declare(&self, inbox: &InboxName) -> Result<u32, BusError> {
+    async fn declare(&self, inbox: &InboxName) -> Result<u64, BusError> {
         let channel = self.channel().await?;
-        let declared = in_time(topology::declare_inbox(&channel, inbox)).await;
-        let ready =
-            declared.map_err(|error| BusError::Unavailable { reason: error.to_string() })?;
+        let declaring = async {
+            topology::declare_inbox(&channel, inbox).await?;
+            Ok(topology::count(&channel, topology::inbox_queue(inbox)).await?.0)
+        };
+        let ready = in_time(declaring).await;
+        let ready = ready.map_err(|error| BusError::Unavailable { reason: error.to_string() })?;
         close(channel).await;
         Ok(ready)
     }

@@ -365,6 +365,7 @@ impl Consuming {
         match codec::read(&properties, data) {
             Ok(Parcel::Single(queued)) => {
                 self.knowledge.gauge.came(queued.envelope.event.len() as u64);
+                self.knowledge.came_alone();
                 self.held.add_single(queued, acker);
             }
             Ok(Parcel::Pack(pack, members)) => {

@@ -16,7 +16,7 @@ use lapin::options::{
 };
 
 use lapin::types::{AMQPValue, ByteArray, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel};
+use lapin::{BasicProperties, Channel, ErrorKind};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wissel_bus::{
@@ -143,15 +143,21 @@ impl DirectQueues for Direct {
     async fn inspect(&self, inbox: &InboxName) -> Result<DirectState, BusError> {
         let (channel, _) = self.link.channel(Instant::now() + CALL_PATIENCE).await?;
         let counted = in_time(topology::count(&channel, queue_of(inbox))).await;
-        let _ = channel.close(200, "counted".into()).await;
-        let (waiting, clients) = counted.map_err(|error| unavailable(&error))?;
-        Ok(DirectState { waiting, clients })
+        let _ = in_time(channel.close(200, "counted".into())).await;
+        match counted {
+            Ok((waiting, clients)) => Ok(DirectState { waiting, clients }),
+            // There is no such queue, or not yet.
+            Err(error) if matches!(error.kind(), ErrorKind::ProtocolError(_)) => {
+                Ok(DirectState::default())
+            }
+            Err(error) => Err(unavailable(&error)),
+        }
     }
 
     async fn open(&self, inbox: &InboxName) -> Result<(), BusError> {
         let (channel, _) = self.link.channel(Instant::now() + CALL_PATIENCE).await?;
-        let declared = declare(&channel, inbox).await;
-        let _ = channel.close(200, "declared".into()).await;
+        let declared = in_time(declare(&channel, inbox)).await;
+        let _ = in_time(channel.close(200, "declared".into())).await;
         declared.map_err(|error| unavailable(&error))
     }
 
@@ -190,14 +196,14 @@ impl DirectQueues for Direct {
         });
         let exchanged = exchanged.await;
         // What was not let go of is back in its place then.
-        let _ = channel.close(200, "reviewed".into()).await;
+        let _ = in_time(channel.close(200, "reviewed".into())).await;
         exchanged.map(|()| reviewed)
     }
 
     async fn remove(&self, inbox: &InboxName) -> Result<Removal, BusError> {
         let (channel, _) = self.link.channel(Instant::now() + CALL_PATIENCE).await?;
         let removal = self.try_remove(&channel, inbox).await;
-        let _ = channel.close(200, "removed".into()).await;
+        let _ = in_time(channel.close(200, "removed".into())).await;
         removal
     }
 }
@@ -205,8 +211,8 @@ impl DirectQueues for Direct {
 impl Direct {
     async fn try_remove(&self, channel: &Channel, inbox: &InboxName) -> Result<Removal, BusError> {
         let queue = queue_of(inbox);
-        declare(channel, inbox).await.map_err(|error| unavailable(&error))?;
-        let counted = topology::count(channel, queue.clone()).await;
+        in_time(declare(channel, inbox)).await.map_err(|error| unavailable(&error))?;
+        let counted = in_time(topology::count(channel, queue.clone())).await;
         let (_, clients) = counted.map_err(|error| unavailable(&error))?;
         if clients > 0 {
             return Ok(Removal::InUse);
@@ -220,7 +226,7 @@ impl Direct {
             })
         })
         .await?;
-        self.delete(channel, inbox).await.map_err(|error| unavailable(&error))?;
+        in_time(self.delete(channel, inbox)).await.map_err(|error| unavailable(&error))?;
         Ok(Removal::Removed)
     }
 }
@@ -282,7 +288,7 @@ async fn take_all(
     deadline: Instant,
 ) -> Result<Vec<Delivery>, BusError> {
     let waiting = async |channel: &Channel| {
-        let counted = topology::count(channel, queue.clone()).await;
+        let counted = in_time(topology::count(channel, queue.clone())).await;
         counted.map(|(ready, _)| ready).map_err(|error| unavailable(&error))
     };
     let mut taken = Vec::new();

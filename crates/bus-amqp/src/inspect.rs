@@ -99,6 +99,11 @@ impl Knowledge {
         self.marks.lock().nothing_is_ready();
     }
 
+    /// A message that travels by itself came.
+    pub(crate) fn came_alone(&self) {
+        self.marks.lock().came_alone();
+    }
+
     /// A pack came: which of its members are settled already.
     pub(crate) fn came(&self, pack: PackId, members: usize, own: bool) -> Settled {
         self.marks.lock().came(pack, members, own)
@@ -168,10 +173,16 @@ impl Knowledge {
         *given_back = Some((oldest, Instant::now()));
     }
 
-    /// Messages that wait, in flight, or are delayed, now.
-    pub(crate) async fn count(&self, channel: &Channel, inbox: &InboxName) -> lapin::Result<u64> {
+    /// Messages that wait, in flight, or are delayed, now. None while somebody has some out to
+    /// look at.
+    pub(crate) async fn count(
+        &self,
+        channel: &Channel,
+        inbox: &InboxName,
+    ) -> lapin::Result<Option<u64>> {
+        let Ok(_nobody_looks) = self.looking.try_read() else { return Ok(None) };
         let Counts { waiting, in_flight, .. } = self.counts(channel, inbox).await?;
-        Ok(waiting + in_flight + self.delayed.count().0)
+        Ok(Some(waiting + in_flight + self.delayed.count().0))
     }
 
     /// How the inbox fares, and whether its oldest message would have to be looked at: nobody
@@ -202,6 +213,7 @@ impl Knowledge {
             depth,
             depth_is_least,
             delayed,
+            handed_over: 0,
             in_flight,
             consumers,
             oldest,
@@ -234,9 +246,9 @@ impl Knowledge {
         let given_back = *self.pack_given_back.lock();
         let nothing_comes = given_back.is_none_or(|since| since.elapsed() > BACK_FOR_SURE);
         let mut marks = self.marks.lock();
-        if ready == 0 {
+        if ready == 0 && nothing_comes {
             marks.nothing_is_ready();
-            if held.is_empty() && nothing_comes {
+            if held.is_empty() {
                 marks.nothing_is_left();
             }
         }

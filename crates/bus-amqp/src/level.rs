@@ -108,7 +108,9 @@ async fn count(link: &Link, asked: Vec<(InboxName, Arc<Knowledge>)>) {
     for (name, knowledge) in asked {
         let published = knowledge.gauge.reading.lock().published;
         match in_time(knowledge.count(&channel, &name)).await {
-            Ok(count) => knowledge.gauge.reading.lock().counted = Some((count, published)),
+            Ok(Some(count)) => knowledge.gauge.reading.lock().counted = Some((count, published)),
+            // As it was.
+            Ok(None) => {}
             // The queue is gone, which closed the channel, or the connection is.
             Err(_) => match link.channel(Instant::now() + PATIENCE).await {
                 Ok((next, _)) => channel = next,

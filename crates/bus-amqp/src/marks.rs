@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::gathering::AT_ONCE;
 use crate::pack::PackId;
 
 /// How many packs that were given back are remembered for each inbox. Of older ones,
@@ -36,17 +37,26 @@ pub(crate) struct Marks {
     surplus: i64,
     /// Whether that is all: the queue was seen empty, and no pack of others was met since.
     knows_all: bool,
+    /// AMQP messages that this process put in the queue, less those that came, since then.
+    put: i64,
 }
 
 impl Marks {
     /// A pack was put in the queue.
     pub(crate) fn published(&mut self, members: usize) {
         self.surplus += surplus_of(members);
+        self.put += 1;
+    }
+
+    /// A message that travels by itself came out of the queue.
+    pub(crate) fn came_alone(&mut self) {
+        self.put -= 1;
     }
 
     /// A pack came out of the queue: which of its members are settled already. `own`:
     /// this bus packed it.
     pub(crate) fn came(&mut self, pack: PackId, members: usize, own: bool) -> Settled {
+        self.put -= 1;
         let known = self.given_back.remove(&pack);
         match known.filter(|known| known.settled.members == members) {
             Some(Remembered { settled, counted: true }) => {
@@ -89,6 +99,7 @@ impl Marks {
     /// A pack goes back into the queue.
     pub(crate) fn goes_back(&mut self, pack: PackId, settled: &Settled) {
         self.surplus += surplus_of(settled.members - settled.count);
+        self.put += 1;
         self.remember(pack, Remembered { settled: settled.clone(), counted: true });
     }
 
@@ -122,12 +133,15 @@ impl Marks {
 
     /// Whether more may wait than [`Marks::messages`] says: packs of others, which count as one.
     pub(crate) fn is_least(&self, ready: u64) -> bool {
-        ready > 0 && !self.knows_all
+        /// Not confirmed, and there.
+        const ON_THEIR_WAY: u64 = AT_ONCE as u64;
+        let known = u64::try_from(self.put).unwrap_or(0) + ON_THEIR_WAY;
+        ready > 0 && (!self.knows_all || ready > known)
     }
 
     /// The queue is empty.
     pub(crate) fn nothing_is_ready(&mut self) {
-        self.knows_all = true;
+        (self.knows_all, self.put) = (true, 0);
     }
 
     /// The queue is empty, and this process holds nothing of it.

@@ -70,17 +70,15 @@ pub(crate) async fn declare_exchange(channel: &Channel) -> lapin::Result<()> {
     exchange(channel, EXCHANGE.into(), ExchangeKind::Direct).await
 }
 
-/// Says how many AMQP messages are ready in it.
-pub(crate) async fn declare_inbox(channel: &Channel, inbox: &InboxName) -> lapin::Result<u32> {
+pub(crate) async fn declare_inbox(channel: &Channel, inbox: &InboxName) -> lapin::Result<()> {
     let dead = dead_queue(inbox);
     queue(channel, dead.clone(), FieldTable::default()).await?;
 
     // Should the broker itself give up on a delivery, it becomes a dead letter.
     let mut arguments = dead_lettering("");
     arguments.insert("x-dead-letter-routing-key".into(), text(dead.as_str()));
-    let ready = queue(channel, inbox_queue(inbox), arguments).await?;
-    bind(channel, inbox_queue(inbox), EXCHANGE.into(), inbox.as_str().into()).await?;
-    Ok(ready)
+    queue(channel, inbox_queue(inbox), arguments).await?;
+    bind(channel, inbox_queue(inbox), EXCHANGE.into(), inbox.as_str().into()).await
 }
 
 /// Messages keep their routing key through a fanout exchange, and so return to
@@ -104,7 +102,7 @@ pub(crate) async fn declare_marks(channel: &Channel, inbox: &InboxName) -> lapin
     arguments.insert("x-expires".into(), AMQPValue::LongLongInt(WEEK_MS));
     arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(WEEK_MS));
     arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(MESSAGES_MAX));
-    queue(channel, marks_queue(inbox), arguments).await.map(drop)
+    queue(channel, marks_queue(inbox), arguments).await
 }
 
 /// The archive: a stream, which forgets in whole segments what is older than `retention`.
@@ -169,13 +167,13 @@ async fn exchange(channel: &Channel, name: ShortString, kind: ExchangeKind) -> l
     channel.exchange_declare(name, kind, options, FieldTable::default()).await
 }
 
-/// Says how many messages are ready in it.
-async fn queue(channel: &Channel, name: ShortString, more: FieldTable) -> lapin::Result<u32> {
+async fn queue(channel: &Channel, name: ShortString, more: FieldTable) -> lapin::Result<()> {
     let mut arguments = more;
     arguments.insert("x-queue-type".into(), text("quorum"));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    Ok(channel.queue_declare(name, options, arguments).await?.message_count())
+    channel.queue_declare(name, options, arguments).await?;
+    Ok(())
 }
 
 async fn bind(

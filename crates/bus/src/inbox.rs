@@ -12,6 +12,8 @@ pub struct InboxState {
     pub depth_is_least: bool,
     /// Of those, how many wait for a retry.
     pub delayed: u64,
+    /// Of those, how many were handed over, and wait in the queue of an AMQP client.
+    pub handed_over: u64,
     /// Deliveries with a consumer, not yet settled.
     pub in_flight: u64,
     /// Consumers.

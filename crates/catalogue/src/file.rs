@@ -247,11 +247,19 @@ fn field(path: &Path) -> Option<String> {
 
 /// What is wrong, with its field; of an OIN with what stands there, and what one looks like.
 fn told(field: Option<&str>, error: &toml::de::Error, text: &str) -> String {
-    let message = error.message();
+    // A value that stands there by mistake may be the number of a person.
+    let message = match error.message().split_once("expected ") {
+        Some((begin, expected))
+            if begin.starts_with("invalid type") || begin.starts_with("invalid value") =>
+        {
+            format!("another kind of value; expected {expected}")
+        }
+        _ => error.message().to_owned(),
+    };
     let names_field = ["unknown field", "missing field", "duplicate field"];
     let field = match field {
         Some(field) if !names_field.iter().any(|begin| message.starts_with(begin)) => field,
-        _ => return message.to_owned(),
+        _ => return message,
     };
     if !["oin", "owner", "party", "for"].contains(&field) {
         return format!("{field}: {message}");

@@ -50,10 +50,12 @@ pub enum ClientError {
         message: String,
     },
     /// There was no answer in time. What was asked may have been done.
-    #[error("no answer within {after:?}")]
+    #[error("no answer within {after:?}{}", before.as_ref().map(|before| format!("; before that: {before}")).unwrap_or_default())]
     DeadlineExceeded {
         /// How long was waited.
         after: Duration,
+        /// What the attempt before the last failed of.
+        before: Option<String>,
     },
     /// The gateway said something that the API does not allow; the versions of
     /// client and gateway may not fit.

@@ -60,8 +60,8 @@ impl RetryPolicy {
         Delays { backoff, max_delay: self.max_delay, listener: self.listener.clone() }
     }
 
-    /// Repeats what may succeed later until the deadline. An attempt that has no answer by then
-    /// says less than the failure of the one before.
+    /// Repeats what may succeed later until the deadline. Of an attempt that has no answer by then
+    /// it is not known what came; what the one before failed of is told beside.
     pub(crate) async fn repeat<T, F>(
         &self,
         timeout: Duration,
@@ -77,10 +77,7 @@ impl RetryPolicy {
             let error = match tokio::time::timeout_at(deadline, attempt()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) => error,
-                Err(_) => {
-                    let late = ClientError::DeadlineExceeded { after: timeout };
-                    return Err(before.unwrap_or(late));
-                }
+                Err(_) => return Err(ClientError::DeadlineExceeded { after: timeout, before }),
             };
             let delay = delays.after(&error);
             let is_in_time = Instant::now() + delay < deadline;
@@ -89,7 +86,7 @@ impl RetryPolicy {
             }
             tracing::debug!(%error, ?delay, "trying again");
             tokio::time::sleep(delay).await;
-            before = Some(error);
+            before = Some(error.to_string());
         }
     }
 }
@@ -177,7 +174,7 @@ mod tests {
             RetryPolicy::default().repeat(timeout, std::future::pending).await;
         assert!(matches!(
             outcome,
-            Err(ClientError::DeadlineExceeded { after }) if after == timeout
+            Err(ClientError::DeadlineExceeded { after, before: None }) if after == timeout
         ));
     }
 
@@ -198,7 +195,8 @@ mod tests {
                 }
             })
             .await;
-        assert!(matches!(outcome, Err(ClientError::Transport { .. })), "{outcome:?}");
+        let told = outcome.unwrap_err().to_string();
+        assert!(told.starts_with("no answer within 50ms; before that: "), "{told}");
     }
 
     #[tokio::test]

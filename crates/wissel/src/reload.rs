@@ -80,7 +80,12 @@ impl Reload {
                     tracing::debug!("files have changed, and are read again");
                     false
                 }
-                () = tokio::time::sleep(AGAIN_AFTER), if self.waits_for_bus => false,
+                () = tokio::time::sleep(AGAIN_AFTER), if self.waits_for_bus => {
+                    if !self.broker.status().health.ready {
+                        continue;
+                    }
+                    false
+                }
             };
             self.certificates();
             self.keys(asked).await;
@@ -144,9 +149,12 @@ impl Reload {
             return Vec::new();
         }
         let replaced = self.broker.replace_catalogue(catalogue).await;
-        self.broker.metrics().catalogue_read(replaced.is_ok());
+        self.waits_for_bus =
+            replaced.as_ref().is_err_and(|error| error.reason == Reason::BusUnavailable);
+        if !self.waits_for_bus {
+            self.broker.metrics().catalogue_read(replaced.is_ok());
+        }
         let Err(error) = replaced else { return Vec::new() };
-        self.waits_for_bus = error.reason == Reason::BusUnavailable;
         match (self.waits_for_bus, waited) {
             (false, _) => tracing::error!(%error, "{REFUSED}"),
             (true, false) => tracing::warn!(%error, "{WAITS}"),

@@ -107,7 +107,10 @@ impl Broker {
             task.wait().await;
         }
         match direct.remove(inbox).await? {
-            Removal::Removed => Ok(()),
+            Removal::Removed => {
+                self.forwarders.unread.lock().remove(inbox);
+                Ok(())
+            }
             Removal::InUse => Err(Refusal::of_field(
                 Reason::InvalidRequest,
                 FIELD,

@@ -21,6 +21,7 @@ impl Broker {
         if let Some(direct) = self.bus.direct().filter(|_| settings.direct_amqp) {
             let queue = direct.inspect(inbox).await?;
             state.depth += queue.waiting;
+            state.handed_over = queue.waiting;
             state.consumers = state.consumers.saturating_sub(1) + queue.clients;
             // When what waits there was admitted is not known without taking it out: it counts
             // as being as old as the queue has been unread.

@@ -137,7 +137,7 @@ impl Broker {
             for span in spans {
                 span.end(Outcome::Good("done"));
             }
-            if young || !self.may_be_left(inbox, kept).await? {
+            if young || !self.may_be_left(inbox, kept).await {
                 break;
             }
         }
@@ -146,14 +146,14 @@ impl Broker {
 
     /// Whether there may be more to look at than these, which are kept from whoever has come
     /// meanwhile.
-    async fn may_be_left(&self, inbox: &InboxName, kept: u64) -> Result<bool, BusError> {
-        let level = self.bus.level(inbox);
+    async fn may_be_left(&self, inbox: &InboxName, kept: u64) -> bool {
         if kept == 0 {
-            return Ok(level.is_none_or(|level| level.deliveries > 0));
+            return self.bus.level(inbox).is_none_or(|level| level.deliveries > 0);
         }
-        let state = self.bus.inspect(inbox).await?;
+        // With all of its credit taken, this consumer gets no more.
+        let Ok(state) = self.bus.inspect(inbox).await else { return false };
         let nobody_else = state.consumers <= 1;
-        Ok(nobody_else && level.is_none_or(|level| level.deliveries > kept + state.delayed))
+        kept < u64::from(AT_ONCE) && nobody_else && state.depth > state.delayed
     }
 }
 

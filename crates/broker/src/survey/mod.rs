@@ -203,7 +203,8 @@ impl Surveyed {
     pub fn concern(&self, now: SystemTime) -> Option<Concern> {
         let age = self.state.oldest_age(now).unwrap_or_default();
         let waits = self.state.depth > self.state.delayed;
-        let held = self.state.depth + self.state.in_flight;
+        // What was handed over is not held against a limit.
+        let held = self.state.depth - self.state.handed_over + self.state.in_flight;
         if self.settings.max_deliveries.is_some_and(|most| held >= most) {
             Some(Concern::Full)
         } else if self.settings.paused {

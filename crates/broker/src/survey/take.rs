@@ -61,6 +61,11 @@ impl Broker {
         }
     }
 
+    /// The last one, however old it is.
+    pub(crate) fn last_survey(&self) -> Arc<Survey> {
+        self.surveys.last.load_full()
+    }
+
     /// Surveys until the broker stops, so that there is a history.
     pub(crate) async fn survey_now_and_then(self: Arc<Self>) {
         let stopping = self.shutdown_token();
@@ -103,7 +108,7 @@ impl Broker {
             let settled_now = settled.saturating_sub(earlier);
             let came = before.map_or(0, |before| {
                 let there = |state: &wissel_bus::InboxState| {
-                    state.depth + state.in_flight + state.dead_letters
+                    state.depth - state.handed_over + state.in_flight + state.dead_letters
                 };
                 (there(&state) + settled_now).saturating_sub(there(&before.state))
             });

@@ -383,6 +383,7 @@ impl Inbox {
             depth: state.waiting + count(state.at_hand.len()) + state.delayed,
             depth_is_least: false,
             delayed: state.delayed,
+            handed_over: 0,
             in_flight: count(in_flight),
             consumers: u32::try_from(state.consumers.count()).unwrap_or(u32::MAX),
             oldest: oldest_ms.map(from_ms),

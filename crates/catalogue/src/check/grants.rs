@@ -45,7 +45,7 @@ impl<'a> Checker<'a> {
     fn limits(&mut self, place: Place<'a>, of: &str, filters: &[Filter]) -> Condition {
         let mut limits = Vec::new();
         for filter in filters {
-            match filter.compile() {
+            match filter.check().and_then(|()| filter.compile()) {
                 Ok(condition) => limits.push(condition),
                 Err(error) => self.fault(place, format!("{of}: {error}")),
             }

@@ -42,7 +42,7 @@ impl Opening {
         let after = self.client.settings().call_timeout;
         tokio::time::timeout(after, self.open())
             .await
-            .unwrap_or(Err(ClientError::DeadlineExceeded { after }))
+            .unwrap_or(Err(ClientError::DeadlineExceeded { after, before: None }))
     }
 
     async fn open(&self) -> Result<Link, ClientError> {

@@ -18,7 +18,7 @@ pub(crate) struct ShowcaseArguments {
     /// Play them all
     #[arg(long)]
     pub(crate) all: bool,
-    /// `embedded`, or the URL of a RabbitMQ without a password [default: WISSEL_BUS, or embedded]
+    /// `embedded`, or the URL of a RabbitMQ without a password [default: WISSEL_DEMO_BUS, or embedded]
     #[arg(long, value_name = "BUS")]
     pub(crate) bus: Option<String>,
     /// Kill the gateway (kill -9) in the middle of each Nth step, and start it again
@@ -34,8 +34,8 @@ pub(crate) struct DemoArguments {
     /// Messages a second
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) rate: u32,
-    /// `embedded`, or the URL of a RabbitMQ without a password; WISSEL_BUS may hold one with it,
-    /// and WISSEL_BUS_PASSWORD_FILE names a file with it [default: WISSEL_BUS, or embedded]
+    /// `embedded`, or the URL of a RabbitMQ without a password; WISSEL_DEMO_BUS may hold one with it,
+    /// and WISSEL_DEMO_BUS_PASSWORD_FILE names a file with it [default: WISSEL_DEMO_BUS, or embedded]
     #[arg(long, value_name = "BUS")]
     pub(crate) bus: Option<String>,
     /// Print the totals as JSON, and no live view

@@ -60,16 +60,17 @@ impl Bus {
     }
 }
 
-/// The bus of a command that has no configuration: that of its argument, else that of WISSEL_BUS.
-/// With the file of its password, which WISSEL_BUS_PASSWORD_FILE names.
+/// The bus of a demonstration: that of its argument, else that of WISSEL_DEMO_BUS. With the file of
+/// its password, which WISSEL_DEMO_BUS_PASSWORD_FILE names. What is set for a gateway does not count:
+/// a demonstration publishes, and takes what it finds in inboxes of its parties.
 pub(crate) fn bus_of(argument: Option<&str>) -> Result<(Bus, Option<PathBuf>), Failure> {
-    let password = std::env::var_os("WISSEL_BUS_PASSWORD_FILE").map(PathBuf::from);
-    let (whence, text) = match (argument, std::env::var("WISSEL_BUS")) {
+    let password = std::env::var_os("WISSEL_DEMO_BUS_PASSWORD_FILE").map(PathBuf::from);
+    let (whence, text) = match (argument, std::env::var("WISSEL_DEMO_BUS")) {
         (Some(bus), _) => {
             refuse_secret_in_argument(bus)?;
             ("--bus", bus.to_owned())
         }
-        (None, Ok(bus)) => ("WISSEL_BUS", bus),
+        (None, Ok(bus)) => ("WISSEL_DEMO_BUS", bus),
         (None, Err(_)) => return Ok((Bus::Embedded, None)),
     };
     let bus = Bus::try_from(text);

@@ -91,6 +91,10 @@ pub(super) fn read(layers: Layers) -> Result<Config, Fault> {
 /// Every setting that has a value which cannot be.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
+    // JSON has no such numbers, so they would not be met below.
+    if !config.tracing.sample.is_finite() {
+        faults.push(Fault::new("tracing.sample", "no number; expected 0 to 1".to_owned()));
+    }
     let written = serde_json::to_value(config).unwrap_or_default();
     numbers(&written, "", &mut |key, number| {
         let found = SETTINGS.iter().find(|(name, _)| *name == pattern(key));

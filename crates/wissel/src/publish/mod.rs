@@ -89,6 +89,10 @@ impl Publishing {
         if self.under_way.is_empty() {
             self.answered = Instant::now();
         }
+        if self.given_up.is_cancelled() {
+            self.outcomes.stopped_before(place);
+            return Ok(false);
+        }
         let sending = timeout_at(self.answered + self.patience, self.publisher.send(&event));
         let pending = match sending.await {
             Ok(sent) if !self.given_up.is_cancelled() => sent?,
@@ -102,7 +106,7 @@ impl Publishing {
         self.under_way.push(Box::pin(async move {
             let outcome = tokio::select! {
                 outcome = pending => outcome,
-                () = given_up.cancelled() => Err(ClientError::DeadlineExceeded { after }),
+                () = given_up.cancelled() => Err(ClientError::DeadlineExceeded { after, before: None }),
             };
             (place, outcome)
         }));

@@ -164,7 +164,8 @@ mod tests {
         let mut outcomes = Outcomes::default();
         outcomes.published();
         for place in &places[1..] {
-            let error = ClientError::DeadlineExceeded { after: Duration::from_secs(5) };
+            let error =
+                ClientError::DeadlineExceeded { after: Duration::from_secs(5), before: None };
             assert!(!fail(&mut outcomes, place, error), "it is no refusal");
         }
         let failure = outcomes.verdict().unwrap_err();
