@@ -80,9 +80,12 @@ impl Watch {
         files.extend(self.others.iter().cloned());
         // The directory of the catalogue is among them when no file is there yet.
         files.push(self.catalogue.clone());
-        let mut directories: BTreeSet<PathBuf> =
+        let directories: BTreeSet<PathBuf> =
             files.iter().map(|file| directory_of(file).to_owned()).collect();
-        directories.extend(files.iter().flat_map(|file| directories_of_links(file)));
+        for links in files.iter().flat_map(|file| directories_of_links(file)) {
+            // One that may not be read tells nothing; what its links lead to is watched.
+            let _ = self.watcher.watch(&links, RecursiveMode::NonRecursive);
+        }
         let mut unwatched = Vec::new();
         for directory in directories {
             // Also one that was watched before: it may have been made anew.

@@ -152,6 +152,10 @@ impl Chromium {
         text.await.trim().to_owned()
     }
 
+    pub(crate) async fn has_no_focus(&self) -> bool {
+        self.text_of("String(document.activeElement === document.body)").await == "true"
+    }
+
     pub(crate) async fn press(&self, key: Key) {
         let value = match key {
             Key::Tab => '\u{e004}',
