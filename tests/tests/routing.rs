@@ -124,7 +124,9 @@ async fn every_dialect_routes_and_is_in_force_after_a_restart() {
     }
     // An operator sees what is filtered on, and not whom.
     let listed = gateway.client(OPERATOR).list_subscriptions().all().await.unwrap();
-    let shown = format!("{listed:?}");
+    // Not when they were made: a number of seconds may have these digits.
+    let filters: Vec<_> = listed.iter().map(|one| &one.filters).collect();
+    let shown = format!("{filters:?}");
     assert!(shown.contains("gemeente IN ('***', '***') AND LENGTH(subject) = 9"), "{shown}");
     assert!(!shown.contains("0344") && !shown.contains("Zwolle"), "{shown}");
 }
