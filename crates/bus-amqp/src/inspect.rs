@@ -134,7 +134,6 @@ impl Knowledge {
     fn still_oldest(&self, counts: &Counts) -> Option<SystemTime> {
         let mut looked_at = self.looked_at.lock();
         looked_at.take_if(|(ready, _)| counts.consumers > 0 || counts.ready < *ready);
-        looked_at.take_if(|_| counts.ready == 0);
         looked_at.iter_mut().for_each(|(ready, _)| *ready = counts.ready);
         looked_at.map(|(_, oldest)| oldest)
     }

@@ -9,11 +9,10 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 use wissel_bus::{Arrival, Bus, Consumer, Credit, Delivery, Enqueue, InboxName, Settlement};
 use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
 
-use common::message;
+use common::{inbox_name, message};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LARGE: usize = 64 << 10;
@@ -30,10 +29,7 @@ async fn alone() -> (AmqpBus, InboxName) {
     while !bus.health().ready {
         sleep(Duration::from_millis(10)).await;
     }
-    let letters = Uuid::now_v7().simple().to_string().replace(|c: char| c.is_ascii_digit(), "x");
-    let unique = format!("{:x}", Uuid::now_v7().as_u64_pair().1 & 0xff_ffff);
-    let inbox: InboxName =
-        format!("00000099000000001000.bytes-{letters}-{unique}").parse().unwrap();
+    let inbox = inbox_name("bytes");
     bus.open_inbox(&inbox).await.unwrap();
     (bus, inbox)
 }

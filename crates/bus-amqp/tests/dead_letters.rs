@@ -8,12 +8,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use uuid::Uuid;
 use wissel_bus::{Burial, Bus, DeadLetter, DeadLetterId, InboxName, Page, Selection};
 use wissel_bus_amqp::{AmqpBus, AmqpOptions};
 use wissel_testkit::Proxy;
 
-use common::message;
+use common::{inbox_name, message};
 
 struct Place {
     proxy: Proxy,
@@ -30,11 +29,7 @@ impl Place {
         while !bus.health().ready {
             sleep(Duration::from_millis(10)).await;
         }
-        let letters =
-            Uuid::now_v7().simple().to_string().replace(|c: char| c.is_ascii_digit(), "x");
-        let unique = format!("{:x}", Uuid::now_v7().as_u64_pair().1 & 0xff_ffff);
-        let inbox: InboxName =
-            format!("00000099000000001000.dead-{letters}-{unique}").parse().unwrap();
+        let inbox = inbox_name("dead");
         bus.open_inbox(&inbox).await.unwrap();
         let place = Self { proxy, bus, inbox };
         // Few at a time come in their order.

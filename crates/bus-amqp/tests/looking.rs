@@ -10,11 +10,10 @@ use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 use wissel_bus::{Arrival, Bus, Credit, Enqueue, InboxName};
 use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
 
-use common::message;
+use common::{inbox_name, message};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const COUNT: usize = 40;
@@ -48,10 +47,7 @@ async fn take_and_die(url: &str, inbox: &InboxName, count: u16) {
 async fn asking_how_old_the_first_message_is_changes_no_order() {
     let url = wissel_testkit::shared_rabbitmq_url().await.unwrap();
     let bus = connect(&url).await;
-    let letters = Uuid::now_v7().simple().to_string().replace(|c: char| c.is_ascii_digit(), "x");
-    let unique = format!("{:x}", Uuid::now_v7().as_u64_pair().1 & 0xff_ffff);
-    let inbox: InboxName =
-        format!("00000099000000001000.looking-{letters}-{unique}").parse().unwrap();
+    let inbox = inbox_name("looking");
     bus.open_inbox(&inbox).await.unwrap();
     for number in 0..COUNT {
         let item = Enqueue::new(message(number, 100), vec![inbox.clone()]);

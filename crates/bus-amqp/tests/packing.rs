@@ -14,7 +14,6 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::{Instant, sleep, timeout};
-use uuid::Uuid;
 use wissel_bus::{
     Arrival, Bus, BusError, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, Page,
     Selection, Settlement,
@@ -22,7 +21,7 @@ use wissel_bus::{
 use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
 use wissel_testkit::RabbitMq;
 
-use common::message;
+use common::{inbox_name, message};
 
 /// Also for a broker that starts again on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,10 +44,7 @@ async fn bus() -> AmqpBus {
 }
 
 async fn new_inbox(bus: &AmqpBus, label: &str) -> InboxName {
-    let letters = Uuid::now_v7().simple().to_string().replace(|c: char| c.is_ascii_digit(), "x");
-    let unique = format!("{:x}", Uuid::now_v7().as_u64_pair().1 & 0xff_ffff);
-    let name = format!("00000099000000001000.{label}-{letters}-{unique}");
-    let inbox: InboxName = name.parse().unwrap();
+    let inbox = inbox_name(label);
     bus.open_inbox(&inbox).await.unwrap();
     inbox
 }

@@ -7,7 +7,6 @@ mod common;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use uuid::Uuid;
 use wissel_bus::{
     Arrival, Burial, Bus, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, Page,
     Selection, Settlement,
@@ -15,7 +14,7 @@ use wissel_bus::{
 use wissel_bus_amqp::{AmqpBus, AmqpOptions};
 use wissel_testkit::Proxy;
 
-use common::message;
+use common::{inbox_name, message};
 
 /// Less than RabbitMQ's own heartbeat of a minute, after two of which it would go on anyway.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,11 +36,7 @@ impl Place {
         while !bus.health().ready {
             sleep(Duration::from_millis(10)).await;
         }
-        let letters =
-            Uuid::now_v7().simple().to_string().replace(|c: char| c.is_ascii_digit(), "x");
-        let unique = format!("{:x}", Uuid::now_v7().as_u64_pair().1 & 0xff_ffff);
-        let inbox: InboxName =
-            format!("00000099000000001000.silent-{letters}-{unique}").parse().unwrap();
+        let inbox = inbox_name("silent");
         bus.open_inbox(&inbox).await.unwrap();
         Self { proxy, bus, inbox }
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use wissel_bus::{Envelope, MessageId};
+use uuid::Uuid;
+use wissel_bus::{Envelope, InboxName, MessageId};
 
 /// A message whose event is its number, with spaces up to this length.
 pub(crate) fn message(number: usize, length: usize) -> Envelope {
@@ -16,4 +17,11 @@ pub(crate) fn message(number: usize, length: usize) -> Envelope {
         replayed: false,
         event: event.into(),
     }
+}
+
+/// A name that no other test has.
+pub(crate) fn inbox_name(label: &str) -> InboxName {
+    let letters = Uuid::now_v7().simple().to_string().replace(|c: char| c.is_ascii_digit(), "x");
+    let unique = format!("{:x}", Uuid::now_v7().as_u64_pair().1 & 0xff_ffff);
+    format!("00000099000000001000.{label}-{letters}-{unique}").parse().unwrap()
 }

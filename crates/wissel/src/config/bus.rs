@@ -67,7 +67,7 @@ pub(crate) fn bus_of(argument: Option<&str>) -> Result<(Bus, Option<PathBuf>), F
     let password = std::env::var_os("WISSEL_DEMO_BUS_PASSWORD_FILE").map(PathBuf::from);
     let (whence, text) = match (argument, std::env::var("WISSEL_DEMO_BUS")) {
         (Some(bus), _) => {
-            refuse_secret_in_argument(bus)?;
+            refuse_secret_in_argument(bus, DEMO_PLACES)?;
             ("--bus", bus.to_owned())
         }
         (None, Ok(bus)) => ("WISSEL_DEMO_BUS", bus),
@@ -77,16 +77,21 @@ pub(crate) fn bus_of(argument: Option<&str>) -> Result<(Bus, Option<PathBuf>), F
     Ok((bus.map_err(|fault| Failure::usage(format!("{whence}: {fault}")))?, password))
 }
 
-/// Arguments can be read by every user of a machine.
-pub(crate) fn refuse_secret_in_argument(bus: &str) -> Result<(), Failure> {
+/// Where the password of a gateway's bus may stand.
+pub(crate) const PLACES: &str = "the file that bus_password_file (WISSEL_BUS_PASSWORD_FILE) names, \
+                                 the configuration file, or WISSEL_BUS";
+const DEMO_PLACES: &str =
+    "the file that WISSEL_DEMO_BUS_PASSWORD_FILE names, or in WISSEL_DEMO_BUS with the URL";
+
+/// Arguments can be read by every user of a machine. `places` says where a password may stand.
+pub(crate) fn refuse_secret_in_argument(bus: &str, places: &str) -> Result<(), Failure> {
     if masked(bus) == bus {
         return Ok(());
     }
-    Err(Failure::usage(
+    Err(Failure::usage(format!(
         "--bus: the URL holds a password, which other users of this machine can read; put it in \
-         the file that bus_password_file (WISSEL_BUS_PASSWORD_FILE) names, in the configuration \
-         file, or in WISSEL_BUS",
-    ))
+         {places}"
+    )))
 }
 
 /// The URL, its password replaced.
@@ -118,8 +123,8 @@ mod tests {
     fn passwords_are_masked_and_refused_in_arguments() {
         assert_eq!(masked("amqp://u:secret@h:5672/v"), "amqp://u:***@h:5672/v");
         assert_eq!(masked("amqp://u@h/v"), "amqp://u@h/v");
-        assert!(refuse_secret_in_argument("amqp://u:secret@h/v").is_err());
-        assert!(refuse_secret_in_argument("amqp://h/v").is_ok());
+        assert!(refuse_secret_in_argument("amqp://u:secret@h/v", PLACES).is_err());
+        assert!(refuse_secret_in_argument("amqp://h/v", PLACES).is_ok());
     }
 
     #[test]

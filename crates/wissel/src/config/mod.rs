@@ -225,7 +225,7 @@ impl Config {
     /// Puts the layers together.
     pub(crate) fn load(arguments: &ServeArguments) -> Result<Self, Failure> {
         if let Some(bus) = &arguments.bus {
-            refuse_secret_in_argument(bus)?;
+            refuse_secret_in_argument(bus, bus::PLACES)?;
         }
         let mut layers = Layers::builder();
         if let Some(path) = &arguments.config {
