@@ -34,6 +34,7 @@ use crate::replay::REPLAY_PER_SECOND;
 use crate::road::deduplicate::Window;
 use crate::road::room::Limits;
 use crate::survey::Surveys;
+use crate::turns::Turns;
 use crate::{Disk, Records, Refusal, Subscription};
 
 /// The application: takes messages, keeps subscriptions, hands out deliveries.
@@ -53,6 +54,8 @@ pub struct Broker {
     /// Held while a subscription is created or deleted, so that store, bus and
     /// router change in the same order.
     pub(crate) control: tokio::sync::Mutex<()>,
+    /// Who changes the settings of which inbox.
+    pub(crate) turns: Turns,
     /// Who has which inbox open.
     pub(crate) receivers: Arc<Receivers>,
     /// The limits of inboxes.
@@ -175,6 +178,7 @@ impl Broker {
             subscriptions: RwLock::default(),
             inboxes: RwLock::default(),
             control: tokio::sync::Mutex::default(),
+            turns: Turns::default(),
             receivers: Arc::default(),
             room: Limits::default(),
             ordered: Ordered::default(),

@@ -54,6 +54,7 @@ mod setbacks;
 mod simulation;
 mod subscriptions;
 mod survey;
+mod turns;
 
 pub use archive::{ArchivePart, ArchivedType};
 pub use broker::{Broker, BrokerOptions, StartError};

@@ -113,18 +113,20 @@ impl Broker {
         change: impl FnOnce(InboxSettings) -> InboxSettings + Send,
     ) -> Result<Inbox, Refusal> {
         let _ticket = self.ticket()?;
-        let one_at_a_time = self.control.lock().await;
         self.check_may_mend(caller, name)?;
+        let turn = self.turns.of(name).await;
         let before = self.inboxes.read().get(name).copied().unwrap_or_default();
         let settings = change(before);
         policy::check(&settings)?;
-        self.prepare_direct(name, before.direct_amqp, settings.direct_amqp).await?;
-        let detail = described(&settings);
-        let kept = self.keep_settings(caller, name, settings, detail).await;
-        // Also when they were not kept: then it is as it was before.
+        // This may take long, and keeps nobody from changing what is not this inbox.
+        let leaving = self.prepare_direct(name, before.direct_amqp, settings.direct_amqp).await?;
+        let one_at_a_time = self.control.lock().await;
+        // Who waited may have lost the right to.
+        self.check_may_mend(caller, name)?;
+        self.keep_settings(caller, name, settings, described(&settings)).await?;
+        drop(leaving);
         self.forward_as_set();
-        kept?;
-        drop(one_at_a_time);
+        drop((one_at_a_time, turn));
         let state = match self.inspect(name, &settings).await {
             Err(BusError::Unavailable { reason }) => {
                 tracing::warn!(inbox = %name, reason, "how a changed inbox fares is not known");

@@ -9,7 +9,7 @@ mod forwarder;
 mod message;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,14 +28,30 @@ const FIELD: &str = "settings.direct_amqp";
 /// The forwarders at work.
 #[derive(Default)]
 pub(crate) struct Forwarders {
-    running: Mutex<BTreeMap<InboxName, Running>>,
+    table: Mutex<Table>,
     /// Queues in which something waits and that no client consumes, since this was seen.
     unread: Mutex<BTreeMap<InboxName, SystemTime>>,
 }
 
+#[derive(Default)]
+struct Table {
+    running: BTreeMap<InboxName, Running>,
+    /// Those that are being set not to be read directly: no forwarder begins for them.
+    leaving: BTreeSet<InboxName>,
+}
+
+#[derive(Clone)]
 struct Running {
+    /// Once it is cancelled, another may begin when the task has ended.
     ending: CancellationToken,
     task: TaskTracker,
+}
+
+/// An inbox that is being set not to be read directly. Dropped when that is so, or was given up:
+/// then it is forwarded as before.
+pub(crate) struct Leaving {
+    broker: Arc<Broker>,
+    inbox: InboxName,
 }
 
 impl Broker {
@@ -46,23 +62,34 @@ impl Broker {
         }
         let inboxes = self.inboxes.read();
         let direct = inboxes.iter().filter(|(_, settings)| settings.direct_amqp);
-        let mut running = self.forwarders.running.lock();
+        let mut table = self.forwarders.table.lock();
         for (inbox, _) in direct {
             if self.bus.direct().is_none() {
                 tracing::warn!(%inbox, bus = self.bus.kind(), "no AMQP client can read this inbox: it needs RabbitMQ");
-            } else if !running.contains_key(inbox) {
-                let ending = self.shutdown_token().child_token();
-                let forwarder = Forwarder::new(Arc::clone(self), inbox.clone(), ending.clone());
-                let task = TaskTracker::new();
-                self.work.spawn(task.track_future(forwarder.run()));
-                task.close();
-                running.insert(inbox.clone(), Running { ending, task });
+                continue;
             }
+            let earlier = table.running.get(inbox).cloned();
+            let is_running = earlier.as_ref().is_some_and(|one| !one.ending.is_cancelled());
+            if is_running || table.leaving.contains(inbox) {
+                continue;
+            }
+            let ending = self.shutdown_token().child_token();
+            let forwarder = Forwarder::new(Arc::clone(self), inbox.clone(), ending.clone());
+            let task = TaskTracker::new();
+            self.work.spawn(task.track_future(async move {
+                if let Some(earlier) = earlier {
+                    earlier.task.wait().await;
+                }
+                forwarder.run().await;
+            }));
+            task.close();
+            table.running.insert(inbox.clone(), Running { ending, task });
         }
     }
 
     /// Makes the queue of an inbox, before it is set to be read directly; ends its forwarder
-    /// and removes the queue, before it is set not to be.
+    /// and removes the queue, before it is set not to be. That may take half a minute. What is
+    /// returned is to be dropped when it is set.
     ///
     /// # Errors
     /// On a bus without such queues, and while a client consumes the queue that is to go.
@@ -71,7 +98,7 @@ impl Broker {
         inbox: &InboxName,
         before: bool,
         after: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Leaving>, Refusal> {
         let Some(direct) = self.bus.direct() else {
             if after {
                 let description = format!(
@@ -80,36 +107,34 @@ impl Broker {
                 );
                 return Err(Refusal::of_field(Reason::InvalidRequest, FIELD, description));
             }
-            return Ok(());
+            return Ok(None);
         };
         match (before, after) {
-            (false, true) => Ok(direct.open(inbox).await?),
-            (true, false) => {
-                let ended = self.end_forwarding(direct, inbox).await;
-                if ended.is_err() {
-                    // It is set as before.
-                    self.forward_as_set();
-                }
-                ended
+            (false, true) => {
+                direct.open(inbox).await?;
+                Ok(None)
             }
-            _ => Ok(()),
+            (true, false) => self.end_forwarding(direct, inbox).await.map(Some),
+            _ => Ok(None),
         }
     }
 
     async fn end_forwarding(
-        &self,
+        self: &Arc<Self>,
         direct: &dyn DirectQueues,
         inbox: &InboxName,
-    ) -> Result<(), Refusal> {
-        let running = self.forwarders.running.lock().remove(inbox);
+    ) -> Result<Leaving, Refusal> {
+        let leaving = Leaving::begin(self, inbox);
+        let running = self.forwarders.table.lock().running.get(inbox).cloned();
         if let Some(Running { ending, task }) = running {
             ending.cancel();
             task.wait().await;
+            self.forwarders.table.lock().running.remove(inbox);
         }
         match direct.remove(inbox).await? {
             Removal::Removed => {
                 self.forwarders.unread.lock().remove(inbox);
-                Ok(())
+                Ok(leaving)
             }
             Removal::InUse => Err(Refusal::of_field(
                 Reason::InvalidRequest,
@@ -117,5 +142,19 @@ impl Broker {
                 "a client consumes its queue; close it first, so that nothing it holds is lost",
             )),
         }
+    }
+}
+
+impl Leaving {
+    fn begin(broker: &Arc<Broker>, inbox: &InboxName) -> Self {
+        broker.forwarders.table.lock().leaving.insert(inbox.clone());
+        Self { broker: Arc::clone(broker), inbox: inbox.clone() }
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.broker.forwarders.table.lock().leaving.remove(&self.inbox);
+        self.broker.forward_as_set();
     }
 }
