@@ -1,12 +1,10 @@
 //! What settings may be, and what is said of one that is not.
 
-use std::path::PathBuf;
-
 use config::{Config as Layers, ConfigError, Value, ValueKind};
 use serde_json::Value as Json;
 use wissel_identifiers::InboxName;
 
-use super::Config;
+use super::{Config, Origins};
 use crate::logging;
 
 /// A setting that cannot be, and what is wrong with it.
@@ -34,6 +32,7 @@ use May::{Be, BeBetween, Say};
 const CENTURY: u64 = 100 * 365 * 24 * 60 * 60;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 const TIB: u64 = 1 << 40;
+const ABSENT: &str = "absent; expected a value";
 const ROLES: &str = "viewer, operator or catalogue-manager";
 
 /// Every setting that is a number, and those whose kind of value says too little. An element of
@@ -89,7 +88,7 @@ pub(super) fn read(layers: Layers) -> Result<Config, Fault> {
 }
 
 /// Every setting that has a value which cannot be.
-pub(super) fn faults(config: &Config) -> Vec<Fault> {
+pub(super) fn faults(config: &Config, origins: &Origins) -> Vec<Fault> {
     let mut faults = Vec::new();
     // JSON has no such numbers, so they would not be met below.
     if !config.tracing.sample.is_finite() {
@@ -107,8 +106,15 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut wrong = |key: &str, what: String| faults.push(Fault::new(key, what));
     let (initial, most) = (config.delivery.retry_initial_ms, config.delivery.retry_max_ms);
     if most < initial {
-        let what = format!("{most}; expected at least delivery.retry_initial_ms, {initial}");
-        wrong("delivery.retry_max_ms", what);
+        let keys = ["delivery.retry_initial_ms", "delivery.retry_max_ms"];
+        // The one that was set is at fault, beside a default.
+        if origins.is_set(keys[0]) && !origins.is_set(keys[1]) {
+            wrong(keys[0], format!("{initial}; expected at most {}, {most}", keys[1]));
+        } else {
+            let [one, other] = keys.map(|key| origins.of(key));
+            let whence = if one == other { String::new() } else { format!(" ({one})") };
+            wrong(keys[1], format!("{most}; expected at least {}, {initial}{whence}", keys[0]));
+        }
     }
     if let Err(failure) = logging::filter(&config.log) {
         wrong("log.filter", failure);
@@ -194,7 +200,7 @@ impl Fault {
             // It has some of the path before it already.
             let name = name.rsplit(['.', ']']).next().unwrap_or(name);
             let key = if path == "." { name.to_owned() } else { format!("{path}.{name}") };
-            return Self { key, what: "absent; expected a value".to_owned() };
+            return Self { key, what: ABSENT.to_owned() };
         }
         let key = path.to_owned();
         let found = || shown(path, written);
@@ -212,7 +218,8 @@ impl Fault {
     /// With where it was set.
     pub(super) fn told(&self, origins: &Origins) -> String {
         let Self { key, what } = self;
-        format!("{}: {key}: {what}", origins.of(key))
+        let whence = if what == ABSENT { origins.of_absent(key) } else { origins.of(key) };
+        format!("{whence}: {key}: {what}")
     }
 }
 
@@ -232,42 +239,26 @@ fn shown(path: &str, written: &Layers) -> String {
     }
 }
 
-/// Where settings come from.
-pub(super) struct Origins {
-    pub(super) file: Option<PathBuf>,
-    /// Variables with settings.
-    pub(super) variables: Vec<String>,
-    /// The bus was given as an argument.
-    pub(super) is_bus_given: bool,
-}
-
-impl Origins {
-    /// Where this setting was set: an argument, a variable, or the file.
-    fn of(&self, key: &str) -> String {
-        if key == "bus" && self.is_bus_given {
-            return "--bus".to_owned();
-        }
-        let whole = key.split('[').next().unwrap_or(key);
-        let variable = format!("WISSEL_{}", whole.replace('.', "__").to_uppercase());
-        match &self.file {
-            _ if self.variables.contains(&variable) => variable,
-            Some(file) => file.display().to_string(),
-            None => "configuration".to_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read_text(text: &str) -> Result<Config, String> {
+        read_with(text, &[])
+    }
+
+    /// As it is read from this file and these variables.
+    fn read_with(text: &str, variables: &[(&str, i64)]) -> Result<Config, String> {
         let source = config::File::from_str(text, config::FileFormat::Toml);
-        let layers = Layers::builder().add_source(source).build().unwrap();
-        let origins =
-            Origins { file: Some("w.toml".into()), variables: Vec::new(), is_bus_given: false };
-        let config = read(layers).map_err(|fault| fault.told(&origins))?;
-        match faults(&config).first() {
+        let mut layers = Layers::builder().add_source(source);
+        let mut origins = Origins::new(Some("w.toml".into()), text.parse().unwrap());
+        for (name, value) in variables {
+            let key = name.trim_start_matches("WISSEL_").to_lowercase().replace("__", ".");
+            layers = layers.set_override(key, *value).unwrap();
+            origins.add_variable((*name).to_owned());
+        }
+        let config = read(layers.build().unwrap()).map_err(|fault| fault.told(&origins))?;
+        match faults(&config, &origins).first() {
             Some(fault) => Err(fault.told(&origins)),
             None => Ok(config),
         }
@@ -327,13 +318,36 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_named_where_it_was_the_one_that_set_it() {
-        let origins = Origins {
-            file: Some("w.toml".into()),
-            variables: vec!["WISSEL_LOG__FORMAT".to_owned()],
-            is_bus_given: true,
-        };
-        let of = ["log.format", "log.filter", "bus"].map(|key| origins.of(key));
-        assert_eq!(of, ["WISSEL_LOG__FORMAT", "w.toml", "--bus"]);
+    fn of_two_that_do_not_go_together_each_is_told_with_where_it_was_set() {
+        let (initial, most) =
+            ("WISSEL_DELIVERY__RETRY_INITIAL_MS", "WISSEL_DELIVERY__RETRY_MAX_MS");
+        for (text, variables, expected) in [
+            (
+                "delivery.max_attempts = 5",
+                vec![(initial, 4_000_000)],
+                "WISSEL_DELIVERY__RETRY_INITIAL_MS: delivery.retry_initial_ms: 4000000; expected at \
+                 most delivery.retry_max_ms, 3600000",
+            ),
+            (
+                "delivery.retry_max_ms = 2000",
+                vec![(initial, 3_000)],
+                "w.toml: delivery.retry_max_ms: 2000; expected at least delivery.retry_initial_ms, \
+                 3000 (WISSEL_DELIVERY__RETRY_INITIAL_MS)",
+            ),
+            (
+                "delivery.retry_initial_ms = 3000",
+                vec![(most, 2_000)],
+                "WISSEL_DELIVERY__RETRY_MAX_MS: delivery.retry_max_ms: 2000; expected at least \
+                 delivery.retry_initial_ms, 3000 (w.toml)",
+            ),
+        ] {
+            assert_eq!(read_with(text, &variables).err().unwrap_or_default(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_absent_beside_a_variable_is_told_with_that() {
+        let told = read_with("", &[("WISSEL_TLS__KEY", 1)]).err().unwrap_or_default();
+        assert!(told.starts_with("WISSEL_TLS__KEY: tls.certificate: absent"), "{told}");
     }
 }

@@ -4,8 +4,10 @@
 mod bus;
 mod checks;
 mod console;
+mod defaults;
 mod exchange;
 mod operators;
+mod origins;
 mod tracing;
 
 use std::collections::HashMap;
@@ -21,10 +23,11 @@ use wissel_bus_amqp::{AmqpOptions, Packing};
 use wissel_message::Limits;
 
 pub(crate) use self::bus::{Bus, bus_of, masked, refuse_secret_in_argument};
-use self::checks::Origins;
 use self::console::Console;
 use self::exchange::Exchange;
 use self::operators::Operators;
+use self::origins::VARIABLES;
+pub(crate) use self::origins::{Origin, Origins};
 use self::tracing::Tracing;
 use crate::cli::ServeArguments;
 use crate::exit::Failure;
@@ -64,6 +67,9 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// Traces of messages.
     pub(crate) tracing: Tracing,
+    /// Where all this comes from.
+    #[serde(skip)]
+    pub(crate) origins: Origins,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -228,19 +234,24 @@ impl Config {
             refuse_secret_in_argument(bus, bus::PLACES)?;
         }
         let mut layers = Layers::builder();
+        let mut origins = Origins::default();
         if let Some(path) = &arguments.config {
-            layers = layers.add_source(file(path)?);
+            let (source, written) = file(path)?;
+            layers = layers.add_source(source);
+            origins = Origins::new(Some(path.clone()), written);
         }
         let variables: HashMap<String, String> = std::env::vars()
             .filter(|(name, _)| {
-                name.starts_with("WISSEL_") && !OTHER_VARIABLES.contains(&name.as_str())
+                name.starts_with(VARIABLES) && !OTHER_VARIABLES.contains(&name.as_str())
             })
             .collect();
-        let origins = Origins {
-            file: arguments.config.clone(),
-            variables: variables.keys().cloned().collect(),
-            is_bus_given: arguments.bus.is_some(),
-        };
+        let operators = operators::of_variable();
+        for name in variables.keys() {
+            // One that names nobody sets nothing.
+            if name != operators::VARIABLE || operators.is_some() {
+                origins.add_variable(name.clone());
+            }
+        }
         let others = variables.into_iter().filter(|(name, _)| name != operators::VARIABLE);
         let environment = Environment::with_prefix("WISSEL")
             .prefix_separator("_")
@@ -251,24 +262,29 @@ impl Config {
             .with_list_parse_key("tls.revocation_lists")
             .source(Some(others.collect()));
         layers = layers.add_source(environment);
-        layers = layers
-            .set_override_option("operators", operators::of_variable())
-            .map_err(Failure::usage)?;
+        layers = layers.set_override_option("operators", operators).map_err(Failure::usage)?;
         let flags = [
-            ("listen", arguments.listen.map(|listen| listen.to_string())),
-            ("data_dir", arguments.data_dir.as_deref().map(path_text)),
-            ("bus", arguments.bus.clone()),
-            ("console.listen", arguments.console.map(|listen| listen.to_string())),
-            ("catalogue", arguments.catalogue.as_deref().map(path_text)),
+            ("listen", "--listen", arguments.listen.map(|listen| listen.to_string())),
+            ("data_dir", "--data-dir", arguments.data_dir.as_deref().map(path_text)),
+            ("bus", "--bus", arguments.bus.clone()),
+            ("console.listen", "--console", arguments.console.map(|listen| listen.to_string())),
+            ("catalogue", "--catalogue", arguments.catalogue.as_deref().map(path_text)),
         ];
-        for (key, value) in flags {
+        for (key, name, value) in flags {
+            if value.is_some() {
+                origins.add_argument(key, name);
+            }
             layers = layers.set_override_option(key, value).map_err(Failure::usage)?;
         }
         let layers = layers.build().map_err(Failure::usage)?;
         let config = checks::read(layers).map_err(|fault| Failure::usage(fault.told(&origins)))?;
-        let faults: Vec<String> =
-            checks::faults(&config).iter().map(|fault| fault.told(&origins)).collect();
-        if faults.is_empty() { Ok(config) } else { Err(Failure::usage(faults.join("\n"))) }
+        let faults = checks::faults(&config, &origins);
+        let faults: Vec<String> = faults.iter().map(|fault| fault.told(&origins)).collect();
+        if faults.is_empty() {
+            Ok(Self { origins, ..config })
+        } else {
+            Err(Failure::usage(faults.join("\n")))
+        }
     }
 
     /// The limits of a message.
@@ -296,47 +312,21 @@ impl Config {
     }
 }
 
-fn file(path: &Path) -> Result<File<config::FileSourceString, FileFormat>, Failure> {
+/// What is in a file: as a layer, and as it is written.
+fn file(path: &Path) -> Result<(File<config::FileSourceString, FileFormat>, toml::Table), Failure> {
     let wrong = |fault: String| Failure::usage(format!("{}: {fault}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     // It is parsed here first as the layers would show the line, with a password that is in it.
-    if let Err(error) = text.parse::<toml::Table>() {
+    let written = text.parse::<toml::Table>().map_err(|error| {
         let before = text.get(..error.span().unwrap_or_default().start).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        return Err(wrong(format!("line {line}: {}; expected TOML", error.message())));
-    }
-    Ok(File::from_str(&text, FileFormat::Toml))
+        wrong(format!("line {line}: {}; expected TOML", error.message()))
+    })?;
+    Ok((File::from_str(&text, FileFormat::Toml), written))
 }
 
 fn path_text(path: &Path) -> String {
     path.display().to_string()
-}
-
-// === defaults ===
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
-            data_dir: PathBuf::from("data"),
-            bus: Bus::Embedded,
-            bus_password_file: None,
-            catalogue: PathBuf::from("catalogue"),
-            operators: Operators::default(),
-            tls: None,
-            tokens: None,
-            amqp: Amqp::default(),
-            audit: Audit::default(),
-            console: Console::default(),
-            exchange: Exchange::default(),
-            limits: LimitsConfig::default(),
-            deduplication: Deduplication::default(),
-            delivery: Delivery::default(),
-            shutdown: Shutdown::default(),
-            log: Log::default(),
-            tracing: Tracing::default(),
-        }
-    }
 }
 
 impl Tokens {
@@ -368,67 +358,6 @@ impl Amqp {
             heartbeat: Duration::from_secs(heartbeat_seconds),
             ..AmqpOptions::new(url)
         }
-    }
-}
-
-impl Default for Amqp {
-    fn default() -> Self {
-        let AmqpOptions { packing, archive_retention, heartbeat, .. } = AmqpOptions::new("");
-        Self {
-            packing_messages: packing.messages_max,
-            packing_bytes: packing.bytes_max,
-            archive_retention_seconds: archive_retention.as_secs(),
-            heartbeat_seconds: heartbeat.as_secs(),
-        }
-    }
-}
-
-impl Default for Audit {
-    fn default() -> Self {
-        Self { directory: None, subject_key_file: None, file_bytes: 64 << 20 }
-    }
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            message_bytes: Limits::default().frame,
-            in_flight_per_stream: 4_000,
-            in_flight_bytes: 64 << 20,
-            delivery_bytes: NonZeroU64::new(64 << 20).expect("64 MiB is not 0"),
-            publish_per_second: 0,
-            subscriptions_per_party: 10_000,
-            replay_per_second: NonZeroU32::new(5_000).expect("5,000 is not 0"),
-            disk_free_bytes: 1 << 30,
-        }
-    }
-}
-
-impl Default for Deduplication {
-    fn default() -> Self {
-        Self { window_seconds: 24 * 60 * 60, capacity: 20_000_000 }
-    }
-}
-
-impl Default for Delivery {
-    fn default() -> Self {
-        Self {
-            max_attempts: NonZeroU32::new(20).expect("20 is not 0"),
-            retry_initial_ms: 1_000,
-            retry_max_ms: 3_600_000,
-        }
-    }
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self { patience_seconds: 30 }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info,fjall=warn,lsm_tree=warn".to_owned() }
     }
 }
 

@@ -4,6 +4,7 @@ mod bus;
 mod certificates;
 mod finding;
 mod gateway;
+mod mend;
 mod parts;
 mod system;
 mod written;

@@ -3,19 +3,19 @@
 use wissel_identity::TokenVerifier;
 
 use super::finding::Findings;
+use super::mend;
 use crate::cli::ServeArguments;
 use crate::config::Config;
 use crate::exit::Failure;
 
 /// Whether console, services and traces can be started as they are set.
 pub(super) fn settings(config: &Config, arguments: &ServeArguments, found: &mut Findings) {
-    let file = arguments.config.as_ref();
-    let file = file.map_or_else(|| "wissel.toml".to_owned(), |file| file.display().to_string());
     let mut wrong = |fault: &dyn std::fmt::Display| {
+        let fault = fault.to_string();
         found.error(
-            format!("{file}: {fault}"),
+            config.origins.told(&fault),
             "a gateway does not start with it; mend it",
-            format!("editor {file}"),
+            mend::change(&config.origins, &fault),
         );
     };
     if let Some(listen) = config.console.listen {
@@ -49,10 +49,10 @@ pub(super) async fn tokens(config: &Config) -> Findings {
     match verifier.await {
         Ok(_) => found.ok("[tokens]: the issuer's keys can be had"),
         Err(failure) => found.error(
-            failure.message(),
+            config.origins.told(failure.message()),
             "put the issuer's keys where jwks_file or jwks_url says; a gateway does not start \
              without them",
-            "wissel config show --config wissel.toml",
+            mend::show(config.origins.file()),
         ),
     }
     found
