@@ -44,9 +44,15 @@ fn time_service(here: &Path, says: &str) {
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 fn doctor(here: &Path, more: &[&str]) -> (i32, Value) {
+    doctor_with(here, more, &[])
+}
+
+/// With these variables.
+fn doctor_with(here: &Path, more: &[&str], variables: &[(&str, &str)]) -> (i32, Value) {
     let mut command = Command::new(wissel_binary());
     let path = format!("{}:{}", here.join("bin").display(), std::env::var("PATH").unwrap());
     command.args(["doctor", "--json"]).args(more).current_dir(here).env("PATH", path);
+    command.envs(variables.iter().copied());
     let output = command.output().unwrap();
     let told = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
@@ -184,6 +190,85 @@ fn what_serve_refuses_the_doctor_finds() {
     let (code, told) = doctor(here.path(), &["--config", "w.toml"]);
     assert_eq!(code, 1);
     has(&only(&told, "error", "tokens"), &["[tokens] ", "absent.json"]);
+}
+
+/// Faults that settings may have each: what to set, above and in tables; where it is set by a
+/// variable; and a part of what is found.
+const WRONG: [(&str, (&str, &str), &str, &str); 5] = [
+    (
+        "---[tracing]\nendpoint = \"here\"\n",
+        ("WISSEL_TRACING__ENDPOINT", "here"),
+        "configuration",
+        "tracing.endpoint: ",
+    ),
+    (
+        "---[console]\nlisten = \"127.0.0.1:0\"\norigin = \"ftp://x\"\n",
+        ("WISSEL_CONSOLE__ORIGIN", "ftp://x"),
+        "configuration",
+        "console.origin: ",
+    ),
+    (
+        "---[tokens]\nissuer = \"https://i.example\"\njwks_file = \"absent.json\"\n",
+        ("WISSEL_TOKENS__JWKS_FILE", "absent.json"),
+        "tokens",
+        "[tokens] ",
+    ),
+    (
+        "bus = \"amqp://u@127.0.0.1:1/v\"\nbus_password_file = \"absent\"",
+        ("WISSEL_BUS_PASSWORD_FILE", "absent"),
+        "bus",
+        "bus_password_file absent: ",
+    ),
+    (
+        "---[limits]\ndisk_free_bytes = 1152921504606846976\n",
+        ("WISSEL_LIMITS__DISK_FREE_BYTES", "1152921504606846976"),
+        "disk",
+        "lower the mark (",
+    ),
+];
+
+#[test]
+fn a_hint_names_the_file_that_was_given() {
+    let (here, _) = well(YEAR);
+    let file = ["--config", "other.toml"];
+    for (more, _, check, part) in WRONG {
+        settings(here.path(), more);
+        std::fs::rename(here.path().join("w.toml"), here.path().join("other.toml")).unwrap();
+        let (_, told) = doctor(here.path(), &file);
+        has(&only(&told, "error", check), &[part, "other.toml"]);
+        assert!(!told.to_string().contains("wissel.toml"), "{told:#}");
+    }
+    settings(here.path(), "");
+    std::fs::rename(here.path().join("w.toml"), here.path().join("other.toml")).unwrap();
+    let (_, told) = doctor(here.path(), &[&file[..], &["--insecure-dev"]].concat());
+    let found = only(&told, "error", "configuration");
+    has(&found, &["beside [tls] (other.toml)", "wissel doctor --config other.toml"]);
+}
+
+#[test]
+fn what_a_variable_set_is_told_with_its_name_and_so_is_its_hint() {
+    let (here, _) = well(YEAR);
+    for (more, (variable, value), check, part) in WRONG {
+        // All else that it takes stands in the file.
+        let key = variable.rsplit("__").next().unwrap().trim_start_matches("WISSEL_");
+        let is_of_key = |line: &&str| !line.starts_with(&key.to_lowercase());
+        let more: Vec<&str> = more.split_inclusive('\n').filter(is_of_key).collect();
+        settings(here.path(), &more.concat());
+        let (code, told) = doctor_with(here.path(), &["--config", "w.toml"], &[(variable, value)]);
+        let found = only(&told, "error", check);
+        has(&found, &[part]);
+        has(&found, &[variable]);
+        assert!(code == 1 && !found.contains("w.toml: "), "{found}");
+    }
+    // Without a file there is none to name.
+    let (_, told) = doctor_with(here.path(), &[], &[("WISSEL_TRACING__ENDPOINT", "here")]);
+    let all = told["findings"].as_array().unwrap().iter();
+    let found: String = all.map(Value::to_string).filter(|one| one.contains("endpoint")).collect();
+    has(
+        &found,
+        &["WISSEL_TRACING__ENDPOINT: tracing.endpoint: ", "export WISSEL_TRACING__ENDPOINT="],
+    );
+    assert!(!told.to_string().contains("wissel.toml"), "{told:#}");
 }
 
 #[test]

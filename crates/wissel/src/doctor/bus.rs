@@ -5,6 +5,7 @@ use std::fs::{File, TryLockError};
 use wissel_bus_amqp::{Probe, Server, probe};
 
 use super::finding::Findings;
+use super::mend;
 use crate::config::{Bus, Config};
 
 /// Whether the directory of the embedded bus can be opened by a gateway.
@@ -56,10 +57,12 @@ pub(super) async fn rabbitmq(config: &Config) -> Findings {
         Ok(url) => url,
         Err(failure) => {
             let advice = "put RabbitMQ's password in that file, for the gateway's user only";
-            found.error(failure.message(), advice, "wissel config show --config wissel.toml");
+            let told = config.origins.told(failure.message());
+            found.error(told, advice, mend::show(config.origins.file()));
             return found;
         }
     };
+    let whence = config.origins.of("bus");
     match probe(&url).await {
         Probe::Passed(server) => {
             found.ok("RabbitMQ answers, lets us use queues wissel.…, and takes messages");
@@ -68,12 +71,15 @@ pub(super) async fn rabbitmq(config: &Config) -> Findings {
         }
         Probe::NotConnected(fault) => found.error(
             format!("RabbitMQ cannot be reached, or does not let us in: {fault}"),
-            "see whether it runs where `bus` says, and knows this user, password and virtual host",
+            format!(
+                "see whether it runs where `bus` ({whence}) says, and knows this user, password and \
+                 virtual host"
+            ),
             "rabbitmq-diagnostics listeners; rabbitmqctl list_vhosts; rabbitmqctl list_users",
         ),
         Probe::NotAllowed(fault) => found.error(
             format!("RabbitMQ does not let this user make and use queues: {fault}"),
-            "give it the names that Wissel uses, for USER and VHOST of `bus`",
+            format!("give it the names that Wissel uses, for USER and VHOST of `bus` ({whence})"),
             "rabbitmqctl set_permissions -p VHOST USER '^wissel\\.' '^(wissel\\.|amq\\.default$)' '^wissel\\.'",
         ),
         Probe::Blocked(reason) => found.error(
@@ -82,9 +88,9 @@ pub(super) async fn rabbitmq(config: &Config) -> Findings {
             "rabbitmq-diagnostics alarms",
         ),
         other => found.error(
-            format!("bus: {other:?}"),
+            format!("{whence}: bus: {other:?}"),
             "say where RabbitMQ is: amqp://user@host:5672/vhost",
-            "wissel config show --config wissel.toml",
+            mend::change(&config.origins, "bus"),
         ),
     }
     found

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use wissel_identity::{ClientCertificates, End, Part, ServerTls, Speaks};
 
 use super::finding::Findings;
+use super::mend;
 use crate::cli::ServeArguments;
 use crate::config::{Config, Tls};
 use crate::output;
@@ -21,11 +22,15 @@ pub(super) fn settings(config: &Config, arguments: &ServeArguments, found: &mut 
     let knows = config.tls.as_ref().is_some_and(|tls| !tls.client_authorities.is_empty());
     let edit = "wissel dev-ca create dev-ca # on a machine of your own";
     match (insecure, knows || config.tokens.is_some()) {
-        (true, _) if config.tls.is_some() || config.tokens.is_some() => found.error(
-            "--insecure-dev beside [tls] or [tokens]",
-            "a gateway refuses to start so; leave out one of them",
-            "wissel doctor --config wissel.toml",
-        ),
+        (true, _) if config.tls.is_some() || config.tokens.is_some() => {
+            let section = if config.tls.is_some() { "tls" } else { "tokens" };
+            let whence = config.origins.of(section);
+            found.error(
+                format!("--insecure-dev beside [{section}] ({whence})"),
+                "a gateway refuses to start so; leave out one of them",
+                mend::with_file("wissel doctor", arguments.config.as_ref()),
+            );
+        }
         (true, _) => found.note("callers are believed without proof: for development only"),
         (false, false) => found.error(
             "no way to know callers: neither [tls] with client_authorities nor [tokens]",
@@ -36,7 +41,7 @@ pub(super) fn settings(config: &Config, arguments: &ServeArguments, found: &mut 
     }
     if config.tls.is_none() && !config.listen.ip().is_loopback() {
         found.error(
-            format!("listen: {} without [tls]", config.listen),
+            config.origins.told(&format!("listen: {} without [tls]", config.listen)),
             "a gateway without TLS serves loopback addresses only; set [tls]",
             edit,
         );

@@ -1,15 +1,17 @@
 //! A gateway that runs.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use wissel_client::{Check, ClientError, GatewayStatus};
 
 use super::finding::Findings;
+use super::mend;
 use crate::cli::Connection;
 use crate::client;
 use crate::exit::Failure;
 
-pub(super) async fn look(connection: &Connection) -> Findings {
+pub(super) async fn look(connection: &Connection, file: Option<&PathBuf>) -> Findings {
     let mut found = Findings::of("gateway");
     let server = &connection.server;
     if connection.is_anonymous() {
@@ -17,7 +19,8 @@ pub(super) async fn look(connection: &Connection) -> Findings {
             format!("{server}: not looked at, as nothing says who calls"),
             format!("{}; or leave out --server and WISSEL_SERVER", client::WHO),
             format!(
-                "wissel doctor --server {server} --ca ca.pem --cert operator.pem --key operator.key"
+                "{} --server {server} --ca ca.pem --cert operator.pem --key operator.key",
+                mend::with_file("wissel doctor", file)
             ),
         );
         return found;
@@ -124,7 +127,7 @@ mod tests {
         };
         let server = "https://localhost:7400".to_owned();
         let connection = Connection { server, credentials, on_behalf_of: None, timeout: None };
-        let found = look(&connection).await.all;
+        let found = look(&connection, None).await.all;
         assert_eq!((found.len(), found[0].severity), (1, Severity::Warning));
         let advice = found[0].advice.as_deref().unwrap();
         assert!(advice.starts_with("give --cert and --key, --token-file FILE"), "{advice}");

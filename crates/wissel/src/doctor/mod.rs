@@ -9,7 +9,6 @@ mod parts;
 mod system;
 mod written;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +42,7 @@ pub(crate) async fn run(arguments: DoctorArguments) -> Result<(), Failure> {
 async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
     let mut checks: Vec<(&'static str, BoxFuture<'static, Findings>)> = Vec::new();
     let mut found = Findings::of("configuration");
+    let file = arguments.serve.config.clone();
     match Config::load(&arguments.serve) {
         Ok(config) => {
             let config = Arc::new(config);
@@ -75,23 +75,30 @@ async fn examine(arguments: &DoctorArguments) -> Vec<Finding> {
         Err(failure) => found.error(
             failure.message(),
             "mend the settings; nothing that they name was looked at",
-            format!("wissel config show{}", option(" --config ", arguments.serve.config.as_ref())),
+            mend::show(file.as_ref()),
         ),
     }
     if let Some(connection) = arguments.connection() {
-        checks.push(("gateway", async move { gateway::look(&connection).await }.boxed()));
+        let file = file.clone();
+        let looking = async move { gateway::look(&connection, file.as_ref()).await };
+        checks.push(("gateway", looking.boxed()));
     }
     let patience = Duration::from_secs(arguments.timeout);
-    let limited = checks.into_iter().map(|(name, check)| async move {
-        tokio::time::timeout(patience, check).await.unwrap_or_else(|_| {
-            let mut found = Findings::of(name);
-            found.error(
-                format!("not done within {} s", patience.as_secs()),
-                "find out what does not answer, or give it more time",
-                format!("wissel doctor --timeout {}", (patience.as_secs() * 6).min(3_600)),
-            );
-            found
-        })
+    let again = mend::with_file("wissel doctor", file.as_ref());
+    let again = format!("{again} --timeout {}", (patience.as_secs() * 6).min(3_600));
+    let limited = checks.into_iter().map(|(name, check)| {
+        let again = again.clone();
+        async move {
+            tokio::time::timeout(patience, check).await.unwrap_or_else(|_| {
+                let mut found = Findings::of(name);
+                found.error(
+                    format!("not done within {} s", patience.as_secs()),
+                    "find out what does not answer, or give it more time",
+                    again,
+                );
+                found
+            })
+        }
     });
     let others = join_all(limited).await.into_iter().flat_map(|found| found.all);
     found.all.into_iter().chain(others).collect()
@@ -109,8 +116,4 @@ fn tell(findings: &[Finding]) {
             output::line(&format!("  {advice}:\n    {command}"));
         }
     }
-}
-
-fn option(name: &str, file: Option<&PathBuf>) -> String {
-    file.map(|file| format!("{name}{}", file.display())).unwrap_or_default()
 }

@@ -40,14 +40,16 @@ pub(super) fn disk(config: &Config) -> Findings {
     // Where it is, or will be.
     let absolute = std::path::absolute(data).unwrap_or_else(|_| data.clone());
     let there = absolute.ancestors().find(|one| one.exists()).unwrap_or(Path::new("/"));
-    room(there, config.limits.disk_free_bytes, &mut found);
+    room(there, config, &mut found);
     if config.bus == Bus::Embedded {
         file_system(there, &mut found);
     }
     found
 }
 
-fn room(directory: &Path, mark: u64, found: &mut Findings) {
+fn room(directory: &Path, config: &Config, found: &mut Findings) {
+    let mark = config.limits.disk_free_bytes;
+    let whence = config.origins.of("limits.disk_free_bytes");
     let shown = directory.display();
     let Ok(stat) = rustix::fs::statvfs(directory) else {
         found.note(format!("{shown}: it cannot be found out how much is free"));
@@ -56,8 +58,10 @@ fn room(directory: &Path, mark: u64, found: &mut Findings) {
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let what =
         format!("{} MiB free; at least {} MiB (limits.disk_free_bytes)", free >> 20, mark >> 20);
-    let advice =
-        "free some, give it a larger disk, or lower the mark; a gateway below it is not ready";
+    let advice = format!(
+        "free some, give it a larger disk, or lower the mark ({whence}); a gateway below it is not \
+         ready"
+    );
     let command = format!("du -xh --max-depth=1 {shown}/ | sort -h; df -h {shown}");
     if free < mark {
         found.error(what, advice, command);
