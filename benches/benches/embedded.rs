@@ -1,18 +1,19 @@
 //! From a gRPC publishing stream to durable receipts on the embedded bus, 1 KiB, to one inbox (as
 //! the peers keep one copy) and to two, and how long a message keeps the processors busy. Peers
-//! on the same disk: a bare log with an fdatasync for each 500 records, and fjall with a sync for
-//! each batch of 500.
+//! on the same disk: a bare log with an fdatasync for each 500 records, by itself; a bare log that
+//! gets the same gRPC stream; fjall with a sync for each batch of 500; NATS JetStream.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use wissel_benches::{
-    Arguments, Nats, Receiving, Report, catalogue_of, group_commit_log, publish_stream, settle_disk,
+    Arguments, BareLog, Nats, Receiving, Report, catalogue_of, group_commit_log, messages,
+    publish_stream, settle_disk,
 };
 use wissel_tests::{Gateway, PARTIES};
 
 const MESSAGES: u64 = 60_000;
-const GROUP: u64 = 500;
+const GROUP: usize = 500;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -24,6 +25,8 @@ async fn main() -> Result<()> {
     let (mut one, mut many, mut taken) = (Vec::new(), Vec::new(), Vec::new());
     let (mut publishing, mut receiving) = (Vec::new(), Vec::new());
     let (mut logs, mut trees) = (Vec::new(), Vec::new());
+    let behind_grpc = BareLog::start()?;
+    let mut bare = Vec::new();
     let nats = Nats::start().await?;
     let (mut published, mut received) = (Vec::new(), Vec::new());
     for round in 0..arguments.rounds {
@@ -33,6 +36,8 @@ async fn main() -> Result<()> {
         many.push(publish(&gateway, &format!("b{round}"), 50).await?);
         publishing.push(microseconds_each(gateway.processor_time() - before, MESSAGES));
         to_one_inbox.push(publish(&to_one, &format!("d{round}"), 50).await?);
+        settle_disk()?;
+        bare.push(publish_stream(behind_grpc.url(), &format!("e{round}"), MESSAGES, 50).await?);
         trees.push(tree()?);
         settle_disk()?;
         // Everything that was published waits in the last party's inbox.
@@ -63,9 +68,16 @@ async fn main() -> Result<()> {
         "fjall, batches of 500",
         &trees,
     );
+    let mut peers = vec![
+        ("a bare log, 500 a sync".to_owned(), &*logs),
+        ("the same stream to a bare log, group commit".to_owned(), &*bare),
+    ];
+    let peer = "NATS JetStream, file storage, no fsync";
     if nats.is_some() {
-        let peer = "NATS JetStream, file storage, no fsync";
-        report.ratio("gRPC stream to receipt, one inbox", unit, &to_one_inbox, peer, &published);
+        peers.push((peer.to_owned(), &*published));
+    }
+    report.beside("gRPC stream to receipt, one inbox, 50 a request", unit, &to_one_inbox, &peers);
+    if nats.is_some() {
         report.ratio("gRPC stream to receipt, two inboxes", unit, &many, peer, &published);
         report.ratio("receive and acknowledge", unit, &taken, peer, &received);
     } else {
@@ -101,11 +113,13 @@ fn tree() -> Result<f64> {
     let database = fjall::Database::builder(directory.path()).open()?;
     let keyspace = database.keyspace("bench", fjall::KeyspaceCreateOptions::default)?;
     settle_disk()?;
+    let messages = messages("tree", MESSAGES)?;
+    let mut numbers = 0_u64..;
     let begun = Instant::now();
-    for first in (0..MESSAGES).step_by(500) {
+    for group in messages.chunks(GROUP) {
         let mut batch = database.batch();
-        for number in first..first + GROUP {
-            batch.insert(&keyspace, number.to_be_bytes(), [b'x'; 1024]);
+        for (message, number) in group.iter().zip(numbers.by_ref()) {
+            batch.insert(&keyspace, number.to_be_bytes(), &**message);
         }
         batch.commit()?;
         database.persist(fjall::PersistMode::SyncData)?;

@@ -95,11 +95,12 @@ async fn raw_lapin(url: &str, run: &str) -> Result<(f64, f64)> {
     let consumer =
         consume.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
     let mut consumer = consumer.await?;
+    let bytes = big_event(run, 0)?.encode().len();
 
     let begun = Instant::now() + Duration::from_millis(200);
     let publishing = tokio::spawn(async move {
         for number in 0..MESSAGES {
-            let mut body = [b'x'; 1024];
+            let mut body = vec![b'x'; bytes];
             body[..4].copy_from_slice(&number.to_be_bytes());
             sleep_until(begun + PERIOD * number).await;
             let properties = BasicProperties::default().with_delivery_mode(2);

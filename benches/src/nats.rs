@@ -11,7 +11,7 @@ use async_nats::jetstream::{self, Message};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tempfile::TempDir;
 
-use crate::work::per_second;
+use crate::work::{messages, per_second};
 
 /// A server on a free port of 127.0.0.1, with files of its own. Ends when it is dropped.
 pub struct Nats {
@@ -67,17 +67,17 @@ impl Nats {
         Ok(context)
     }
 
-    /// Publishes `count` messages of 1 KiB with at most 4,000 without an answer. Messages a
-    /// second.
+    /// Publishes `count` messages with at most 4,000 without an answer. Messages a second.
     ///
     /// # Errors
     /// When the server fails.
     pub async fn publish(&self, count: u64) -> Result<f64> {
         let context = self.connect().await?;
-        let body = bytes::Bytes::from(vec![b'x'; 1024]);
+        let messages = messages("nats", count)?;
+        let context = &context;
         let begun = Instant::now();
-        let mut answers = stream::iter(0..count)
-            .map(|_| async { context.publish(SUBJECT, body.clone()).await?.await })
+        let mut answers = stream::iter(messages)
+            .map(|body| async move { context.publish(SUBJECT, body).await?.await })
             .buffered(WINDOW);
         let mut answered = 0;
         while let Some(answer) = answers.next().await {

@@ -36,8 +36,8 @@ pub fn settle_disk() -> Result<()> {
     Ok(())
 }
 
-/// An event with a body of 1 KiB, of letters in no order: what compresses would be cheaper
-/// to write than what agencies send.
+/// An event with data of 1 KiB, of letters in no order: what compresses would be cheaper
+/// to write than what agencies send. Encoded it has some 1,200 bytes.
 ///
 /// # Errors
 /// When the event breaks a rule.
@@ -53,15 +53,27 @@ pub fn big_event(run: &str, number: u64) -> Result<Event> {
     Ok(event.build()?)
 }
 
+/// The messages of a run, encoded: what Wissel is given, and what each peer carries as well.
+///
+/// # Errors
+/// When an event breaks a rule.
+pub fn messages(run: &str, count: u64) -> Result<Vec<Bytes>> {
+    (0..count).map(|number| Ok(big_event(run, number)?.encode())).collect()
+}
+
 /// Publishes `count` messages by one gRPC stream, `a_request` messages in each
 /// request, and waits for their receipts. Messages a second.
 ///
 /// # Errors
 /// When a message is refused.
 pub async fn publish_stream(url: &str, run: &str, count: u64, a_request: usize) -> Result<f64> {
-    let frames = (0..count).map(|number| Ok(big_event(run, number)?.encode()));
-    let frames: Vec<Bytes> = frames.collect::<Result<_>>()?;
-    let requests: Vec<pb::PublishStreamRequest> = frames
+    let took = publish_all(url, &messages(run, count)?, a_request).await?;
+    Ok(per_second(count, took))
+}
+
+/// How long it takes from the first message to the last receipt.
+async fn publish_all(url: &str, messages: &[Bytes], a_request: usize) -> Result<Duration> {
+    let requests: Vec<pb::PublishStreamRequest> = messages
         .chunks(a_request)
         .map(|events| pb::PublishStreamRequest { events: events.to_vec() })
         .collect();
@@ -79,8 +91,9 @@ pub async fn publish_stream(url: &str, run: &str, count: u64, a_request: usize) 
             receipts += 1;
         }
     }
-    ensure!(receipts == count, "{receipts} receipts for {count} messages");
-    Ok(per_second(count, begun.elapsed()))
+    let took = begun.elapsed();
+    ensure!(receipts == messages.len(), "{receipts} receipts for {} messages", messages.len());
+    Ok(took)
 }
 
 /// A receiver that takes and acknowledges.
@@ -144,34 +157,34 @@ pub fn receiver(number: u64) -> String {
     format!("00000099{:09}000", 500 + number)
 }
 
-/// Appends `count` records of 1 KiB to a file, `group` at a time, with an fdatasync
-/// after each group: about the least that durability costs. Messages a second.
+/// Appends `count` messages to a file, `group` at a time, with an fdatasync after each
+/// group: about the least that durability costs. Messages a second.
 ///
 /// # Errors
 /// When the disk fails.
-pub fn group_commit_log(directory: &Path, count: u64, group: u64) -> Result<f64> {
+pub fn group_commit_log(directory: &Path, count: u64, group: usize) -> Result<f64> {
     let mut file = File::create(directory.join("log"))?;
-    let record = [b'x'; 1024];
+    let messages = messages("log", count)?;
     let begun = Instant::now();
-    let mut written = 0;
-    while written < count {
-        let mut batch = Vec::new();
-        for _ in 0..group.min(count - written) {
-            batch.extend_from_slice(&record);
-            written += 1;
-        }
-        file.write_all(&batch)?;
+    for group in messages.chunks(group) {
+        file.write_all(&group.concat())?;
         file.sync_data()?;
     }
     Ok(per_second(count, begun.elapsed()))
 }
 
-/// Publishes `count` messages of 1 KiB to a quorum queue, one at a time, with at
-/// most 1,000 unconfirmed. Messages a second.
+/// Publishes `count` messages to a quorum queue, one at a time, with at most 1,000
+/// unconfirmed. Messages a second.
 ///
 /// # Errors
 /// When RabbitMQ fails.
 pub async fn raw_lapin(url: &str, queue: &str, count: u64) -> Result<f64> {
+    let took = raw_publish(url, queue, messages(queue, count)?).await?;
+    Ok(per_second(count, took))
+}
+
+/// How long it takes from the first message to the last confirm.
+async fn raw_publish(url: &str, queue: &str, messages: Vec<Bytes>) -> Result<Duration> {
     const WINDOW: usize = 1_000;
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
@@ -181,10 +194,10 @@ pub async fn raw_lapin(url: &str, queue: &str, count: u64) -> Result<f64> {
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.into(), options, arguments).await?;
 
-    let body = [b'x'; 1024];
+    let channel = &channel;
     let begun = Instant::now();
-    let mut unconfirmed = stream::iter(0..count)
-        .map(|_| async {
+    let mut unconfirmed = stream::iter(messages)
+        .map(|body| async move {
             let properties = BasicProperties::default().with_delivery_mode(2);
             let options = BasicPublishOptions::default();
             let sent = channel.basic_publish("".into(), queue.into(), options, &body, properties);
@@ -194,10 +207,10 @@ pub async fn raw_lapin(url: &str, queue: &str, count: u64) -> Result<f64> {
     while let Some(confirmed) = unconfirmed.next().await {
         ensure!(confirmed?.is_ack(), "RabbitMQ refused a message");
     }
-    let rate = per_second(count, begun.elapsed());
+    let took = begun.elapsed();
     drop(unconfirmed);
     connection.close(200, "done".into()).await?;
-    Ok(rate)
+    Ok(took)
 }
 
 /// As [`raw_lapin`], with a consumer that has at most 1,000 unacknowledged, on a connection
@@ -208,7 +221,8 @@ pub async fn raw_lapin(url: &str, queue: &str, count: u64) -> Result<f64> {
 pub async fn raw_lapin_through(url: &str, queue: &str, count: u64) -> Result<f64> {
     const PREFETCH: u16 = 1_000;
     // Declares the queue.
-    raw_lapin(url, queue, 0).await?;
+    raw_publish(url, queue, Vec::new()).await?;
+    let messages = messages(queue, count)?;
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
@@ -223,7 +237,7 @@ pub async fn raw_lapin_through(url: &str, queue: &str, count: u64) -> Result<f64
         anyhow::Ok(())
     });
     let begun = Instant::now();
-    raw_lapin(url, queue, count).await?;
+    raw_publish(url, queue, messages).await?;
     taking.await??;
     let rate = per_second(count, begun.elapsed());
     connection.close(200, "done".into()).await?;
@@ -242,14 +256,15 @@ pub async fn publish_through(
     a_request: usize,
 ) -> Result<f64> {
     let oin = receiver(0);
+    let messages = messages(run, count)?;
     let receiving = Receiving::start(&gateway.client(&oin), &format!("{oin}.inbox"), count);
     let begun = Instant::now();
-    publish_stream(&gateway.url(), run, count, a_request).await?;
+    publish_all(&gateway.url(), &messages, a_request).await?;
     receiving.rate(count).await?;
     Ok(per_second(count, begun.elapsed()))
 }
 
-/// Enqueues `count` messages of 1 KiB in one inbox of the bus on RabbitMQ, 100 in each
+/// Enqueues `count` messages in one inbox of the bus on RabbitMQ, 100 in each
 /// call and 10 calls at a time. Messages a second.
 ///
 /// # Errors
@@ -260,6 +275,9 @@ pub async fn bus_on_rabbitmq(url: &str, packing: Packing, count: u64, round: u32
     let bus = AmqpBus::connect(AmqpOptions { packing, ..AmqpOptions::new(url) })?;
     let label = if packing == Packing::OFF { "single" } else { "packed" };
     let inbox: InboxName = format!("{REGISTRY}.{label}-{round}").parse()?;
+    while !bus.health().ready {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     bus.open_inbox(&inbox).await?;
     let item = |number: u64| {
         let envelope = Envelope {
@@ -287,7 +305,7 @@ pub async fn bus_on_rabbitmq(url: &str, packing: Packing, count: u64, round: u32
     Ok(rate)
 }
 
-/// Publishes `count` messages of 1 KiB to `queues` quorum queues each, by the header `CC`, one
+/// Publishes `count` messages to `queues` quorum queues each, by the header `CC`, one
 /// publish a message, with at most 1,000 unconfirmed. Deliveries a second: messages times
 /// queues.
 ///
@@ -310,10 +328,11 @@ pub async fn raw_fan_out(url: &str, queues: u64, count: u64) -> Result<f64> {
     let mut headers = FieldTable::default();
     headers.insert("CC".into(), AMQPValue::FieldArray(FieldArray::from(names)));
     let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
-    let body = [b'x'; 1024];
+    let messages = messages("fan-out", count)?;
+    let (channel, properties) = (&channel, &properties);
     let begun = Instant::now();
-    let mut unconfirmed = stream::iter(0..count)
-        .map(|_| async {
+    let mut unconfirmed = stream::iter(messages)
+        .map(|body| async move {
             let options = BasicPublishOptions::default();
             let key = "none-of-them".into();
             let sent = channel.basic_publish("".into(), key, options, &body, properties.clone());
