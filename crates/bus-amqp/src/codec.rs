@@ -235,7 +235,8 @@ fn headers_with_history(queued: &Queued) -> FieldTable {
 }
 
 /// The broker delivers to these queues, and takes the header off.
-fn copy_to(targets: &[Target]) -> FieldTable {
+/// The header by which a pack goes to several queues.
+pub(crate) fn copy_to(targets: &[Target]) -> FieldTable {
     let queue = |target: &Target| AMQPValue::LongString(target.queue().as_str().into());
     let queues: Vec<AMQPValue> = targets.iter().map(queue).collect();
     let mut headers = FieldTable::default();

@@ -1,11 +1,14 @@
 //! Publishing one AMQP message, and what comes of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use futures::FutureExt as _;
+use lapin::message::BasicReturnMessage;
 use lapin::options::BasicPublishOptions;
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// One AMQP message to publish.
 pub(crate) struct Outgoing<B> {
@@ -28,11 +31,25 @@ pub(crate) enum Tried {
     Broken,
 }
 
-/// Messages that the broker returned because no queue took them. The client library
-/// hands a returned message over with the next confirm that comes, which may be that
-/// of another message. They are known by message id and routing key.
+/// How many that were returned are kept for those whose answers they are.
+const KEPT_MAX: usize = 10_000;
+
+/// Message id and routing key.
+type Key = (ShortString, ShortString);
+
+/// Messages that the broker returned because no queue took them.
+///
+/// The client library hands a returned message over with the next confirm that comes, which
+/// may be that of another message, and may be looked at later: then what was returned passed
+/// for confirmed. That is told by [`Returns::take_late`].
 #[derive(Default)]
-pub(crate) struct Returns(Mutex<HashSet<(ShortString, ShortString)>>);
+pub(crate) struct Returns {
+    returned: Mutex<HashMap<Key, BasicReturnMessage>>,
+    /// What is published by itself and has no answer yet.
+    singles: Mutex<HashSet<Key>>,
+    /// Something was returned with the confirm of another message.
+    pub(crate) noticed: Notify,
+}
 
 impl Returns {
     /// Publishes, and waits for the confirm. The first poll puts the message in its
@@ -42,43 +59,100 @@ impl Returns {
         channel: &Channel,
         outgoing: Outgoing<B>,
     ) -> Tried {
+        let key = outgoing.key();
         let Outgoing { exchange, routing_key, properties, body } = outgoing;
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        let message_id = properties.message_id().clone().unwrap_or_default();
-        let key = (message_id, routing_key.clone());
         let sent =
             channel.basic_publish(exchange, routing_key, options, body.as_ref(), properties).await;
         drop(body);
         let Ok(confirm) = sent else { return Tried::Broken };
-        match confirm.await {
-            Ok(Confirmation::Ack(returned)) => {
-                self.note(returned);
-                if self.was_returned(&key) { Tried::Unroutable } else { Tried::Confirmed }
+        let (returned, tried) = match confirm.await {
+            Ok(Confirmation::Ack(returned)) => (returned, Tried::Confirmed),
+            Ok(Confirmation::Nack(returned)) => (returned, Tried::Nacked),
+            Ok(Confirmation::NotRequested) => (None, Tried::Nacked),
+            Err(_) => return Tried::Broken,
+        };
+        let mut all = self.returned.lock();
+        if let Some(returned) = returned {
+            let id = returned.delivery.properties.message_id().clone().unwrap_or_default();
+            let its_key = (id, returned.delivery.routing_key.clone());
+            if its_key != key {
+                self.noticed.notify_one();
             }
-            Ok(Confirmation::Nack(returned)) => {
-                self.note(returned);
-                if self.was_returned(&key) { Tried::Unroutable } else { Tried::Nacked }
+            // More than can be under way: of those nobody asks any more.
+            if all.len() >= KEPT_MAX {
+                all.clear();
             }
-            Ok(Confirmation::NotRequested) => Tried::Nacked,
-            Err(_) => Tried::Broken,
+            all.insert(its_key, returned);
         }
+        let was_returned = !all.is_empty() && all.remove(&key).is_some();
+        if was_returned { Tried::Unroutable } else { tried }
     }
 
-    fn was_returned(&self, key: &(ShortString, ShortString)) -> bool {
-        self.0.lock().remove(key)
+    /// Publishes each; all is answered when all is confirmed, and so exact as long as nobody else
+    /// publishes on the channel.
+    pub(crate) async fn publish_all<B: AsRef<[u8]>>(
+        &self,
+        channel: &Channel,
+        all: impl IntoIterator<Item = Outgoing<B>>,
+    ) -> Vec<Tried> {
+        // The first poll of each, in their order, puts it in its place.
+        let publishing = all.into_iter().map(|outgoing| {
+            let key = outgoing.key();
+            self.publish(channel, outgoing).map(|tried| (key, tried))
+        });
+        let all = futures::future::join_all(publishing).await;
+        let mut returned = self.returned.lock();
+        let judge = |(key, tried)| match returned.remove(&key) {
+            Some(_) => Tried::Unroutable,
+            None => tried,
+        };
+        all.into_iter().map(judge).collect()
     }
 
-    fn note(&self, returned: Option<lapin::message::BasicReturnMessage>) {
-        let Some(returned) = returned else { return };
-        let routing_key = returned.delivery.routing_key.clone();
-        if let Some(message_id) = returned.delivery.properties.message_id() {
-            let mut returns = self.0.lock();
-            // Those of connections that broke are never asked for.
-            const KEPT_MAX: usize = 10_000;
-            if returns.len() >= KEPT_MAX {
-                returns.clear();
-            }
-            returns.insert((message_id.clone(), routing_key));
+    /// As [`Returns::publish`], of a message that is no pack.
+    pub(crate) async fn publish_single<B: AsRef<[u8]>>(
+        &self,
+        channel: &Channel,
+        outgoing: Outgoing<B>,
+    ) -> Tried {
+        let key = outgoing.key();
+        self.singles.lock().insert(key.clone());
+        let _single = Single { returns: self, key };
+        self.publish(channel, outgoing).await
+    }
+
+    /// What was returned and has had its answer before that was known. `is_under_way` says
+    /// whether a pack with this message id has none yet.
+    pub(crate) fn take_late(
+        &self,
+        is_under_way: impl Fn(&ShortString) -> bool,
+    ) -> Vec<BasicReturnMessage> {
+        let mut returned = self.returned.lock();
+        if returned.is_empty() {
+            return Vec::new();
         }
+        let singles = self.singles.lock();
+        let is_late = |key: &Key| !singles.contains(key) && !is_under_way(&key.0);
+        returned.extract_if(|key, _| is_late(key)).map(|(_, late)| late).collect()
+    }
+}
+
+/// Is published by itself; until it is dropped.
+struct Single<'a> {
+    returns: &'a Returns,
+    key: Key,
+}
+
+impl Drop for Single<'_> {
+    fn drop(&mut self) {
+        self.returns.singles.lock().remove(&self.key);
+    }
+}
+
+impl<B> Outgoing<B> {
+    fn key(&self) -> Key {
+        let id = self.properties.message_id().clone().unwrap_or_default();
+        (id, self.routing_key.clone())
     }
 }

@@ -84,13 +84,11 @@ impl Direct {
         deadline: Instant,
     ) -> Result<Vec<Result<Handed, BusError>>, BusError> {
         let channel = self.publishing(deadline).await?;
-        // The first poll of each, in their order, puts it in its place.
-        let publishing = all.into_iter().map(|instead| {
+        let all = all.into_iter().map(|instead| {
             let Instead { routing_key, properties, body } = instead;
-            let exchange = ShortString::default();
-            self.returns.publish(&channel, Outgoing { exchange, routing_key, properties, body })
+            Outgoing { exchange: ShortString::default(), routing_key, properties, body }
         });
-        let publishing = futures::future::join_all(publishing);
+        let publishing = self.returns.publish_all(&channel, all);
         match tokio::time::timeout_at(deadline, publishing).await {
             Ok(tried) => Ok(tried.into_iter().map(handed).collect()),
             Err(_) => {

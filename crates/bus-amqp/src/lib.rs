@@ -50,9 +50,11 @@
 //! Connections come back by themselves: [`AmqpBus::connect`] does not need the
 //! broker to be there, and a call waits for it, for a bounded time.
 //!
-//! What RabbitMQ cannot tell: `mandatory` returns a message that *no* queue took.
-//! A queue that somebody deletes by hand while others remain is noticed when the
-//! connection is made again, or the inbox is opened again, not before.
+//! What no queue takes comes back and is published again, when its queues were declared again:
+//! also when that is known only after it was answered (`late.rs`). What RabbitMQ cannot tell:
+//! `mandatory` returns a message that *no* queue took. A queue that somebody deletes by hand
+//! while others remain is noticed when the connection is made again, or the inbox is opened
+//! again, not before.
 
 mod archive;
 mod browse;
@@ -67,6 +69,7 @@ mod examine;
 mod gathering;
 mod held;
 mod inspect;
+mod late;
 mod level;
 mod link;
 mod marks;
@@ -80,6 +83,7 @@ mod settler;
 mod sight;
 mod taking;
 mod topology;
+mod waiting;
 mod walk;
 
 pub use bus::AmqpBus;

@@ -58,7 +58,7 @@ enum State {
 pub(crate) struct Up {
     /// Counts the connections made.
     pub(crate) epoch: u64,
-    pub(crate) publish: Channel,
+    pub(crate) publish: Arc<Channel>,
     publishing: Arc<Connection>,
     consuming: Arc<Connection>,
 }
@@ -288,7 +288,7 @@ impl Link {
         declare.close(200, "declared".into()).await?;
         self.declare_archive(&publishing).await;
         let (publishing, consuming) = (Arc::new(publishing), Arc::new(consuming));
-        Ok(Up { epoch, publish, publishing, consuming })
+        Ok(Up { epoch, publish: Arc::new(publish), publishing, consuming })
     }
 
     /// A stream may need a while after its broker was killed. Inboxes do not wait for it.
@@ -369,6 +369,6 @@ impl fmt::Display for Link {
     /// Host, port and virtual host; never the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let AMQPUri { authority, vhost, .. } = &self.shared.uri;
-        write!(f, "{}:{}/{vhost}", authority.host, authority.port)
+        write!(f, "{}:{} (virtual host {vhost})", authority.host, authority.port)
     }
 }

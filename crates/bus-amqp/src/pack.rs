@@ -154,6 +154,15 @@ fn read_member(rest: &mut Bytes) -> Result<Kept, Foreign> {
     Ok(Kept { envelope, archive_until })
 }
 
+impl PackId {
+    /// From what is displayed.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (instance, number) = text.split_once('-')?;
+        let read = |hexadecimal| u64::from_str_radix(hexadecimal, 16).ok();
+        Some(Self { instance: read(instance)?, number: read(number)? })
+    }
+}
+
 impl fmt::Display for PackId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}-{:x}", self.instance, self.number)

@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) gathered: Notify,
     pub(crate) returns: Returns,
     pub(crate) inboxes: Arc<Inboxes>,
-    room: Arc<Semaphore>,
+    pub(crate) room: Arc<Semaphore>,
 }
 
 impl Publisher {
@@ -239,7 +239,7 @@ impl Publisher {
         loop {
             let up = self.link.up_after(epoch, deadline).await?;
             self.link.unblocked(deadline).await?;
-            let publishing = self.shared.returns.publish(&up.publish, outgoing());
+            let publishing = self.shared.returns.publish_single(&up.publish, outgoing());
             let Ok(tried) = tokio::time::timeout_at(deadline, publishing).await else {
                 return Err(self.not_in_time());
             };

@@ -1,14 +1,11 @@
 //! The task that sends what was gathered, and hears what becomes of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use futures::StreamExt as _;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
 use lapin::types::ShortString;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -17,15 +14,20 @@ use wissel_bus::{BusError, InboxName};
 use crate::call::{self, Member};
 use crate::codec;
 use crate::confirm::{Outgoing, Tried};
-use crate::gathering::Pack;
+use crate::gathering::{Pack, Target};
+use crate::late;
 use crate::link::{Link, Up};
 use crate::pack::{self, PackId};
 use crate::publisher::Shared;
 use crate::topology::NEUTRAL_KEY;
+use crate::waiting::{Outcome, Waiting};
 
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long a declaration that is done again may take.
 const DECLARE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many packs that were confirmed may still be told of as returned: more than are under way.
+const CONFIRMED_MAX: usize = 8_192;
 
 /// Sends packs, each until it is confirmed: again on a new connection when one
 /// breaks, in the same order, with the same members and the same id.
@@ -36,19 +38,16 @@ pub(crate) struct Sender {
     instance: u64,
     /// What was sent and is not done, by number.
     under_way: BTreeMap<u64, UnderWay>,
-    waiting: FuturesUnordered<BoxFuture<'static, (u64, Outcome)>>,
+    waiting: Waiting,
+    /// Queues that are being declared again, and the packs that wait for that.
+    declaring: HashMap<Arc<[Target]>, BTreeSet<u64>>,
+    /// The last packs to several queues that were confirmed, for those that are returned late.
+    confirmed: VecDeque<(u64, Arc<[Target]>)>,
 }
 
 struct UnderWay {
     pack: Pack<Member>,
     declared_again: bool,
-}
-
-/// What came of one try, after what it takes to try again.
-enum Outcome {
-    Tried(Tried),
-    /// The inboxes were declared again, or could not be.
-    Declared(Result<(), BusError>),
 }
 
 impl Sender {
@@ -59,7 +58,9 @@ impl Sender {
             shared,
             instance,
             under_way: BTreeMap::new(),
-            waiting: FuturesUnordered::new(),
+            waiting: Waiting::default(),
+            declaring: HashMap::new(),
+            confirmed: VecDeque::new(),
         }
     }
 
@@ -85,23 +86,25 @@ impl Sender {
     /// Until the connection breaks; false when the bus is closed.
     async fn serve(&mut self, up: &Up) -> bool {
         loop {
+            self.publish_late();
             let blocked = self.link.is_blocked();
             while !blocked && let Some(pack) = self.next_pack() {
                 self.send(up, UnderWay { pack, declared_again: false });
             }
             tokio::select! {
                 biased;
-                Some((number, outcome)) = self.waiting.next() => {
-                    if !self.hear(up, number, outcome) {
+                Some(outcome) = self.waiting.next() => {
+                    if !self.hear(up, outcome) {
                         return true;
                     }
-                    while let Some(Some((number, outcome))) = self.waiting.next().now_or_never() {
-                        if !self.hear(up, number, outcome) {
+                    while let Some(Some(outcome)) = self.waiting.next().now_or_never() {
+                        if !self.hear(up, outcome) {
                             return true;
                         }
                     }
                 }
                 () = self.shared.gathered.notified() => {}
+                () = self.shared.returns.noticed.notified() => {}
                 _ = self.link.unblocked(Instant::now() + FOREVER), if blocked => {}
                 // Whatever the old connection still owes, it owes for ever.
                 () = self.link.replaced(up.epoch) => return true,
@@ -130,23 +133,19 @@ impl Sender {
             return;
         }
         let outgoing = self.outgoing(pack);
-        let channel = up.publish.clone();
+        let targets = Arc::clone(&pack.targets);
+        let channel = Arc::clone(&up.publish);
         let shared = Arc::clone(&self.shared);
-        let mut publishing = async move {
-            let tried = shared.returns.publish(&channel, outgoing).await;
-            if tried == Tried::Nacked {
-                const PAUSE: Duration = Duration::from_millis(200);
-                tokio::time::sleep(PAUSE).await;
-            }
-            (number, Outcome::Tried(tried))
-        }
-        .boxed();
-        self.under_way.insert(number, sending);
+        let mut publishing =
+            async move { shared.returns.publish(&channel, outgoing).await }.boxed();
         // The first poll puts it in its place behind those before.
-        match (&mut publishing).now_or_never() {
-            None => self.waiting.push(publishing),
-            Some(done) => self.waiting.push(std::future::ready(done).boxed()),
-        }
+        let done = (&mut publishing).now_or_never();
+        let publishing = match done {
+            None => publishing,
+            Some(tried) => std::future::ready(tried).boxed(),
+        };
+        self.under_way.insert(number, sending);
+        self.waiting.published(&targets, number, publishing);
     }
 
     fn outgoing(&self, pack: &Pack<Member>) -> Outgoing<Bytes> {
@@ -161,27 +160,42 @@ impl Sender {
     }
 
     /// False when the connection broke.
-    fn hear(&mut self, up: &Up, number: u64, outcome: Outcome) -> bool {
+    fn hear(&mut self, up: &Up, outcome: Outcome) -> bool {
+        const NACK_PAUSE: Duration = Duration::from_millis(200);
         match outcome {
-            Outcome::Tried(Tried::Broken) => return false,
-            Outcome::Tried(Tried::Confirmed) => self.finish(number, &Ok(())),
-            Outcome::Tried(Tried::Unroutable) => self.declare_again(number),
-            Outcome::Declared(Err(error)) => self.finish(number, &Err(error)),
-            Outcome::Tried(Tried::Nacked) | Outcome::Declared(Ok(())) => {
-                if let Some(again) = self.under_way.remove(&number) {
-                    self.send(up, again);
+            Outcome::Tried(_, Tried::Broken) => return false,
+            Outcome::Tried(number, Tried::Confirmed) => self.finish(number, &Ok(())),
+            Outcome::Tried(number, Tried::Unroutable) => self.declare_again(number),
+            Outcome::Tried(number, Tried::Nacked) => {
+                let pause = tokio::time::sleep(NACK_PAUSE);
+                self.waiting.add(pause.map(move |()| Outcome::Rested(number)));
+            }
+            Outcome::Rested(number) => self.try_again(up, number),
+            Outcome::Declared(targets, declared) => {
+                for number in self.declaring.remove(&targets).unwrap_or_default() {
+                    match &declared {
+                        Ok(()) => self.try_again(up, number),
+                        Err(error) => self.finish(number, &Err(error.clone())),
+                    }
                 }
             }
         }
         true
     }
 
-    /// No queue took it: its inboxes are declared again, once.
+    fn try_again(&mut self, up: &Up, number: u64) {
+        if let Some(again) = self.under_way.remove(&number) {
+            self.send(up, again);
+        }
+    }
+
+    /// No queue took it: its inboxes are declared again, once for it, and once for all of the
+    /// same inboxes that are returned meanwhile.
     fn declare_again(&mut self, number: u64) {
         let Some(sending) = self.under_way.get_mut(&number) else { return };
-        let targets = sending.pack.targets.iter();
+        let targets = Arc::clone(&sending.pack.targets);
         let inboxes: Vec<InboxName> =
-            targets.filter_map(|target| target.inbox().cloned()).collect();
+            targets.iter().filter_map(|target| target.inbox().cloned()).collect();
         if sending.declared_again || inboxes.is_empty() {
             let error = match inboxes.into_iter().next() {
                 Some(inbox) => BusError::UnknownInbox(inbox),
@@ -191,18 +205,46 @@ impl Sender {
             return;
         }
         sending.declared_again = true;
+        if let Some(waiting) = self.declaring.get_mut(&targets) {
+            waiting.insert(number);
+            return;
+        }
+        self.declaring.insert(Arc::clone(&targets), BTreeSet::from([number]));
         let link = self.link.clone();
-        let declaring = async move {
+        self.waiting.add(async move {
             let deadline = Instant::now() + DECLARE_PATIENCE;
-            (number, Outcome::Declared(link.declare_again(&inboxes, deadline).await))
+            let declared = link.declare_again(&inboxes, deadline).await;
+            Outcome::Declared(targets, declared)
+        });
+    }
+
+    /// What was returned and passed for confirmed.
+    fn publish_late(&mut self) {
+        let number_of = |id: &ShortString| {
+            let id = PackId::parse(id.as_str()).filter(|id| id.instance == self.instance);
+            id.map(|id| id.number)
         };
-        self.waiting.push(declaring.boxed());
+        let is_under_way =
+            |id: &ShortString| number_of(id).is_some_and(|one| self.under_way.contains_key(&one));
+        for late in self.shared.returns.take_late(is_under_way) {
+            let number = late.delivery.properties.message_id().as_ref().and_then(number_of);
+            let mut confirmed = self.confirmed.iter();
+            let to_several = confirmed.find(|(one, _)| Some(*one) == number);
+            let targets = to_several.map(|(_, targets)| Arc::clone(targets));
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(late::publish_again(self.link.clone(), shared, late, targets));
+        }
     }
 
     fn finish(&mut self, number: u64, outcome: &Result<(), BusError>) {
         let Some(UnderWay { pack, .. }) = self.under_way.remove(&number) else { return };
         self.shared.gathering.lock().done(&pack.targets);
         if outcome.is_ok() {
+            if pack.targets.len() > 1 {
+                self.confirmed.push_back((number, Arc::clone(&pack.targets)));
+                let over = self.confirmed.len().saturating_sub(CONFIRMED_MAX);
+                self.confirmed.drain(..over);
+            }
             let bytes = pack.members.iter().map(|member| member.kept.envelope.event.len()).sum();
             let inboxes = self.shared.inboxes.read();
             let known = pack.targets.iter().filter_map(|target| inboxes.get(target.inbox()?));
@@ -217,15 +259,12 @@ impl Sender {
     async fn hear_the_rest(&mut self) {
         const PATIENCE: Duration = Duration::from_millis(500);
         let deadline = Instant::now() + PATIENCE;
-        while let Ok(Some((number, outcome))) =
-            tokio::time::timeout_at(deadline, self.waiting.next()).await
-        {
-            match outcome {
-                Outcome::Tried(Tried::Confirmed) => self.finish(number, &Ok(())),
-                Outcome::Declared(Err(error)) => self.finish(number, &Err(error)),
-                _ => {}
+        while let Ok(Some(outcome)) = tokio::time::timeout_at(deadline, self.waiting.next()).await {
+            if let Outcome::Tried(number, Tried::Confirmed) = outcome {
+                self.finish(number, &Ok(()));
             }
         }
+        self.declaring.clear();
         self.waiting.clear();
     }
 

@@ -36,6 +36,15 @@ pub(crate) fn marks_queue(inbox: &InboxName) -> ShortString {
     format!("wissel.marks.{inbox}").into()
 }
 
+/// The inbox to which a queue belongs; also of the key by which a retry returns, which is the
+/// inbox itself.
+pub(crate) fn inbox_of(queue: &ShortString) -> Option<InboxName> {
+    let queue = queue.as_str();
+    let kinds = ["wissel.inbox.", "wissel.dead.", "wissel.marks."];
+    let inbox = kinds.iter().find_map(|kind| queue.strip_prefix(kind)).unwrap_or(queue);
+    inbox.parse().ok()
+}
+
 /// The exchange, and the queue, of retries with this delay.
 pub(crate) fn retry_name(delay: Duration) -> ShortString {
     format!("wissel.retry.{}", delay.as_millis()).into()

@@ -15,26 +15,31 @@ use wissel_bus::BusError;
 use crate::confirm::Tried;
 use crate::gathering::Target;
 
-/// What came of a pack, known by its number.
+/// What was waited for. Packs are known by their numbers.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Of one try.
-    Tried(Tried),
-    /// Of what it takes to try again.
-    Again(Result<(), BusError>),
+    /// A pack was tried.
+    Tried(u64, Tried),
+    /// A pack that RabbitMQ said no to may be tried again.
+    Rested(u64),
+    /// These queues were declared again, or could not be.
+    Declared(Arc<[Target]>, Result<(), BusError>),
 }
 
+/// A pack that was published.
 type Trying = BoxFuture<'static, Tried>;
+/// The first pack of a lane, to these targets and of this number.
+type First = BoxFuture<'static, (Arc<[Target]>, u64, Tried)>;
 
-/// Waits for outcomes.
+/// Waits for what comes of packs.
 #[derive(Default)]
 pub(crate) struct Waiting {
     /// What waits behind the first of each lane.
     lanes: HashMap<Arc<[Target]>, VecDeque<(u64, Trying)>>,
-    firsts: FuturesUnordered<BoxFuture<'static, (Arc<[Target]>, u64, Tried)>>,
+    firsts: FuturesUnordered<First>,
     /// What was done already when those before it were.
     done: VecDeque<(u64, Tried)>,
-    again: FuturesUnordered<BoxFuture<'static, (u64, Outcome)>>,
+    others: FuturesUnordered<BoxFuture<'static, Outcome>>,
 }
 
 impl Waiting {
@@ -48,26 +53,22 @@ impl Waiting {
         }
     }
 
-    /// A pack is to be tried again when this is done.
-    pub(crate) fn before_again(
-        &mut self,
-        number: u64,
-        doing: impl Future<Output = Result<(), BusError>> + Send + 'static,
-    ) {
-        self.again.push(doing.map(move |done| (number, Outcome::Again(done))).boxed());
+    /// Something else is waited for, beside the lanes.
+    pub(crate) fn add(&mut self, other: impl Future<Output = Outcome> + Send + 'static) {
+        self.others.push(other.boxed());
     }
 
     /// The next outcome; none when there is nothing to wait for. May be dropped at any time.
-    pub(crate) async fn next(&mut self) -> Option<(u64, Outcome)> {
+    pub(crate) async fn next(&mut self) -> Option<Outcome> {
         if let Some((number, tried)) = self.done.pop_front() {
-            return Some((number, Outcome::Tried(tried)));
+            return Some(Outcome::Tried(number, tried));
         }
         tokio::select! {
             Some((targets, number, tried)) = self.firsts.next() => {
                 self.look_behind(targets);
-                Some((number, Outcome::Tried(tried)))
+                Some(Outcome::Tried(number, tried))
             }
-            Some(again) = self.again.next() => Some(again),
+            Some(other) = self.others.next() => Some(other),
             else => None,
         }
     }
@@ -112,8 +113,11 @@ mod tests {
 
     /// The numbers of all that is done.
     fn done(waiting: &mut Waiting) -> Vec<u64> {
-        let next = || waiting.next().now_or_never().flatten();
-        std::iter::from_fn(next).map(|(number, _)| number).collect()
+        let next = || match waiting.next().now_or_never().flatten()? {
+            Outcome::Tried(number, _) => Some(number),
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(next).collect()
     }
 
     #[tokio::test]
@@ -150,14 +154,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_to_be_tried_again_is_told_beside_the_lanes() {
+    async fn what_else_is_waited_for_comes_beside_the_lanes() {
         let mut waiting = Waiting::default();
         let (_end, trying) = trying();
         waiting.published(&lane("00000099000000001000.a"), 1, trying);
-        waiting.before_again(2, std::future::ready(Err(BusError::Closed)));
-        let (number, outcome) = waiting.next().await.unwrap();
-        assert_eq!(number, 2);
-        assert!(matches!(outcome, Outcome::Again(Err(BusError::Closed))), "{outcome:?}");
+        waiting.add(std::future::ready(Outcome::Rested(2)));
+        let outcome = waiting.next().await.unwrap();
+        assert!(matches!(outcome, Outcome::Rested(2)), "{outcome:?}");
         waiting.clear();
         assert!(waiting.next().await.is_none());
     }
