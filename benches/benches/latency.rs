@@ -45,7 +45,7 @@ async fn main() -> Result<()> {
         let directory = tempfile::tempdir()?;
         syncs.push(1_000.0 / group_commit_log(directory.path(), 2_000, 1)?);
     }
-    report.ratio("embedded, median", "ms", &medians[0], "one fdatasync of 1 KiB, mean", &syncs);
+    report.ratio("embedded, median", "ms", &medians[0], "one fdatasync of a message, mean", &syncs);
     report.figure("embedded, p99", "ms", &tails[0]);
     report.ratio("RabbitMQ, median", "ms", &medians[1], "raw lapin, median", &medians[2]);
     report.ratio("RabbitMQ, p99", "ms", &tails[1], "raw lapin, p99", &tails[2]);

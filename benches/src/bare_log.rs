@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::thread;
+use std::time::SystemTime;
 
 use anyhow::Result;
 use futures::StreamExt as _;
@@ -19,8 +20,9 @@ use tonic::{Request, Response, Status, Streaming};
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::publishing_server::{Publishing, PublishingServer};
 
-/// As many requests of 50 messages as a gateway lets one stream have under way.
-const UNDER_WAY: usize = 80;
+/// So many requests wait while as many are written: of 50 messages, together as many as a gateway
+/// lets one stream have under way.
+const GROUP: usize = 40;
 
 /// A server on a free port of 127.0.0.1, on threads of its own that end with the process.
 pub struct BareLog {
@@ -44,7 +46,7 @@ impl BareLog {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
-        let (log, waiting) = mpsc::channel(UNDER_WAY);
+        let (log, waiting) = mpsc::channel(GROUP);
         thread::spawn(move || write(file, waiting));
         thread::spawn(move || serve(listener, Bare { log }));
         Ok(Self { url, _directory: directory })
@@ -70,23 +72,36 @@ async fn serve(listener: TcpListener, bare: Bare) -> Result<()> {
 
 /// Everything that waits is one group.
 fn write(mut file: File, mut waiting: mpsc::Receiver<Waiting>) -> Result<()> {
-    let mut group = Vec::with_capacity(UNDER_WAY);
+    let mut group = Vec::with_capacity(GROUP);
     let mut bytes = Vec::new();
-    while waiting.blocking_recv_many(&mut group, UNDER_WAY) > 0 {
+    let outcome = outcome();
+    while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
         bytes.clear();
         let events = group.iter().flat_map(|(request, _)| &request.events);
         events.for_each(|event| bytes.extend_from_slice(event));
         file.write_all(&bytes)?;
         file.sync_data()?;
         for (request, answers) in group.drain(..) {
-            let receipt = Some(pb::publish_outcome::Result::Receipt(pb::Receipt::default()));
-            let outcome = pb::PublishOutcome { result: receipt, ..Default::default() };
-            let outcomes = vec![outcome; request.events.len()];
+            let outcomes = vec![outcome.clone(); request.events.len()];
             // Who does not listen any more needs no answer.
             let _ = answers.send(Ok(pb::PublishStreamResponse { outcomes }));
         }
     }
     Ok(())
+}
+
+/// With a receipt as long as ours.
+fn outcome() -> pb::PublishOutcome {
+    let receipt = pb::Receipt {
+        message_id: "019ad2f0-0000-7000-8000-000000000000".to_owned(),
+        source: "urn:nld:oin:00000099000000001000:systeem:BRP".to_owned(),
+        id: "e0-12345".to_owned(),
+        admitted_at: Some(SystemTime::UNIX_EPOCH.into()),
+        inboxes: vec!["00000099000000500000.inbox".to_owned()],
+        ..Default::default()
+    };
+    let result = Some(pb::publish_outcome::Result::Receipt(receipt));
+    pb::PublishOutcome { position: 12_345, result }
 }
 
 struct Bare {

@@ -26,7 +26,7 @@ use crate::options::{AmqpError, AmqpOptions};
 use crate::publisher::Publisher;
 use crate::settler::Settler;
 use crate::walk::Walker;
-use crate::{archive, level, topology};
+use crate::{archive, late, level, topology};
 
 /// How long a new consumer is waited for.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(1);
@@ -65,6 +65,7 @@ impl AmqpBus {
         let publisher = Arc::new(publisher);
         let instance = sender.instance();
         tasks.spawn(sender.run());
+        tasks.spawn(late::publish_all(link.clone(), Arc::clone(&publisher.shared)));
         let counting = level::keep_counting(link.clone(), Arc::clone(&inboxes), closing.clone());
         tasks.spawn(counting);
         let direct = Direct::new(link.clone(), patience);
@@ -322,6 +323,10 @@ impl Bus for AmqpBus {
         self.tasks.close();
         let _ = tokio::time::timeout(PATIENCE, self.tasks.wait()).await;
         let _ = tokio::time::timeout(PATIENCE, self.link.close()).await;
+        let left = self.publisher.shared.late.left();
+        if left > 0 {
+            tracing::error!(left, "messages that RabbitMQ returned were not published again");
+        }
     }
 }
 

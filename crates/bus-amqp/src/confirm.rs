@@ -31,9 +31,6 @@ pub(crate) enum Tried {
     Broken,
 }
 
-/// How many that were returned are kept for those whose answers they are.
-const KEPT_MAX: usize = 10_000;
-
 /// Message id and routing key.
 type Key = (ShortString, ShortString);
 
@@ -61,6 +58,8 @@ impl Returns {
     ) -> Tried {
         let key = outgoing.key();
         let Outgoing { exchange, routing_key, properties, body } = outgoing;
+        // Of an earlier try, whose answer did not come.
+        self.returned.lock().remove(&key);
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let sent =
             channel.basic_publish(exchange, routing_key, options, body.as_ref(), properties).await;
@@ -78,10 +77,6 @@ impl Returns {
             let its_key = (id, returned.delivery.routing_key.clone());
             if its_key != key {
                 self.noticed.notify_one();
-            }
-            // More than can be under way: of those nobody asks any more.
-            if all.len() >= KEPT_MAX {
-                all.clear();
             }
             all.insert(its_key, returned);
         }

@@ -46,7 +46,6 @@ pub(crate) struct Direct {
     patience: Duration,
     /// Publishes to all of them, with confirms; made again when it is closed.
     publishing: Mutex<Option<Channel>>,
-    returns: Returns,
 }
 
 /// What is published to a queue in place of a message that was taken back.
@@ -58,7 +57,7 @@ struct Instead {
 
 impl Direct {
     pub(crate) fn new(link: Link, patience: Duration) -> Self {
-        Self { link, patience, publishing: Mutex::default(), returns: Returns::default() }
+        Self { link, patience, publishing: Mutex::default() }
     }
 
     /// Removes the queue with all that is in it, if it is there.
@@ -88,7 +87,8 @@ impl Direct {
             let Instead { routing_key, properties, body } = instead;
             Outgoing { exchange: ShortString::default(), routing_key, properties, body }
         });
-        let publishing = self.returns.publish_all(&channel, all);
+        let returns = Returns::default();
+        let publishing = returns.publish_all(&channel, all);
         match tokio::time::timeout_at(deadline, publishing).await {
             Ok(tried) => Ok(tried.into_iter().map(handed).collect()),
             Err(_) => {

@@ -3,11 +3,14 @@
 //! This takes a queue that somebody deleted by hand, and confirms that RabbitMQ tells several of
 //! at once: of a returned message the client library tells with any of them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::message::BasicReturnMessage;
 use lapin::types::ShortString;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 use wissel_bus::InboxName;
 
@@ -18,50 +21,85 @@ use crate::link::Link;
 use crate::publisher::Shared;
 use crate::topology;
 
-/// For how long it is tried.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
 const PAUSE: Duration = Duration::from_millis(500);
-const DECLARE_PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Publishes it until it is confirmed, with its queues declared again before. `targets`: those
-/// of a pack that goes to several.
-pub(crate) async fn publish_again(
-    link: Link,
-    shared: Arc<Shared>,
-    returned: BasicReturnMessage,
-    targets: Option<Arc<[Target]>>,
-) {
-    // An orderly end waits for it.
-    let _room = shared.room.try_acquire();
-    let delivery = &returned.delivery;
-    let queue = &delivery.routing_key;
-    tracing::warn!(%queue, "RabbitMQ returned a message after its answer; it is published again");
-    let inboxes = inboxes_of(&delivery.routing_key, targets.as_deref());
-    let again = async {
-        loop {
-            let deadline = Instant::now() + DECLARE_PATIENCE;
-            if let Ok(up) = link.up(deadline).await
-                && link.declare_again(&inboxes, deadline).await.is_ok()
-            {
-                let outgoing = outgoing(delivery, &inboxes, targets.as_deref());
-                if shared.returns.publish_single(&up.publish, outgoing).await == Tried::Confirmed {
-                    return;
-                }
-            }
-            sleep(PAUSE).await;
-        }
-    };
-    let is_gone = !inboxes.is_empty() && !inboxes.iter().any(|inbox| link.knows(inbox));
-    let is_there = async {
-        tokio::select! {
-            () = again => true,
-            () = sleep(PATIENCE) => false,
-            () = link.closed() => false,
-        }
-    };
-    if is_gone || !is_there.await {
-        tracing::error!(%queue, "a message that RabbitMQ returned has no queue to go to");
+/// What is to be published again.
+#[derive(Default)]
+pub(crate) struct Late {
+    waiting: Mutex<VecDeque<Returned>>,
+    arrived: Notify,
+    /// How many wait or are being published.
+    left: watch::Sender<usize>,
+}
+
+/// A message that came back.
+pub(crate) struct Returned {
+    pub(crate) message: BasicReturnMessage,
+    /// Those of a pack that goes to several.
+    pub(crate) targets: Option<Arc<[Target]>>,
+}
+
+impl Late {
+    pub(crate) fn add(&self, returned: Returned) {
+        let queue = &returned.message.delivery.routing_key;
+        tracing::warn!(%queue, "RabbitMQ returned a message after its answer; it is published again");
+        self.left.send_modify(|left| *left += 1);
+        self.waiting.lock().push_back(returned);
+        self.arrived.notify_one();
     }
+
+    /// Until nothing is left.
+    pub(crate) async fn is_done(&self) {
+        let _ = self.left.subscribe().wait_for(|left| *left == 0).await;
+    }
+
+    /// How many are left.
+    pub(crate) fn left(&self) -> usize {
+        *self.left.borrow()
+    }
+}
+
+/// Publishes them one after the other, until the bus is closed.
+pub(crate) async fn publish_all(link: Link, shared: Arc<Shared>) {
+    let late = &shared.late;
+    loop {
+        let next = late.waiting.lock().pop_front();
+        let publishing = async {
+            match next {
+                Some(returned) => {
+                    publish(&link, &shared, &returned).await;
+                    late.left.send_modify(|left| *left -= 1);
+                }
+                None => late.arrived.notified().await,
+            }
+        };
+        tokio::select! {
+            () = publishing => {}
+            () = link.closed() => return,
+        }
+    }
+}
+
+/// Until it is confirmed, with its queues declared again before; or until its inboxes are gone.
+async fn publish(link: &Link, shared: &Shared, returned: &Returned) {
+    let Returned { message, targets } = returned;
+    let delivery = &message.delivery;
+    let inboxes = inboxes_of(&delivery.routing_key, targets.as_deref());
+    while inboxes.is_empty() || inboxes.iter().any(|inbox| link.knows(inbox)) {
+        let deadline = Instant::now() + PATIENCE;
+        if let Ok(up) = link.up(deadline).await
+            && link.declare_again(&inboxes, deadline).await.is_ok()
+        {
+            let outgoing = outgoing(delivery, &inboxes, targets.as_deref());
+            if shared.returns.publish_single(&up.publish, outgoing).await == Tried::Confirmed {
+                return;
+            }
+        }
+        sleep(PAUSE).await;
+    }
+    let queue = &delivery.routing_key;
+    tracing::warn!(%queue, "the inbox of a message that RabbitMQ returned was removed");
 }
 
 fn outgoing<'a>(

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures::FutureExt as _;
 use lapin::types::ShortString;
 use parking_lot::Mutex as SyncMutex;
 use tokio::sync::{Mutex, Notify, Semaphore};
@@ -16,6 +17,7 @@ use crate::codec::{self, Kept, Queued};
 use crate::confirm::{Outgoing, Returns, Tried};
 use crate::gathering::{Gathering, PARTED_MAX, Target};
 use crate::inspect::Inboxes;
+use crate::late::Late;
 use crate::link::{Link, in_time};
 use crate::options::AmqpOptions;
 use crate::sender::Sender;
@@ -25,7 +27,7 @@ use crate::topology;
 pub(crate) struct Publisher {
     link: Link,
     patience: Duration,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Of the room, what a message takes at least: so the room for bytes bounds the
     /// number of messages as well, and callers wait in one row, in their order.
     weight_least: usize,
@@ -41,8 +43,9 @@ pub(crate) struct Shared {
     /// Something was gathered.
     pub(crate) gathered: Notify,
     pub(crate) returns: Returns,
+    pub(crate) late: Late,
     pub(crate) inboxes: Arc<Inboxes>,
-    pub(crate) room: Arc<Semaphore>,
+    room: Arc<Semaphore>,
 }
 
 impl Publisher {
@@ -55,6 +58,7 @@ impl Publisher {
             gathering: SyncMutex::new(Gathering::new(packing)),
             gathered: Notify::new(),
             returns: Returns::default(),
+            late: Late::default(),
             inboxes,
             room: Arc::new(Semaphore::new(weight_all)),
         });
@@ -158,6 +162,7 @@ impl Publisher {
     pub(crate) async fn drain(&self) {
         let all = u32::try_from(self.weight_all).unwrap_or(u32::MAX);
         let _ = self.shared.room.acquire_many(all).await;
+        self.shared.late.is_done().await;
         self.shared.room.close();
     }
 
@@ -223,7 +228,19 @@ impl Publisher {
 
     /// Publishes by itself, again on a new connection when one breaks, until it is
     /// confirmed. Should no queue take it, the inbox is declared again, once.
-    async fn publish<B: AsRef<[u8]>>(
+    async fn publish<B: AsRef<[u8]> + Send + Sync + 'static>(
+        &self,
+        outgoing: impl Fn() -> Outgoing<B>,
+        envelope: &Envelope,
+        inbox: Option<&InboxName>,
+        deadline: Instant,
+    ) -> Result<(), BusError> {
+        // Without a forced pause, those that are begun together come to their place in their order.
+        let publishing = self.publish_in_order(outgoing, envelope, inbox, deadline);
+        tokio::task::unconstrained(publishing).await
+    }
+
+    async fn publish_in_order<B: AsRef<[u8]> + Send + Sync + 'static>(
         &self,
         outgoing: impl Fn() -> Outgoing<B>,
         envelope: &Envelope,
@@ -239,9 +256,18 @@ impl Publisher {
         loop {
             let up = self.link.up_after(epoch, deadline).await?;
             self.link.unblocked(deadline).await?;
-            let publishing = self.shared.returns.publish_single(&up.publish, outgoing());
-            let Ok(tried) = tokio::time::timeout_at(deadline, publishing).await else {
-                return Err(self.not_in_time());
+            let (shared, channel) = (Arc::clone(&self.shared), Arc::clone(&up.publish));
+            let outgoing = outgoing();
+            let mut publishing =
+                async move { shared.returns.publish_single(&channel, outgoing).await }.boxed();
+            // The first poll puts it in its place. Its confirm is looked at also when nobody waits
+            // for it any more: it may tell of another message that was returned.
+            let tried = match (&mut publishing).now_or_never() {
+                Some(tried) => tried,
+                None => match tokio::time::timeout_at(deadline, tokio::spawn(publishing)).await {
+                    Ok(tried) => tried.unwrap_or(Tried::Broken),
+                    Err(_) => return Err(self.not_in_time()),
+                },
             };
             match (tried, inbox) {
                 (Tried::Confirmed, _) => return Ok(()),

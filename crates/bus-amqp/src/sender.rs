@@ -15,7 +15,7 @@ use crate::call::{self, Member};
 use crate::codec;
 use crate::confirm::{Outgoing, Tried};
 use crate::gathering::{Pack, Target};
-use crate::late;
+use crate::late::Returned;
 use crate::link::{Link, Up};
 use crate::pack::{self, PackId};
 use crate::publisher::Shared;
@@ -27,7 +27,7 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const DECLARE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many packs that were confirmed may still be told of as returned: more than are under way.
-const CONFIRMED_MAX: usize = 8_192;
+const CONFIRMED_MAX: usize = 4_096;
 
 /// Sends packs, each until it is confirmed: again on a new connection when one
 /// breaks, in the same order, with the same members and the same id.
@@ -219,29 +219,37 @@ impl Sender {
     }
 
     /// What was returned and passed for confirmed.
-    fn publish_late(&mut self) {
+    fn publish_late(&self) {
         let number_of = |id: &ShortString| {
             let id = PackId::parse(id.as_str()).filter(|id| id.instance == self.instance);
             id.map(|id| id.number)
         };
         let is_under_way =
             |id: &ShortString| number_of(id).is_some_and(|one| self.under_way.contains_key(&one));
-        for late in self.shared.returns.take_late(is_under_way) {
-            let number = late.delivery.properties.message_id().as_ref().and_then(number_of);
+        for message in self.shared.returns.take_late(is_under_way) {
+            let number = message.delivery.properties.message_id().as_ref().and_then(number_of);
             let mut confirmed = self.confirmed.iter();
             let to_several = confirmed.find(|(one, _)| Some(*one) == number);
             let targets = to_several.map(|(_, targets)| Arc::clone(targets));
-            let shared = Arc::clone(&self.shared);
-            tokio::spawn(late::publish_again(self.link.clone(), shared, late, targets));
+            // To several, and not confirmed: whoever published it was told so.
+            if targets.is_some() || message.delivery.routing_key.as_str() != NEUTRAL_KEY {
+                self.shared.late.add(Returned { message, targets });
+            }
         }
     }
 
     fn finish(&mut self, number: u64, outcome: &Result<(), BusError>) {
+        // Before it gives back its room, for which an orderly end waits.
+        self.publish_late();
         let Some(UnderWay { pack, .. }) = self.under_way.remove(&number) else { return };
         self.shared.gathering.lock().done(&pack.targets);
         if outcome.is_ok() {
             if pack.targets.len() > 1 {
-                self.confirmed.push_back((number, Arc::clone(&pack.targets)));
+                // A stream to the same inboxes names them once.
+                let last = self.confirmed.back().map(|(_, targets)| targets);
+                let targets = last.filter(|last| **last == pack.targets).unwrap_or(&pack.targets);
+                let targets = Arc::clone(targets);
+                self.confirmed.push_back((number, targets));
                 let over = self.confirmed.len().saturating_sub(CONFIRMED_MAX);
                 self.confirmed.drain(..over);
             }

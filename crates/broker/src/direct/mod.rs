@@ -88,7 +88,7 @@ impl Broker {
     }
 
     /// Makes the queue of an inbox, before it is set to be read directly; ends its forwarder
-    /// and removes the queue, before it is set not to be. That may take half a minute. What is
+    /// and removes the queue, before it is set not to be. That may take a minute and a half. What is
     /// returned is to be dropped when it is set.
     ///
     /// # Errors

@@ -112,7 +112,11 @@ pub(super) fn faults(config: &Config, origins: &Origins) -> Vec<Fault> {
             wrong(keys[0], format!("{initial}; expected at most {}, {most}", keys[1]));
         } else {
             let [one, other] = keys.map(|key| origins.of(key));
-            let whence = if one == other { String::new() } else { format!(" ({one})") };
+            let whence = match origins.is_set(keys[0]) {
+                true if one != other => format!(" ({one})"),
+                true => String::new(),
+                false => " (the default)".to_owned(),
+            };
             wrong(keys[1], format!("{most}; expected at least {}, {initial}{whence}", keys[0]));
         }
     }
@@ -333,6 +337,12 @@ mod tests {
                 vec![(initial, 3_000)],
                 "w.toml: delivery.retry_max_ms: 2000; expected at least delivery.retry_initial_ms, \
                  3000 (WISSEL_DELIVERY__RETRY_INITIAL_MS)",
+            ),
+            (
+                "delivery.max_attempts = 5",
+                vec![(most, 5)],
+                "WISSEL_DELIVERY__RETRY_MAX_MS: delivery.retry_max_ms: 5; expected at least \
+                 delivery.retry_initial_ms, 1000 (the default)",
             ),
             (
                 "delivery.retry_initial_ms = 3000",
