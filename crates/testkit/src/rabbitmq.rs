@@ -166,6 +166,8 @@ impl RabbitMq {
         password: &str,
         queue: &str,
     ) -> Result<String, TestkitError> {
+        // It answers a moment before it takes users.
+        self.control(&["await_startup"]).await?;
         self.control(&["add_user", user, password]).await?;
         let queue = format!("^{}$", queue.replace('.', "\\."));
         self.control(&["set_permissions", "--vhost", "/", user, "^$", "^$", &queue]).await?;
