@@ -18,7 +18,7 @@ use crate::confirm::{Outgoing, Returns, Tried};
 use crate::gathering::{Gathering, PARTED_MAX, Target};
 use crate::inspect::Inboxes;
 use crate::late::Late;
-use crate::link::{Link, in_time};
+use crate::link::{Link, Up, in_time};
 use crate::options::AmqpOptions;
 use crate::sender::Sender;
 use crate::topology;
@@ -235,60 +235,61 @@ impl Publisher {
         inbox: Option<&InboxName>,
         deadline: Instant,
     ) -> Result<(), BusError> {
+        const NACK_PAUSE: Duration = Duration::from_millis(200);
+        let publishing = async {
+            let weight = envelope.event.len().clamp(self.weight_least, self.weight_all);
+            self.take_room(weight, deadline).await?;
+            let _room = Room { room: &self.shared.room, weight };
+            let mut epoch = 0;
+            let mut declared_again = false;
+            loop {
+                let up = self.link.up_after(epoch, deadline).await?;
+                self.link.unblocked(deadline).await?;
+                let tried = self.try_once(&up, outgoing(), deadline).await?;
+                match (tried, inbox) {
+                    (Tried::Confirmed, _) => return Ok(()),
+                    (Tried::Broken, _) => epoch = up.epoch,
+                    (Tried::Nacked, _) => tokio::time::sleep(NACK_PAUSE).await,
+                    (Tried::Unroutable, Some(inbox)) if !declared_again => {
+                        declared_again = true;
+                        self.link.declare_again(std::slice::from_ref(inbox), deadline).await?;
+                    }
+                    (Tried::Unroutable, Some(inbox)) => {
+                        return Err(BusError::UnknownInbox(inbox.clone()));
+                    }
+                    (Tried::Unroutable, None) => {
+                        self.retries_declared.lock().await.clear();
+                        let reason = "a queue for retries was deleted; try again".to_owned();
+                        return Err(BusError::Unavailable { reason });
+                    }
+                }
+                if Instant::now() >= deadline {
+                    return Err(self.link.unavailable());
+                }
+            }
+        };
         // Without a forced pause, those that are begun together come to their place in their order.
-        let publishing = self.publish_in_order(outgoing, envelope, inbox, deadline);
         tokio::task::unconstrained(publishing).await
     }
 
-    async fn publish_in_order<B: AsRef<[u8]> + Send + Sync + 'static>(
+    /// Its confirm is looked at also when nobody waits for it any more: it may tell of another
+    /// message that was returned.
+    async fn try_once<B: AsRef<[u8]> + Send + Sync + 'static>(
         &self,
-        outgoing: impl Fn() -> Outgoing<B>,
-        envelope: &Envelope,
-        inbox: Option<&InboxName>,
+        up: &Up,
+        outgoing: Outgoing<B>,
         deadline: Instant,
-    ) -> Result<(), BusError> {
-        const NACK_PAUSE: Duration = Duration::from_millis(200);
-        let weight = envelope.event.len().clamp(self.weight_least, self.weight_all);
-        self.take_room(weight, deadline).await?;
-        let _room = Room { room: &self.shared.room, weight };
-        let mut epoch = 0;
-        let mut declared_again = false;
-        loop {
-            let up = self.link.up_after(epoch, deadline).await?;
-            self.link.unblocked(deadline).await?;
-            let (shared, channel) = (Arc::clone(&self.shared), Arc::clone(&up.publish));
-            let outgoing = outgoing();
-            let mut publishing =
-                async move { shared.returns.publish_single(&channel, outgoing).await }.boxed();
-            // The first poll puts it in its place. Its confirm is looked at also when nobody waits
-            // for it any more: it may tell of another message that was returned.
-            let tried = match (&mut publishing).now_or_never() {
-                Some(tried) => tried,
-                None => match tokio::time::timeout_at(deadline, tokio::spawn(publishing)).await {
-                    Ok(tried) => tried.unwrap_or(Tried::Broken),
-                    Err(_) => return Err(self.not_in_time()),
-                },
-            };
-            match (tried, inbox) {
-                (Tried::Confirmed, _) => return Ok(()),
-                (Tried::Broken, _) => epoch = up.epoch,
-                (Tried::Nacked, _) => tokio::time::sleep(NACK_PAUSE).await,
-                (Tried::Unroutable, Some(inbox)) if !declared_again => {
-                    declared_again = true;
-                    self.link.declare_again(std::slice::from_ref(inbox), deadline).await?;
-                }
-                (Tried::Unroutable, Some(inbox)) => {
-                    return Err(BusError::UnknownInbox(inbox.clone()));
-                }
-                (Tried::Unroutable, None) => {
-                    self.retries_declared.lock().await.clear();
-                    let reason = "a queue for retries was deleted; try again".to_owned();
-                    return Err(BusError::Unavailable { reason });
-                }
-            }
-            if Instant::now() >= deadline {
-                return Err(self.link.unavailable());
-            }
+    ) -> Result<Tried, BusError> {
+        let (shared, channel) = (Arc::clone(&self.shared), Arc::clone(&up.publish));
+        let mut publishing =
+            async move { shared.returns.publish_single(&channel, outgoing).await }.boxed();
+        // The first poll puts it in its place.
+        if let Some(tried) = (&mut publishing).now_or_never() {
+            return Ok(tried);
+        }
+        match tokio::time::timeout_at(deadline, tokio::spawn(publishing)).await {
+            Ok(tried) => Ok(tried.unwrap_or(Tried::Broken)),
+            Err(_) => Err(self.not_in_time()),
         }
     }
 
