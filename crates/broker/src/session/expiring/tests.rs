@@ -59,7 +59,12 @@ async fn what_was_replayed_is_not_kept_while_nothing_else_is_there() {
     for answer in bus.enqueue(vec![item("replayed", true), item("live", false)]).await {
         answer.unwrap();
     }
-    assert_eq!(broker.expire(&inbox).await.unwrap(), 1);
+    // The broker looks by itself too, and a slow disk may keep a look waiting past its patience.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while bus.inspect(&inbox).await.unwrap().dead_letters == 0 {
+        assert!(Instant::now() < deadline, "what is too old stays");
+        broker.expire(&inbox).await.unwrap();
+    }
     let mut shortest = Duration::MAX;
     // One of them meets nothing else that keeps the machine busy.
     for _ in 0..5 {
@@ -68,6 +73,7 @@ async fn what_was_replayed_is_not_kept_while_nothing_else_is_there() {
         shortest = shortest.min(begun.elapsed());
     }
     assert!(shortest < PATIENCE / 2, "something is waited for: {shortest:?}");
-    assert_eq!(bus.inspect(&inbox).await.unwrap().depth, 1);
+    let state = bus.inspect(&inbox).await.unwrap();
+    assert_eq!((state.depth, state.dead_letters), (1, 1), "what was replayed stays");
     broker.shut_down(Duration::from_secs(10)).await;
 }
