@@ -11,7 +11,6 @@ use futures::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
@@ -33,12 +32,17 @@ const MEMBER_BITS: u32 = 16;
 /// What marks how far the archive reached when a reading began.
 const MARK_TYPE: &str = "application/vnd.wissel.mark";
 
-/// Reads a page. `channel` is used for nothing else, and closed.
-pub(crate) async fn read(channel: &Channel, page: ArchivePage) -> Result<Vec<Archived>, BusError> {
+/// Reads a page by `channel`, and publishes by the other one, which confirms. They are used for
+/// nothing else.
+pub(crate) async fn read(
+    channel: &Channel,
+    publishing: &Channel,
+    page: ArchivePage,
+) -> Result<Vec<Archived>, BusError> {
     if page.limit == 0 || page.from >= page.until {
         return Ok(Vec::new());
     }
-    let mark = in_time(mark(channel)).await.map_err(|error| broken(&error))?;
+    let mark = in_time(mark(publishing)).await.map_err(|error| broken(&error))?;
     let mut consumer = in_time(consume(channel, &page)).await.map_err(|error| broken(&error))?;
     let mut found = Vec::new();
     loop {
@@ -66,7 +70,6 @@ pub(crate) async fn read(channel: &Channel, page: ArchivePage) -> Result<Vec<Arc
 /// Puts a mark behind everything that is kept, and says which. Where the archive ends
 /// cannot be asked: the broker counts a stream's messages only now and then.
 async fn mark(channel: &Channel) -> lapin::Result<String> {
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
     let mark = MessageId::now().to_string();
     let properties = BasicProperties::default()
         .with_content_type(MARK_TYPE.into())

@@ -299,8 +299,10 @@ impl Bus for AmqpBus {
             return Err(BusError::Closed);
         }
         let channel = self.channel().await?;
-        let archived = archive::read(&channel, page).await;
+        let publishing = self.link.publishing_channel(Instant::now() + CALL_PATIENCE).await?;
+        let archived = archive::read(&channel, &publishing, page).await;
         close(channel).await;
+        close(publishing).await;
         archived
     }
 

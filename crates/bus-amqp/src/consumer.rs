@@ -175,7 +175,7 @@ impl Consuming {
         const GRACE: Duration = Duration::from_millis(300);
         tokio::time::sleep(GRACE).await;
         let half_settled = self.held.half_settled();
-        if let Err(error) = remembrance::leave(channel, &self.inbox, &half_settled).await {
+        if let Err(error) = remembrance::leave(&self.link, &self.inbox, &half_settled).await {
             tracing::warn!(inbox = %self.inbox, %error, "what was settled of packs comes again");
         }
         self.held.give_back();
@@ -239,6 +239,7 @@ impl Consuming {
                 () = self.ending.cancelled() => return End::Over,
                 () = self.arrivals.closed() => return End::Over,
                 () = self.held.changed.notified() => continue,
+                () = self.held.doubtful.notified() => return End::Broken,
                 // After an interruption the receiver may have to read on first.
                 room = self.arrivals.reserve(), if self.held.can_hand_out() => {
                     let Ok(room) = room else { return End::Over };

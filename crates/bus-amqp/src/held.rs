@@ -22,6 +22,9 @@ pub(crate) struct Held {
     state: Mutex<State>,
     /// Something changed of what the consumer waits for.
     pub(crate) changed: Notify,
+    /// The broker may not have heard of an acknowledgement: only when it gives back everything
+    /// is it known what is settled.
+    pub(crate) doubtful: Notify,
     /// Shared by those who acknowledge; held by the consumer when none may be under way.
     pub(crate) acknowledging: RwLock<()>,
 }
@@ -103,6 +106,7 @@ impl Held {
             credit,
             state: Mutex::default(),
             changed: Notify::new(),
+            doubtful: Notify::new(),
             acknowledging: RwLock::default(),
         }
     }

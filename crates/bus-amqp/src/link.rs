@@ -102,13 +102,12 @@ impl Link {
         let mut epoch = 0;
         loop {
             epoch += 1;
-            let connecting = tokio::time::timeout(CONNECT_PATIENCE, self.connect(epoch));
             let connected = tokio::select! {
                 () = self.shared.closing.cancelled() => return,
-                connected = connecting => connected,
+                connected = self.connect(epoch) => connected,
             };
             match connected {
-                Ok(Ok(up)) => {
+                Ok(up) => {
                     tracing::info!(broker = %self, "connected to RabbitMQ");
                     delays = backoff.build();
                     let reason = self.serve(up).await;
@@ -118,8 +117,7 @@ impl Link {
                     tracing::warn!(broker = %self, reason, "lost RabbitMQ; connecting again");
                     self.down(reason);
                 }
-                Ok(Err(error)) => self.failed(&error.to_string()),
-                Err(_) => self.failed("no answer in time"),
+                Err(error) => self.failed(&error),
             }
             tokio::select! {
                 () = self.shared.closing.cancelled() => return,
@@ -219,13 +217,28 @@ impl Link {
         self.shared.inboxes.write().remove(inbox);
     }
 
-    /// A new channel of the connection that consumes.
+    /// A new channel of the connection that consumes. Nothing is published by it: a broker that
+    /// takes no messages would read nothing of that connection any more.
     pub(crate) async fn channel(&self, deadline: Instant) -> Result<(Channel, u64), BusError> {
+        self.channel_of(|up| &up.consuming, deadline).await
+    }
+
+    /// A new channel of one of the connections, and which time they were made.
+    async fn channel_of(
+        &self,
+        which: impl Fn(&Up) -> &Arc<Connection>,
+        deadline: Instant,
+    ) -> Result<(Channel, u64), BusError> {
+        const PAUSE: Duration = Duration::from_millis(200);
         let mut seen = 0;
         loop {
             let up = self.up_after(seen, deadline).await?;
-            match in_time(up.consuming.create_channel()).await {
+            let connection = which(&up);
+            match in_time(connection.create_channel()).await {
                 Ok(channel) => return Ok((channel, up.epoch)),
+                Err(_) if Instant::now() >= deadline => return Err(self.unavailable()),
+                // A broker that was slow, or has no more channels to give, may have one soon.
+                Err(_) if connection.status().connected() => tokio::time::sleep(PAUSE).await,
                 // The connection broke just now: the next one will do.
                 Err(_) => seen = up.epoch,
             }
@@ -250,18 +263,10 @@ impl Link {
 
     /// A new channel of the connection that publishes, for publishing with confirms.
     pub(crate) async fn publishing_channel(&self, deadline: Instant) -> Result<Channel, BusError> {
-        let mut seen = 0;
-        loop {
-            let up = self.up_after(seen, deadline).await?;
-            match in_time(up.publishing.create_channel()).await {
-                Ok(channel) => {
-                    let confirming = channel.confirm_select(ConfirmSelectOptions::default());
-                    in_time(confirming).await.map_err(|_| self.unavailable())?;
-                    return Ok(channel);
-                }
-                Err(_) => seen = up.epoch,
-            }
-        }
+        let (channel, _) = self.channel_of(|up| &up.publishing, deadline).await?;
+        let confirming = channel.confirm_select(ConfirmSelectOptions::default());
+        in_time(confirming).await.map_err(|_| self.unavailable())?;
+        Ok(channel)
     }
 
     /// Closes the connections.
@@ -273,22 +278,25 @@ impl Link {
         }
     }
 
-    async fn connect(&self, epoch: u64) -> lapin::Result<Up> {
+    /// Connects, and declares what there is to be; or says why not.
+    async fn connect(&self, epoch: u64) -> Result<Up, String> {
+        let opening = tokio::time::timeout(CONNECT_PATIENCE, self.open_both()).await;
+        let opened = opening.map_err(|_| "no answer in time".to_owned())?;
+        let (publishing, consuming, publish) = opened.map_err(|error| error.to_string())?;
+        let inboxes = self.shared.inboxes.read().iter().cloned().collect();
+        topology::declare_inboxes(&publishing, inboxes).await.map_err(|error| error.to_string())?;
+        self.declare_archive(&publishing).await;
+        let (publishing, consuming) = (Arc::new(publishing), Arc::new(consuming));
+        Ok(Up { epoch, publish: Arc::new(publish), publishing, consuming })
+    }
+
+    async fn open_both(&self) -> lapin::Result<(Connection, Connection, Channel)> {
         let publishing = self.open("wissel publishing").await?;
         let consuming = self.open("wissel consuming").await?;
         let publish = publishing.create_channel().await?;
         publish.confirm_select(ConfirmSelectOptions::default()).await?;
-
-        let declare = publishing.create_channel().await?;
-        topology::declare_exchange(&declare).await?;
-        let inboxes: Vec<InboxName> = self.shared.inboxes.read().iter().cloned().collect();
-        for inbox in &inboxes {
-            topology::declare_inbox(&declare, inbox).await?;
-        }
-        declare.close(200, "declared".into()).await?;
-        self.declare_archive(&publishing).await;
-        let (publishing, consuming) = (Arc::new(publishing), Arc::new(consuming));
-        Ok(Up { epoch, publish: Arc::new(publish), publishing, consuming })
+        topology::declare_exchange(&publish).await?;
+        Ok((publishing, consuming, publish))
     }
 
     /// A stream may need a while after its broker was killed. Inboxes do not wait for it.

@@ -6,11 +6,12 @@
 //! member, from the lowest of the first, in words of 8 bytes. Integers are big-endian.
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
-use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions};
 use lapin::{BasicProperties, Channel};
-use wissel_bus::InboxName;
+use tokio::time::Instant;
+use wissel_bus::{BusError, InboxName};
 
-use crate::link::in_time;
+use crate::link::{CALL_PATIENCE, Link, in_time};
 use crate::marks::Settled;
 use crate::pack::{MEMBERS_MAX, PackId};
 use crate::topology;
@@ -23,26 +24,29 @@ const PACKS_MAX: usize = 60_000;
 
 /// Leaves it, durable when answered.
 pub(crate) async fn leave(
-    channel: &Channel,
+    link: &Link,
     inbox: &InboxName,
     packs: &[(PackId, Settled)],
-) -> lapin::Result<()> {
+) -> Result<(), BusError> {
     if packs.is_empty() {
         return Ok(());
     }
+    let deadline = Instant::now() + CALL_PATIENCE;
+    link.unblocked(deadline).await?;
+    let channel = link.publishing_channel(deadline).await?;
     let leaving = async {
-        topology::declare_marks(channel, inbox).await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        topology::declare_marks(&channel, inbox).await?;
         let properties = BasicProperties::default()
             .with_content_type(CONTENT_TYPE.into())
             .with_delivery_mode(PERSISTENT);
         let options = BasicPublishOptions::default();
         let queue = topology::marks_queue(inbox);
         let body = write(packs);
-        channel.basic_publish("".into(), queue, options, &body, properties).await?.await?;
-        Ok(())
+        channel.basic_publish("".into(), queue, options, &body, properties).await?.await
     };
-    in_time(leaving).await
+    in_time(leaving).await.map_err(|_| link.unavailable())?;
+    let _ = in_time(channel.close(200, "left".into())).await;
+    Ok(())
 }
 
 /// Takes all that was left.

@@ -63,9 +63,15 @@ impl Settler {
             Ok(true) => self.held.acknowledged(&held),
             // The connection broke. That a whole pack is settled is remembered.
             Ok(false) | Err(_) if held.parcel.is_pack() => {}
-            Ok(false) | Err(_) => return Err(BusError::NotHeld(tag)),
+            Ok(false) | Err(_) => return Err(self.doubt(tag)),
         }
         Ok(())
+    }
+
+    /// It comes again, unless the broker heard of it after all.
+    fn doubt(&self, tag: DeliveryTag) -> BusError {
+        self.held.doubtful.notify_one();
+        BusError::NotHeld(tag)
     }
 
     fn settled(&self, tag: DeliveryTag, held: &HeldDelivery) -> Result<AfterSettling, BusError> {
@@ -90,7 +96,7 @@ impl Settler {
                 self.held.acknowledged(&held);
                 Ok(())
             }
-            Ok(false) | Err(_) => Err(BusError::NotHeld(tag)),
+            Ok(false) | Err(_) => Err(self.doubt(tag)),
         }
     }
 

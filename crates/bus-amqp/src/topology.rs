@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind};
+use parking_lot::Mutex;
 use wissel_bus::InboxName;
+
+use crate::link::in_time;
 
 /// By which retries return to their inboxes. All else goes to its queues by the default exchange,
 /// which costs the broker less than a binding.
@@ -77,6 +81,30 @@ pub(crate) async fn settle_down(channel: &Channel, queue: &ShortString, expected
 
 pub(crate) async fn declare_exchange(channel: &Channel) -> lapin::Result<()> {
     exchange(channel, EXCHANGE.into(), ExchangeKind::Direct).await
+}
+
+/// Declares inboxes, some at a time, however many they are. One that cannot be declared keeps
+/// nobody from the others; an error is that of the connection.
+pub(crate) async fn declare_inboxes(
+    connection: &Connection,
+    inboxes: Vec<InboxName>,
+) -> lapin::Result<()> {
+    const AT_ONCE: usize = 8;
+    let rest = Mutex::new(inboxes.into_iter());
+    let declare_some = async || {
+        let mut channel = in_time(connection.create_channel()).await?;
+        loop {
+            let next = rest.lock().next();
+            let Some(inbox) = next else { break };
+            let Err(error) = in_time(declare_inbox(&channel, &inbox)).await else { continue };
+            tracing::error!(%inbox, %error, "an inbox cannot be declared");
+            // Its channel is gone, or still waits for the answer.
+            channel = in_time(connection.create_channel()).await?;
+        }
+        let _ = in_time(channel.close(200, "declared".into())).await;
+        Ok(())
+    };
+    try_join_all((0..AT_ONCE).map(|_| declare_some())).await.map(drop)
 }
 
 pub(crate) async fn declare_inbox(channel: &Channel, inbox: &InboxName) -> lapin::Result<()> {
