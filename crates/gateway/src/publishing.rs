@@ -71,6 +71,7 @@ impl Publishing for PublishingService {
             budget: self.0.budget.clone(),
             waiting: VecDeque::new(),
             without_room: None,
+            untold: VecDeque::new(),
             end: None,
         };
         let requests = request.into_inner();
@@ -120,6 +121,8 @@ struct PublishStream {
     budget: Budget,
     /// Messages that wait for the budget.
     without_room: Option<WithoutRoom>,
+    /// Outcomes that the caller has not read. They count as in flight, and hold no budget.
+    untold: VecDeque<Vec<Outcome>>,
     /// How the reading ended, when it has.
     end: Option<Result<(), Status>>,
 }
@@ -148,24 +151,30 @@ impl PublishStream {
                 }
             }
             let all_begun = self.waiting.is_empty() && self.without_room.is_none();
-            if self.end.is_some() && under_way.is_empty() && all_begun {
+            let all_told = under_way.is_empty() && self.untold.is_empty();
+            if self.end.is_some() && all_told && all_begun {
                 return self.end.unwrap_or(Ok(()));
             }
             tokio::select! {
                 biased;
-                Some(outcomes) = under_way.next() => {
-                    let outcomes: Vec<Outcome> = outcomes;
-                    in_flight -= outcomes.len();
-                    let first = position;
-                    position += outcomes.len() as u64;
-                    let answer = pb::PublishStreamResponse { outcomes: to_outcomes(first, outcomes) };
-                    if answers.send(answer).await.is_err() {
+                Some(outcomes) = under_way.next() => self.untold.push_back(outcomes),
+                // What is under way goes on, whether the caller reads or not.
+                place = answers.reserve(), if !self.untold.is_empty() => match place {
+                    Ok(place) => {
+                        let outcomes = self.untold.pop_front().unwrap_or_default();
+                        in_flight -= outcomes.len();
+                        let first = position;
+                        position += outcomes.len() as u64;
+                        place.send(pb::PublishStreamResponse { outcomes: to_outcomes(first, outcomes) });
+                    }
+                    Err(_) => {
                         // Who went away gets no answers; what was begun is finished.
+                        in_flight -= self.untold.drain(..).map(|outcomes| outcomes.len()).sum::<usize>();
                         self.waiting.clear();
                         self.without_room = None;
                         self.end = Some(Ok(()));
                     }
-                }
+                },
                 () = stopping.cancelled(), if self.end.is_none() => {
                     self.end = Some(Err(to_status(&SessionEnd::ShuttingDown.into())));
                 }
@@ -297,3 +306,6 @@ fn to_warning(warning: &Violation) -> pb::Warning {
         description: format!("{}; expected {}", warning.fault, warning.expected),
     }
 }
+
+#[cfg(test)]
+mod tests;
