@@ -37,7 +37,8 @@ pub fn settle_disk() -> Result<()> {
 }
 
 /// An event with data of 1 KiB, of letters in no order: what compresses would be cheaper
-/// to write than what agencies send. Encoded it has some 1,200 bytes.
+/// to write than what agencies send. It is of one of a thousand persons. Encoded it has some
+/// 1,200 bytes.
 ///
 /// # Errors
 /// When the event breaks a rule.
@@ -47,7 +48,7 @@ pub fn big_event(run: &str, number: u64) -> Result<Event> {
     let mut letters = SmallRng::seed_from_u64(number);
     let text: String = (0..1_011).map(|_| char::from(letters.random_range(b'a'..=b'z'))).collect();
     let event = Event::builder(id, source, "nl.brp.geboorte")
-        .subject("999990019")
+        .subject(format!("{}", 999_990_000 + number % 1_000))
         .extension("gemeente", gemeente_of(number))
         .data_text("application/json", format!(r#"{{"inhoud":"{text}"}}"#));
     Ok(event.build()?)

@@ -38,6 +38,8 @@ pub(crate) struct Member {
     pub(crate) call: Arc<Call>,
     /// Which item of the call.
     pub(crate) item: usize,
+    /// As in [`Enqueue`](wissel_bus::Enqueue).
+    pub(crate) lane: u64,
     pub(crate) kept: Kept,
 }
 

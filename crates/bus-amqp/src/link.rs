@@ -22,6 +22,8 @@ use crate::topology;
 /// How long a call that is no publish waits for a broker that is not there: to be told so is an
 /// answer, and who changes something keeps others from it meanwhile.
 pub(crate) const CALL_PATIENCE: Duration = Duration::from_secs(3);
+/// How many channels publish: RabbitMQ has 32 messages of a channel under way to a quorum queue.
+const PUBLISHING_CHANNELS: usize = 4;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const BACKOFF_LEAST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(3);
@@ -58,7 +60,7 @@ enum State {
 pub(crate) struct Up {
     /// Counts the connections made.
     pub(crate) epoch: u64,
-    pub(crate) publish: Arc<Channel>,
+    publish: Arc<[Arc<Channel>]>,
     publishing: Arc<Connection>,
     consuming: Arc<Connection>,
 }
@@ -70,6 +72,14 @@ pub(crate) async fn in_time<T>(asking: impl Future<Output = lapin::Result<T>>) -
     match tokio::time::timeout(PATIENCE, asking).await {
         Ok(answer) => answer,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    }
+}
+
+impl Up {
+    /// By which channel goes what is published of a lane.
+    pub(crate) fn publishing_channel(&self, lane: u64) -> &Arc<Channel> {
+        let number = lane % self.publish.len().max(1) as u64;
+        &self.publish[usize::try_from(number).unwrap_or_default()]
     }
 }
 
@@ -287,15 +297,19 @@ impl Link {
         topology::declare_inboxes(&publishing, inboxes).await.map_err(|error| error.to_string())?;
         self.declare_archive(&publishing).await;
         let (publishing, consuming) = (Arc::new(publishing), Arc::new(consuming));
-        Ok(Up { epoch, publish: Arc::new(publish), publishing, consuming })
+        Ok(Up { epoch, publish: publish.into(), publishing, consuming })
     }
 
-    async fn open_both(&self) -> lapin::Result<(Connection, Connection, Channel)> {
+    async fn open_both(&self) -> lapin::Result<(Connection, Connection, Vec<Arc<Channel>>)> {
         let publishing = self.open("wissel publishing").await?;
         let consuming = self.open("wissel consuming").await?;
-        let publish = publishing.create_channel().await?;
-        publish.confirm_select(ConfirmSelectOptions::default()).await?;
-        topology::declare_exchange(&publish).await?;
+        let mut publish = Vec::new();
+        for _ in 0..PUBLISHING_CHANNELS {
+            let channel = publishing.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            publish.push(Arc::new(channel));
+        }
+        topology::declare_exchange(&publish[0]).await?;
         Ok((publishing, consuming, publish))
     }
 
@@ -319,10 +333,10 @@ impl Link {
         let mut consuming = Box::pin(up.consuming.events_listener());
         let mut watched = tokio::time::interval(Duration::from_secs(1));
         let connections = [Arc::clone(&up.publishing), Arc::clone(&up.consuming)];
-        let channel = up.publish.clone();
+        let channels = Arc::clone(&up.publish);
         let is_whole = || {
             let connected = connections.iter().all(|one| one.status().connected());
-            connected && channel.status().connected()
+            connected && channels.iter().all(|one| one.status().connected())
         };
         self.shared.state.send_replace(State::Up(up));
         loop {

@@ -70,7 +70,7 @@ impl Publisher {
             weight_all,
             retries_declared: Mutex::default(),
         };
-        (publisher, Sender::new(link, shared))
+        (publisher, Sender::new(link, shared, packing))
     }
 
     /// Publishes each, pipelined; one answer each, in order.
@@ -198,11 +198,11 @@ impl Publisher {
                 continue;
             }
             // A quorum queue keeps everything as safely as it can.
-            let Enqueue { envelope, inboxes, archive_until, outlives: _ } = enqueue;
+            let Enqueue { envelope, inboxes, archive_until, outlives: _, lane } = enqueue;
             let bytes = envelope.event.len();
             let targets = targets_of(inboxes, archive_until.is_some());
             let kept = Kept { envelope, archive_until };
-            let member = Member { call: Arc::clone(call), item, kept };
+            let member = Member { call: Arc::clone(call), item, lane, kept };
             let parts = gathering.add(&targets, bytes, &member);
             if parts != 1 {
                 call.travels_in(item, parts);
@@ -280,7 +280,7 @@ impl Publisher {
         outgoing: Outgoing<B>,
         deadline: Instant,
     ) -> Result<Tried, BusError> {
-        let (shared, channel) = (Arc::clone(&self.shared), Arc::clone(&up.publish));
+        let (shared, channel) = (Arc::clone(&self.shared), Arc::clone(up.publishing_channel(0)));
         let mut publishing =
             async move { shared.returns.publish_single(&channel, outgoing).await }.boxed();
         // The first poll puts it in its place.

@@ -17,6 +17,7 @@ use crate::confirm::{Outgoing, Tried};
 use crate::gathering::{Pack, Target};
 use crate::late::Returned;
 use crate::link::{Link, Up};
+use crate::options::Packing;
 use crate::pack::{self, PackId};
 use crate::publisher::Shared;
 use crate::topology::NEUTRAL_KEY;
@@ -34,6 +35,9 @@ const CONFIRMED_MAX: usize = 4_096;
 pub(crate) struct Sender {
     link: Link,
     shared: Arc<Shared>,
+    /// Whether messages travel together. If so, all go by one channel, in their order; if not,
+    /// each by that of its lane.
+    packs: bool,
     /// Of this bus; tells its packs from those of others.
     instance: u64,
     /// What was sent and is not done, by number.
@@ -51,11 +55,12 @@ struct UnderWay {
 }
 
 impl Sender {
-    pub(crate) fn new(link: Link, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(link: Link, shared: Arc<Shared>, packing: Packing) -> Self {
         let instance = Uuid::now_v7().as_u64_pair().1;
         Self {
             link,
             shared,
+            packs: packing.is_on(),
             instance,
             under_way: BTreeMap::new(),
             waiting: Waiting::default(),
@@ -134,7 +139,12 @@ impl Sender {
         }
         let outgoing = self.outgoing(pack);
         let targets = Arc::clone(&pack.targets);
-        let channel = Arc::clone(&up.publish);
+        let lane = match &pack.members[..] {
+            [alone] if !self.packs => alone.lane,
+            _ => 0,
+        };
+        let channel = Arc::clone(up.publishing_channel(lane));
+        let channel_id = channel.id();
         let shared = Arc::clone(&self.shared);
         let mut publishing =
             async move { shared.returns.publish(&channel, outgoing).await }.boxed();
@@ -145,7 +155,7 @@ impl Sender {
             Some(tried) => std::future::ready(tried).boxed(),
         };
         self.under_way.insert(number, sending);
-        self.waiting.published(&targets, number, publishing);
+        self.waiting.published((targets, channel_id), number, publishing);
     }
 
     fn outgoing(&self, pack: &Pack<Member>) -> Outgoing<Bytes> {

@@ -1,7 +1,7 @@
 //! What was published and has no answer yet, in lanes.
 //!
-//! RabbitMQ confirms what goes to the same queues in its order. So the first of each lane is
-//! waited for; when it is confirmed, those behind it are looked at. To wait for each by itself
+//! RabbitMQ confirms what goes to the same queues by the same channel in its order. So the first of
+//! each such lane is waited for; when it is confirmed, those behind it are looked at. To wait for each by itself
 //! would wake the sender for each.
 
 use std::collections::{HashMap, VecDeque};
@@ -26,16 +26,18 @@ pub(crate) enum Outcome {
     Declared(Arc<[Target]>, Result<(), BusError>),
 }
 
+/// What goes to these targets by the channel with this id.
+type Lane = (Arc<[Target]>, u16);
 /// A pack that was published.
 type Trying = BoxFuture<'static, Tried>;
-/// The first pack of a lane, to these targets and of this number.
-type First = BoxFuture<'static, (Arc<[Target]>, u64, Tried)>;
+/// The first pack of a lane, and its number.
+type First = BoxFuture<'static, (Lane, u64, Tried)>;
 
 /// Waits for what comes of packs.
 #[derive(Default)]
 pub(crate) struct Waiting {
     /// What waits behind the first of each lane.
-    lanes: HashMap<Arc<[Target]>, VecDeque<(u64, Trying)>>,
+    lanes: HashMap<Lane, VecDeque<(u64, Trying)>>,
     firsts: FuturesUnordered<First>,
     /// What was done already when those before it were.
     done: VecDeque<(u64, Tried)>,
@@ -43,13 +45,13 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// A pack to these targets was published behind all others to them.
-    pub(crate) fn published(&mut self, targets: &Arc<[Target]>, number: u64, trying: Trying) {
-        if let Some(behind) = self.lanes.get_mut(targets) {
+    /// A pack was published behind all others of its lane.
+    pub(crate) fn published(&mut self, lane: Lane, number: u64, trying: Trying) {
+        if let Some(behind) = self.lanes.get_mut(&lane) {
             behind.push_back((number, trying));
         } else {
-            self.lanes.insert(Arc::clone(targets), VecDeque::new());
-            self.wait_for(Arc::clone(targets), number, trying);
+            self.lanes.insert(lane.clone(), VecDeque::new());
+            self.wait_for(lane, number, trying);
         }
     }
 
@@ -64,8 +66,8 @@ impl Waiting {
             return Some(Outcome::Tried(number, tried));
         }
         tokio::select! {
-            Some((targets, number, tried)) = self.firsts.next() => {
-                self.look_behind(targets);
+            Some((lane, number, tried)) = self.firsts.next() => {
+                self.look_behind(lane);
                 Some(Outcome::Tried(number, tried))
             }
             Some(other) = self.others.next() => Some(other),
@@ -78,20 +80,20 @@ impl Waiting {
         *self = Self::default();
     }
 
-    fn look_behind(&mut self, targets: Arc<[Target]>) {
-        while let Some(behind) = self.lanes.get_mut(&targets) {
+    fn look_behind(&mut self, lane: Lane) {
+        while let Some(behind) = self.lanes.get_mut(&lane) {
             match behind.pop_front() {
-                None => drop(self.lanes.remove(&targets)),
+                None => drop(self.lanes.remove(&lane)),
                 Some((number, mut trying)) => match (&mut trying).now_or_never() {
                     Some(tried) => self.done.push_back((number, tried)),
-                    None => return self.wait_for(targets, number, trying),
+                    None => return self.wait_for(lane, number, trying),
                 },
             }
         }
     }
 
-    fn wait_for(&mut self, targets: Arc<[Target]>, number: u64, trying: Trying) {
-        self.firsts.push(trying.map(move |tried| (targets, number, tried)).boxed());
+    fn wait_for(&mut self, lane: Lane, number: u64, trying: Trying) {
+        self.firsts.push(trying.map(move |tried| (lane, number, tried)).boxed());
     }
 }
 
@@ -107,8 +109,8 @@ mod tests {
         (tell, async { told.await.unwrap_or(Tried::Broken) }.boxed())
     }
 
-    fn lane(inbox: &str) -> Arc<[Target]> {
-        Arc::new([Target::Inbox(inbox.parse().unwrap())])
+    fn lane(inbox: &str) -> Lane {
+        (Arc::new([Target::Inbox(inbox.parse().unwrap())]), 1)
     }
 
     /// The numbers of all that is done.
@@ -127,7 +129,7 @@ mod tests {
         let mut ends: VecDeque<Sender<Tried>> = VecDeque::new();
         for (number, lane) in (1..).zip([&a, &a, &a, &b, &b]) {
             let (end, trying) = trying();
-            waiting.published(lane, number, trying);
+            waiting.published(lane.clone(), number, trying);
             ends.push_back(end);
         }
         let mut end = |at: usize| ends.remove(at).unwrap().send(Tried::Confirmed).unwrap();
@@ -147,7 +149,7 @@ mod tests {
         assert_eq!(rest, [3, 5]);
         assert!(waiting.lanes.is_empty(), "a lane in which nothing waits is gone");
         let (end, trying) = trying();
-        waiting.published(&a, 6, trying);
+        waiting.published(a, 6, trying);
         end.send(Tried::Nacked).unwrap();
         assert_eq!(done(&mut waiting), [6], "and begins anew");
         assert!(waiting.next().await.is_none(), "there is nothing to wait for");
@@ -157,7 +159,7 @@ mod tests {
     async fn what_else_is_waited_for_comes_beside_the_lanes() {
         let mut waiting = Waiting::default();
         let (_end, trying) = trying();
-        waiting.published(&lane("00000099000000001000.a"), 1, trying);
+        waiting.published(lane("00000099000000001000.a"), 1, trying);
         waiting.add(std::future::ready(Outcome::Rested(2)));
         let outcome = waiting.next().await.unwrap();
         assert!(matches!(outcome, Outcome::Rested(2)), "{outcome:?}");

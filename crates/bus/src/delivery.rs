@@ -50,6 +50,9 @@ pub struct Enqueue {
     pub archive_until: Option<SystemTime>,
     /// What it outlives once it is answered.
     pub outlives: Outlives,
+    /// Which others it keeps its order with: those of the same number. One of another lane
+    /// may overtake it while both are on their way into an inbox.
+    pub lane: u64,
 }
 
 /// What a message outlives from the moment at which its enqueueing is answered. A bus may
@@ -65,10 +68,11 @@ pub enum Outlives {
 }
 
 impl Enqueue {
-    /// A message that goes to these inboxes, not to the archive, and outlives a loss of power.
+    /// A message that goes to these inboxes, not to the archive, and outlives a loss of power,
+    /// in lane 0.
     #[must_use]
     pub fn new(envelope: Envelope, inboxes: Vec<InboxName>) -> Self {
-        Self { envelope, inboxes, archive_until: None, outlives: Outlives::PowerLoss }
+        Self { envelope, inboxes, archive_until: None, outlives: Outlives::PowerLoss, lane: 0 }
     }
 }
 

@@ -12,8 +12,8 @@
 //!    nothing of it.
 //! 2. A delivery that is not settled comes again: after its consumer is dropped,
 //!    after a crash, after a lost connection. At least once, never less.
-//! 3. Deliveries that were never retried come in the order in which they were
-//!    enqueued.
+//! 3. Deliveries of one lane ([`Enqueue::lane`]) that were never retried come in the
+//!    order in which they were enqueued.
 //! 4. A consumer that does not take its deliveries holds at most its credit in
 //!    memory, in deliveries and in bytes, and holds back nobody else.
 //! 5. A dead letter stays until it is redriven or purged.
@@ -71,7 +71,7 @@ pub trait Bus: Send + Sync + 'static {
     /// there as well; one without inboxes and archive is `Ok`.
     ///
     /// Calls run side by side; items of one call, and of calls made one after
-    /// the other without awaiting, keep their order.
+    /// the other without awaiting, keep their order, but for that of different lanes.
     async fn enqueue(&self, items: Vec<Enqueue>) -> Vec<Result<(), BusError>>;
 
     /// Puts messages among the dead letters of an inbox at once, with no attempt made; one

@@ -1,9 +1,11 @@
 //! Last room: the message becomes durable, and its publisher gets a receipt.
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 use wissel_bus::{Burial, Bus, BusError, Enqueue, Envelope, FieldsKey, Outlives};
 use wissel_identifiers::InboxName;
@@ -96,6 +98,7 @@ impl Goods {
         } else {
             Outlives::PowerLoss
         };
+        let lane = lane_of(admitted);
         let mut to_archive = admitted.archive_until;
         for copy in copies {
             let Copy { fields, event, inboxes, full, watches } = copy;
@@ -106,16 +109,22 @@ impl Goods {
             }
             let archive_until = to_archive.take_if(|_| fields.is_none() && !watches);
             if !inboxes.is_empty() || archive_until.is_some() {
-                self.items.push(Enqueue { envelope, inboxes, archive_until, outlives });
+                self.items.push(Enqueue { envelope, inboxes, archive_until, outlives, lane });
             }
         }
         if to_archive.is_some() {
             let envelope = envelope(admitted, None, admitted.event.frame().clone());
             let (inboxes, archive_until) = (Vec::new(), to_archive);
-            self.items.push(Enqueue { envelope, inboxes, archive_until, outlives });
+            self.items.push(Enqueue { envelope, inboxes, archive_until, outlives, lane });
         }
         Counts { items: self.items.len() - items, burials: self.burials.len() - burials }
     }
+}
+
+/// What is of one subject keeps its order, and so does what has none.
+fn lane_of(admitted: &Admitted) -> u64 {
+    let subject = admitted.event.subject();
+    subject.map_or(0, |subject| FixedState::default().hash_one(subject))
 }
 
 /// The answer, when the message is one and whoever waits for it does so here.
@@ -172,22 +181,24 @@ struct Again {
     inboxes: SmallVec<[InboxName; 4]>,
     archive_until: Option<SystemTime>,
     outlives: Outlives,
+    lane: u64,
 }
 
 impl Again {
     fn of(item: &Enqueue) -> Self {
-        let Enqueue { envelope, inboxes, archive_until, outlives } = item;
+        let Enqueue { envelope, inboxes, archive_until, outlives, lane } = item;
         Self {
             envelope: envelope.clone(),
             inboxes: inboxes.iter().cloned().collect(),
             archive_until: *archive_until,
             outlives: *outlives,
+            lane: *lane,
         }
     }
 
     fn into_item(self) -> Enqueue {
-        let Self { envelope, inboxes, archive_until, outlives } = self;
-        Enqueue { envelope, inboxes: inboxes.into_vec(), archive_until, outlives }
+        let Self { envelope, inboxes, archive_until, outlives, lane } = self;
+        Enqueue { envelope, inboxes: inboxes.into_vec(), archive_until, outlives, lane }
     }
 }
 

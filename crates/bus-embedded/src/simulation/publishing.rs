@@ -82,7 +82,7 @@ impl World {
                 archive_until_ms: archive_until.map(to_ms),
                 outlives,
             }));
-            asked.push(Enqueue { envelope, inboxes, archive_until, outlives });
+            asked.push(Enqueue { envelope, inboxes, archive_until, outlives, lane: 0 });
         }
         let number = self.number();
         self.log.write(|| format!("call {number}: enqueue {} to {same_inboxes:?}", asked.len()));

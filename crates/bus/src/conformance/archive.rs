@@ -45,6 +45,7 @@ pub async fn the_archive_ends_with_its_time(fixture: &dyn Fixture) {
         inboxes: vec![],
         archive_until: Some(until),
         outlives: Outlives::PowerLoss,
+        lane: 0,
     };
     let later = SystemTime::now() + HOUR;
     enqueue_all(&*bus, vec![archived(&short, soon), archived(&long, later)]).await;
@@ -86,6 +87,7 @@ async fn keep(bus: &dyn Bus, inbox: &InboxName, count: usize) -> Vec<Envelope> {
         inboxes: inboxes.clone(),
         archive_until,
         outlives: Outlives::PowerLoss,
+        lane: 0,
     });
     enqueue_all(bus, items.collect()).await;
     kept

@@ -91,6 +91,7 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @cases $fixture;
             deliveries_come_in_order,
             calls_without_awaiting_keep_their_order,
+            each_lane_keeps_its_order,
             one_message_reaches_each_of_its_inboxes,
             an_item_without_inboxes_is_ok,
             an_unknown_inbox_fails_only_its_own_item,

@@ -48,6 +48,33 @@ pub async fn calls_without_awaiting_keep_their_order(fixture: &dyn Fixture) {
     tidy(&*bus, &[&inbox]).await;
 }
 
+/// Whatever others do, those of one lane keep their order.
+pub async fn each_lane_keeps_its_order(fixture: &dyn Fixture) {
+    const COUNT: usize = 600;
+    const LANES: usize = 7;
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "lanes").await;
+    let in_lane =
+        |(number, item): (usize, Enqueue)| Enqueue { lane: (number % LANES) as u64, ..item };
+    let items = to_inbox(&inbox, &numbered(COUNT)).into_iter().enumerate().map(in_lane);
+    let items: Vec<Enqueue> = items.collect();
+    let calls = items.chunks(20).map(|chunk| bus.enqueue(chunk.to_vec()));
+    for answer in futures::future::join_all(calls).await.concat() {
+        answer.expect("the item is taken");
+    }
+
+    let mut reader = Reader::of(&*bus, &inbox, 1000).await;
+    let deliveries = reader.take(COUNT).await;
+    let came: Vec<usize> = deliveries.iter().map(|d| number_of(&d.envelope)).collect();
+    for lane in 0..LANES {
+        let of_lane = came.iter().copied().filter(|number| number % LANES == lane);
+        let expected = (0..COUNT).filter(|number| number % LANES == lane);
+        assert!(of_lane.eq(expected), "lane {lane}: {came:?}");
+    }
+    reader.acknowledge(&deliveries).await;
+    tidy(&*bus, &[&inbox]).await;
+}
+
 /// The same envelope, to the millisecond, comes to every inbox of an item.
 pub async fn one_message_reaches_each_of_its_inboxes(fixture: &dyn Fixture) {
     let bus = fixture.bus().await;
