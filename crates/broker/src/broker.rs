@@ -44,7 +44,8 @@ pub struct Broker {
     pub(crate) catalogue: ArcSwap<Catalogue>,
     /// Counts the catalogues that were in force, so that sessions hear of a new one.
     pub(crate) catalogue_version: watch::Sender<u64>,
-    /// Counts the changes of inboxes, so that sessions hear of a pause and of its end.
+    /// Counts the changes of inboxes, so that sessions hear of a pause and of its end, and of an
+    /// order that comes or goes.
     pub(crate) pauses: watch::Sender<u64>,
     pub(crate) catalogue_since: Mutex<SystemTime>,
     pub(crate) readings: Readings,

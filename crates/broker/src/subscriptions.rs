@@ -135,6 +135,7 @@ impl Broker {
         self.store.delete_subscription(name.clone()).await?;
         self.router.remove(name);
         self.subscriptions.write().remove(name);
+        self.order_may_change(subscription.ordered);
         tracing::info!(subscription = %name, "subscription deleted");
         Ok(())
     }
@@ -238,7 +239,16 @@ impl Broker {
         self.inboxes.write().entry(subscription.inbox.clone()).or_default();
         let catalogue = self.catalogue.load();
         self.router.change(|changes| entitlement::put(&subscription, &catalogue, changes));
+        let ordered = subscription.ordered;
         self.subscriptions.write().insert(subscription.name.clone(), subscription);
+        self.order_may_change(ordered);
+    }
+
+    /// Has sessions look again at whether their inboxes are ordered, if so.
+    pub(crate) fn order_may_change(&self, it_may: bool) {
+        if it_may {
+            self.pauses.send_modify(|changes| *changes += 1);
+        }
     }
 }
 

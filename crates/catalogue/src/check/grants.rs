@@ -68,9 +68,8 @@ impl<'a> Checker<'a> {
             };
             let name = Arc::clone(name);
             let fields = stated.fields.as_ref();
-            let fields = fields.and_then(|fields| {
-                self.fields(place, of, &name, fields, &stated.filters)
-            });
+            let fields =
+                fields.and_then(|fields| self.fields(place, of, &name, fields, &stated.filters));
             for party in stated.party.as_slice() {
                 let known = self.catalogue.parties.get(party);
                 let strict = known.is_some_and(|party| party.strict);
