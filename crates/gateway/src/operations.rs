@@ -104,8 +104,12 @@ impl Operations for OperationsService {
             let size = page_size(asked.page_size)?;
             let after = dead_letter_token(asked.page_token)?;
             let asked = Page { after, limit: one_more(size) };
-            let mut page = broker.dead_letters(&caller, &inbox, asked).await?;
-            let next_page_token = cut_page(&mut page, size, |last| last.id.0.clone());
+            let mut page = broker.dead_letters(&caller, &inbox, asked.clone()).await?;
+            // One that is large has fewer than it may, and others may come behind it.
+            let large = page.last().filter(|_| page.len() <= size && asked.is_full(&page));
+            let behind = large.map(|last| last.id.0.clone());
+            let cut = || cut_page(&mut page, size, |last| last.id.0.clone());
+            let next_page_token = behind.unwrap_or_else(cut);
             let dead_letters =
                 page.into_iter().map(|one| letters::write_dead_letter(&caller, &inbox, one));
             let dead_letters = dead_letters.collect();
