@@ -243,13 +243,6 @@ impl Broker {
         self.subscriptions.write().insert(subscription.name.clone(), subscription);
         self.order_may_change(ordered);
     }
-
-    /// Has sessions look again at whether their inboxes are ordered, if so.
-    pub(crate) fn order_may_change(&self, it_may: bool) {
-        if it_may {
-            self.pauses.send_modify(|changes| *changes += 1);
-        }
-    }
 }
 
 fn exists(name: &SubscriptionName) -> Refusal {

@@ -169,9 +169,9 @@ async fn a_party_has_two_replays_at_a_time() {
     place.broker.set_inbox(&party(RECEIVER), &inbox("inbox"), |_| settings).await.unwrap();
     let replay = |local: &str| {
         let (broker, inbox) = (std::sync::Arc::clone(&place.broker), inbox(local));
-        tokio::spawn(async move {
-            broker.replay(&party(RECEIVER), &inbox, everything(), |_| ()).await
-        })
+        tokio::spawn(
+            async move { broker.replay(&party(RECEIVER), &inbox, everything(), |_| ()).await },
+        )
     };
     let waiting = [replay("inbox"), replay("inbox")];
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -2,6 +2,7 @@
 //! taken up anew.
 
 use super::Session;
+use crate::Broker;
 
 impl Session {
     /// The inbox may have been paused, or go on, or have got or lost its order. Then what is held
@@ -20,6 +21,15 @@ impl Session {
         if self.source.rests() && self.held.is_empty() && self.settling.is_empty() {
             self.arrived.clear();
             self.source.let_go();
+        }
+    }
+}
+
+impl Broker {
+    /// Has sessions look again at whether their inboxes are ordered, if so.
+    pub(crate) fn order_may_change(&self, it_may: bool) {
+        if it_may {
+            self.pauses.send_modify(|changes| *changes += 1);
         }
     }
 }

@@ -53,9 +53,8 @@ pub async fn a_page_of_the_archive_is_bounded_in_bytes(fixture: &dyn Fixture) {
     let page =
         ArchivePage { from: begun, until: SystemTime::now() + HOUR, after: None, limit: 100 };
     let first = bus.archived(page).await.expect("the archive can be read");
-    let bytes = |archived: &[Archived]| {
-        archived.iter().map(|one| one.envelope.event.len()).sum::<usize>()
-    };
+    let bytes =
+        |archived: &[Archived]| archived.iter().map(|one| one.envelope.event.len()).sum::<usize>();
     let (_, but_last) = first.split_last().expect("something is kept");
     assert!(bytes(but_last) < PAGE_BYTES, "a page ends with the message with which it is full");
     assert!(page.is_full(&first), "there is more");

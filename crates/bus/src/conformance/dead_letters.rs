@@ -7,9 +7,7 @@ use super::support::{
     QUIET, Reader, dead_letters_once, envelopes_of, expect_state, message, new_inbox, numbered,
     put, tidy,
 };
-use crate::{
-    Burial, DeadLetter, DeadLetterId, Envelope, InboxState, PAGE_BYTES, Page, Selection,
-};
+use crate::{Burial, DeadLetter, DeadLetterId, Envelope, InboxState, PAGE_BYTES, Page, Selection};
 
 /// A dead letter shows its message, its reason, its attempts and when it died;
 /// it is counted, and no consumer gets it.

@@ -7,9 +7,7 @@ use wissel_message::Event;
 use wissel_store::{InboxSettings, Store};
 
 use super::*;
-use crate::{
-    BrokerOptions, Caller, Operator, Roles, SessionEvent, SessionOptions, Verdict,
-};
+use crate::{BrokerOptions, Caller, Operator, Roles, SessionEvent, SessionOptions, Verdict};
 
 const CATALOGUE: &str = r#"
 party = [
