@@ -15,8 +15,8 @@ use crate::archive;
 use crate::calls::Calls;
 use crate::catalogue;
 use crate::fields::{
-    cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, timestamp,
-    to_duration,
+    cut_full_page, cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token,
+    timestamp, to_duration,
 };
 use crate::letters;
 use crate::overview;
@@ -105,11 +105,8 @@ impl Operations for OperationsService {
             let after = dead_letter_token(asked.page_token)?;
             let asked = Page { after, limit: one_more(size) };
             let mut page = broker.dead_letters(&caller, &inbox, asked.clone()).await?;
-            // One that is large has fewer than it may, and others may come behind it.
-            let large = page.last().filter(|_| page.len() <= size && asked.is_full(&page));
-            let behind = large.map(|last| last.id.0.clone());
-            let cut = || cut_page(&mut page, size, |last| last.id.0.clone());
-            let next_page_token = behind.unwrap_or_else(cut);
+            let full = asked.is_full(&page);
+            let next_page_token = cut_full_page(&mut page, size, full, |last| last.id.0.clone());
             let dead_letters =
                 page.into_iter().map(|one| letters::write_dead_letter(&caller, &inbox, one));
             let dead_letters = dead_letters.collect();
