@@ -64,15 +64,15 @@ impl Broker {
             if stopping.is_cancelled() {
                 return Err(Refusal::shutting_down());
             }
-            let page =
-                self.bus.archived(ArchivePage { from, until, after, limit: AT_ONCE }).await?;
-            for one in &page {
+            let page = ArchivePage { from, until, after, limit: AT_ONCE };
+            let archived = self.bus.archived(page).await?;
+            for one in &archived {
                 count(&mut kept, &types, &one.envelope);
             }
-            examined += page.len() as u64;
+            examined += archived.len() as u64;
             progress(examined);
-            match page.last() {
-                Some(last) if page.len() == AT_ONCE => after = Some(last.position),
+            match archived.last() {
+                Some(last) if page.is_full(&archived) => after = Some(last.position),
                 _ => return Ok((examined, kept.into_values().collect())),
             }
         }

@@ -31,6 +31,7 @@ use crate::questions::Questions;
 use crate::readings::Readings;
 use crate::receivers::Receivers;
 use crate::replay::REPLAY_PER_SECOND;
+use crate::replays::Replays;
 use crate::road::deduplicate::Window;
 use crate::road::room::Limits;
 use crate::survey::Surveys;
@@ -44,7 +45,8 @@ pub struct Broker {
     pub(crate) catalogue: ArcSwap<Catalogue>,
     /// Counts the catalogues that were in force, so that sessions hear of a new one.
     pub(crate) catalogue_version: watch::Sender<u64>,
-    /// Counts the changes of inboxes, so that sessions hear of a pause and of its end.
+    /// Counts the changes of inboxes, so that sessions hear of a pause and of its end, and of an
+    /// order that comes or goes.
     pub(crate) pauses: watch::Sender<u64>,
     pub(crate) catalogue_since: Mutex<SystemTime>,
     pub(crate) readings: Readings,
@@ -69,6 +71,8 @@ pub struct Broker {
     pub(crate) questions: Questions,
     /// Looks at all inboxes together.
     pub(crate) surveys: Surveys,
+    /// Which replays are under way.
+    pub(crate) replays: Replays,
     /// How many may look through the record of processing at a time.
     pub(crate) searches: Arc<Semaphore>,
     pub(crate) options: BrokerOptions,
@@ -186,6 +190,7 @@ impl Broker {
             publish_limits: PublishLimits::new(options.publish_per_second),
             questions: Questions::default(),
             surveys: Surveys::default(),
+            replays: Replays::default(),
             searches: Arc::new(Semaphore::new(SEARCHES_AT_ONCE)),
             options,
             started_at: Instant::now(),

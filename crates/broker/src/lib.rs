@@ -46,6 +46,7 @@ mod records;
 mod refusal;
 mod reload;
 mod replay;
+mod replays;
 pub mod reports;
 pub mod road;
 mod session;

@@ -48,8 +48,8 @@ pub struct Looked {
 
 impl Broker {
     /// Looks at the dead letters of an inbox, from the oldest or from behind one on, for as
-    /// long as `patience`, but at 500 in any case: by reason, and the first `shown` of
-    /// them as they are.
+    /// long as `patience`, but at 500 or 4 MiB of them in any case: by reason, and the first
+    /// `shown` of them as they are.
     ///
     /// # Errors
     /// As [`Broker::inbox`].
@@ -62,21 +62,21 @@ impl Broker {
         shown: usize,
     ) -> Result<Looked, Refusal> {
         let begun = Instant::now();
-        let page = Page { after, limit: AT_ONCE };
-        let mut letters = self.dead_letters(caller, name, page).await?;
+        let mut page = Page { after, limit: AT_ONCE };
+        let mut letters = self.dead_letters(caller, name, page.clone()).await?;
         let mut looked = Looked::default();
         let mut groups = HashMap::new();
         loop {
             group(&letters, &mut groups);
             looked.at += letters.len() as u64;
-            looked.all = letters.len() < AT_ONCE;
-            let after = letters.last().map(|last| last.id.clone());
+            looked.all = !page.is_full(&letters);
+            page.after = letters.last().map(|last| last.id.clone());
             let room = shown - looked.oldest.len();
             looked.oldest.extend(letters.into_iter().take(room));
             if looked.all || begun.elapsed() >= patience {
                 break;
             }
-            letters = self.bus.dead_letters(name, Page { after, limit: AT_ONCE }).await?;
+            letters = self.bus.dead_letters(name, page.clone()).await?;
         }
         looked.groups = groups.into_values().collect();
         looked.groups.sort_by(|one, other| {

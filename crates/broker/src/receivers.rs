@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use wissel_identifiers::InboxName;
 
 use crate::{Broker, Caller};
@@ -36,9 +37,11 @@ pub(crate) struct Receivers {
 struct Open {
     caller: Caller,
     since: SystemTime,
+    /// The same moment, by a clock that nobody sets.
+    opened: Instant,
     credit: u16,
     in_hand: AtomicU64,
-    /// Milliseconds from `since` on; 0: nothing was settled.
+    /// Milliseconds from then on; 0: nothing was settled.
     settled_after: AtomicU64,
 }
 
@@ -57,6 +60,15 @@ impl Broker {
         let of_inbox = all.range((inbox.clone(), 0)..=(inbox.clone(), u64::MAX));
         of_inbox.map(|(_, open)| open.receiver()).collect()
     }
+
+    /// Whether somebody who has the inbox open at this gateway settled something of late.
+    pub(crate) fn was_settled_within(&self, inbox: &InboxName, time: Duration) -> bool {
+        let all = self.receivers.open.lock();
+        let mut of_inbox = all.range((inbox.clone(), 0)..=(inbox.clone(), u64::MAX));
+        of_inbox.any(|(_, open)| {
+            open.settled_after().is_some_and(|after| open.opened.elapsed() <= after + time)
+        })
+    }
 }
 
 impl Receivers {
@@ -64,6 +76,7 @@ impl Receivers {
         let open = Arc::new(Open {
             caller: caller.clone(),
             since: SystemTime::now(),
+            opened: Instant::now(),
             credit,
             in_hand: AtomicU64::new(0),
             settled_after: AtomicU64::new(0),
@@ -82,7 +95,7 @@ impl Told {
 
     /// It settled something.
     pub(crate) fn settled(&self) {
-        let after = self.open.since.elapsed().unwrap_or_default().as_millis();
+        let after = self.open.opened.elapsed().as_millis();
         let after = u64::try_from(after).unwrap_or(u64::MAX).max(1);
         self.open.settled_after.store(after, Ordering::Relaxed);
     }
@@ -96,13 +109,18 @@ impl Drop for Told {
 
 impl Open {
     fn receiver(&self) -> Receiver {
-        let settled_at = match self.settled_after.load(Ordering::Relaxed) {
-            0 => None,
-            after => self.since.checked_add(Duration::from_millis(after)),
-        };
+        let settled_at = self.settled_after().and_then(|after| self.since.checked_add(after));
         let in_hand = self.in_hand.load(Ordering::Relaxed);
         let (caller, since, credit) = (self.caller.clone(), self.since, self.credit);
         Receiver { caller, since, credit, in_hand, settled_at }
+    }
+
+    /// How long after it was opened something was settled last.
+    fn settled_after(&self) -> Option<Duration> {
+        match self.settled_after.load(Ordering::Relaxed) {
+            0 => None,
+            after => Some(Duration::from_millis(after)),
+        }
     }
 }
 

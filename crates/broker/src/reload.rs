@@ -1,12 +1,12 @@
 //! Another catalogue takes the place of the one in force.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use wissel_audit::{Actor, Operation, Record};
 use wissel_catalogue::{Catalogue, Change, DeclaredSubscription};
-use wissel_identifiers::{Oin, SubscriptionName};
+use wissel_identifiers::{InboxName, Oin, SubscriptionName};
 use wissel_store::SubscriptionRecord;
 
 use crate::{Broker, Refusal, Subscription, entitlement};
@@ -75,6 +75,7 @@ impl Broker {
             declared.iter().map(|one| one.name.clone()).collect();
         let mut subscriptions = self.subscriptions.write();
         let mut inboxes = self.inboxes.write();
+        let ordered_before = ordered(&subscriptions);
         self.router.change(|changes| {
             subscriptions.retain(|name, one| {
                 let stays = !one.declared || names.contains(name);
@@ -106,7 +107,16 @@ impl Broker {
                 }
             }
         });
+        let order_changes = ordered(&subscriptions) != ordered_before;
+        drop((subscriptions, inboxes));
+        self.order_may_change(order_changes);
     }
+}
+
+/// The inboxes that are ordered.
+fn ordered(subscriptions: &BTreeMap<SubscriptionName, Subscription>) -> BTreeSet<InboxName> {
+    let ordered = subscriptions.values().filter(|one| one.ordered);
+    ordered.map(|one| one.inbox.clone()).collect()
 }
 
 impl Subscription {

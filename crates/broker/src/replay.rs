@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
 use wissel_audit::Operation;
 use wissel_bus::{ArchivePage, ArchivePosition, Archived, Enqueue, Envelope};
 use wissel_catalogue::{Action, Catalogue};
@@ -46,7 +47,11 @@ pub struct Replayed {
 /// How many messages a replay brings in a second unless told otherwise.
 pub(crate) const REPLAY_PER_SECOND: NonZeroU32 = NonZeroU32::new(5_000).unwrap();
 
-/// How many messages are looked at together.
+/// How many bytes of the archive one goes through in a second.
+const BYTES_PER_SECOND: f64 = (32 << 20) as f64;
+
+/// How many messages are looked at together, unless they are large: see
+/// [`PAGE_BYTES`](wissel_bus::PAGE_BYTES).
 const AT_ONCE: usize = 250;
 /// How long to wait for room in the inbox before looking again.
 const ROOM_PAUSE: Duration = Duration::from_millis(200);
@@ -58,7 +63,8 @@ impl Broker {
     ///
     /// # Errors
     /// As [`Broker::inbox`]; [`Reason::InvalidRequest`] for types, filters or times that
-    /// cannot be used; what the bus says.
+    /// cannot be used; [`Reason::RateLimited`] while as many replays of the owner are under way
+    /// as may be; what the bus says.
     pub async fn replay(
         &self,
         caller: &Caller,
@@ -82,27 +88,26 @@ impl Broker {
         caller.party()?;
         caller.check_may_receive_all(&self.catalogue.load())?;
         let selected = Selected::of(inbox, &options, &self.catalogue.load())?;
+        let _underway = self.replays.begin(inbox.owner())?;
         let detail = format!("types {}, filters {}", options.types.len(), options.filters.len());
         self.keep_one(caller, Operation::Replayed, Some(inbox), detail).await?;
 
-        let at_once = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
-        let per_second = f64::from(self.options.replay_per_second.get());
-        let period = Duration::from_secs_f64(f64::from(at_once) / per_second);
-        let mut pace = tokio::time::interval(period);
-        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stopping = self.shutdown_token();
         let (mut so_far, mut after) = (Replayed::default(), None);
         loop {
+            let limit = self.wait_for_room(inbox).await?;
+            let turn = self.replays.turn().await;
+            let begun = Instant::now();
+            let looked_at = self.replay_some(&selected, limit, &mut after, &mut so_far).await?;
+            drop(turn);
+            progress(so_far);
+            if looked_at.ended {
+                break;
+            }
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => return Err(Refusal::shutting_down()),
-                _ = pace.tick() => {}
-            }
-            let limit = self.wait_for_room(inbox).await?;
-            let ended = self.replay_some(&selected, limit, &mut after, &mut so_far).await?;
-            progress(so_far);
-            if ended {
-                break;
+                () = tokio::time::sleep_until(begun + self.time_for(&looked_at)) => {}
             }
         }
         let Replayed { examined, replayed, .. } = so_far;
@@ -110,31 +115,40 @@ impl Broker {
         Ok(so_far)
     }
 
-    /// One page of the archive. Says whether it was the last.
+    /// How long a page takes at the least.
+    fn time_for(&self, page: &LookedAt) -> Duration {
+        let by_number = page.messages as f64 / f64::from(self.options.replay_per_second.get());
+        let by_size = page.bytes as f64 / BYTES_PER_SECOND;
+        Duration::from_secs_f64(by_number.max(by_size))
+    }
+
+    /// One page of the archive.
     async fn replay_some(
         &self,
         selected: &Selected,
         limit: usize,
         after: &mut Option<ArchivePosition>,
         so_far: &mut Replayed,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<LookedAt, Refusal> {
         let Selected { inbox, from, until, .. } = selected;
         let page = ArchivePage { from: *from, until: *until, after: *after, limit };
         let archived = self.bus.archived(page).await?;
-        let Some(last) = archived.last() else { return Ok(true) };
+        let bytes = archived.iter().map(|one| one.envelope.event.len()).sum();
+        let (messages, ended) = (archived.len(), !page.is_full(&archived));
+        let looked_at = LookedAt { messages, bytes, ended };
+        let Some(last) = archived.last() else { return Ok(looked_at) };
         *after = Some(last.position);
         so_far.reached = Some(last.envelope.admitted_at);
-        let ended = archived.len() < limit;
         let catalogue = self.catalogue();
         let items = archived.iter().filter_map(|one| selected.take(one, &catalogue));
         let items: Vec<Enqueue> =
             items.map(|envelope| Enqueue::new(envelope, vec![inbox.clone()])).collect();
         let replayed = items.len() as u64;
         self.bus.enqueue(items).await.into_iter().collect::<Result<(), _>>()?;
-        so_far.examined += archived.len() as u64;
+        so_far.examined += messages as u64;
         so_far.replayed += replayed;
         self.metrics().replayed(replayed);
-        Ok(ended)
+        Ok(looked_at)
     }
 
     /// Waits until the inbox has room within its limits, and says for how many messages of
@@ -155,6 +169,14 @@ impl Broker {
             }
         }
     }
+}
+
+/// A page of the archive that was gone through.
+struct LookedAt {
+    messages: usize,
+    bytes: usize,
+    /// Whether it was the last.
+    ended: bool,
 }
 
 /// What is replayed, and to where.

@@ -135,6 +135,7 @@ impl Broker {
         self.store.delete_subscription(name.clone()).await?;
         self.router.remove(name);
         self.subscriptions.write().remove(name);
+        self.order_may_change(subscription.ordered);
         tracing::info!(subscription = %name, "subscription deleted");
         Ok(())
     }
@@ -238,7 +239,9 @@ impl Broker {
         self.inboxes.write().entry(subscription.inbox.clone()).or_default();
         let catalogue = self.catalogue.load();
         self.router.change(|changes| entitlement::put(&subscription, &catalogue, changes));
+        let ordered = subscription.ordered;
         self.subscriptions.write().insert(subscription.name.clone(), subscription);
+        self.order_may_change(ordered);
     }
 }
 

@@ -6,11 +6,12 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use wissel_broker::{BrokerOptions, Leased, Verdict};
+use wissel_broker::{BrokerOptions, Leased, Subscription, Verdict};
 use wissel_bus::Page;
+use wissel_catalogue::Catalogue;
 use wissel_message::EventView;
 
-use common::{Place, RECEIVER, event, id_of, inbox, party};
+use common::{CATALOGUE, Place, RECEIVER, Receiver, event, id_of, inbox, party, subscription};
 
 const ORDERED: &str = r#"
 [[subscription]]
@@ -185,4 +186,75 @@ async fn an_inbox_with_order_has_so_many_bytes_here_and_no_more() {
         ids.insert(receiver.next_id().await);
     }
     assert_eq!(ids, names[1..].iter().map(|name| (*name).to_owned()).collect());
+}
+
+/// What comes until nothing does.
+async fn all_of(receiver: &mut Receiver) -> Vec<Leased> {
+    let mut all = Vec::new();
+    while let Some(leased) = receiver.within(QUIET).await {
+        all.push(leased);
+    }
+    all
+}
+
+fn ids(all: &[Leased]) -> Vec<String> {
+    all.iter().map(id_of).collect()
+}
+
+/// One that feeds an inbox without order, and asks for it.
+fn asks_for_order() -> Subscription {
+    Subscription { inbox: inbox("inbox"), ordered: true, ..subscription("asks-for-order") }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn order_comes_and_goes_while_somebody_reads() {
+    let place = Place::new("").await;
+    let mut first = place.open_with("inbox", 4).await;
+    publish(&place, &["a-1", "a-2", "a-3", "b-1"]).await;
+    let held = all_of(&mut first).await;
+    assert_eq!(ids(&held), ["a-1", "a-2", "a-3", "b-1"]);
+
+    let created = place.broker.create_subscription(&party(RECEIVER), asks_for_order()).await;
+    let name = created.unwrap().name;
+    // What was handed out without order comes again, with it; what is settled by then does not.
+    first.session.settle(&[held[1].id], &Verdict::Acknowledge);
+    let again = all_of(&mut first).await;
+    assert_eq!(ids(&again), ["a-1", "b-1"]);
+    // Another one shares the lanes, and has more credit left.
+    let mut second = place.open("inbox").await;
+    publish(&place, &["c-1"]).await;
+    let c = all_of(&mut second).await;
+    assert_eq!(ids(&c), ["c-1"]);
+    first.settle(again[0].id, Verdict::Acknowledge).await;
+    assert_eq!(ids(&all_of(&mut second).await), ["a-3"]);
+
+    place.broker.delete_subscription(&party(RECEIVER), &name).await.unwrap();
+    drop(second);
+    publish(&place, &["a-4"]).await;
+    assert_eq!(ids(&all_of(&mut first).await), ["a-3", "b-1", "c-1", "a-4"]);
+}
+
+/// One with a receiver that takes up nothing is not in the way of the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn order_comes_with_a_catalogue_and_waits_for_nobody() {
+    let place = Place::new("").await;
+    publish(&place, &["a-1", "a-2", "a-3"]).await;
+    let mut stalled = place.open_with("inbox", 2).await;
+    assert_eq!(stalled.next_id().await, "a-1");
+    stalled.next().await;
+    let tending = tokio::spawn(async move { stalled.session.tend().await });
+    let mut reading = place.open("inbox").await;
+    all_of(&mut reading).await;
+
+    let catalogue = format!(
+        "{CATALOGUE}[[subscription]]\nname = \"{RECEIVER}.order\"\ninbox = \"{RECEIVER}.inbox\"\nordered = true"
+    );
+    let ordered = Catalogue::from_toml("test", &catalogue).unwrap();
+    place.broker.replace_catalogue(ordered).await.unwrap();
+    for expected in ["a-2", "a-3"] {
+        let leased = all_of(&mut reading).await;
+        assert_eq!(ids(&leased), [expected]);
+        reading.settle(leased[0].id, Verdict::Acknowledge).await;
+    }
+    tending.abort();
 }

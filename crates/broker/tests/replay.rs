@@ -131,3 +131,56 @@ async fn a_replay_keeps_its_pace_and_waits_for_room() {
     }
     assert_eq!(replaying.await.unwrap().unwrap().replayed, 600);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_large_messages_is_bounded_and_paced_in_bytes() {
+    // 60 of 0.8 MB are 46 MiB, more than what one goes through in a second.
+    const COUNT: u64 = 60;
+    let place = Place::new("").await;
+    let large = format!("\"{}\"", "x".repeat(800_000));
+    for n in 0..COUNT {
+        let event = event(&n.to_string()).data_text("application/json", large.clone());
+        place.publish(event).await.unwrap();
+    }
+    acknowledge_all(&place, "inbox").await;
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(vec![0]));
+    let begun = Instant::now();
+    let steps = std::sync::Arc::clone(&seen);
+    let progress = move |so_far: wissel_broker::Replayed| {
+        steps.lock().unwrap().push(so_far.examined);
+    };
+    let broker = std::sync::Arc::clone(&place.broker);
+    let done = broker.replay(&party(RECEIVER), &inbox("inbox"), everything(), progress).await;
+    assert_eq!(done.unwrap().replayed, COUNT);
+    let seen = seen.lock().unwrap();
+    let largest = seen.windows(2).map(|two| two[1] - two[0]).max().unwrap();
+    assert_eq!(largest, 6, "a page ends with the message with which it has 4 MiB: {seen:?}");
+    assert!(begun.elapsed() >= Duration::from_millis(1_100), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_party_has_two_replays_at_a_time() {
+    let place = Place::new("").await;
+    for outcome in place.publish_all((0..3).map(|n| event(&n.to_string()))).await {
+        outcome.unwrap();
+    }
+    // One that is full, so that replays wait.
+    let settings = InboxSettings { max_deliveries: Some(1), ..InboxSettings::default() };
+    place.broker.set_inbox(&party(RECEIVER), &inbox("inbox"), |_| settings).await.unwrap();
+    let replay = |local: &str| {
+        let (broker, inbox) = (std::sync::Arc::clone(&place.broker), inbox(local));
+        tokio::spawn(
+            async move { broker.replay(&party(RECEIVER), &inbox, everything(), |_| ()).await },
+        )
+    };
+    let waiting = [replay("inbox"), replay("inbox")];
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let refused = replay("second").await.unwrap().unwrap_err();
+    assert_eq!(refused.reason, Reason::RateLimited);
+    assert!(refused.retry_after.is_some());
+    // One is given up.
+    waiting[0].abort();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(replay("second").await.unwrap().unwrap().replayed, 3);
+    waiting[1].abort();
+}

@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use wissel_broker::{
-    Broker, BrokerOptions, Caller, Session, SessionEvent, SessionOptions, Verdict,
+    Broker, BrokerOptions, Caller, Leased, ReplayOptions, Session, SessionEvent, SessionOptions,
+    Verdict,
 };
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
@@ -19,7 +20,7 @@ const RECEIVER: &str = "00000099000000002000";
 /// What stands in a field that the narrowed grant does not allow.
 const SECRET: &str = "van de ouders";
 
-/// A catalogue in which the receiver may have these fields.
+/// A catalogue in which the receiver may have these fields, or these rows of these fields.
 fn catalogue(directory: &Path, fields: &str) -> Catalogue {
     let schema = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object",
         "properties":{"datum":{"type":"string"},"geheim":{"type":"string"}}}"#;
@@ -32,6 +33,7 @@ name = "nl.brp.geboorte"
 owner = "{PUBLISHER}"
 description = "A birth was registered."
 schema = "geboorte.json"
+archive = "30 days"
 [[grant]]
 party = "{PUBLISHER}"
 type = "nl.brp.geboorte"
@@ -89,6 +91,11 @@ async fn open(broker: &Arc<Broker>) -> Session {
 async fn receive(session: &mut Session) -> (usize, usize) {
     let next = tokio::time::timeout(Duration::from_secs(10), session.next()).await.unwrap();
     let SessionEvent::Deliveries(deliveries) = next else { return (0, 0) };
+    settle(session, &deliveries)
+}
+
+/// Acknowledges them, and says how many hold the secret and how many there are.
+fn settle(session: &mut Session, deliveries: &[Leased]) -> (usize, usize) {
     let holds_secret = |event: &[u8]| event.windows(SECRET.len()).any(|at| at == SECRET.as_bytes());
     let secret = deliveries.iter().filter(|one| holds_secret(&one.envelope.event)).count();
     let ids: Vec<u64> = deliveries.iter().map(|delivery| delivery.id).collect();
@@ -111,6 +118,87 @@ async fn a_grant_that_narrows_holds_for_what_was_admitted_after_its_files_were_r
             assert_eq!(secret, 0, "{before}");
             count += received;
         }
+    }
+}
+
+/// As many as come, and how many of them hold the secret.
+async fn receive_all(session: &mut Session) -> (usize, usize) {
+    let mut all = (0, 0);
+    let pause = Duration::from_millis(300);
+    while let Ok(event) = tokio::time::timeout(pause, session.next()).await {
+        let SessionEvent::Deliveries(deliveries) = event else { continue };
+        let (secret, count) = settle(session, &deliveries);
+        all = (all.0 + secret, all.1 + count);
+    }
+    all
+}
+
+/// Row limits of a grant of the first field alone, that look into the second.
+fn limited_by(condition: &str) -> String {
+    format!(
+        r#"fields = ["/datum"]
+filters = [{{ sql = "DATA('/geheim') {condition}" }}]"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_limits_may_look_into_what_the_receiver_does_not_get() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path(), &limited_by("= 'van de ouders'")).await;
+    assert_eq!(publish(&broker, 0..3).await, 3);
+    let mut session = open(&broker).await;
+    assert_eq!(receive_all(&mut session).await, (0, 3));
+
+    let receiver = Caller::Party(RECEIVER.parse().unwrap());
+    let inbox = format!("{RECEIVER}.inbox").parse().unwrap();
+    let everything = ReplayOptions {
+        from: SystemTime::UNIX_EPOCH,
+        until: SystemTime::now() + Duration::from_secs(60),
+        types: Vec::new(),
+        filters: Vec::new(),
+    };
+    let replayed = broker.replay(&receiver, &inbox, everything.clone(), |_| ()).await.unwrap();
+    assert_eq!(replayed.replayed, 3);
+    assert_eq!(receive_all(&mut session).await, (0, 3));
+
+    // Others are not within them.
+    let other = catalogue(directory.path(), &limited_by("= 'van de buren'"));
+    broker.replace_catalogue(other).await.unwrap();
+    publish(&broker, 3..6).await;
+    let replayed = broker.replay(&receiver, &inbox, everything, |_| ()).await.unwrap();
+    assert_eq!(replayed.replayed, 0);
+    assert_eq!(receive_all(&mut session).await, (0, 0));
+    assert_eq!(broker.inbox(&receiver, &inbox).await.unwrap().state.dead_letters, 0);
+}
+
+/// Which of the messages that waited are handed out when the grant changes meanwhile; the others
+/// are dead letters.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_limits_that_change_hold_for_what_waits_as_far_as_they_can_be_told() {
+    let hidden = limited_by("= 'van de ouders'");
+    let both = r#"fields = ["/datum", "/geheim"]"#;
+    for (before, after, comes) in [
+        // What they look into is in what waits.
+        ("", hidden.as_str(), true),
+        (both, &hidden, true),
+        (both, &limited_by("!= 'van de ouders'"), false),
+        // It is not: by then nobody can tell, whatever the limits say.
+        (r#"fields = ["/datum"]"#, &hidden, false),
+        (&limited_by("LIKE 'van%'"), &hidden, false),
+        // Without such limits there is nothing to tell.
+        (&hidden, r#"fields = ["/datum"]"#, true),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let broker = start(directory.path(), before).await;
+        publish(&broker, 0..2).await;
+        broker.replace_catalogue(catalogue(directory.path(), after)).await.unwrap();
+        let mut session = open(&broker).await;
+        let expected = if comes { 2 } else { 0 };
+        assert_eq!(receive_all(&mut session).await, (0, expected), "{before} then {after}");
+        let receiver = Caller::Party(RECEIVER.parse().unwrap());
+        let inbox = format!("{RECEIVER}.inbox").parse().unwrap();
+        let state = broker.inbox(&receiver, &inbox).await.unwrap().state;
+        assert_eq!(state.dead_letters, 2 - expected as u64, "{before} then {after}");
     }
 }
 

@@ -12,7 +12,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
-use wissel_bus::{ArchivePage, ArchivePosition, Archived, BusError, MessageId};
+use wissel_bus::{ArchivePage, ArchivePosition, Archived, BusError, MessageId, PAGE_BYTES};
 
 use crate::codec;
 use crate::link::in_time;
@@ -42,7 +42,7 @@ pub(crate) async fn read(
     }
     let mark = in_time(mark(publishing)).await.map_err(|error| broken(&error))?;
     let mut consumer = in_time(consume(channel, &page)).await.map_err(|error| broken(&error))?;
-    let mut found = Vec::new();
+    let (mut found, mut bytes) = (Vec::new(), 0);
     loop {
         let delivery = match tokio::time::timeout(PATIENCE, consumer.next()).await {
             Ok(Some(Ok(delivery))) => delivery,
@@ -59,7 +59,7 @@ pub(crate) async fn read(
             }
             continue;
         }
-        if !collect(delivery, &page, &mut found) {
+        if !collect(delivery, &page, &mut found, &mut bytes) {
             return Ok(found);
         }
     }
@@ -101,7 +101,12 @@ async fn consume(channel: &Channel, page: &ArchivePage) -> lapin::Result<lapin::
 }
 
 /// Adds what the page asks for; false when nothing more is to come.
-fn collect(delivery: Delivery, page: &ArchivePage, found: &mut Vec<Archived>) -> bool {
+fn collect(
+    delivery: Delivery,
+    page: &ArchivePage,
+    found: &mut Vec<Archived>,
+    bytes: &mut usize,
+) -> bool {
     let Some(offset) = offset(&delivery) else { return true };
     let kept = match codec::read_kept(&delivery.properties, delivery.data) {
         Ok(kept) => kept,
@@ -121,8 +126,9 @@ fn collect(delivery: Delivery, page: &ArchivePage, found: &mut Vec<Archived>) ->
             && (page.from..page.until).contains(&envelope.admitted_at)
             && kept.archive_until.is_none_or(|until| until > now);
         if wanted {
+            *bytes += envelope.event.len();
             found.push(Archived { position, envelope });
-            if found.len() == page.limit {
+            if found.len() == page.limit || *bytes >= PAGE_BYTES {
                 return false;
             }
         }

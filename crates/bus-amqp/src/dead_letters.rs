@@ -8,8 +8,8 @@ use lapin::options::BasicAckOptions;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wissel_bus::{
-    Attempt, BusError, DeadLetter, DeadLetterId, DeadLetterWalk as _, InboxName, MessageId, Page,
-    Selection,
+    Attempt, BusError, DeadLetter, DeadLetterId, DeadLetterWalk as _, InboxName, MessageId,
+    PAGE_BYTES, Page, Selection,
 };
 
 use crate::codec::Queued;
@@ -78,6 +78,7 @@ impl Desk {
     ) -> Result<Vec<DeadLetter>, BusError> {
         let mut walk = self.walk(inbox, &Selection::All).await?;
         let mut found: BTreeMap<DeadLetterId, DeadLetter> = BTreeMap::new();
+        let mut bytes = 0;
         loop {
             let letters = walk.next(AT_ONCE).await?;
             if letters.is_empty() {
@@ -85,9 +86,17 @@ impl Desk {
             }
             for letter in letters {
                 if page.after.as_ref().is_none_or(|after| letter.id > *after) {
+                    bytes += letter.envelope.event.len();
                     found.insert(letter.id.clone(), letter);
-                    if found.len() > page.limit {
-                        found.pop_last();
+                    // Of the first ones, as many as the page may hold.
+                    let mut too_many = found.len() > page.limit;
+                    while let Some(last) = found.last_entry() {
+                        let before_it = bytes - last.get().envelope.event.len();
+                        if !too_many && before_it < PAGE_BYTES {
+                            break;
+                        }
+                        last.remove();
+                        (bytes, too_many) = (before_it, false);
                     }
                 }
             }

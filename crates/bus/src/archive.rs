@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use crate::Envelope;
+use crate::{Envelope, PAGE_BYTES};
 
 /// A message that is kept for replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,4 +26,13 @@ pub struct ArchivePage {
     pub after: Option<ArchivePosition>,
     /// At most this many.
     pub limit: usize,
+}
+
+impl ArchivePage {
+    /// Whether these are as many, or as large, as one page may hold: there may be more.
+    #[must_use]
+    pub fn is_full(&self, archived: &[Archived]) -> bool {
+        let bytes = || archived.iter().map(|one| one.envelope.event.len()).sum::<usize>();
+        archived.len() >= self.limit || bytes() >= PAGE_BYTES
+    }
 }

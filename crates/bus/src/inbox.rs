@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use crate::{Attempt, DeadLetterId, Envelope};
+use crate::{Attempt, DeadLetter, DeadLetterId, Envelope};
 
 /// How an inbox fares at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,6 +57,10 @@ pub enum Stand {
     Delayed(SystemTime),
 }
 
+/// The bytes of events with which a page ends, whatever its limit: that of the last message
+/// may go over it.
+pub const PAGE_BYTES: usize = 4 << 20;
+
 /// A part of a long list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<K> {
@@ -64,6 +68,15 @@ pub struct Page<K> {
     pub after: Option<K>,
     /// At most this many.
     pub limit: usize,
+}
+
+impl Page<DeadLetterId> {
+    /// Whether these are as many, or as large, as one page may hold: there may be more.
+    #[must_use]
+    pub fn is_full(&self, letters: &[DeadLetter]) -> bool {
+        let bytes = || letters.iter().map(|one| one.envelope.event.len()).sum::<usize>();
+        letters.len() >= self.limit || bytes() >= PAGE_BYTES
+    }
 }
 
 /// Some dead letters, or all.

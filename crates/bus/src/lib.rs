@@ -42,7 +42,7 @@ pub use direct::{
     DirectMessage, DirectQueues, DirectState, DirectValue, Handed, Judgement, Removal, Reviewed,
 };
 pub use error::BusError;
-pub use inbox::{InboxState, Level, Page, Selection, Stand, Unsettled};
+pub use inbox::{InboxState, Level, PAGE_BYTES, Page, Selection, Stand, Unsettled};
 pub use walk::DeadLetterWalk;
 pub use wissel_identifiers::{InboxName, ScopedNameError};
 
@@ -102,7 +102,8 @@ pub trait Bus: Send + Sync + 'static {
     /// those that it can, or fails with [`BusError::Unavailable`].
     async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError>;
 
-    /// Dead letters of the inbox, oldest first.
+    /// Dead letters of the inbox, oldest first, up to the one with which they are [`PAGE_BYTES`].
+    /// A page that is not full ([`Page::is_full`]) was the last.
     async fn dead_letters(
         &self,
         inbox: &InboxName,
@@ -143,8 +144,9 @@ pub trait Bus: Send + Sync + 'static {
         selection: &Selection,
     ) -> Result<Box<dyn DeadLetterWalk + 'a>, BusError>;
 
-    /// Messages in the archive, in the order of their admission. Fewer than the page's
-    /// limit: there are no more at this moment. What is over its time is not shown.
+    /// Messages in the archive, in the order of their admission, up to the one with which they
+    /// are [`PAGE_BYTES`]. A page that is not full ([`ArchivePage::is_full`]): there are no more
+    /// at this moment. What is over its time is not shown.
     async fn archived(&self, page: ArchivePage) -> Result<Vec<Archived>, BusError>;
 
     /// Queues that the owners of inboxes read with clients of their own; none: this bus has

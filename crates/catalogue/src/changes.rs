@@ -165,7 +165,7 @@ fn said_of_draft(draft: &DraftGrant) -> String {
 }
 
 /// With their values, which their `Debug` output hides.
-fn written(filters: &[Filter]) -> String {
+pub(crate) fn written(filters: &[Filter]) -> String {
     serde_json::to_string(filters).unwrap_or_default()
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::Dispatch;
+use crate::changes::written;
 use jiff::Span;
 use serde::{Deserialize, Serialize};
 use wissel_filter::{Condition, EventFacts, Filter};
@@ -155,13 +156,18 @@ pub struct Grant {
 }
 
 /// The fields that a receiver gets of one event type. Grants that allow the same share
-/// one.
+/// one, unless their row limits look into what they leave out.
 #[derive(Debug)]
 pub struct Fields {
     /// Which.
     pub set: FieldSet,
     /// What minimised data fits.
     pub projection: Projection,
+    /// The places of `data` that the row limits look into and the receiver does not get.
+    pub hidden: Vec<String>,
+    /// Stands for the fields, and where there are hidden places for the row limits as well:
+    /// a message that was cut down under the same key was within these.
+    pub key: u64,
 }
 
 /// What a grant allows.
@@ -245,8 +251,18 @@ impl SubjectKind {
     }
 }
 
+impl Fields {
+    /// Those of a grant with these row limits.
+    pub(crate) fn new(set: FieldSet, projection: Projection, filters: &[Filter]) -> Self {
+        let mut hidden: Vec<String> = filters.iter().flat_map(Filter::data_pointers).collect();
+        hidden.retain(|pointer| !set.allows(pointer));
+        let key = if hidden.is_empty() { set.key() } else { set.key_with(&written(filters)) };
+        Self { set, projection, hidden, key }
+    }
+}
+
 impl Grant {
-    /// Whether a message of the type is within the row limits.
+    /// Whether a message of the type, as it was published, is within the row limits.
     #[must_use]
     pub fn covers(&self, event: &EventView) -> bool {
         self.limits.holds(&EventFacts::new(event))

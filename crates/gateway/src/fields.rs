@@ -66,7 +66,18 @@ pub(crate) fn one_more(size: usize) -> usize {
 /// Cuts what [`one_more`] brought down to the page, and makes the token of the next:
 /// the last name of this one, or nothing when this is the last.
 pub(crate) fn cut_page<T>(page: &mut Vec<T>, size: usize, name: impl Fn(&T) -> String) -> String {
-    if page.len() <= size {
+    cut_full_page(page, size, false, name)
+}
+
+/// As [`cut_page`], of what comes in pages that may be full with fewer than was asked for, as
+/// they are large.
+pub(crate) fn cut_full_page<T>(
+    page: &mut Vec<T>,
+    size: usize,
+    full: bool,
+    name: impl Fn(&T) -> String,
+) -> String {
+    if page.len() <= size && !full {
         return String::new();
     }
     page.truncate(size);
@@ -131,6 +142,11 @@ mod tests {
         for (there, size, left, token) in [(0, 2, 0, ""), (2, 2, 2, ""), (3, 2, 2, "1")] {
             let mut page: Vec<usize> = (0..there).take(one_more(size)).collect();
             assert_eq!(cut_page(&mut page, size, ToString::to_string), token);
+            assert_eq!(page.len(), left);
+        }
+        for (there, left, token) in [(1, 1, "0"), (2, 2, "1"), (3, 2, "1")] {
+            let mut page: Vec<usize> = (0..there).collect();
+            assert_eq!(cut_full_page(&mut page, 2, true, ToString::to_string), token);
             assert_eq!(page.len(), left);
         }
     }

@@ -15,8 +15,8 @@ use crate::archive;
 use crate::calls::Calls;
 use crate::catalogue;
 use crate::fields::{
-    cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token, timestamp,
-    to_duration,
+    cut_full_page, cut_page, dead_letter_token, invalid, name, one_more, page_size, page_token,
+    timestamp, to_duration,
 };
 use crate::letters;
 use crate::overview;
@@ -104,8 +104,9 @@ impl Operations for OperationsService {
             let size = page_size(asked.page_size)?;
             let after = dead_letter_token(asked.page_token)?;
             let asked = Page { after, limit: one_more(size) };
-            let mut page = broker.dead_letters(&caller, &inbox, asked).await?;
-            let next_page_token = cut_page(&mut page, size, |last| last.id.0.clone());
+            let mut page = broker.dead_letters(&caller, &inbox, asked.clone()).await?;
+            let full = asked.is_full(&page);
+            let next_page_token = cut_full_page(&mut page, size, full, |last| last.id.0.clone());
             let dead_letters =
                 page.into_iter().map(|one| letters::write_dead_letter(&caller, &inbox, one));
             let dead_letters = dead_letters.collect();

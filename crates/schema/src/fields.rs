@@ -82,6 +82,14 @@ impl FieldSet {
         self.key
     }
 
+    /// Stands for the set together with something else that a message was held against, as
+    /// [`FieldSet::key`] does for the set.
+    #[must_use]
+    pub fn key_with(&self, text: &str) -> u64 {
+        let hash = Sha256::new().chain_update("wissel fields with 1");
+        start_of(hash.chain_update(self.key.to_be_bytes()).chain_update(text))
+    }
+
     /// Keeps these fields of an object and drops the others. What is kept stays as it
     /// was written, numbers to the last digit. What is allowed and not there stays
     /// absent.
@@ -133,8 +141,11 @@ fn key_of(root: &Node) -> u64 {
         hash.update((pointer.len() as u64).to_be_bytes());
         hash.update(pointer);
     }
-    let hash = hash.finalize();
-    hash.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
+    start_of(hash)
+}
+
+fn start_of(hash: Sha256) -> u64 {
+    hash.finalize().iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte))
 }
 
 fn collect(node: &Node, so_far: &mut String, pointers: &mut Vec<String>) {
@@ -205,6 +216,17 @@ mod tests {
         assert_eq!(keys.len(), all.len());
         // It stands in messages that are stored.
         assert_eq!(key(&["/geboortedatum"]), 5_674_951_096_887_597_518);
+    }
+
+    #[test]
+    fn a_set_with_something_else_has_a_key_of_its_own() {
+        let set = |pointer: &str| FieldSet::new([pointer]).unwrap();
+        let key = set("/geboortedatum").key_with("limits");
+        assert_ne!(key, set("/geboortedatum").key());
+        assert_ne!(key, set("/geboortedatum").key_with("other limits"));
+        assert_ne!(key, set("/naam").key_with("limits"));
+        // It stands in messages that are stored.
+        assert_eq!(key, 4_962_229_868_465_949_972);
     }
 
     #[test]

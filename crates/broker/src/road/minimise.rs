@@ -168,7 +168,7 @@ fn is_same(one: Option<&Arc<Fields>>, other: Option<&Arc<Fields>>) -> bool {
 /// is what the receiver may have by then. Times cannot: clocks go back, and a message that
 /// is under way while the catalogue changes is of both.
 pub(crate) fn key_of(fields: &Fields) -> FieldsKey {
-    FieldsKey(fields.set.key())
+    FieldsKey(fields.key)
 }
 
 /// The message with the fields of its data that are allowed.

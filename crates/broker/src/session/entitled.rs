@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use wissel_bus::{Envelope, FieldsKey};
-use wissel_catalogue::{Action, Catalogue, EventType};
+use wissel_catalogue::{Action, Catalogue, EventType, Grant};
+use wissel_filter::DataFacts;
 use wissel_identifiers::Oin;
 use wissel_message::{EventView, TraceContext, expiry_time};
 
@@ -18,6 +19,10 @@ use crate::{Reason, Refusal, clock};
 
 /// Why a delivery is a dead letter whose owner may not have it any more.
 pub(crate) const GRANT_GONE: &str = "the grant to receive this event type is gone";
+
+/// Why one is whose row limits have become others, and look into what it was stored without.
+const LIMITS_UNTOLD: &str = "the grant has changed, and its row limits look into fields that this \
+                             message was stored without";
 
 /// A delivery that is handed out.
 pub(crate) struct Entitled {
@@ -98,9 +103,7 @@ pub(crate) fn entitled(
     if event_type.ask.is_some() && questions.is_over(&event) {
         return Err(Withheld::Over);
     }
-    if !grant.covers(&event) {
-        return Err(Withheld::dead("outside the row limits of the grant of now"));
-    }
+    check_row_limits(grant, &event, envelope.fields)?;
     caller_may(event.event_type()).map_err(Withheld::NotForCaller)?;
     if let Some(reason) = too_old(policy, &event, envelope, clock::wall()) {
         let is_question = event_type.ask.is_some();
@@ -118,6 +121,33 @@ pub(crate) fn entitled(
             let (event, fields) = (envelope.event.clone(), envelope.fields);
             Ok(Entitled { event, fields, trace, deadline })
         }
+    }
+}
+
+/// Holds a message, cut down to these fields, against the row limits of now. Those that look
+/// into what the receiver does not get held when it was cut down under the same grant; under
+/// another, they can be told only when what they look into is still there.
+fn check_row_limits(
+    grant: &Grant,
+    event: &EventView,
+    stored: Option<FieldsKey>,
+) -> Result<(), Withheld> {
+    if let (Some(fields), Some(stored)) = (&grant.fields, stored)
+        && !fields.hidden.is_empty()
+    {
+        if stored == key_of(fields) {
+            return Ok(());
+        }
+        let data = DataFacts::of(event);
+        let is_there = |place: &String| data.as_ref().is_some_and(|it| it.value(place).is_some());
+        if !fields.hidden.iter().all(is_there) {
+            return Err(Withheld::dead(LIMITS_UNTOLD));
+        }
+    }
+    if grant.covers(event) {
+        Ok(())
+    } else {
+        Err(Withheld::dead("outside the row limits of the grant of now"))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Giving up what is too old, in inboxes that nobody reads as well.
+//! Giving up what is too old, in inboxes that nobody reads as well, or where whoever should
+//! has come to a stop.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -48,7 +49,7 @@ impl Broker {
     }
 
     /// Makes dead letters of what is too old in inboxes with a greatest age, also when
-    /// nobody reads them: a reader does so itself.
+    /// nobody reads them: a reader does so itself, unless it has come to a stop.
     pub(crate) async fn expire_what_nobody_reads(self: Arc<Self>) {
         let stopping = self.shutdown_token();
         loop {
@@ -85,8 +86,13 @@ impl Broker {
         let state = self.bus.inspect(inbox).await?;
         // Asked each time: whoever takes the greatest age away has it hold at once.
         let is_old = |moment| self.policy(inbox).is_too_old(moment, clock::wall());
-        let unread = state.consumers == 0 && state.depth > state.delayed;
-        if !unread || !state.oldest.is_some_and(is_old) {
+        let waits = state.depth > state.delayed;
+        if !waits || !state.oldest.is_some_and(is_old) {
+            return Ok(0);
+        }
+        // Beside others it takes a part of what waits, and so not where that has an order.
+        let beside = state.consumers > 0;
+        if beside && (self.is_ordered(inbox) || self.was_settled_within(inbox, LOOK_EVERY)) {
             return Ok(0);
         }
         let credit = Credit { deliveries: AT_ONCE, bytes: self.options.delivery_bytes };
@@ -137,7 +143,7 @@ impl Broker {
             for span in spans {
                 span.end(Outcome::Good("done"));
             }
-            if young || !self.may_be_left(inbox, kept).await {
+            if young || !self.may_be_left(inbox, kept, beside).await {
                 break;
             }
         }
@@ -145,15 +151,15 @@ impl Broker {
     }
 
     /// Whether there may be more to look at than these, which are kept from whoever has come
-    /// meanwhile.
-    async fn may_be_left(&self, inbox: &InboxName, kept: u64) -> bool {
-        if kept == 0 {
+    /// meanwhile, or was there.
+    async fn may_be_left(&self, inbox: &InboxName, kept: u64, beside: bool) -> bool {
+        if kept == 0 && !beside {
             return self.bus.level(inbox).is_none_or(|level| level.deliveries > 0);
         }
         // With all of its credit taken, this consumer gets no more.
         let Ok(state) = self.bus.inspect(inbox).await else { return false };
-        let nobody_else = state.consumers <= 1;
-        kept < u64::from(AT_ONCE) && nobody_else && state.depth > state.delayed
+        let nobody_misses_them = kept == 0 || state.consumers <= 1;
+        kept < u64::from(AT_ONCE) && nobody_misses_them && state.depth > state.delayed
     }
 }
 

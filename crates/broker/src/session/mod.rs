@@ -3,6 +3,7 @@
 pub(crate) mod entitled;
 mod expiring;
 mod opening;
+mod pausing;
 mod recording;
 mod settling;
 mod source;
@@ -51,7 +52,7 @@ pub struct Session {
     inbox: InboxName,
     lease: Duration,
     source: Source,
-    /// Changes when an inbox is paused, and when it goes on.
+    /// Changes when an inbox is paused, when it goes on, and when it gets or loses its order.
     pauses: watch::Receiver<u64>,
     /// What the receiver holds, by delivery id.
     held: HashMap<u64, Held>,
@@ -164,12 +165,9 @@ impl Session {
                 }
                 continue;
             }
-            if self.source.is_paused() {
-                // What has arrived is not handed out, and given back with the rest.
-                if self.held.is_empty() && self.settling.is_empty() {
-                    self.arrived.clear();
-                    self.source.let_go();
-                }
+            self.let_go_if_idle();
+            if self.source.rests() {
+                // Until a change, or until what is being settled is.
             } else if let Err(error) = self.source.take_up(&self.broker, &self.inbox).await {
                 return SessionEvent::Ended(SessionEnd::Refused(error.into()));
             } else if !self.arrived.is_empty() {
@@ -184,7 +182,7 @@ impl Session {
                 () = self.stopping.cancelled() => return SessionEvent::Ended(SessionEnd::ShuttingDown),
                 // The loop looks at the caller's right again.
                 Ok(()) = self.catalogue_version.changed() => {}
-                Ok(()) = self.pauses.changed() => self.source.look(&self.broker, &self.inbox),
+                Ok(()) = self.pauses.changed() => self.look_again(),
                 _ = self.right_checks.tick() => {}
                 Some(()) = self.settling.next() => {}
                 Some(ended) = self.ends_of_leases.next() => self.lease_ended(ended.into_inner()),
@@ -247,9 +245,11 @@ impl Session {
     /// the receiver does not read. Ends only when the session does.
     pub async fn tend(&mut self) -> SessionEnd {
         loop {
+            self.let_go_if_idle();
             tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return SessionEnd::ShuttingDown,
+                Ok(()) = self.pauses.changed() => self.look_again(),
                 _ = self.right_checks.tick() => {
                     if let Some(refusal) = self.check_right() {
                         return SessionEnd::Refused(refusal);

@@ -1,6 +1,7 @@
 //! How a session begins.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use futures::stream::FuturesUnordered;
@@ -8,7 +9,7 @@ use tokio_util::time::DelayQueue;
 use wissel_audit::Operation;
 use wissel_catalogue::Action;
 use wissel_filter::Filter;
-use wissel_identifiers::InboxName;
+use wissel_identifiers::{InboxName, SubscriptionName};
 
 use super::source::Source;
 use super::{RIGHT_CHECKED_EVERY, Session, SessionOptions};
@@ -86,7 +87,13 @@ impl Broker {
     /// Whether a subscription that feeds the inbox asks for order.
     pub(super) fn is_ordered(&self, inbox: &InboxName) -> bool {
         let subscriptions = self.subscriptions.read();
-        subscriptions.values().any(|one| one.ordered && one.inbox == *inbox)
+        // Those of one owner stand together, and their inboxes are of the same one.
+        let owner = inbox.owner();
+        let first = SubscriptionName::new(owner, "0").ok();
+        let from = first.as_ref().map_or(Bound::Unbounded, Bound::Included);
+        let of_owner = subscriptions.range::<SubscriptionName, _>((from, Bound::Unbounded));
+        let mut of_owner = of_owner.take_while(|(name, _)| name.owner() == owner);
+        of_owner.any(|(_, one)| one.ordered && one.inbox == *inbox)
     }
 
     /// Refuses one that acts for another when the inbox may hold a type that its mandate

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wissel_bus::{Bus, DeadLetterId, Page, Selection};
+use wissel_bus::{Bus, DeadLetter, DeadLetterId, Page, Selection};
 
 use super::calls::{Answer, Call, Expected, now};
-use super::compare::same;
+use super::compare::{pages, same};
 use super::model::{DeadKey, Which};
 use super::queued::{Queued, What};
 use super::world::World;
@@ -148,8 +148,10 @@ impl World {
         }
         let (mut selection, mut these) = (Selection::All, None);
         if self.random.chance(50) {
-            let everything = Page { after: None, limit: 100_000 };
-            let letters = now(self.up.bus.dead_letters(&name(inbox.index), everything))??;
+            let letters = pages(100_000, |after: Option<&DeadLetter>, limit| {
+                let page = Page { after: after.map(|letter| letter.id.clone()), limit };
+                Ok(now(self.up.bus.dead_letters(&name(inbox.index), page))??)
+            })?;
             let keys = self.model.dead_keys(inbox);
             same("dead letters", &letters.len(), &keys.len())?;
             let percent = self.random.pick(&[0, 20, 60]);

@@ -167,14 +167,15 @@ impl Seen {
 }
 
 /// All, a page after the other.
-fn pages<T>(
+pub(super) fn pages<T>(
     limit: usize,
     page: impl Fn(Option<&T>, usize) -> Result<Vec<T>, Found>,
 ) -> Result<Vec<T>, Found> {
     let mut all = Vec::new();
     loop {
         let more = page(all.last(), limit)?;
-        let done = more.len() < limit;
+        // One that is large has fewer than it may.
+        let done = more.is_empty();
         all.extend(more);
         if done {
             return Ok(all);

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use wissel_bus::{ArchivePage, Archived};
+use wissel_bus::{ArchivePage, Archived, PAGE_BYTES};
 
 use super::Storage;
 use super::keys::{ArchiveKey, damaged, to_ms};
@@ -78,7 +78,7 @@ impl Storage {
             Some(after) if after >= from => Bound::Excluded(after),
             _ => Bound::Included(from),
         };
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         let mut reader = self.reader();
         let nothing = match start {
             Bound::Included(key) | Bound::Excluded(key) => key >= until,
@@ -88,7 +88,7 @@ impl Storage {
             return Ok(found);
         }
         for entry in self.archive.range((start, Bound::Excluded(until))) {
-            if found.len() == page.limit {
+            if found.len() == page.limit || bytes >= PAGE_BYTES {
                 break;
             }
             let (key, value) = entry.into_inner()?;
@@ -99,6 +99,7 @@ impl Storage {
             }
             // It may have gone since: its time is over.
             if let Some(envelope) = reader.message(kept.message)? {
+                bytes += envelope.event.len();
                 found.push(Archived { position: key.position(), envelope });
             }
         }

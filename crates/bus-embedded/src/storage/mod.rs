@@ -26,7 +26,7 @@ pub(crate) mod slot;
 
 use std::path::Path;
 
-use wissel_bus::{DeadLetter, DeadLetterId, Page};
+use wissel_bus::{DeadLetter, DeadLetterId, PAGE_BYTES, Page};
 
 pub(crate) use census::{Census, InboxCensus};
 use engine::{Batch, Database, Keyspace, PersistMode, UserValue};
@@ -144,10 +144,15 @@ impl Storage {
                 None => return Ok(Vec::new()),
             },
         };
-        let mut letters = Vec::new();
+        let (mut letters, mut bytes) = (Vec::new(), 0);
         let mut reader = self.reader();
         for (key, value) in self.dead_entries(inbox, after, page.limit)? {
-            letters.push(read_dead(&mut reader, key, &value)?);
+            let letter = read_dead(&mut reader, key, &value)?;
+            bytes += letter.envelope.event.len();
+            letters.push(letter);
+            if bytes >= PAGE_BYTES {
+                break;
+            }
         }
         Ok(letters)
     }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Fixture;
 use super::support::{PATIENCE, Reader, enqueue_all, message, new_inbox, put, tidy};
-use crate::{ArchivePage, Archived, Bus, Enqueue, Envelope, InboxName, Outlives};
+use crate::{ArchivePage, Archived, Bus, Enqueue, Envelope, InboxName, Outlives, PAGE_BYTES};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -32,6 +32,33 @@ pub async fn the_archive_keeps_what_it_is_given(fixture: &dyn Fixture) {
     let between = of_mine(&kept, bus.archived(page).await.expect("the archive can be read"));
     assert_eq!(between, kept[4..9]);
     tidy(&*bus, &[&inbox]).await;
+}
+
+/// However many are asked for, a page ends when it is large.
+pub async fn a_page_of_the_archive_is_bounded_in_bytes(fixture: &dyn Fixture) {
+    const LARGE: usize = PAGE_BYTES / 4;
+    let bus = fixture.bus().await;
+    let begun = SystemTime::now() - Duration::from_millis(1);
+    let large = |_| message("x".repeat(LARGE));
+    let kept: Vec<Envelope> = (0..7).map(large).collect();
+    let archived = |envelope: &Envelope| Enqueue {
+        envelope: envelope.clone(),
+        inboxes: vec![],
+        archive_until: Some(SystemTime::now() + HOUR),
+        outlives: Outlives::PowerLoss,
+    };
+    enqueue_all(&*bus, kept.iter().map(archived).collect()).await;
+    let found = everything_since(&*bus, begun, 100, kept.len()).await;
+    assert_eq!(of_mine(&kept, found), kept);
+    let page =
+        ArchivePage { from: begun, until: SystemTime::now() + HOUR, after: None, limit: 100 };
+    let first = bus.archived(page).await.expect("the archive can be read");
+    let bytes =
+        |archived: &[Archived]| archived.iter().map(|one| one.envelope.event.len()).sum::<usize>();
+    let (_, but_last) = first.split_last().expect("something is kept");
+    assert!(bytes(but_last) < PAGE_BYTES, "a page ends with the message with which it is full");
+    assert!(page.is_full(&first), "there is more");
+    tidy(&*bus, &[]).await;
 }
 
 /// What is for no inbox can be kept nevertheless, and what is over its time is not shown.
@@ -109,7 +136,7 @@ async fn everything_since(
             let page = ArchivePage { from, until: SystemTime::now() + HOUR, after, limit };
             let archived = bus.archived(page).await.expect("the archive can be read");
             assert!(archived.len() <= limit, "a page has no more than was asked for");
-            let ended = archived.len() < limit;
+            let ended = !page.is_full(&archived);
             found.extend(archived);
             if ended {
                 break;

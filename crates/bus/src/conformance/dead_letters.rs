@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use super::Fixture;
 use super::support::{
-    QUIET, Reader, dead_letters_once, envelopes_of, expect_state, new_inbox, numbered, put, tidy,
+    QUIET, Reader, dead_letters_once, envelopes_of, expect_state, message, new_inbox, numbered,
+    put, tidy,
 };
-use crate::{Burial, DeadLetter, DeadLetterId, InboxState, Page, Selection};
+use crate::{Burial, DeadLetter, DeadLetterId, Envelope, InboxState, PAGE_BYTES, Page, Selection};
 
 /// A dead letter shows its message, its reason, its attempts and when it died;
 /// it is counted, and no consumer gets it.
@@ -63,6 +64,36 @@ pub async fn dead_letters_come_in_pages(fixture: &dyn Fixture) {
     assert_eq!(fourth.as_ref(), Some(&found[3]));
     let none = DeadLetterId("0000000000000000-none".to_owned());
     assert_eq!(bus.dead_letter(&inbox, &none).await, Ok(None));
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// However many are asked for, a page ends when it is large.
+pub async fn a_page_of_dead_letters_is_bounded_in_bytes(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "large-pages").await;
+    let large = |_| message("x".repeat(PAGE_BYTES / 2));
+    let envelopes: Vec<Envelope> = (0..5).map(large).collect();
+    put(&*bus, &inbox, &envelopes).await;
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    reader.bury(5, "op").await;
+    drop(reader);
+    expect_state(&*bus, &inbox, InboxState { dead_letters: 5, ..InboxState::default() }).await;
+
+    let mut found: Vec<DeadLetter> = Vec::new();
+    let mut page_lengths = Vec::new();
+    loop {
+        let page = Page { after: found.last().map(|letter| letter.id.clone()), limit: 100 };
+        let letters = bus.dead_letters(&inbox, page.clone()).await.expect("they can be listed");
+        page_lengths.push(letters.len());
+        let ended = !page.is_full(&letters);
+        found.extend(letters);
+        if ended {
+            break;
+        }
+    }
+    assert_eq!(page_lengths, [2, 2, 1]);
+    let order: Vec<_> = found.into_iter().map(|letter| letter.envelope).collect();
+    assert!(order == envelopes, "all come, in their order");
     tidy(&*bus, &[&inbox]).await;
 }
 
@@ -179,7 +210,7 @@ pub async fn buried_messages_are_dead_letters(fixture: &dyn Fixture) {
     let inbox = new_inbox(&*bus, "bury").await;
     let envelopes = numbered(2);
     let unknown = super::support::new_name("nowhere");
-    let burial = |envelope: &crate::Envelope, inbox: &crate::InboxName| Burial {
+    let burial = |envelope: &Envelope, inbox: &crate::InboxName| Burial {
         envelope: envelope.clone(),
         inbox: inbox.clone(),
         reason: "vol".to_owned(),

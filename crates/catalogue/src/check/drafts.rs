@@ -91,7 +91,7 @@ impl<'a> Checker<'a> {
         pointers: &[Spanned<String>],
     ) {
         if self.catalogue.types.contains_key(event_type) {
-            self.fields(place, of, &event_type.into(), pointers);
+            self.fields(place, of, &event_type.into(), pointers, &[]);
             return;
         }
         let schema = self.drafts.types.get(event_type).and_then(|one| one.schema.as_ref());

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use wissel_filter::{Condition, Filter};
 use wissel_identifiers::Oin;
-use wissel_schema::{DataSchema, FieldSet};
+use wissel_schema::{DataSchema, FieldSet, Projection};
 
 use super::{Checker, Place};
 use crate::catalogue::TypeRights;
@@ -68,7 +68,8 @@ impl<'a> Checker<'a> {
             };
             let name = Arc::clone(name);
             let fields = stated.fields.as_ref();
-            let fields = fields.and_then(|fields| self.fields(place, of, &name, fields));
+            let fields =
+                fields.and_then(|fields| self.fields(place, of, &name, fields, &stated.filters));
             for party in stated.party.as_slice() {
                 let known = self.catalogue.parties.get(party);
                 let strict = known.is_some_and(|party| party.strict);
@@ -106,14 +107,15 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// The fields, shared by all grants on the event type that allow the same. None when
-    /// they allow everything, or are at fault.
+    /// The fields of a grant with these row limits, shared by all on the event type that allow
+    /// the same. None when they allow everything, or are at fault.
     pub(super) fn fields(
         &mut self,
         place: Place<'a>,
         of: &str,
         event_type: &Arc<str>,
         pointers: &[Spanned<String>],
+        filters: &[Filter],
     ) -> Option<Arc<Fields>> {
         let schema = self.catalogue.types.get(event_type)?.event_type.schema.as_ref();
         let Some(schema) = schema else {
@@ -123,8 +125,9 @@ impl<'a> Checker<'a> {
             return None;
         };
         match known_fields(schema, place, pointers) {
-            Ok(fields) => {
-                let key = (Arc::clone(event_type), fields.set.clone());
+            Ok((set, projection)) => {
+                let fields = Fields::new(set, projection, filters);
+                let key = (Arc::clone(event_type), fields.set.clone(), fields.key);
                 Some(Arc::clone(self.fields.entry(key).or_insert_with(|| Arc::new(fields))))
             }
             Err(errors) => {
@@ -152,7 +155,7 @@ pub(super) fn known_fields<'a>(
     schema: &DataSchema,
     place: Place<'a>,
     pointers: &[Spanned<String>],
-) -> Result<Fields, Vec<(Place<'a>, String)>> {
+) -> Result<(FieldSet, Projection), Vec<(Place<'a>, String)>> {
     let mut errors = Vec::new();
     for pointer in pointers {
         let known =
@@ -162,9 +165,9 @@ pub(super) fn known_fields<'a>(
         }
     }
     let all = FieldSet::new(pointers.iter().map(|pointer| pointer.get_ref().as_str()));
-    let fields = all.and_then(|set| Ok(Fields { projection: schema.project(&set)?, set }));
+    let fields = all.and_then(|set| Ok((schema.project(&set)?, set)));
     match fields {
-        Ok(fields) if errors.is_empty() => Ok(fields),
+        Ok((projection, set)) if errors.is_empty() => Ok((set, projection)),
         Err(error) if errors.is_empty() => {
             let place = pointers.first().map_or(place, |first| place.of(first));
             Err(vec![(place, error.to_string())])

@@ -91,8 +91,8 @@ struct Checker<'a> {
     /// Where the event types stand.
     types: HashMap<Arc<str>, Place<'a>>,
     drafts: drafts::Found<'a>,
-    /// The field sets of each event type.
-    fields: HashMap<(Arc<str>, FieldSet), Arc<Fields>>,
+    /// The field sets of each event type, by their keys as well.
+    fields: HashMap<(Arc<str>, FieldSet, u64), Arc<Fields>>,
     now: SystemTime,
     /// How files are read that others name.
     reader: Reader<'a>,
