@@ -209,12 +209,16 @@ fn a_gateway_that_does_not_answer_is_given_up_and_what_it_was_sent_is_not_called
     let line = r#"{"specversion":"1.0","id":"1","source":"/brp","type":"nl.brp.geboorte"}"#;
     fs::write(here.path().join("two.jsonl"), format!("{line}\n{line}\n")).unwrap();
     let publish = format!("publish --as {REGISTRY} --server {server} --timeout 1 two.jsonl");
-    let begun = std::time::Instant::now();
-    let run = wissel(here.path(), &format!("{publish} --json-lines"));
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
-    assert_eq!(run.code, 3, "{}", run.err);
-    assert!(run.err.contains("two.jsonl:1-2: ") && run.err.contains("of 2 messages it is not"));
-    assert!(!run.err.contains("not published"), "{}", run.err);
+    let took = || {
+        let begun = std::time::Instant::now();
+        let run = wissel(here.path(), &format!("{publish} --json-lines"));
+        assert_eq!(run.code, 3, "{}", run.err);
+        assert!(run.err.contains("two.jsonl:1-2: ") && run.err.contains("of 2 messages it is not"));
+        assert!(!run.err.contains("not published"), "{}", run.err);
+        begun.elapsed()
+    };
+    // One of them meets nothing else that keeps the machine busy.
+    assert!((0..3).any(|_| took() < std::time::Duration::from_secs(5)), "it is waited for longer");
     let run = wissel(here.path(), &publish);
     assert!(run.code == 2 && run.err.contains("--json-lines"), "{}", run.err);
 }

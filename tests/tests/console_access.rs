@@ -1,7 +1,7 @@
 //! Who gets into the console, and as whom.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wissel_identity::{DevAuthority, Validity};
@@ -156,22 +156,33 @@ async fn what_a_provider_says_wrongly_lets_nobody_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_and_are_not_without_number() {
+    const IDLE: Duration = Duration::from_secs(4);
+    const SESSION: Duration = Duration::from_secs(12);
     let _alone = alone().await;
     let provider = Provider::start().await;
     provider.say(anna("kijkers"), None);
-    let settings = "idle_seconds = 2\nsession_seconds = 4\nsessions = 2";
+    let settings = "idle_seconds = 4\nsession_seconds = 12\nsessions = 2";
     let (_gateway, url) = with_provider(&provider, settings).await;
     let mut idle = signed_in(&url).await;
+    let begun = Instant::now();
     let mut busy = signed_in(&url).await;
     let page = Visitor::of(&url).follow("/sign-in/provider").await;
     assert_eq!(page.status, 503, "{}", page.text);
-    for _ in 0..3 {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    while begun.elapsed() < IDLE + Duration::from_millis(500) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(busy.get("/").await.status, 200);
     }
     assert_eq!(idle.get("/").await.status, 303, "idle");
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(busy.get("/").await.status, 303, "its time is over");
+    let status = loop {
+        let status = busy.get("/").await.status;
+        if status != 200 {
+            break status;
+        }
+        assert!(begun.elapsed() < SESSION * 3, "its time is over");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(status, 303);
+    assert!(begun.elapsed() >= SESSION, "its time is not over");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -204,7 +204,7 @@ async fn systemd_hears_that_it_is_ready_lives_and_stops() {
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut gateway = Gateway::stopped("embedded");
     gateway.set("NOTIFY_SOCKET", path.to_str().unwrap().to_owned().leak());
-    gateway.set("WATCHDOG_USEC", "200000");
+    gateway.set("WATCHDOG_USEC", "1000000");
     // As if its log were the journal's stream.
     let log = gateway.data_directory().with_file_name("log");
     let log = std::fs::File::create(log).unwrap().metadata().unwrap();
@@ -222,9 +222,13 @@ async fn systemd_hears_that_it_is_ready_lives_and_stops() {
         }
     };
     hear("READY=1");
-    let first = hear("WATCHDOG=1");
-    let second = hear("WATCHDOG=1");
-    assert!(second - first < Duration::from_millis(200), "{:?}", second - first);
+    let mut last = hear("WATCHDOG=1");
+    // Between some of them nothing else keeps the machine busy.
+    let is_often = (0..6).any(|_| {
+        let before = std::mem::replace(&mut last, hear("WATCHDOG=1"));
+        last - before < Duration::from_millis(750)
+    });
+    assert!(is_often, "it is not told twice a second that it lives");
     let (ended, _) = gateway.terminate().await;
     assert!(ended.success());
     hear("STOPPING=1");

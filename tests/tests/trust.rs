@@ -141,7 +141,7 @@ async fn open(client: &Client, party: &str) -> Result<OpenInbox, ClientError> {
 }
 
 async fn next_json(inbox: &mut OpenInbox) -> String {
-    let next = tokio::time::timeout(Duration::from_secs(10), inbox.next()).await;
+    let next = tokio::time::timeout(Duration::from_secs(30), inbox.next()).await;
     let delivery = next.unwrap().unwrap().unwrap();
     let Some(OwnedData::Text(json)) = delivery.event().data().cloned() else { panic!("no data") };
     delivery.acknowledge().await.unwrap();
@@ -201,9 +201,8 @@ async fn what_a_publisher_may_not_do_is_refused_with_a_reason() {
     // Nothing of all that was kept.
     let mut inbox = open(&gateway.client(PENSIONS), PENSIONS).await.unwrap();
     publish(&rvig, death("4", "0344")).await.unwrap();
-    next_json(&mut inbox).await;
-    let nothing = tokio::time::timeout(Duration::from_millis(300), inbox.next()).await;
-    assert!(nothing.is_err());
+    let first = tokio::time::timeout(Duration::from_secs(30), inbox.next()).await;
+    assert_eq!(first.unwrap().unwrap().unwrap().event().id(), "4");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -543,7 +542,7 @@ async fn an_inbox_gives_up_when_its_owner_says_so() {
     publish(&gateway.client(RVIG), death("1", "0344")).await.unwrap();
     let mut inbox = open(&pensions, PENSIONS).await.unwrap();
     for attempt in 1..=2 {
-        let next = tokio::time::timeout(Duration::from_secs(10), inbox.next()).await;
+        let next = tokio::time::timeout(Duration::from_secs(30), inbox.next()).await;
         let delivery = next.unwrap().unwrap().unwrap();
         assert_eq!(delivery.attempt(), attempt);
         delivery.retry(Duration::ZERO, "again").await.unwrap();

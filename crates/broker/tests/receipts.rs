@@ -60,6 +60,7 @@ name = "00000099000000002000.also"
 struct Running {
     broker: Arc<Broker>,
     bus: Arc<EmbeddedBus>,
+    receipts: Arc<Receipts>,
 }
 
 /// A broker with this directory, that holds so many units in memory, and remembers for so
@@ -73,10 +74,10 @@ async fn start(directory: &Path, in_memory: usize, window: Duration) -> Running 
         subjects: SubjectKey::load_or_create(&directory.join("key")).unwrap(),
     };
     let options = ReceiptOptions { window, ..ReceiptOptions::default() };
-    let receipts = Receipts::open(&directory.join("receipts"), options).unwrap();
+    let receipts = Arc::new(Receipts::open(&directory.join("receipts"), options).unwrap());
     let options = BrokerOptions {
         records: Some(records),
-        receipts: Some(Arc::new(receipts)),
+        receipts: Some(Arc::clone(&receipts)),
         deduplication_age: window,
         deduplication_capacity: in_memory,
         ..BrokerOptions::default()
@@ -85,7 +86,7 @@ async fn start(directory: &Path, in_memory: usize, window: Duration) -> Running 
     let store = Store::in_memory().unwrap();
     let broker = Broker::start(Arc::clone(&bus) as _, store, catalogue, options).await.unwrap();
     broker.prepared().await;
-    Running { broker, bus }
+    Running { broker, bus, receipts }
 }
 
 impl Running {
@@ -155,7 +156,7 @@ async fn what_memory_forgets_is_still_known() {
     let first = running.publish(REGISTRY, "e1").await.unwrap();
     // Memory holds one; what came before is on disk a moment later.
     running.publish(REGISTRY, "e2").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::task::block_in_place(|| running.receipts.settle());
     let again = running.publish(REGISTRY, "e1").await.unwrap();
     assert_eq!(again, Receipt { repeated: true, ..first });
     running.stop().await;

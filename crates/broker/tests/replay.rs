@@ -20,10 +20,19 @@ fn everything() -> ReplayOptions {
     }
 }
 
+/// Until nothing is left of what the inbox holds.
 async fn acknowledge_all(place: &Place, local: &str) {
     let mut receiver = place.open(local).await;
-    while let Some(leased) = receiver.within(Duration::from_millis(200)).await {
-        receiver.settle(leased.id, Verdict::Acknowledge).await;
+    let begun = Instant::now();
+    loop {
+        while let Some(leased) = receiver.within(Duration::from_millis(50)).await {
+            receiver.settle(leased.id, Verdict::Acknowledge).await;
+        }
+        let state = place.state(local).await;
+        if state.depth + state.in_flight == 0 {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{state:?}");
     }
 }
 

@@ -5,8 +5,6 @@ mod common;
 
 use std::time::Duration;
 
-use lapin::options::QueueDeclareOptions;
-use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use tokio::time::{sleep, timeout};
 use wissel_bus::{Arrival, Bus, Consumer, Credit, Delivery, Enqueue, InboxName, Settlement};
@@ -64,11 +62,10 @@ async fn ready(inbox: &InboxName) -> usize {
     let url = wissel_testkit::shared_rabbitmq_url().await.unwrap();
     let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
-    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let queue = format!("wissel.inbox.{inbox}").into();
-    let found = channel.queue_declare(queue, passive, FieldTable::default()).await.unwrap();
+    let queue = format!("wissel.inbox.{inbox}");
+    let count = wissel_testkit::messages_ready(&channel, &queue).await.unwrap();
     connection.close(200, "counted".into()).await.unwrap();
-    found.message_count() as usize
+    count as usize
 }
 
 /// A consumer with much credit, which it does not use, has as many bytes here as it may.

@@ -7,10 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use lapin::options::{
-    BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions,
-    QueueDeclareOptions,
-};
+use lapin::options::{BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::time::{Instant, sleep, timeout};
@@ -19,13 +16,12 @@ use wissel_bus::{
     Selection, Settlement,
 };
 use wissel_bus_amqp::{AmqpBus, AmqpOptions, Packing};
-use wissel_testkit::RabbitMq;
+use wissel_testkit::{RabbitMq, messages_ready};
 
 use common::{inbox_name, message};
 
 /// Also for a broker that starts again on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-const QUIET: Duration = Duration::from_millis(400);
 
 async fn shared_url() -> String {
     wissel_testkit::shared_rabbitmq_url().await.unwrap()
@@ -95,10 +91,13 @@ impl Reader {
         }
     }
 
-    async fn expect_nothing(&mut self) {
-        if let Ok(Some(arrival)) = timeout(QUIET, self.0.arrivals.recv()).await {
-            panic!("nothing was to come, but there was {arrival:?}");
-        }
+    /// The next that comes is the next that is put there.
+    async fn expect_nothing_more(&mut self, bus: &AmqpBus, inbox: &InboxName) {
+        const LATER: usize = 987_654_321;
+        put(bus, inbox, LATER..LATER + 1).await;
+        let next = self.next().await;
+        assert_eq!(number_of(&next.envelope), LATER, "nothing was to come");
+        self.acknowledge(&[next]).await;
     }
 }
 
@@ -110,13 +109,6 @@ async fn raw_channel(url: &str) -> (Connection, Channel) {
     let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)
-}
-
-/// How many AMQP messages there are.
-async fn amqp_messages(channel: &Channel, queue: &str) -> u32 {
-    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let queue = channel.queue_declare(queue.into(), passive, FieldTable::default()).await.unwrap();
-    queue.message_count()
 }
 
 /// What comes together travels together, what comes alone travels alone, and what is
@@ -134,11 +126,14 @@ async fn few_amqp_messages_carry_many() {
         put(&bus, &inbox, 1..1_001).await;
         let deadline = Instant::now() + PATIENCE;
         let enough = |count: u32| if packed { count >= 3 } else { count == 1_001 };
-        while !enough(amqp_messages(&channel, &queue).await) {
+        let count = loop {
+            let count = messages_ready(&channel, &queue).await.unwrap();
+            if enough(count) {
+                break count;
+            }
             assert!(Instant::now() < deadline, "too few AMQP messages");
             sleep(Duration::from_millis(20)).await;
-        }
-        let count = amqp_messages(&channel, &queue).await;
+        };
         assert!(!packed || count < 20, "1,001 messages travelled as {count}");
         assert_eq!(bus.inspect(&inbox).await.unwrap().depth, 1_001, "depth counts messages");
 
@@ -240,20 +235,20 @@ async fn members_are_settled_one_by_one() {
     let dead = Settlement::dead_letter("op");
     reader.settle(&held[8], dead).await.unwrap();
     reader.settle(&held[9], Settlement::Release).await.unwrap();
-    let released = reader.next().await;
-    assert_eq!((number_of(&released.envelope), released.attempt), (9, 1));
-    let again = reader.next().await;
-    assert_eq!((number_of(&again.envelope), again.attempt), (7, 2));
+    let mut came = reader.take(2).await;
+    came.sort_by_key(|delivery| number_of(&delivery.envelope));
+    let told = came.iter().map(|delivery| (number_of(&delivery.envelope), delivery.attempt));
+    assert_eq!(told.collect::<Vec<_>>(), [(7, 2), (9, 1)]);
     let gone = reader.settle(&held[7], Settlement::Acknowledge).await;
     assert_eq!(gone, Err(BusError::NotHeld(held[7].tag)));
 
-    reader.acknowledge(&[released, again]).await;
+    reader.acknowledge(&came).await;
     reader.acknowledge(&held[..7]).await;
     reader.acknowledge(&held[10..]).await;
-    reader.expect_nothing().await;
+    reader.expect_nothing_more(&bus, &inbox).await;
     drop(reader);
     let mut reader = Reader::of(&bus, &inbox, 50).await;
-    reader.expect_nothing().await;
+    reader.expect_nothing_more(&bus, &inbox).await;
     let letters = bus.dead_letters(&inbox, Page { after: None, limit: 10 }).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!(number_of(&letters[0].envelope), 8);
@@ -320,7 +315,7 @@ async fn half_a_pack_comes_again_by_half() {
     let mut reader = Reader::of(&bus, &inbox, 200).await;
     let held = reader.take(left.len()).await;
     reader.acknowledge(&held).await;
-    reader.expect_nothing().await;
+    reader.expect_nothing_more(&bus, &inbox).await;
     bus.remove_inbox(&inbox).await.unwrap();
     bus.close().await;
 }
@@ -353,7 +348,7 @@ async fn credit_counts_messages_and_not_packs() {
         }
     }
     let mut reader = Reader::of(&bus, &inbox, 300).await;
-    reader.expect_nothing().await;
+    reader.expect_nothing_more(&bus, &inbox).await;
     bus.remove_inbox(&inbox).await.unwrap();
     bus.close().await;
 }
@@ -403,7 +398,7 @@ async fn order_holds_across_mixed_inboxes() {
             reader.acknowledge(&[delivery]).await;
         }
         assert!(came.iter().all(|came| *came == expected), "an order or a message was lost");
-        reader.expect_nothing().await;
+        reader.expect_nothing_more(&bus, inbox).await;
         bus.remove_inbox(inbox).await.unwrap();
     }
     bus.close().await;

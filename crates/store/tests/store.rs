@@ -116,7 +116,8 @@ fn waiting_callers_leave_threads_to_others() {
         // All eight get to the database, and one into it, before this is asked.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let other = tokio::task::spawn_blocking(|| ());
-        let other = tokio::time::timeout(Duration::from_secs(2), other).await;
+        // They give up after 5 s.
+        let other = tokio::time::timeout(Duration::from_secs(4), other).await;
         assert!(other.is_ok(), "no thread was left");
         holding.execute_batch("ROLLBACK").unwrap();
         assert_eq!(writing.join_all().await, [Put::Created; 8]);

@@ -12,7 +12,9 @@
 
 mod installation;
 mod proxy;
+mod queues;
 mod rabbitmq;
 
 pub use proxy::Proxy;
+pub use queues::messages_ready;
 pub use rabbitmq::{RabbitMq, TestkitError, free_port, shared_rabbitmq_url};

@@ -9,6 +9,7 @@ use super::counts::Counts;
 use super::messages::{POISONED, Place, inboxes_of};
 use super::plan::{Fault, Plan};
 use super::publisher::Sent;
+use super::pulse::Stalls;
 use super::subscriber::{Came, Temper, Verdict};
 
 /// Everything that was written down in a round.
@@ -17,6 +18,7 @@ pub(super) struct Ledgers<'a> {
     pub(super) sent: BTreeMap<String, Sent>,
     pub(super) inboxes: Vec<InboxBooks>,
     pub(super) happened: &'a [Happened],
+    pub(super) stalls: Stalls,
 }
 
 /// What is known of an inbox at the end of a round.
@@ -57,7 +59,8 @@ pub(super) struct Comparison {
 }
 
 /// How long before a fault something may have been under way that it stopped, and how long
-/// after it somebody may not have noticed. Acknowledgements are on disk within a second.
+/// after it somebody may not have noticed. Acknowledgements are on disk within a second. This, and
+/// what follows, is of the time in which the machine held nobody up.
 const GRACE: Duration = Duration::from_millis(1_500);
 /// The same after RabbitMQ was away: a call to a bus that does not answer may take 5 s more.
 const GRACE_OF_BUS: Duration = Duration::from_millis(6_500);
@@ -293,7 +296,8 @@ impl Ledgers<'_> {
     /// later, or could not write it down.
     fn may_be_forgotten(&self, receipt_at: Instant, repeated_at: Instant) -> bool {
         self.happened.iter().filter(|one| one.begun <= repeated_at).any(|one| {
-            let is_soon = one.begun <= receipt_at + LAST_MOMENT;
+            let held_up = self.stalls.between(receipt_at, one.begun);
+            let is_soon = one.begun <= receipt_at + LAST_MOMENT + held_up;
             match one.fault {
                 Fault::KillGateway { .. } => is_soon && receipt_at <= one.ended,
                 Fault::FillDisk { .. } => is_soon,
@@ -312,7 +316,9 @@ impl Ledgers<'_> {
                 | Fault::StopRabbitMq => GRACE_OF_BUS,
                 _ => GRACE,
             };
-            one.begun <= to + GRACE && from <= one.ended + after
+            let held_up =
+                (self.stalls.between(to, one.begun), self.stalls.between(one.ended, from));
+            one.begun <= to + GRACE + held_up.0 && from <= one.ended + after + held_up.1
         })
     }
 

@@ -13,6 +13,7 @@ mod messages;
 mod plan;
 mod proxy;
 mod publisher;
+mod pulse;
 mod rig;
 mod round;
 mod run;

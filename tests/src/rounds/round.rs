@@ -14,6 +14,7 @@ use super::messages::{LANES, Message, ORDERED, inbox_name};
 use super::plan::{BusKind, Plan};
 use super::proxy::Proxy;
 use super::publisher::{PublisherLedger, publish_a_stream, publish_in_order};
+use super::pulse::Pulse;
 use super::rig::{PATIENCE, Reach, Rig};
 use super::subscriber::{InboxLedger, Orders, Subscriber, Temper};
 use crate::{PARTIES, REGISTRY};
@@ -43,6 +44,7 @@ struct Cast {
     receiving: JoinSet<()>,
     sent: Vec<Arc<PublisherLedger>>,
     came: Vec<Arc<InboxLedger>>,
+    pulse: Pulse,
     /// Of the round: with it begin the ids of its messages.
     name: String,
 }
@@ -223,6 +225,7 @@ impl Cast {
             receiving: JoinSet::new(),
             sent: Vec::new(),
             came: Vec::new(),
+            pulse: Pulse::start(),
             name,
         };
         for inbox in 0..PARTIES.len() {
@@ -324,7 +327,8 @@ impl Cast {
             is_ordered: number == ORDERED,
         });
         let sent = self.sent.iter().flat_map(|ledger| ledger.sent()).collect();
-        Ledgers { plan, sent, inboxes: inboxes.collect(), happened }
+        let stalls = self.pulse.stalls();
+        Ledgers { plan, sent, inboxes: inboxes.collect(), happened, stalls }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::{Attempt, Selection, Settlement};
 
 /// On top of what a bus may wait longer: for a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
+/// One of them meets nothing else that keeps the machine busy.
+const TRIES: usize = 3;
 
 /// A retry comes after its delay, not before and not much later, with its
 /// attempt one higher; others are not held back meanwhile.
@@ -17,24 +19,31 @@ pub async fn a_retry_comes_after_its_delay(fixture: &dyn Fixture) {
     let bus = fixture.bus().await;
     let inbox = new_inbox(&*bus, "retry").await;
     let envelopes = numbered(2);
-    put(&*bus, &inbox, &envelopes).await;
+    let mut is_punctual = false;
+    for _ in 0..TRIES {
+        put(&*bus, &inbox, &envelopes).await;
 
-    let mut reader = Reader::of(&*bus, &inbox, 1).await;
-    let delivery = reader.next().await;
-    let after = Duration::from_millis(700);
-    let asked_at = Instant::now();
-    let answer = reader.settle(delivery.tag, retry(after)).await;
-    assert_eq!(answer, Ok(()));
+        let mut reader = Reader::of(&*bus, &inbox, 1).await;
+        let delivery = reader.next().await;
+        let after = Duration::from_millis(700);
+        let asked_at = Instant::now();
+        let answer = reader.settle(delivery.tag, retry(after)).await;
+        assert_eq!(answer, Ok(()));
 
-    let second = reader.next().await;
-    assert_eq!(second.envelope, envelopes[1]);
-    reader.acknowledge(&[second]).await;
+        let second = reader.next().await;
+        assert_eq!(second.envelope, envelopes[1]);
+        reader.acknowledge(&[second]).await;
 
-    let again = reader.next().await;
-    expect_punctual(asked_at, after);
-    assert_eq!(again.envelope, envelopes[0]);
-    assert_eq!(again.attempt, 2);
-    reader.acknowledge(&[again]).await;
+        let again = reader.next().await;
+        is_punctual = came_in_time(asked_at, after);
+        assert_eq!(again.envelope, envelopes[0]);
+        assert_eq!(again.attempt, 2);
+        reader.acknowledge(&[again]).await;
+        if is_punctual {
+            break;
+        }
+    }
+    assert!(is_punctual, "retries come late");
     tidy(&*bus, &[&inbox]).await;
 }
 
@@ -43,30 +52,38 @@ pub async fn several_delays_pass_side_by_side(fixture: &dyn Fixture) {
     let bus = fixture.bus().await;
     let inbox = new_inbox(&*bus, "delays").await;
     let delays_ms = [2500, 900, 0, 1700];
-    put(&*bus, &inbox, &numbered(delays_ms.len())).await;
+    let mut are_punctual = false;
+    for _ in 0..TRIES {
+        put(&*bus, &inbox, &numbered(delays_ms.len())).await;
 
-    let mut reader = Reader::of(&*bus, &inbox, 10).await;
-    let deliveries = reader.take(delays_ms.len()).await;
-    let asked_at = Instant::now();
-    let settlements = deliveries
-        .iter()
-        .zip(delays_ms)
-        .map(|(delivery, ms)| {
-            let after = Duration::from_millis(ms);
-            (delivery.tag, retry(after))
-        })
-        .collect();
-    for answer in reader.settle_all(settlements).await {
-        assert_eq!(answer, Ok(()));
-    }
+        let mut reader = Reader::of(&*bus, &inbox, 10).await;
+        let deliveries = reader.take(delays_ms.len()).await;
+        let asked_at = Instant::now();
+        let settlements = deliveries
+            .iter()
+            .zip(delays_ms)
+            .map(|(delivery, ms)| {
+                let after = Duration::from_millis(ms);
+                (delivery.tag, retry(after))
+            })
+            .collect();
+        for answer in reader.settle_all(settlements).await {
+            assert_eq!(answer, Ok(()));
+        }
 
-    for expected in [2, 1, 3, 0] {
-        let again = reader.next().await;
-        assert_eq!(number_of(&again.envelope), expected);
-        assert_eq!(again.attempt, 2);
-        expect_punctual(asked_at, Duration::from_millis(delays_ms[expected]));
-        reader.acknowledge(&[again]).await;
+        are_punctual = true;
+        for expected in [2, 1, 3, 0] {
+            let again = reader.next().await;
+            assert_eq!(number_of(&again.envelope), expected);
+            assert_eq!(again.attempt, 2);
+            are_punctual &= came_in_time(asked_at, Duration::from_millis(delays_ms[expected]));
+            reader.acknowledge(&[again]).await;
+        }
+        if are_punctual {
+            break;
+        }
     }
+    assert!(are_punctual, "retries come late");
     tidy(&*bus, &[&inbox]).await;
 }
 
@@ -208,10 +225,10 @@ pub async fn attempts_without_the_bus_count(fixture: &dyn Fixture) {
     tidy(&*bus, &[&inbox]).await;
 }
 
-/// Now is past the delay, and not by much.
-fn expect_punctual(asked_at: Instant, after: Duration) {
+/// Now is past the delay. Whether it is not by much.
+fn came_in_time(asked_at: Instant, after: Duration) -> bool {
     let waited = asked_at.elapsed();
     let tolerance = Duration::from_millis(100).max(after / 10);
     assert!(waited >= after, "came after {waited:?}, asked for {after:?}");
-    assert!(waited <= after + tolerance + SLACK, "came after {waited:?}, asked for {after:?}");
+    waited <= after + tolerance + SLACK
 }

@@ -18,6 +18,7 @@ struct Round {
     came: [Vec<Came>; 3],
     dead: [Vec<Dead>; 3],
     happened: Vec<Happened>,
+    stalls: Stalls,
 }
 
 fn message(number: u128) -> Uuid {
@@ -35,6 +36,7 @@ impl Round {
             came: Default::default(),
             dead: Default::default(),
             happened: Vec::new(),
+            stalls: Stalls::default(),
         };
         for (id, number) in [(ID, 1), (NEXT, 2)] {
             let inboxes = inboxes_of(id);
@@ -103,7 +105,8 @@ impl Round {
         });
         let inboxes = inboxes.collect();
         let sent = self.sent.clone();
-        Ledgers { plan: &self.plan, sent, inboxes, happened: &self.happened }.compare(true)
+        let (plan, happened, stalls) = (&self.plan, &self.happened, self.stalls.clone());
+        Ledgers { plan, sent, inboxes, happened, stalls }.compare(true)
     }
 
     #[track_caller]
@@ -239,6 +242,15 @@ fn a_receipt_outlives_a_kill_that_comes_later() {
         happened.ended += Duration::from_secs(1);
     }
     round.is_found("taken for another");
+
+    // The machine held everyone up between the receipt and the kill.
+    let after = |ms| round.begun + Duration::from_millis(ms);
+    let (held_up, in_part) = ((after(100), after(900)), (after(100), after(800)));
+    round.stalls.note(in_part.0, in_part.1);
+    round.is_found("taken for another");
+    round.stalls = Stalls::default();
+    round.stalls.note(held_up.0, held_up.1);
+    round.is_fine();
 }
 
 #[test]
