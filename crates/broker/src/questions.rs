@@ -64,23 +64,26 @@ pub struct Wait {
 const ANSWERS_AHEAD: u16 = 1_000;
 
 impl Broker {
-    /// Opens the inbox in which answers come to this gateway from others; `take` gets those
-    /// that are given at this one, which waits for nothing. A question of an asker here that no
-    /// longer waits is from then on handed to nobody.
-    ///
-    /// # Errors
-    /// When the bus is not there.
-    pub async fn open_answers(
+    /// Says in which inbox answers come to this gateway; `take` gets those that are given at
+    /// this one, which waits for nothing. A question of an asker here that no longer waits, as of
+    /// one that went with an earlier run of this gateway, is from then on handed to nobody. Said
+    /// again, it is the same inbox, and whoever took answers before still does.
+    pub fn take_answers(
         &self,
         inbox: &InboxName,
         take: impl Fn(Envelope) + Send + Sync + 'static,
-    ) -> Result<Consumer, Refusal> {
+    ) {
+        let _ = self.questions.desk.set(Desk { inbox: inbox.clone(), take: Box::new(take) });
+    }
+
+    /// Opens the inbox in which answers come to this gateway from others.
+    ///
+    /// # Errors
+    /// When the bus is not there.
+    pub async fn open_answers(&self, inbox: &InboxName) -> Result<Consumer, Refusal> {
         let _ticket = self.ticket()?;
         self.bus.open_inbox(inbox).await?;
-        let consumer = self.bus.consume(inbox, Credit::of(ANSWERS_AHEAD)).await?;
-        // Opened again, it is the same inbox, and whoever took answers before still does.
-        let _ = self.questions.desk.set(Desk { inbox: inbox.clone(), take: Box::new(take) });
-        Ok(consumer)
+        Ok(self.bus.consume(inbox, Credit::of(ANSWERS_AHEAD)).await?)
     }
 
     /// Begins to wait for the answer to a question.

@@ -51,6 +51,9 @@ impl Exchange {
         let matching = Matching::new(options.matching_keys.clone());
         let cases = Cases::default();
         let exchange = Arc::new(Self { broker, store, asking, cases, matching, to_send, options });
+        // Before anybody receives: a question does not outlive the gateway that its asker had.
+        // Without an exchange in the catalogue there is none.
+        let _ = exchange.take_answers();
         let listening = Arc::clone(&exchange);
         exchange.broker.spawn(async move { listening.listen_for_answers().await });
         let sending = Arc::clone(&exchange);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wissel_broker::Refusal;
 use wissel_bus::{Arrival, Consumer, Delivery, Envelope, Settlement};
+use wissel_identifiers::InboxName;
 use wissel_message::EventView;
 
 use super::answer::answered_question;
@@ -28,7 +29,8 @@ impl Exchange {
         stopping.run_until_cancelled(listening).await;
     }
 
-    async fn listen(self: &Arc<Self>) -> Result<(), Refusal> {
+    /// Says in which inbox answers come, and takes those that are given at this gateway.
+    pub(crate) fn take_answers(self: &Arc<Self>) -> Result<InboxName, Refusal> {
         let inbox = self.answers_inbox()?;
         let exchange = Arc::downgrade(self);
         let take = move |answer| {
@@ -36,7 +38,13 @@ impl Exchange {
                 exchange.hand_to_asker(answer);
             }
         };
-        let Consumer { mut arrivals, settler } = self.broker.open_answers(&inbox, take).await?;
+        self.broker.take_answers(&inbox, take);
+        Ok(inbox)
+    }
+
+    async fn listen(self: &Arc<Self>) -> Result<(), Refusal> {
+        let inbox = self.take_answers()?;
+        let Consumer { mut arrivals, settler } = self.broker.open_answers(&inbox).await?;
         tracing::info!(%inbox, "answers are taken");
         let mut arrived = Vec::new();
         while arrivals.recv_many(&mut arrived, 64).await > 0 {
