@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use lapin::message::Delivery as AmqpDelivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
@@ -122,6 +122,8 @@ impl Consuming {
                     continue;
                 }
             };
+            // Of what an earlier channel had, which is back.
+            let _ = self.held.doubtful.notified().now_or_never();
             self.consuming.send_replace(true);
             let end = tokio::select! {
                 end = self.hand_over(&channel, &mut window) => end,

@@ -1,8 +1,8 @@
 //! What was published and has no answer yet, in lanes.
 //!
 //! RabbitMQ confirms what goes to the same queues by the same channel in its order. So the first of
-//! each such lane is waited for; when it is confirmed, those behind it are looked at. To wait for each by itself
-//! would wake the sender for each.
+//! each such lane is waited for; when it is confirmed, those behind it are looked at. To wait for
+//! each by itself would wake the sender for each.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
