@@ -126,15 +126,25 @@ impl Ledger {
         }
     }
 
-    /// A subscriber is gone: what it holds comes again as it was. When it had no time to have
-    /// done what it settled, that may come again, too.
-    pub(in super::super) fn left(&mut self, subscriber: u64, in_time: bool, now: Now) {
+    /// A subscriber goes, and what it settled is done first. No lease of what it still holds ends
+    /// any more, however long that takes: it is gone before, and that comes again as it was.
+    pub(in super::super) fn leaves(&mut self, subscriber: u64, now: Now) {
         for (which, _) in self.held_by(subscriber) {
             if self.is_over(which, now) {
                 self.retry(which, None, now, now);
                 self.stand_mut(which).into_iter().for_each(Stand::doubt);
+            } else if let Some(Stand { state: State::Leased { until, .. }, .. }) =
+                self.stand_mut(which)
+            {
+                *until = Duration::MAX / 2;
             }
         }
+    }
+
+    /// A subscriber is gone: what it holds comes again as it was. When it had no time to have
+    /// done what it settled, that may come again, too.
+    pub(in super::super) fn left(&mut self, subscriber: u64, in_time: bool, now: Now) {
+        self.leaves(subscriber, now);
         for (_, stand) in self.all_mut() {
             match stand.state {
                 State::Leased { by, .. } if by == subscriber => {
