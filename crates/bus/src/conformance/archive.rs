@@ -46,6 +46,7 @@ pub async fn a_page_of_the_archive_is_bounded_in_bytes(fixture: &dyn Fixture) {
         inboxes: vec![],
         archive_until: Some(SystemTime::now() + HOUR),
         outlives: Outlives::PowerLoss,
+        lane: 0,
     };
     enqueue_all(&*bus, kept.iter().map(archived).collect()).await;
     let found = everything_since(&*bus, begun, 100, kept.len()).await;
