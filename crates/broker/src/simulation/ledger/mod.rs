@@ -70,6 +70,8 @@ pub(super) struct Message {
     pub(super) unknown: usize,
     /// The receipt that a repeat is to get, and since when.
     pub(super) first: Option<(MessageId, Duration)>,
+    /// Receipts that a repeat got while the first was yet to come.
+    pub(super) ahead: Vec<MessageId>,
     pub(super) copies: Vec<Copy>,
 }
 
