@@ -236,7 +236,8 @@ impl Session {
         }
     }
 
-    /// Waits until everything that was settled is carried out.
+    /// Waits until everything that was settled is carried out. No lease ends meanwhile: this is
+    /// for a receiver that goes, and what it holds is given back with the session.
     pub async fn settled(&mut self) {
         while self.settling.next().await.is_some() {}
     }

@@ -130,6 +130,7 @@ impl World {
         self.log(|| format!("subscriber {number} goes, in time: {in_time}"));
         if in_time {
             self.subscribers[at].open = false;
+            self.ledger.leaves(number, self.now());
             self.subscribers[at].order(Order::Leave);
         } else {
             self.cut(number, self.now());

@@ -48,7 +48,7 @@ impl World {
         let length = self.pick(&[0, 10, 10, 200, 3_000, 20_000]);
         let event = event.data_bytes("application/octet-stream", vec![7_u8; length]);
         let frame = event.build().unwrap().encode();
-        let (copies, unknown, first) = (Vec::new(), 0, None);
+        let (copies, unknown, first, ahead) = (Vec::new(), 0, None, Vec::new());
         self.ledger.messages.push(Message {
             name,
             subject,
@@ -57,6 +57,7 @@ impl World {
             frame,
             unknown,
             first,
+            ahead,
             copies,
         });
         self.ledger.messages.len() - 1

@@ -263,7 +263,7 @@ impl World {
                     }
                 }
             }
-            self.ledger.answered(&call, &outcomes, then)?;
+            self.ledger.answered(&self.calls, &call, &outcomes, then)?;
         }
         self.hear_of_mendings(now)?;
         self.hear_of_replays(now)?;

@@ -16,6 +16,7 @@ impl Ledger {
     /// Broker and bus are gone, and with them all subscribers.
     pub(in super::super) fn crashed(&mut self, end: End, now: Now) {
         self.mendings_are_over(now);
+        self.all_are_gone(now);
         for message in &mut self.messages {
             // Receipts are not kept on disk here.
             message.first = None;

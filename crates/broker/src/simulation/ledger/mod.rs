@@ -10,7 +10,7 @@ mod room;
 mod settling;
 mod stand;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -55,6 +55,9 @@ pub(super) struct Ledger {
     pub(super) replays: Vec<Replay>,
     /// Whether there was a replay into an inbox.
     replayed: [bool; PLACES.len()],
+    /// Messages that a replay may have brought, though nobody knew whether they were in the
+    /// archive.
+    maybe_replayed: [HashSet<usize>; PLACES.len()],
     /// No lease is over before this.
     next_end: Duration,
 }
@@ -70,6 +73,8 @@ pub(super) struct Message {
     pub(super) unknown: usize,
     /// The receipt that a repeat is to get, and since when.
     pub(super) first: Option<(MessageId, Duration)>,
+    /// Receipts that a repeat got while the first was yet to come.
+    pub(super) ahead: Vec<MessageId>,
     pub(super) copies: Vec<Copy>,
 }
 

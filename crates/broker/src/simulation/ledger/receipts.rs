@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::town::{PLACES, Rights};
 use super::super::{Found, town};
-use super::{Held, Ledger, Now};
+use super::{Held, Ledger, Message, Now};
 use crate::{Reason, Receipt, Refusal};
 
 /// Messages that are published together.
@@ -19,9 +19,10 @@ pub(in super::super) struct Call {
 }
 
 impl Ledger {
-    /// What came of a call.
+    /// What came of a call, while others are under way.
     pub(in super::super) fn answered(
         &mut self,
+        under_way: &[Call],
         call: &Call,
         outcomes: &[Result<Receipt, Refusal>],
         now: Now,
@@ -33,7 +34,7 @@ impl Ledger {
         for (position, (message, outcome)) in call.messages.iter().zip(outcomes).enumerate() {
             match outcome {
                 Ok(receipt) => {
-                    let copy = self.receipt(call, position, *message, receipt, now)?;
+                    let copy = self.receipt(under_way, (call, position), receipt, now)?;
                     if let Some(copy) = copy {
                         self.finds_room((*message, copy), &mut held, now)?;
                     }
@@ -50,25 +51,34 @@ impl Ledger {
                 }
             }
         }
+        for message in &call.messages {
+            let is_under_way = under_way.iter().any(|call| call.messages.contains(message));
+            let Message { name, ahead, .. } = &self.messages[*message];
+            if !is_under_way && !ahead.is_empty() {
+                return Err(Found(format!("{name} has a repeat of a receipt that nobody got")));
+            }
+        }
         Ok(())
     }
 
     /// Says which copy it is of, when that is new.
     fn receipt(
         &mut self,
-        call: &Call,
-        position: usize,
-        message: usize,
+        under_way: &[Call],
+        (call, position): (&Call, usize),
         receipt: &Receipt,
         now: Now,
     ) -> Result<Option<usize>, Found> {
+        let message = call.messages[position];
         let kept = &self.messages[message];
         let fault = |what: String| Err(Found(format!("the receipt of {}: {what}", kept.name)));
         let mut places: Vec<_> = receipt.inboxes.iter().map(town::place_of).collect();
         places.sort_unstable();
         let known = self.find(receipt.message_id).filter(|found| found.0 == message);
         let rights = match known {
-            Some((_, copy)) if receipt.repeated => kept.copies[copy].rights,
+            Some((_, copy)) if receipt.repeated && kept.copies[copy].order.is_some() => {
+                kept.copies[copy].rights
+            }
             _ => call.rights,
         };
         let expected = kept.places().filter(|place| rights.route(kept.urgent, *place));
@@ -81,6 +91,15 @@ impl Ledger {
         if receipt.repeated {
             let is_first = kept.first.is_some_and(|(id, _)| id == receipt.message_id);
             let is_known = known.is_some_and(|found| kept.copies[found.1].order.is_some());
+            // The call with the first may have others to wait for, and is answered when they are
+            // durable, too.
+            let is_first_to_come = under_way
+                .iter()
+                .any(|one| one.number < call.number && one.messages.contains(&message));
+            if is_first_to_come && !is_known {
+                self.messages[message].ahead.push(receipt.message_id);
+                return Ok(None);
+            }
             if !is_known || !is_first {
                 return fault("it is said to be a repeat of one that nobody has".to_owned());
             }
@@ -114,6 +133,7 @@ impl Ledger {
         kept.copies[copy].rights = call.rights;
         kept.copies[copy].order = Some(call.number * 100 + position as u64);
         kept.first = Some((receipt.message_id, now.passed));
+        kept.ahead.retain(|ahead| *ahead != receipt.message_id);
         Ok(Some(copy))
     }
 
@@ -121,6 +141,7 @@ impl Ledger {
     pub(in super::super) fn forgotten(&mut self, call: &Call) {
         for message in &call.messages {
             self.messages[*message].unknown += 1;
+            self.messages[*message].ahead.clear();
         }
     }
 }

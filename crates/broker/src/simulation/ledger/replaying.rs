@@ -42,6 +42,12 @@ impl Ledger {
                 }
             }
         }
+        let wanted = self.messages.iter().enumerate().filter(|(_, message)| is_wanted(message));
+        let unknown = wanted.map(|(number, message)| (number, message.unknown));
+        let unknown: Vec<_> = unknown.filter(|(_, unknown)| *unknown > 0).collect();
+        if unknown.iter().any(|(message, _)| self.maybe_replayed[place].contains(message)) {
+            return false;
+        }
         let is_told_apart = |stand: &Stand| match stand.state {
             State::Done(Fate::Gone) => true,
             State::Done(Fate::Acknowledged) => stand.synced,
@@ -62,8 +68,8 @@ impl Ledger {
             (message, again)
         });
         let meant = meant.collect();
-        let unknown = self.messages.iter().filter(|one| is_wanted(one)).map(|one| one.unknown);
-        let unknown = unknown.sum();
+        self.maybe_replayed[place].extend(unknown.iter().map(|(message, _)| *message));
+        let unknown = unknown.into_iter().map(|(_, unknown)| unknown).sum();
         self.replayed[place] = true;
         self.replays.push(Replay { number, place, meant, unknown, begun: now.passed });
         true

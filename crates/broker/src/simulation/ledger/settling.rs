@@ -126,15 +126,40 @@ impl Ledger {
         }
     }
 
+    /// A subscriber goes, and what it settled is done first. No lease of what it still holds ends
+    /// any more, however long that takes: it is gone before, and that comes again as it was.
+    pub(in super::super) fn leaves(&mut self, subscriber: u64, now: Now) {
+        for (which, _) in self.held_by(subscriber) {
+            if self.is_over(which, now) {
+                self.may_have_ended(which, now);
+            } else if let Some(Stand { state: State::Leased { until, .. }, .. }) =
+                self.stand_mut(which)
+            {
+                *until = Duration::MAX / 2;
+            }
+        }
+    }
+
+    /// Its lease is over in the very moment in which its subscriber is gone: it comes again as it
+    /// was, or as after that lease.
+    fn may_have_ended(&mut self, which: Which, now: Now) {
+        self.retry(which, None, now, now);
+        self.stand_mut(which).into_iter().for_each(Stand::doubt);
+    }
+
+    /// All subscribers are gone.
+    pub(super) fn all_are_gone(&mut self, now: Now) {
+        let all = self.all().map(|(which, _)| which);
+        let over: Vec<Which> = all.filter(|which| self.is_over(*which, now)).collect();
+        for which in over {
+            self.may_have_ended(which, now);
+        }
+    }
+
     /// A subscriber is gone: what it holds comes again as it was. When it had no time to have
     /// done what it settled, that may come again, too.
     pub(in super::super) fn left(&mut self, subscriber: u64, in_time: bool, now: Now) {
-        for (which, _) in self.held_by(subscriber) {
-            if self.is_over(which, now) {
-                self.retry(which, None, now, now);
-                self.stand_mut(which).into_iter().for_each(Stand::doubt);
-            }
-        }
+        self.leaves(subscriber, now);
         for (_, stand) in self.all_mut() {
             match stand.state {
                 State::Leased { by, .. } if by == subscriber => {
