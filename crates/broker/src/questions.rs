@@ -68,11 +68,7 @@ impl Broker {
     /// this one, which waits for nothing. A question of an asker here that no longer waits, as of
     /// one that went with an earlier run of this gateway, is from then on handed to nobody. Said
     /// again, it is the same inbox, and whoever took answers before still does.
-    pub fn take_answers(
-        &self,
-        inbox: &InboxName,
-        take: impl Fn(Envelope) + Send + Sync + 'static,
-    ) {
+    pub fn take_answers(&self, inbox: &InboxName, take: impl Fn(Envelope) + Send + Sync + 'static) {
         let _ = self.questions.desk.set(Desk { inbox: inbox.clone(), take: Box::new(take) });
     }
 

@@ -75,6 +75,10 @@ pub(crate) async fn in_time<T>(asking: impl Future<Output = lapin::Result<T>>) -
     }
 }
 
+async fn confirming(channel: &Channel) -> lapin::Result<()> {
+    channel.confirm_select(ConfirmSelectOptions::default()).await
+}
+
 impl Up {
     /// By which channel goes what is published of a lane.
     pub(crate) fn publishing_channel(&self, lane: u64) -> &Arc<Channel> {
@@ -274,9 +278,23 @@ impl Link {
     /// A new channel of the connection that publishes, for publishing with confirms.
     pub(crate) async fn publishing_channel(&self, deadline: Instant) -> Result<Channel, BusError> {
         let (channel, _) = self.channel_of(|up| &up.publishing, deadline).await?;
-        let confirming = channel.confirm_select(ConfirmSelectOptions::default());
-        in_time(confirming).await.map_err(|_| self.unavailable())?;
+        in_time(confirming(&channel)).await.map_err(|_| self.unavailable())?;
         Ok(channel)
+    }
+
+    /// As [`Link::publishing_channel`], of the connection that there is: also while the bus is
+    /// being closed, and without waiting for a broker that takes no publishes.
+    pub(crate) async fn parting_channel(&self) -> Result<Channel, BusError> {
+        let up = match &*self.shared.state.borrow() {
+            State::Up(up) if !self.is_blocked() => up.clone(),
+            _ => return Err(self.unavailable()),
+        };
+        let opening = async {
+            let channel = up.publishing.create_channel().await?;
+            confirming(&channel).await?;
+            Ok(channel)
+        };
+        in_time(opening).await.map_err(|_| self.unavailable())
     }
 
     /// Closes the connections.
@@ -306,7 +324,7 @@ impl Link {
         let mut publish = Vec::new();
         for _ in 0..PUBLISHING_CHANNELS {
             let channel = publishing.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            confirming(&channel).await?;
             publish.push(Arc::new(channel));
         }
         topology::declare_exchange(&publish[0]).await?;

@@ -8,10 +8,9 @@
 use bytes::{Buf as _, BufMut as _, BytesMut};
 use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions};
 use lapin::{BasicProperties, Channel};
-use tokio::time::Instant;
 use wissel_bus::{BusError, InboxName};
 
-use crate::link::{CALL_PATIENCE, Link, in_time};
+use crate::link::{Link, in_time};
 use crate::marks::Settled;
 use crate::pack::{MEMBERS_MAX, PackId};
 use crate::topology;
@@ -31,9 +30,7 @@ pub(crate) async fn leave(
     if packs.is_empty() {
         return Ok(());
     }
-    let deadline = Instant::now() + CALL_PATIENCE;
-    link.unblocked(deadline).await?;
-    let channel = link.publishing_channel(deadline).await?;
+    let channel = link.parting_channel().await?;
     let leaving = async {
         topology::declare_marks(&channel, inbox).await?;
         let properties = BasicProperties::default()
