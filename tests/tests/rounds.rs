@@ -3,13 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use wissel_tests::alone;
-use wissel_tests::rounds::{BusKind, Fault, Plan, Run, table};
+use wissel_tests::rounds::{BusKind, Run, table};
 
 /// The first seed, unless `WISSEL_ROUNDS_SEED` says another.
 const SEED: u64 = 20_261;
-
-/// How many rounds have RabbitMQ killed for certain.
-const KILLED: usize = 2;
 
 /// `WISSEL_ROUNDS` is for both buses together.
 async fn rounds(bus: BusKind, of_twenty: u64) {
@@ -35,18 +32,4 @@ async fn faults_lose_nothing_embedded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_lose_nothing_on_rabbitmq() {
     rounds(BusKind::RabbitMq, 1).await;
-}
-
-/// A fault that comes in three rounds of a hundred.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_rabbitmq_loses_nothing() {
-    let _alone = alone().await;
-    let is_killed = |seed: &u64| {
-        let plan = Plan::of(*seed, BusKind::RabbitMq);
-        plan.faults.iter().any(|timed| timed.fault == Fault::KillRabbitMq)
-    };
-    for seed in (SEED..).filter(is_killed).take(KILLED) {
-        let run = Run::of(BusKind::RabbitMq, seed, 1, |_| {}).await;
-        assert!(run.is_good(), "{}", run.failures_in_words());
-    }
 }
