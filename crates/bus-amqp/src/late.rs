@@ -92,7 +92,7 @@ async fn publish(link: &Link, shared: &Shared, returned: &Returned) {
             && link.declare_again(&inboxes, deadline).await.is_ok()
         {
             let outgoing = outgoing(delivery, &inboxes, targets.as_deref());
-            if shared.returns.publish_single(up.publishing_channel(0), outgoing).await
+            if shared.returns.publish_single(up.channel_of_lane(0), outgoing).await
                 == Tried::Confirmed
             {
                 return;

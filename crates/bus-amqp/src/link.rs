@@ -81,7 +81,7 @@ async fn confirming(channel: &Channel) -> lapin::Result<()> {
 
 impl Up {
     /// By which channel goes what is published of a lane.
-    pub(crate) fn publishing_channel(&self, lane: u64) -> &Arc<Channel> {
+    pub(crate) fn channel_of_lane(&self, lane: u64) -> &Arc<Channel> {
         let number = lane % self.publish.len().max(1) as u64;
         &self.publish[usize::try_from(number).unwrap_or_default()]
     }

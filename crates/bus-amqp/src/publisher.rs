@@ -280,7 +280,7 @@ impl Publisher {
         outgoing: Outgoing<B>,
         deadline: Instant,
     ) -> Result<Tried, BusError> {
-        let (shared, channel) = (Arc::clone(&self.shared), Arc::clone(up.publishing_channel(0)));
+        let (shared, channel) = (Arc::clone(&self.shared), Arc::clone(up.channel_of_lane(0)));
         let mut publishing =
             async move { shared.returns.publish_single(&channel, outgoing).await }.boxed();
         // The first poll puts it in its place.

@@ -143,7 +143,7 @@ impl Sender {
             [alone] if !self.packs => alone.lane,
             _ => 0,
         };
-        let channel = Arc::clone(up.publishing_channel(lane));
+        let channel = Arc::clone(up.channel_of_lane(lane));
         let channel_id = channel.id();
         let shared = Arc::clone(&self.shared);
         let mut publishing =
