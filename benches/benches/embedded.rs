@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use wissel_benches::{
     Arguments, BareLog, Nats, Receiving, Report, catalogue_of, group_commit_log, messages,
-    publish_stream, settle_disk,
+    publish_stream, receiver, settle,
 };
 use wissel_tests::{Gateway, PARTIES};
 
@@ -21,9 +21,9 @@ async fn main() -> Result<()> {
     let mut report = Report::new("embedded", &arguments);
     let gateway = Gateway::start("embedded").await;
     let to_one = Gateway::with_catalogue(&catalogue_of(1)).await;
-    let mut to_one_inbox = Vec::new();
+    let (mut to_one_inbox, mut taken_of_one) = (Vec::new(), Vec::new());
     let (mut one, mut many, mut taken) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut publishing, mut receiving) = (Vec::new(), Vec::new());
+    let (mut busy_publishing, mut busy_receiving) = (Vec::new(), Vec::new());
     let (mut logs, mut trees) = (Vec::new(), Vec::new());
     let behind_grpc = BareLog::start()?;
     let mut bare = Vec::new();
@@ -31,25 +31,30 @@ async fn main() -> Result<()> {
     let (mut published, mut received) = (Vec::new(), Vec::new());
     for round in 0..arguments.rounds {
         one.push(publish(&gateway, &format!("a{round}"), 1).await?);
-        logs.push(log()?);
+        logs.push(log().await?);
         let before = gateway.processor_time();
         many.push(publish(&gateway, &format!("b{round}"), 50).await?);
-        publishing.push(microseconds_each(gateway.processor_time() - before, MESSAGES));
+        busy_publishing.push(microseconds_each(gateway.processor_time() - before, MESSAGES));
         to_one_inbox.push(publish(&to_one, &format!("d{round}"), 50).await?);
-        settle_disk()?;
+        settle().await?;
         bare.push(publish_stream(behind_grpc.url(), &format!("e{round}"), MESSAGES, 50).await?);
-        trees.push(tree()?);
-        settle_disk()?;
+        trees.push(tree().await?);
+        settle().await?;
         // Everything that was published waits in the last party's inbox.
+        settle().await?;
         let inbox = format!("{}.inbox", PARTIES[2]);
         let before = gateway.processor_time();
-        let receiver = Receiving::start(&gateway.client(PARTIES[2]), &inbox, 2 * MESSAGES);
-        taken.push(receiver.rate(2 * MESSAGES).await?);
-        receiving.push(microseconds_each(gateway.processor_time() - before, 2 * MESSAGES));
+        let receiving = Receiving::start(&gateway.client(PARTIES[2]), &inbox, 2 * MESSAGES);
+        taken.push(receiving.rate(2 * MESSAGES).await?);
+        busy_receiving.push(microseconds_each(gateway.processor_time() - before, 2 * MESSAGES));
+        settle().await?;
+        let oin = receiver(0);
+        let receiving = Receiving::start(&to_one.client(&oin), &format!("{oin}.inbox"), MESSAGES);
+        taken_of_one.push(receiving.rate(MESSAGES).await?);
         if let Some(nats) = &nats {
-            settle_disk()?;
+            settle().await?;
             published.push(nats.publish(MESSAGES).await?);
-            settle_disk()?;
+            settle().await?;
             received.push(nats.receive(&format!("c{round}"), MESSAGES).await?);
         }
     }
@@ -79,14 +84,16 @@ async fn main() -> Result<()> {
     report.beside("gRPC stream to receipt, one inbox, 50 a request", unit, &to_one_inbox, &peers);
     if nats.is_some() {
         report.ratio("gRPC stream to receipt, two inboxes", unit, &many, peer, &published);
-        report.ratio("receive and acknowledge", unit, &taken, peer, &received);
+        report.ratio("receive and acknowledge, one inbox", unit, &taken_of_one, peer, &received);
+        report.ratio("receive and acknowledge, one of two", unit, &taken, peer, &received);
     } else {
-        report.figure("receive and acknowledge", unit, &taken);
+        report.figure("receive and acknowledge, one inbox", unit, &taken_of_one);
+        report.figure("receive and acknowledge, one of two", unit, &taken);
         report.note("nats-server is not installed, so NATS was not measured");
     }
     let unit = "µs of the gateway's processors a message";
-    report.figure("gRPC stream to receipt, two inboxes", unit, &publishing);
-    report.figure("receive and acknowledge", unit, &receiving);
+    report.figure("gRPC stream to receipt, two inboxes", unit, &busy_publishing);
+    report.figure("receive and acknowledge", unit, &busy_receiving);
     report.finish();
     Ok(())
 }
@@ -97,22 +104,22 @@ fn microseconds_each(busy: Duration, count: u64) -> f64 {
 }
 
 async fn publish(gateway: &Gateway, run: &str, a_request: usize) -> Result<f64> {
-    settle_disk()?;
+    settle().await?;
     publish_stream(&gateway.url(), run, MESSAGES, a_request).await
 }
 
-fn log() -> Result<f64> {
+async fn log() -> Result<f64> {
     let directory = tempfile::tempdir()?;
-    settle_disk()?;
+    settle().await?;
     group_commit_log(directory.path(), MESSAGES, GROUP)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn tree() -> Result<f64> {
+async fn tree() -> Result<f64> {
     let directory = tempfile::tempdir()?;
     let database = fjall::Database::builder(directory.path()).open()?;
     let keyspace = database.keyspace("bench", fjall::KeyspaceCreateOptions::default)?;
-    settle_disk()?;
+    settle().await?;
     let messages = messages("tree", MESSAGES)?;
     let mut numbers = 0_u64..;
     let begun = Instant::now();

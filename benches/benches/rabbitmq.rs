@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use wissel_benches::{
     Arguments, Report, bus_on_rabbitmq, catalogue_of, publish_stream, publish_through, raw_lapin,
-    raw_lapin_through, receiver, settle_disk,
+    raw_lapin_through, receiver, settle,
 };
 use wissel_bus_amqp::Packing;
 use wissel_testkit::RabbitMq;
@@ -71,7 +71,7 @@ async fn main() -> Result<()> {
 /// What one leaves behind for RabbitMQ and the disk to do is done before the next one is measured.
 async fn rest() -> Result<()> {
     tokio::time::sleep(Duration::from_secs(1)).await;
-    settle_disk()
+    settle().await
 }
 
 async fn start(url: &str, packing_messages: Option<&'static str>) -> Gateway {

@@ -25,17 +25,6 @@ use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::publishing_client::PublishingClient;
 use wissel_tests::{Gateway, REGISTRY, gemeente_of};
 
-/// Has the disk finish what was given to it: what one leaves behind is nothing that the next one
-/// is to wait for. Peers that do not sync leave much.
-///
-/// # Errors
-/// When `sync` is not to be had.
-pub fn settle_disk() -> Result<()> {
-    let ended = std::process::Command::new("sync").status().context("sync")?;
-    ensure!(ended.success(), "sync: {ended}");
-    Ok(())
-}
-
 /// An event with data of 1 KiB, of letters in no order: what compresses would be cheaper
 /// to write than what agencies send. It is of one of a thousand persons. Encoded it has some
 /// 1,200 bytes.
