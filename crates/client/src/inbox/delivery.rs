@@ -1,12 +1,12 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
 use wissel_identifiers::Oin;
-use wissel_message::{Event, TRACEPARENT, TraceContext, Value};
+use wissel_message::{Event, EventView, TRACEPARENT, TraceContext, Value};
 use wissel_proto::wissel::v1 as pb;
 
 use super::check_lease;
@@ -25,7 +25,9 @@ use crate::convert::{moment, parsed};
 /// again.
 #[must_use = "a delivery that is not settled comes again when its lease ends"]
 pub struct Delivery {
-    event: Event,
+    view: EventView,
+    /// What the view shows, copied once somebody asks for it.
+    event: OnceLock<Event>,
     message_id: Uuid,
     publisher: Oin,
     admitted_at: SystemTime,
@@ -51,15 +53,16 @@ impl Delivery {
         delivery: pb::Delivery,
         to_worker: mpsc::Sender<Settlement>,
     ) -> Result<Self, ClientError> {
-        let event = Event::from_frame(delivery.event)
+        let view = EventView::decode(delivery.event)
             .map_err(|error| ClientError::protocol(format!("event: {error}")))?;
-        let of_event = || match event.attribute(TRACEPARENT) {
+        let of_event = || match view.attribute(TRACEPARENT) {
             Some(Value::String(text)) => text.parse().ok(),
             _ => None,
         };
         let trace = delivery.traceparent.parse().ok().or_else(of_event);
         Ok(Self {
-            event,
+            view,
+            event: OnceLock::new(),
             trace,
             message_id: parsed("message_id", &delivery.message_id)?,
             publisher: parsed("publisher", &delivery.publisher)?,
@@ -79,7 +82,7 @@ impl Delivery {
     /// The message, as the receiver is entitled to see it.
     #[must_use]
     pub fn event(&self) -> &Event {
-        &self.event
+        self.event.get_or_init(|| Event::from_view(&self.view))
     }
 
     /// Wissel's own id of the message, a UUID version 7, as on the receipt. The
@@ -237,7 +240,7 @@ impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
             .field("message_id", &self.message_id)
-            .field("event", &self.event)
+            .field("event", &self.view)
             .field("publisher", &self.publisher)
             .field("attempt", &self.attempt)
             .field("is_lease_lost", &self.is_lease_lost())
