@@ -22,8 +22,9 @@ const CACHE_BYTES: u64 = 16 << 20;
 /// The least that the engine takes.
 const JOURNAL_BYTES: u64 = 64 << 20;
 
-/// One flushes write buffers, so that they stay small while the other merges.
-const ENGINE_THREADS: usize = 2;
+/// One flushes write buffers, so that they stay small while another merges. With these two, the
+/// first would busy itself with passing work on to the other until that is free: the third takes it.
+const ENGINE_THREADS: usize = 3;
 
 /// How far the clock may go back before another slice is begun, whose age can be told.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);

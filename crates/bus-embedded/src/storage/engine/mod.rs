@@ -16,6 +16,11 @@ use fjall::{CompressionType, KeyspaceCreateOptions, KvPair, OwnedWriteBatch, Use
 
 pub(crate) use fjall::{Error, PersistMode, Result, UserValue};
 
+/// The first keeps itself free for flushing, and passes work on to others: again and again, at
+/// the cost of a processor, while nobody is free. So one merges, and one more takes what is
+/// passed on.
+const ENGINE_THREADS: usize = 3;
+
 /// All that is kept, in keyspaces that are written to together.
 #[derive(Clone)]
 pub(crate) enum Database {
@@ -59,7 +64,8 @@ impl Database {
     pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Self> {
         // Whoever waits for a message to be durable would wait for its compression as well.
         let builder = fjall::Database::builder(path).journal_compression(CompressionType::None);
-        Ok(Self::Fjall(builder.cache_size(cache_bytes).open()?))
+        let builder = builder.cache_size(cache_bytes).worker_threads(ENGINE_THREADS);
+        Ok(Self::Fjall(builder.open()?))
     }
 
     pub(crate) fn keyspace(&self, name: &'static str) -> Result<Keyspace> {
