@@ -316,10 +316,20 @@ impl Ledgers<'_> {
                 | Fault::StopRabbitMq => GRACE_OF_BUS,
                 _ => GRACE,
             };
-            let held_up =
-                (self.stalls.between(to, one.begun), self.stalls.between(one.ended, from));
+            let held_up = (
+                self.stalls.between(to, one.begun) + self.alarms_between(to, one.begun),
+                self.stalls.between(one.ended, from),
+            );
             one.begun <= to + GRACE + held_up.0 && from <= one.ended + after + held_up.1
         })
+    }
+
+    /// For how long of the time between these moments RabbitMQ had an alarm: what has to be
+    /// published, such as a retry, is under way until that is over.
+    fn alarms_between(&self, from: Instant, to: Instant) -> Duration {
+        let alarms =
+            self.happened.iter().filter(|one| matches!(one.fault, Fault::AlarmRabbitMq { .. }));
+        alarms.map(|one| one.ended.min(to).saturating_duration_since(one.begun.max(from))).sum()
     }
 
     /// A finding about a message in an inbox, with all that its ledgers say.

@@ -52,10 +52,22 @@ struct Cast {
 impl Rig {
     /// The round of this seed.
     pub async fn round(&mut self, seed: u64) -> Outcome {
+        if self.queues_grown_at.is_none()
+            && let Err(failure) = self.make_queues().await
+        {
+            let counts = Counts { rounds: 1, ..Counts::default() };
+            return Outcome { counts, failure: Some(failure) };
+        }
+        self.play(Plan::of(seed, self.bus)).await
+    }
+
+    /// A round that goes as this plan has it.
+    pub(super) async fn play(&mut self, plan: Plan) -> Outcome {
         let mut findings = self.renew_when_due().await;
+        self.let_queues_grow(&plan).await;
+        self.ready(&plan).await;
         let begun = Instant::now();
         let log_begun = std::mem::replace(&mut self.log_of_round, self.gateway.log().len());
-        let plan = Plan::of(seed, self.bus);
         let mut cast = Cast::at_work(self, &plan).await;
         let mut counts = Counts::default();
         let happened = self.make_all(&plan, &cast.reach, &mut counts).await;
