@@ -121,10 +121,14 @@ impl Ledgers<'_> {
         }
         comparison.findings.extend(self.unsettled());
         let duplicates = comparison.counts.duplicates;
-        if self.plan.is_calm() && duplicates.total() > 0 {
+        if self.is_calm() && duplicates.total() > 0 {
             comparison.findings.push(format!("duplicates without a fault: {duplicates:?}"));
         }
         comparison
+    }
+
+    fn is_calm(&self) -> bool {
+        self.plan.is_calm() && self.happened.is_empty()
     }
 
     fn check_publishing(&self, id: &str, sent: &Sent, comparison: &mut Comparison) {
@@ -187,7 +191,7 @@ impl Ledgers<'_> {
             let settled = before.settled.filter(|settled| settled.after <= *number);
             let Some(settled) = settled else {
                 to.counts.unsettled_again += 1;
-                if self.plan.is_calm() {
+                if self.is_calm() {
                     let why = "came again before it was settled, without a fault";
                     to.findings.push(self.about(&again.id, inbox, why));
                 }

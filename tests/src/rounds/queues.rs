@@ -60,7 +60,7 @@ impl Plan {
     fn that_makes_queues(number: u64) -> Self {
         let mut plan = Self::of(SEED + number, BusKind::Embedded);
         let habits =
-            Habits { subscribers: 1, credit: 200, retried: 300, rejected: 20, forgotten: 100 };
+            Habits { subscribers: 1, credit: 200, retried: 300, rejected: 20, forgotten: 300 };
         let deaths = (0..PARTIES.len()).map(|inbox| Timed {
             at: Duration::from_millis(400 + 100 * inbox as u64),
             fault: Fault::SubscribersDie { inbox },

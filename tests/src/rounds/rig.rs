@@ -49,9 +49,10 @@ pub(super) struct Reach {
 
 /// Then it gets a new one, with empty directories.
 const ROUNDS_OF_A_GATEWAY: u32 = 20;
-/// How often RabbitMQ is heard at least, in seconds, and after how long both ends have noticed
-/// that they hear nothing.
-const HEARTBEAT: &str = "2";
+/// How often RabbitMQ is heard at least, and after how long both ends have noticed that they
+/// hear nothing.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT_SECONDS: &str = "2";
 const NOTICED: Duration = Duration::from_millis(5_500);
 /// How long everything has to work again after the last fault.
 pub(super) const PATIENCE: Duration = Duration::from_secs(45);
@@ -248,7 +249,7 @@ async fn start_gateway(broker: Option<&Broker>) -> (Gateway, Result<SmallDisk, S
         Some(broker) => format!("amqp://127.0.0.1:{}/%2f", broker.wire.port()),
     };
     let mut gateway = Gateway::stopped(&bus);
-    gateway.set("WISSEL_AMQP__HEARTBEAT_SECONDS", HEARTBEAT);
+    gateway.set("WISSEL_AMQP__HEARTBEAT_SECONDS", HEARTBEAT_SECONDS);
     let disk = SmallDisk::mount();
     if let Ok(disk) = &disk {
         std::os::unix::fs::symlink(disk.path(), gateway.data_directory()).unwrap();
@@ -263,7 +264,8 @@ async fn start_gateway(broker: Option<&Broker>) -> (Gateway, Result<SmallDisk, S
         let settings = InboxSettings {
             max_attempts: (inbox == POISONED).then_some(FEW_ATTEMPTS),
             retry_initial: Some(Duration::from_millis(40)),
-            retry_max: Some(Duration::from_millis(200)),
+            // A fifth more at most, so that RabbitMQ has two queues for retries, 100 and 200 ms.
+            retry_max: Some(Duration::from_millis(160)),
             ..InboxSettings::default()
         };
         let names = ["max_attempts", "retry_initial", "retry_max"];

@@ -215,6 +215,17 @@ fn an_alarm_of_rabbitmq_is_no_reason_but_takes_its_time_before_one() {
     round.is_found("came again although it was settled");
 }
 
+/// Nobody planned it, and it is as a fault that was made.
+#[test]
+fn what_a_machine_that_stood_still_did_is_no_finding() {
+    let mut round = Round::without_fault();
+    round.comes(0, NEXT, 2, Some(Verdict::Acknowledged));
+    round.is_found("came again although it was settled");
+    let fault = Fault::SilenceBus;
+    round.happened.push(Happened { fault, begun: round.begun, ended: round.begun });
+    assert_eq!(round.is_fine().duplicates.fault, 1);
+}
+
 #[test]
 fn a_settlement_after_the_lease_may_come_again_and_is_counted() {
     let mut round = Round::with(Fault::SubscribersDie { inbox: 1 });
