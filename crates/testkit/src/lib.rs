@@ -14,7 +14,9 @@ mod installation;
 mod proxy;
 mod queues;
 mod rabbitmq;
+mod readied;
 
 pub use proxy::Proxy;
 pub use queues::messages_ready;
 pub use rabbitmq::{RabbitMq, TestkitError, free_port, shared_rabbitmq_url};
+pub use readied::{Readied, Resource};

@@ -64,6 +64,12 @@ pub enum TestkitError {
         /// What it printed.
         output: String,
     },
+    /// A node did not do what it was readied for.
+    #[error("{what} was readied, and the node did not do it")]
+    NotDone {
+        /// What.
+        what: &'static str,
+    },
 }
 
 const START_PATIENCE: Duration = Duration::from_secs(90);
@@ -257,12 +263,12 @@ impl RabbitMq {
         format!("wissel{}@localhost", self.amqp_port)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// A path in its directory as the node knows it.
-    fn inside(&self, name: &str) -> PathBuf {
+    pub(crate) fn inside(&self, name: &str) -> PathBuf {
         self.installation.inside(&self.path(name))
     }
 

@@ -121,10 +121,14 @@ impl Ledgers<'_> {
         }
         comparison.findings.extend(self.unsettled());
         let duplicates = comparison.counts.duplicates;
-        if self.plan.is_calm() && duplicates.total() > 0 {
+        if self.is_calm() && duplicates.total() > 0 {
             comparison.findings.push(format!("duplicates without a fault: {duplicates:?}"));
         }
         comparison
+    }
+
+    fn is_calm(&self) -> bool {
+        self.plan.is_calm() && self.happened.is_empty()
     }
 
     fn check_publishing(&self, id: &str, sent: &Sent, comparison: &mut Comparison) {
@@ -187,7 +191,7 @@ impl Ledgers<'_> {
             let settled = before.settled.filter(|settled| settled.after <= *number);
             let Some(settled) = settled else {
                 to.counts.unsettled_again += 1;
-                if self.plan.is_calm() {
+                if self.is_calm() {
                     let why = "came again before it was settled, without a fault";
                     to.findings.push(self.about(&again.id, inbox, why));
                 }
@@ -316,10 +320,20 @@ impl Ledgers<'_> {
                 | Fault::StopRabbitMq => GRACE_OF_BUS,
                 _ => GRACE,
             };
-            let held_up =
-                (self.stalls.between(to, one.begun), self.stalls.between(one.ended, from));
+            let held_up = (
+                self.stalls.between(to, one.begun) + self.alarms_between(to, one.begun),
+                self.stalls.between(one.ended, from),
+            );
             one.begun <= to + GRACE + held_up.0 && from <= one.ended + after + held_up.1
         })
+    }
+
+    /// For how long of the time between these moments RabbitMQ had an alarm: what has to be
+    /// published, such as a retry, is under way until that is over.
+    fn alarms_between(&self, from: Instant, to: Instant) -> Duration {
+        let alarms =
+            self.happened.iter().filter(|one| matches!(one.fault, Fault::AlarmRabbitMq { .. }));
+        alarms.map(|one| one.ended.min(to).saturating_duration_since(one.begun.max(from))).sum()
     }
 
     /// A finding about a message in an inbox, with all that its ledgers say.

@@ -14,6 +14,7 @@ mod plan;
 mod proxy;
 mod publisher;
 mod pulse;
+mod queues;
 mod rig;
 mod round;
 mod run;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use wissel_testkit::Resource;
 
 use crate::PARTIES;
 
@@ -90,6 +91,13 @@ pub enum Fault {
         /// How.
         cut: Cut,
     },
+    /// It has an alarm, and takes nothing from connections that publish.
+    AlarmRabbitMq {
+        /// What it is short of.
+        of: Resource,
+        /// How long.
+        time: Duration,
+    },
     /// The connections between the gateway and RabbitMQ break within a frame.
     CutBus(Cut),
     /// Nothing passes any more over the connections between the gateway and RabbitMQ, and
@@ -126,7 +134,7 @@ pub struct Cut {
 }
 
 /// The least lease that the gateway grants: rounds in which leases are to end have it.
-const SHORT_LEASE: Duration = Duration::from_secs(1);
+pub(super) const SHORT_LEASE: Duration = Duration::from_secs(1);
 const LONG_LEASE: Duration = Duration::from_secs(30);
 /// Faults fall within this time, in milliseconds.
 const TURMOIL_MS: std::ops::Range<u64> = 60..700;
@@ -152,6 +160,9 @@ impl Plan {
             let at = Duration::from_millis(dice.random_range(TURMOIL_MS));
             faults.push(Timed { at, fault });
         }
+        if let Some(due) = Timed::due(seed, bus) {
+            due.takes_a_place(&mut faults);
+        }
         faults.sort_by_key(|timed| timed.at);
 
         let leases_end = faults.iter().any(|timed| timed.fault.ends_leases());
@@ -173,6 +184,36 @@ impl Plan {
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.faults.is_empty()
+    }
+}
+
+impl Timed {
+    /// What RabbitMQ is put to in this round for certain: in any ten rounds it is killed, is
+    /// stopped, and has an alarm.
+    fn due(seed: u64, bus: BusKind) -> Option<Self> {
+        const EVERY: u64 = 8;
+        if bus == BusKind::Embedded {
+            return None;
+        }
+        // Of its own, so that all else in the round is as the seed has it.
+        let mut dice = StdRng::seed_from_u64(!seed);
+        let fault = match seed % EVERY {
+            0 => Fault::StopRabbitMq,
+            2 => Fault::KillRabbitMq,
+            4 => Fault::any_alarm(&mut dice),
+            _ => return None,
+        };
+        let at = Duration::from_millis(dice.random_range(TURMOIL_MS));
+        Some(Self { at, fault })
+    }
+
+    /// That of another that takes seconds, else of any other, else one more.
+    fn takes_a_place(self, faults: &mut Vec<Self>) {
+        let slow = faults.iter().position(|timed| timed.fault.is_slow());
+        match faults.get_mut(slow.unwrap_or(0)) {
+            Some(place) => *place = self,
+            None => faults.push(self),
+        }
     }
 }
 
@@ -208,11 +249,15 @@ impl Fault {
             }
             (84..92, BusKind::RabbitMq) => Self::CutBus(cut),
             (92..95, BusKind::RabbitMq) => Self::SilenceBus,
-            (95..98, BusKind::RabbitMq) => Self::KillRabbitMq,
-            (98.., BusKind::RabbitMq) => Self::StopRabbitMq,
+            (95.., BusKind::RabbitMq) => Self::any_alarm(dice),
             (_, BusKind::Embedded) => Self::KillGateway { away: milliseconds(dice, 0..200) },
             (_, BusKind::RabbitMq) => Self::CutBus(cut),
         }
+    }
+
+    fn any_alarm(dice: &mut StdRng) -> Self {
+        let of = if dice.random_bool(0.5) { Resource::Disk } else { Resource::Memory };
+        Self::AlarmRabbitMq { of, time: Duration::from_millis(dice.random_range(300..2_000)) }
     }
 
     /// What it is counted as.
@@ -223,6 +268,7 @@ impl Fault {
             Self::PauseGateway { .. } => "deadlines of the gateway jumped",
             Self::KillRabbitMq => "RabbitMQ killed",
             Self::StopRabbitMq => "RabbitMQ stopped and started",
+            Self::AlarmRabbitMq { .. } => "RabbitMQ out of disk or memory",
             Self::CutPublisher(_) => "connection of a publisher cut",
             Self::CutSubscribers { .. } => "connections of subscribers cut",
             Self::CutBus(_) => "connections to RabbitMQ cut",
@@ -240,6 +286,7 @@ impl Fault {
             self,
             Self::KillRabbitMq
                 | Self::StopRabbitMq
+                | Self::AlarmRabbitMq { .. }
                 | Self::SilenceBus
                 | Self::PauseGateway { .. }
                 | Self::FillDisk { .. }
@@ -252,7 +299,9 @@ impl Fault {
     }
 
     /// Whether a message that was published before it may be taken for a new one after it:
-    /// the gateway forgot, or does not know whether its bus has it.
+    /// the gateway forgot, or does not know whether its bus has it. An alarm of RabbitMQ is no
+    /// reason: the gateway waits for longer than it lasts, also when its caller does not, and
+    /// who publishes again meanwhile waits with it.
     #[must_use]
     pub fn may_make_a_second_message(&self) -> bool {
         matches!(
@@ -266,14 +315,15 @@ impl Fault {
         )
     }
 
-    /// Whether a settlement in this inbox may be lost by it.
+    /// Whether a settlement in this inbox may be lost by it. An alarm of RabbitMQ makes those
+    /// wait that publish, and loses none.
     #[must_use]
     pub fn may_lose_a_settlement(&self, of: usize) -> bool {
         match self {
             Self::CutSubscribers { inbox, .. }
             | Self::SubscribersStall { inbox, .. }
             | Self::SubscribersDie { inbox } => *inbox == of,
-            Self::CutPublisher(_) | Self::PublisherDies => false,
+            Self::CutPublisher(_) | Self::PublisherDies | Self::AlarmRabbitMq { .. } => false,
             _ => true,
         }
     }
@@ -323,7 +373,28 @@ mod tests {
             plans.flat_map(|plan| plan.faults).map(|timed| timed.fault.kind()).collect()
         };
         assert_eq!(kinds(BusKind::Embedded).len(), 8);
-        assert_eq!(kinds(BusKind::RabbitMq).len(), 12);
+        assert_eq!(kinds(BusKind::RabbitMq).len(), 13);
+    }
+
+    #[test]
+    fn in_any_ten_rounds_rabbitmq_is_killed_and_stopped_and_has_an_alarm() {
+        let kinds: Vec<Vec<&str>> = (0..300)
+            .map(|seed| Plan::of(seed, BusKind::RabbitMq))
+            .map(|plan| plan.faults.iter().map(|timed| timed.fault.kind()).collect())
+            .collect();
+        for ten in kinds.windows(10).map(<[_]>::concat) {
+            for due in ["RabbitMQ killed", "RabbitMQ stopped", "RabbitMQ out of"] {
+                assert!(ten.iter().any(|kind| kind.starts_with(due)), "no {due} in {ten:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_takes_seconds_happens_once_in_a_round() {
+        for plan in (0..1_000).map(|seed| Plan::of(seed, BusKind::RabbitMq)) {
+            let slow = plan.faults.iter().filter(|timed| timed.fault.is_slow()).count();
+            assert!(slow <= 1 && plan.faults.len() <= 3, "{plan}");
+        }
     }
 
     #[test]

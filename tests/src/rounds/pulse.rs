@@ -47,6 +47,11 @@ impl Stalls {
         }
     }
 
+    /// Those that took so long.
+    pub(super) fn of_at_least(&self, time: Duration) -> impl Iterator<Item = (Instant, Instant)> {
+        self.0.iter().copied().filter(move |(begun, ended)| *ended - *begun >= time)
+    }
+
     /// For how long of the time between these moments everyone was held up.
     pub(super) fn between(&self, from: Instant, to: Instant) -> Duration {
         let within = |(begun, ended): &(Instant, Instant)| {

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wissel_client::{Client, InboxSettings, RetryPolicy};
-use wissel_testkit::RabbitMq;
+use wissel_testkit::{RabbitMq, Readied};
 
 use super::disk::SmallDisk;
 use super::ledger::{FEW_ATTEMPTS, Happened};
 use super::messages::{ORDERED, POISONED, inbox_name};
-use super::plan::{BusKind, Fault};
+use super::plan::{BusKind, Fault, Plan};
 use super::proxy::Proxy;
 use super::publisher::MakeClient;
 use super::subscriber::Orders;
@@ -26,12 +26,16 @@ pub struct Rig {
     pub(super) log_of_round: usize,
     disk: Result<SmallDisk, String>,
     rabbitmq: Option<Broker>,
+    /// From when on no queue is so young that RabbitMQ may lose it, once all are there.
+    pub(super) queues_grown_at: Option<Instant>,
 }
 
 /// RabbitMQ, and the wire to it.
 struct Broker {
     node: RabbitMq,
     wire: Proxy,
+    /// What it does in this round when it is told to.
+    readied: Option<Readied>,
 }
 
 /// What can be done to those who take part in a round.
@@ -45,9 +49,10 @@ pub(super) struct Reach {
 
 /// Then it gets a new one, with empty directories.
 const ROUNDS_OF_A_GATEWAY: u32 = 20;
-/// How often RabbitMQ is heard at least, in seconds, and after how long both ends have noticed
-/// that they hear nothing.
-const HEARTBEAT: &str = "2";
+/// How often RabbitMQ is heard at least, and after how long both ends have noticed that they
+/// hear nothing.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT_SECONDS: &str = "2";
 const NOTICED: Duration = Duration::from_millis(5_500);
 /// How long everything has to work again after the last fault.
 pub(super) const PATIENCE: Duration = Duration::from_secs(45);
@@ -57,14 +62,13 @@ impl Rig {
     pub async fn start(bus: BusKind) -> Self {
         let rabbitmq = match bus {
             BusKind::Embedded => None,
-            BusKind::RabbitMq => {
-                let node = RabbitMq::start().await.unwrap();
-                let wire = Proxy::to(node.port()).await.unwrap();
-                Some(Broker { node, wire })
-            }
+            BusKind::RabbitMq => Some(Broker::start().await),
         };
         let (gateway, disk) = start_gateway(rabbitmq.as_ref()).await;
-        Self { bus, gateway, rounds_of_gateway: 0, log_of_round: 0, disk, rabbitmq }
+        // On local disk there are none.
+        let queues_grown_at = rabbitmq.is_none().then(Instant::now);
+        let (rounds_of_gateway, log_of_round) = (0, 0);
+        Self { bus, gateway, rounds_of_gateway, log_of_round, disk, rabbitmq, queues_grown_at }
     }
 
     /// Why the disk of the gateway cannot be filled here, if so.
@@ -106,8 +110,8 @@ impl Rig {
     /// Everything anew, after a round that left it in no good state.
     pub async fn renew(&mut self) {
         if let Some(broker) = &mut self.rabbitmq {
-            broker.node = RabbitMq::start().await.unwrap();
-            broker.wire = Proxy::to(broker.node.port()).await.unwrap();
+            *broker = Broker::start().await;
+            self.queues_grown_at = None;
         }
         self.renew_gateway().await;
     }
@@ -128,6 +132,26 @@ impl Rig {
     /// A client of the operator, with a wire that nobody cuts.
     pub(super) fn operator(&self) -> Client {
         quick_client(&self.gateway.url(), &format!("dev.{OPERATOR}"))
+    }
+
+    /// The names of the queues of RabbitMQ, if there is one.
+    pub(super) async fn queues(&self) -> Option<Vec<String>> {
+        let node = &self.rabbitmq.as_ref()?.node;
+        let listed = node.control(&["--quiet", "list_queues", "name"]).await.unwrap();
+        Some(listed.lines().map(str::to_owned).collect())
+    }
+
+    /// Has RabbitMQ made ready for what it will be told in a round, which happens then at once.
+    pub(super) async fn ready(&mut self, plan: &Plan) {
+        let Some(Broker { node, readied, .. }) = &mut self.rabbitmq else { return };
+        for timed in &plan.faults {
+            let ready = match timed.fault {
+                Fault::AlarmRabbitMq { of, time } => node.ready_to_run_short(of, time).await,
+                Fault::StopRabbitMq => node.ready_to_stop().await,
+                _ => continue,
+            };
+            *readied = Some(ready.unwrap());
+        }
     }
 
     /// Makes something go wrong, and ends when it is over. None: it is not possible here.
@@ -152,9 +176,15 @@ impl Rig {
                 self.gateway.wait_until_ready().await;
             }
             Fault::StopRabbitMq => {
-                let node = &mut self.rabbitmq.as_mut()?.node;
-                node.stop().await.unwrap();
+                let Broker { node, readied, .. } = self.rabbitmq.as_mut()?;
+                readied.take()?.go().await.unwrap();
+                node.kill().await.unwrap();
                 node.start_again().await.unwrap();
+                self.gateway.wait_until_ready().await;
+            }
+            Fault::AlarmRabbitMq { .. } => {
+                let alarms = self.rabbitmq.as_mut()?.readied.take()?.go().await.unwrap();
+                assert!(alarms.contains("resource_limit"), "RabbitMQ had no alarm: {alarms}");
                 self.gateway.wait_until_ready().await;
             }
             Fault::CutBus(cut) => {
@@ -205,13 +235,21 @@ impl Rig {
     }
 }
 
+impl Broker {
+    async fn start() -> Self {
+        let node = RabbitMq::start().await.unwrap();
+        let wire = Proxy::to(node.port()).await.unwrap();
+        Self { node, wire, readied: None }
+    }
+}
+
 async fn start_gateway(broker: Option<&Broker>) -> (Gateway, Result<SmallDisk, String>) {
     let bus = match broker {
         None => "embedded".to_owned(),
         Some(broker) => format!("amqp://127.0.0.1:{}/%2f", broker.wire.port()),
     };
     let mut gateway = Gateway::stopped(&bus);
-    gateway.set("WISSEL_AMQP__HEARTBEAT_SECONDS", HEARTBEAT);
+    gateway.set("WISSEL_AMQP__HEARTBEAT_SECONDS", HEARTBEAT_SECONDS);
     let disk = SmallDisk::mount();
     if let Ok(disk) = &disk {
         std::os::unix::fs::symlink(disk.path(), gateway.data_directory()).unwrap();
@@ -226,7 +264,8 @@ async fn start_gateway(broker: Option<&Broker>) -> (Gateway, Result<SmallDisk, S
         let settings = InboxSettings {
             max_attempts: (inbox == POISONED).then_some(FEW_ATTEMPTS),
             retry_initial: Some(Duration::from_millis(40)),
-            retry_max: Some(Duration::from_millis(200)),
+            // A fifth more at most, so that RabbitMQ has two queues for retries, 100 and 200 ms.
+            retry_max: Some(Duration::from_millis(160)),
             ..InboxSettings::default()
         };
         let names = ["max_attempts", "retry_initial", "retry_max"];

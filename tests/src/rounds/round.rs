@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::counts::Counts;
 use super::ledger::{Dead, Happened, InboxBooks, Ledgers};
 use super::messages::{LANES, Message, ORDERED, inbox_name};
-use super::plan::{BusKind, Plan};
+use super::plan::{BusKind, Fault, Plan};
 use super::proxy::Proxy;
 use super::publisher::{PublisherLedger, publish_a_stream, publish_in_order};
 use super::pulse::Pulse;
-use super::rig::{PATIENCE, Reach, Rig};
+use super::rig::{HEARTBEAT, PATIENCE, Reach, Rig};
 use super::subscriber::{InboxLedger, Orders, Subscriber, Temper};
 use crate::{PARTIES, REGISTRY};
 
@@ -52,33 +52,51 @@ struct Cast {
 impl Rig {
     /// The round of this seed.
     pub async fn round(&mut self, seed: u64) -> Outcome {
+        if self.queues_grown_at.is_none()
+            && let Err(failure) = self.make_queues().await
+        {
+            let counts = Counts { rounds: 1, ..Counts::default() };
+            return Outcome { counts, failure: Some(failure) };
+        }
+        self.play(Plan::of(seed, self.bus)).await
+    }
+
+    /// A round that goes as this plan has it.
+    pub(super) async fn play(&mut self, plan: Plan) -> Outcome {
         let mut findings = self.renew_when_due().await;
+        self.let_queues_grow(&plan).await;
+        self.ready(&plan).await;
         let begun = Instant::now();
         let log_begun = std::mem::replace(&mut self.log_of_round, self.gateway.log().len());
-        let plan = Plan::of(seed, self.bus);
         let mut cast = Cast::at_work(self, &plan).await;
         let mut counts = Counts::default();
-        let happened = self.make_all(&plan, &cast.reach, &mut counts).await;
+        let made = self.make_all(&plan, &cast.reach, &mut counts).await;
 
         let publishing = async { while cast.publishing.join_next().await.is_some() {} };
         if tokio::time::timeout(PATIENCE, publishing).await.is_err() {
             findings.push("publishing does not come to an end".to_owned());
         }
         cast.temper(Temper::Willing);
-        findings.extend(self.wait_until_settled(&plan, &cast, &happened).await);
+        findings.extend(self.wait_until_settled(&plan, &cast, &made).await);
         let dead = self.dead_letters().await;
         cast.temper(Temper::Perfect);
         if findings.is_empty() {
-            findings.extend(self.redrive(&plan, &cast, &dead).await);
+            let is_calm = cast.happened(&plan, &made).is_empty();
+            findings.extend(self.redrive(is_calm, &cast, &dead).await);
         }
         cast.close(&mut findings).await;
+        let happened = cast.happened(&plan, &made);
+        let stood_still = (happened.len() - made.len()) as u64;
+        if stood_still > 0 {
+            counts.faults.insert("machine stood still for longer than a heartbeat", stood_still);
+        }
 
         let was_redriven = findings.is_empty();
         let compared = cast.ledgers(&plan, dead, &happened).compare(was_redriven);
         findings.extend(compared.findings);
         counts.add(&compared.counts);
         counts.rounds = 1;
-        counts.calm_rounds = u64::from(plan.is_calm());
+        counts.calm_rounds = u64::from(happened.is_empty());
         counts.took = begun.elapsed();
         let log = || self.gateway.log().get(log_begun..).unwrap_or_default().to_owned();
         let failed = !findings.is_empty();
@@ -174,7 +192,7 @@ impl Rig {
     }
 
     /// Puts all dead letters back, and waits until they were done.
-    async fn redrive(&self, plan: &Plan, cast: &Cast, dead: &[Vec<Dead>]) -> Vec<String> {
+    async fn redrive(&self, is_calm: bool, cast: &Cast, dead: &[Vec<Dead>]) -> Vec<String> {
         let operator = self.operator();
         let mut findings = Vec::new();
         for (inbox, dead) in dead.iter().enumerate().filter(|(_, dead)| !dead.is_empty()) {
@@ -182,7 +200,7 @@ impl Rig {
             match operator.redrive(&name, wissel_client::Which::All).await {
                 Ok(count) if count == dead.len() as u64 => {}
                 // RabbitMQ lists one that was put there twice once.
-                Ok(count) if count > dead.len() as u64 && !plan.is_calm() => {}
+                Ok(count) if count > dead.len() as u64 && !is_calm => {}
                 Ok(count) => {
                     findings.push(format!("{count} of {} redriven in {name}", dead.len()));
                 }
@@ -309,6 +327,17 @@ impl Cast {
             findings.push("subscribers do not close".to_owned());
         }
         findings.extend(self.came.iter().flat_map(|ledger| ledger.failures()));
+    }
+
+    /// The faults that were made, and one that nobody made: a machine that stood still for longer
+    /// than a heartbeat. The gateway and RabbitMQ then did not hear each other.
+    fn happened(&self, plan: &Plan, made: &[Happened]) -> Vec<Happened> {
+        let stalls = self.pulse.stalls();
+        let silences = stalls
+            .of_at_least(HEARTBEAT)
+            .filter(|_| plan.bus == BusKind::RabbitMq)
+            .map(|(begun, ended)| Happened { fault: Fault::SilenceBus, begun, ended });
+        made.iter().copied().chain(silences).collect()
     }
 
     /// As they are now.

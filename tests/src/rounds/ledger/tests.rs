@@ -1,5 +1,7 @@
 //! What the comparison finds when something is wrong: each test plants one fault.
 
+use wissel_testkit::Resource;
+
 use super::*;
 use crate::rounds::BusKind;
 use crate::rounds::messages::{ALL, inbox_name};
@@ -188,6 +190,40 @@ fn a_duplicate_needs_a_fault_that_is_near() {
     let mut round = Round::with(Fault::SubscribersDie { inbox: 1 });
     round.comes(0, NEXT, 2, Some(Verdict::Acknowledged));
     round.is_found("came again although it was settled");
+}
+
+#[test]
+fn an_alarm_of_rabbitmq_is_no_reason_but_takes_its_time_before_one() {
+    let time = Duration::from_secs(2);
+    let alarm = Fault::AlarmRabbitMq { of: Resource::Disk, time };
+    let mut round = Round::with(alarm);
+    round.happened[0].ended += time;
+    round.comes(0, NEXT, 2, Some(Verdict::Acknowledged));
+    round.is_found("came again although it was settled");
+    round.comes(0, NEXT, 3, Some(Verdict::Acknowledged));
+    round.is_found("came as several messages, for no reason");
+
+    // Settled as the alarm began, and cut off soon after it.
+    let mut round = Round::with(alarm);
+    round.happened[0].ended += time;
+    round.comes(0, NEXT, 2, Some(Verdict::Acknowledged));
+    let at = round.begun + time + GRACE;
+    let fault = Fault::SubscribersDie { inbox: 0 };
+    round.happened.push(Happened { fault, begun: at, ended: at });
+    assert_eq!(round.is_fine().duplicates.fault, 1);
+    round.happened[0].ended = round.begun;
+    round.is_found("came again although it was settled");
+}
+
+/// Nobody planned it, and it is as a fault that was made.
+#[test]
+fn what_a_machine_that_stood_still_did_is_no_finding() {
+    let mut round = Round::without_fault();
+    round.comes(0, NEXT, 2, Some(Verdict::Acknowledged));
+    round.is_found("came again although it was settled");
+    let fault = Fault::SilenceBus;
+    round.happened.push(Happened { fault, begun: round.begun, ended: round.begun });
+    assert_eq!(round.is_fine().duplicates.fault, 1);
 }
 
 #[test]
