@@ -85,7 +85,8 @@ impl Broker {
         Ok(looked)
     }
 
-    /// The first messages of an inbox that are not settled, at most `most`; see
+    /// The first messages of an inbox that are not settled, at most `most`, and none behind that
+    /// with which they are [`PAGE_BYTES`](wissel_bus::PAGE_BYTES); see
     /// [`Bus::browse`](wissel_bus::Bus::browse) for which a bus can show.
     ///
     /// # Errors

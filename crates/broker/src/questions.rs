@@ -6,7 +6,7 @@
 //! two end together, so a bus between them would keep nothing for anybody. Neither outlives
 //! the asker's patience.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
@@ -21,6 +21,7 @@ use wissel_catalogue::Action;
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::{EventView, Value};
 
+use crate::direction::owners;
 use crate::policy::Policy;
 use crate::records::by;
 use crate::session::entitled::{Entitled, Withheld, entitled};
@@ -44,7 +45,8 @@ pub struct ReplyTo {
 #[derive(Default)]
 pub(crate) struct Questions {
     desk: OnceLock<Desk>,
-    waited_for: Mutex<HashSet<Uuid>>,
+    /// Each with whom it goes to: nobody, until it is about to go there.
+    waited_for: Mutex<HashMap<Uuid, Vec<Oin>>>,
 }
 
 /// Where answers come in at this gateway.
@@ -85,8 +87,16 @@ impl Broker {
     /// Begins to wait for the answer to a question.
     #[must_use]
     pub fn wait_for(self: &Arc<Self>, question: Uuid) -> Wait {
-        self.questions.waited_for.lock().insert(question);
+        self.questions.waited_for.lock().insert(question, Vec::new());
         Wait { broker: Arc::clone(self), question }
+    }
+
+    /// Whether the question, whose asker waits at this gateway, goes to this party. That is known
+    /// before anybody can have it.
+    #[must_use]
+    pub fn is_asked(&self, question: Uuid, party: Oin) -> bool {
+        let waited_for = self.questions.waited_for.lock();
+        waited_for.get(&question).is_some_and(|asked| asked.contains(&party))
     }
 
     /// An answer as a party may have it at this moment; that it gets it is on record.
@@ -171,10 +181,19 @@ impl Questions {
         }
     }
 
+    /// A question, of which somebody here waits for the answer, is about to go to these inboxes.
+    pub(crate) fn goes_to(&self, question: &EventView, inboxes: &[InboxName]) {
+        let Some(reply_to) = ReplyTo::of(question) else { return };
+        if let Some(asked) = self.waited_for.lock().get_mut(&reply_to.question) {
+            *asked = owners(inboxes.iter());
+        }
+    }
+
     /// Whether nobody waits for the answer to a question any more, as far as is known here.
     pub(crate) fn is_over(&self, question: &EventView) -> bool {
         let Some(reply_to) = ReplyTo::of(question) else { return true };
-        self.is_taken_here(&reply_to.inbox) && !self.waited_for.lock().contains(&reply_to.question)
+        let is_waited_for = || self.waited_for.lock().contains_key(&reply_to.question);
+        self.is_taken_here(&reply_to.inbox) && !is_waited_for()
     }
 }
 

@@ -92,27 +92,34 @@ impl Broker {
         let detail = format!("types {}, filters {}", options.types.len(), options.filters.len());
         self.keep_one(caller, Operation::Replayed, Some(inbox), detail).await?;
 
-        let stopping = self.shutdown_token();
-        let (mut so_far, mut after) = (Replayed::default(), None);
-        loop {
-            let limit = self.wait_for_room(inbox).await?;
-            let turn = self.replays.turn().await;
-            let begun = Instant::now();
-            let looked_at = self.replay_some(&selected, limit, &mut after, &mut so_far).await?;
-            drop(turn);
-            progress(so_far);
-            if looked_at.ended {
-                break;
-            }
-            tokio::select! {
-                biased;
-                () = stopping.cancelled() => return Err(Refusal::shutting_down()),
-                () = tokio::time::sleep_until(begun + self.time_for(&looked_at)) => {}
-            }
-        }
+        // Whatever it waits for just then.
+        let replaying = self.replay_all(&selected, progress);
+        let replayed = self.shutdown_token().run_until_cancelled_owned(replaying).await;
+        let so_far = replayed.unwrap_or_else(|| Err(Refusal::shutting_down()))?;
         let Replayed { examined, replayed, .. } = so_far;
         tracing::info!(%inbox, examined, replayed, "replayed");
         Ok(so_far)
+    }
+
+    /// One page after the other. Dropped, it leaves what was replayed by then.
+    async fn replay_all(
+        &self,
+        selected: &Selected,
+        progress: impl Fn(Replayed) + Send,
+    ) -> Result<Replayed, Refusal> {
+        let (mut so_far, mut after) = (Replayed::default(), None);
+        loop {
+            let limit = self.wait_for_room(&selected.inbox).await;
+            let turn = self.replays.turn().await;
+            let begun = Instant::now();
+            let looked_at = self.replay_some(selected, limit, &mut after, &mut so_far).await?;
+            drop(turn);
+            progress(so_far);
+            if looked_at.ended {
+                return Ok(so_far);
+            }
+            tokio::time::sleep_until(begun + self.time_for(&looked_at)).await;
+        }
     }
 
     /// How long a page takes at the least.
@@ -153,20 +160,16 @@ impl Broker {
 
     /// Waits until the inbox has room within its limits, and says for how many messages of
     /// one page.
-    async fn wait_for_room(&self, inbox: &InboxName) -> Result<usize, Refusal> {
-        let stopping = self.shutdown_token();
+    async fn wait_for_room(&self, inbox: &InboxName) -> usize {
         loop {
             let settings = self.inboxes.read().get(inbox).copied().unwrap_or_default();
             let level = self.bus.level(inbox).unwrap_or_default();
             let most = settings.max_deliveries.unwrap_or(u64::MAX);
             let left = usize::try_from(most.saturating_sub(level.deliveries)).unwrap_or(AT_ONCE);
             if left > 0 && level.bytes < settings.max_bytes.unwrap_or(u64::MAX) {
-                return Ok(left.min(AT_ONCE));
+                return left.min(AT_ONCE);
             }
-            tokio::select! {
-                () = stopping.cancelled() => return Err(Refusal::shutting_down()),
-                () = tokio::time::sleep(ROOM_PAUSE) => {}
-            }
+            tokio::time::sleep(ROOM_PAUSE).await;
         }
     }
 }

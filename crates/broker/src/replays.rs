@@ -76,3 +76,72 @@ impl Drop for Underway {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use wissel_bus::{Bus as _, Enqueue, Envelope, MessageId};
+    use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
+    use wissel_catalogue::Catalogue;
+    use wissel_identifiers::InboxName;
+    use wissel_store::Store;
+
+    use super::*;
+    use crate::{Broker, BrokerOptions, Caller, InboxSettings, ReplayOptions};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+    const AT_ONCE: Duration = Duration::from_secs(3);
+    const CATALOGUE: &str = r#"
+party = [{ oin = "00000099000000002000", name = "Receiver" }]
+[[subscription]]
+name = "00000099000000002000.full"
+[[subscription]]
+name = "00000099000000002000.inbox"
+"#;
+
+    /// What goes through a page when it is stopped, or waits for something.
+    #[tokio::test]
+    async fn a_replay_that_waits_for_room_or_for_its_turn_ends_at_once_when_all_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let bus = Arc::new(EmbeddedBus::open(EmbeddedOptions::new(directory.path())).unwrap());
+        let catalogue = Catalogue::from_toml("test", CATALOGUE).unwrap();
+        let store = Store::in_memory().unwrap();
+        let on = Arc::clone(&bus) as _;
+        let broker = Broker::start(on, store, catalogue, BrokerOptions::default()).await.unwrap();
+        broker.prepared().await;
+        let caller = Caller::Party("00000099000000002000".parse().unwrap());
+        let [full, inbox] = ["full", "inbox"]
+            .map(|local| format!("00000099000000002000.{local}").parse::<InboxName>().unwrap());
+        let settings = InboxSettings { max_deliveries: Some(1), ..InboxSettings::default() };
+        broker.set_inbox(&caller, &full, |_| settings).await.unwrap();
+        let message = Envelope {
+            message_id: MessageId::now(),
+            publisher: full.owner(),
+            admitted_at: SystemTime::now(),
+            fields: None,
+            replayed: false,
+            event: "it is full".into(),
+        };
+        bus.enqueue(vec![Enqueue::new(message, vec![full.clone()])]).await[0].clone().unwrap();
+        // As others have it who look at the archive for long.
+        let all = u32::try_from(PAGES_AT_ONCE).unwrap();
+        let turns = broker.replays.turns.acquire_many(all).await.unwrap();
+        let replaying = [full, inbox].map(|inbox| {
+            let (broker, caller) = (Arc::clone(&broker), caller.clone());
+            let (from, until) = (SystemTime::UNIX_EPOCH, SystemTime::now());
+            let options = ReplayOptions { from, until, types: Vec::new(), filters: Vec::new() };
+            tokio::spawn(async move { broker.replay(&caller, &inbox, options, |_| ()).await })
+        });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(replaying.iter().all(|one| !one.is_finished()), "they wait");
+
+        let stopping = tokio::time::timeout(AT_ONCE, broker.shut_down(PATIENCE));
+        stopping.await.expect("nothing is waited for");
+        for one in replaying {
+            let refusal = one.await.unwrap().unwrap_err();
+            assert_eq!(refusal.reason, Refusal::shutting_down().reason);
+        }
+        drop(turns);
+    }
+}

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use lapin::message::Delivery;
 use tokio::time::Instant;
-use wissel_bus::{BusError, InboxName, Stand, Unsettled};
+use wissel_bus::{BusError, InboxName, Shown, Stand, Unsettled};
 
 use crate::codec::{self, Kept, Parcel, Queued};
 use crate::inspect::Knowledge;
@@ -65,19 +65,19 @@ impl Look {
         let Some(ready) = self.until_unread(taking).await? else {
             return Ok(self.knowledge.shown(self.limit));
         };
-        let (mut left, mut found) = (ready, Vec::new());
+        let (mut left, mut shown) = (ready, Shown::new(self.limit));
         let mut settled_before = None;
-        while left > 0 && found.len() < self.limit && !taking.is_short() {
+        while left > 0 && !shown.is_full() && !taking.is_short() {
             for taken in taking.take(left.min(self.limit as u64)).await? {
                 left -= 1;
-                if found.len() < self.limit {
-                    self.show(taken.delivery, &mut settled_before, &mut found).await;
+                if !shown.is_full() {
+                    self.show(taken.delivery, &mut settled_before, &mut shown).await;
                 }
             }
         }
-        let oldest = found.iter().map(|one| one.envelope.admitted_at).min();
+        let oldest = shown.messages().iter().map(|one| one.envelope.admitted_at).min();
         self.knowledge.looked_at(ready, oldest);
-        Ok(found)
+        Ok(shown.into_messages())
     }
 
     /// How many AMQP messages are ready; waits a while for consumers to go. None: this process
@@ -104,11 +104,11 @@ impl Look {
         &self,
         delivery: Delivery,
         settled_before: &mut Option<HashMap<PackId, Settled>>,
-        found: &mut Vec<Unsettled>,
+        shown: &mut Shown,
     ) {
         let Delivery { properties, data, redelivered, .. } = delivery;
         match codec::read(&properties, data) {
-            Ok(Parcel::Single(queued)) => found.push(queued.unsettled(Stand::Ready)),
+            Ok(Parcel::Single(queued)) => shown.push(queued.unsettled(Stand::Ready)),
             Ok(Parcel::Pack(pack, members)) => {
                 let mut settled = self.knowledge.settled_of(pack, members.len());
                 if redelivered && settled.is_none() {
@@ -126,11 +126,10 @@ impl Look {
                 };
                 let waiting = members.into_iter().enumerate();
                 let waiting = waiting.filter(|(member, _)| waits(member));
-                let room = self.limit - found.len();
-                found.extend(waiting.take(room).map(|(_, Kept { envelope, .. })| {
+                for (_, Kept { envelope, .. }) in waiting {
                     let queued = Queued { envelope, attempt: 1, history: Vec::new() };
-                    queued.unsettled(Stand::Ready)
-                }));
+                    shown.push(queued.unsettled(Stand::Ready));
+                }
             }
             // A consumer takes it aside.
             Err(_) => {}

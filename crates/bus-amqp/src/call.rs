@@ -1,10 +1,10 @@
 //! One call of `enqueue`: what is still unanswered of it, and the room that it takes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 use wissel_bus::BusError;
 
 use crate::codec::Kept;
@@ -14,7 +14,8 @@ pub(crate) struct Call {
     room: Arc<Semaphore>,
     state: Mutex<State>,
     answered: Notify,
-    given_up: AtomicBool,
+    /// Nobody waits for it any longer.
+    deadline: Instant,
 }
 
 struct State {
@@ -45,13 +46,13 @@ pub(crate) struct Member {
 
 impl Call {
     /// `taken`: how much of the room was taken for it; it is given back as items are
-    /// answered.
-    pub(crate) fn new(room: Arc<Semaphore>, taken: usize) -> Self {
+    /// answered, and what is left of it when nobody has anything of the call any more.
+    pub(crate) fn new(room: Arc<Semaphore>, taken: usize, deadline: Instant) -> Self {
         Self {
             room,
             state: Mutex::new(State { items: Vec::new(), unanswered: 0, taken }),
             answered: Notify::new(),
-            given_up: AtomicBool::new(false),
+            deadline,
         }
     }
 
@@ -76,7 +77,7 @@ impl Call {
 
     /// Whether nobody waits for it any more.
     pub(crate) fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Acquire)
+        Instant::now() >= self.deadline
     }
 
     /// A part of each of these items is done.
@@ -117,17 +118,20 @@ impl Call {
         }
     }
 
-    /// Gives back the room, and answers what has no answer with `error`.
-    pub(crate) fn give_up(&self, error: &BusError) -> Vec<Result<(), BusError>> {
-        self.given_up.store(true, Ordering::Release);
-        let mut state = self.state.lock();
-        let freed = std::mem::take(&mut state.taken);
-        self.room.add_permits(freed);
+    /// Answers what has no answer with `error`.
+    pub(crate) fn answers_by_now(&self, error: &BusError) -> Vec<Result<(), BusError>> {
+        let state = self.state.lock();
         let answer = |item: &Item| match item.parts {
             0 => item.answer.clone(),
             _ => Err(error.clone()),
         };
         state.items.iter().map(answer).collect()
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.room.add_permits(self.state.get_mut().taken);
     }
 }
 
@@ -149,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn an_item_is_answered_when_all_its_parts_are() {
         let room = Arc::new(Semaphore::new(0));
-        let call = Call::new(Arc::clone(&room), 30);
+        let call = Call::new(Arc::clone(&room), 30, Instant::now());
         call.add([Ok(10), Err(BusError::Closed), Ok(10)].into_iter());
         call.travels_in(0, 2);
         call.done([0, 2].into_iter(), &Ok(()));
@@ -159,15 +163,24 @@ mod tests {
         assert_eq!(call.answers().await, [refused(), Err(BusError::Closed), Ok(())]);
     }
 
-    #[test]
-    fn what_is_given_up_gives_back_its_room_once() {
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_up_gives_back_its_room_when_nobody_has_it_any_more() {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
         let room = Arc::new(Semaphore::new(0));
-        let call = Call::new(Arc::clone(&room), 20);
-        call.add([Ok(10), Ok(10)].into_iter());
+        let call = Arc::new(Call::new(Arc::clone(&room), 30, Instant::now() + PATIENCE));
+        call.add([Ok(10), Ok(10), Ok(10)].into_iter());
         call.done([0].into_iter(), &Ok(()));
-        assert_eq!(call.give_up(&BusError::Closed), [Ok(()), Err(BusError::Closed)]);
+        assert!(!call.is_given_up());
+        tokio::time::advance(PATIENCE).await;
+        assert!(call.is_given_up());
+        let with_the_sender = Arc::clone(&call);
+        let late = Err(BusError::Closed);
+        assert_eq!(call.answers_by_now(&BusError::Closed), [Ok(()), late.clone(), late]);
+        drop(call);
+        assert_eq!(room.available_permits(), 10, "its bodies are still there");
+        with_the_sender.done([1].into_iter(), &Ok(()));
         assert_eq!(room.available_permits(), 20);
-        call.done([1].into_iter(), &Ok(()));
-        assert_eq!(room.available_permits(), 20);
+        drop(with_the_sender);
+        assert_eq!(room.available_permits(), 30, "once, and all of it");
     }
 }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use lapin::Acker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, RwLock};
-use wissel_bus::{Credit, Delivery, DeliveryTag, Stand, Unsettled};
+use wissel_bus::{Credit, Delivery, DeliveryTag, Shown, Stand};
 
 use crate::codec::Queued;
 use crate::inspect::Knowledge;
@@ -196,15 +196,19 @@ impl Held {
         self.state.lock().generation > 0
     }
 
-    /// What is handed out and what waits, in their order; at most `limit`.
-    pub(crate) fn shown(&self, limit: usize) -> Vec<Unsettled> {
+    /// Shows what is handed out and what waits, in their order.
+    pub(crate) fn show(&self, shown: &mut Shown) {
         let state = self.state.lock();
         let mut handed_out: Vec<&HeldDelivery> = state.handed_out.values().collect();
         handed_out.sort_unstable_by_key(|held| held.order);
         let handed_out = handed_out.into_iter().map(|held| (held, Stand::InFlight));
         let waiting = state.waiting.values().map(|held| (held, Stand::Ready));
-        let all = handed_out.chain(waiting).take(limit);
-        all.map(|(held, stand)| held.queued.clone().unsettled(stand)).collect()
+        let mut all = handed_out.chain(waiting);
+        while !shown.is_full()
+            && let Some((held, stand)) = all.next()
+        {
+            shown.push(held.queued.clone().unsettled(stand));
+        }
     }
 
     /// The oldest of what waits or is handed out.

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wissel_bus::{BusError, InboxName, InboxState, Unsettled};
+use wissel_bus::{BusError, InboxName, InboxState, Shown, Unsettled};
 
 use crate::held::Held;
 use crate::level::Gauge;
@@ -143,13 +143,13 @@ impl Knowledge {
         self.held().iter().any(|held| held.has_consumed())
     }
 
-    /// What this process's consumers have, in their order; at most `limit`.
+    /// What this process's consumers have, in their order; at most `limit`, as [`Shown`] goes.
     pub(crate) fn shown(&self, limit: usize) -> Vec<Unsettled> {
-        let mut shown: Vec<Unsettled> = Vec::new();
+        let mut shown = Shown::new(limit);
         for held in self.held() {
-            shown.extend(held.shown(limit - shown.len()));
+            held.show(&mut shown);
         }
-        shown
+        shown.into_messages()
     }
 
     pub(crate) fn learn(&self, pack: PackId, settled: Settled) {

@@ -83,6 +83,8 @@ mod settler;
 mod sight;
 mod taking;
 mod topology;
+mod under_way;
+mod up;
 mod waiting;
 mod walk;
 

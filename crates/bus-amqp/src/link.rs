@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::StreamExt as _;
-use lapin::options::ConfirmSelectOptions;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, Event};
 use parking_lot::RwLock;
@@ -18,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 use wissel_bus::{BusError, InboxName};
 
 use crate::topology;
+use crate::up::Side;
+pub(crate) use crate::up::{Up, in_time};
 
 /// How long a call that is no publish waits for a broker that is not there: to be told so is an
 /// answer, and who changes something keeps others from it meanwhile.
 pub(crate) const CALL_PATIENCE: Duration = Duration::from_secs(3);
-/// How many channels publish: RabbitMQ has 32 messages of a channel under way to a quorum queue.
-const PUBLISHING_CHANNELS: usize = 4;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 const BACKOFF_LEAST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(3);
@@ -52,39 +51,6 @@ struct Shared {
 enum State {
     Up(Up),
     Down(String),
-}
-
-/// Connections that worked when they were last seen. One publishes, the other
-/// consumes, so that a broker that blocks publishers still takes acknowledgements.
-#[derive(Clone)]
-pub(crate) struct Up {
-    /// Counts the connections made.
-    pub(crate) epoch: u64,
-    publish: Arc<[Arc<Channel>]>,
-    publishing: Arc<Connection>,
-    consuming: Arc<Connection>,
-}
-
-/// What the client library does not answer within a few seconds it never answers: a
-/// connection broke at a bad moment.
-pub(crate) async fn in_time<T>(asking: impl Future<Output = lapin::Result<T>>) -> lapin::Result<T> {
-    const PATIENCE: Duration = Duration::from_secs(5);
-    match tokio::time::timeout(PATIENCE, asking).await {
-        Ok(answer) => answer,
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
-    }
-}
-
-async fn confirming(channel: &Channel) -> lapin::Result<()> {
-    channel.confirm_select(ConfirmSelectOptions::default()).await
-}
-
-impl Up {
-    /// By which channel goes what is published of a lane.
-    pub(crate) fn channel_of_lane(&self, lane: u64) -> &Arc<Channel> {
-        let number = lane % self.publish.len().max(1) as u64;
-        &self.publish[usize::try_from(number).unwrap_or_default()]
-    }
 }
 
 impl Link {
@@ -231,28 +197,38 @@ impl Link {
         self.shared.inboxes.write().remove(inbox);
     }
 
-    /// A new channel of the connection that consumes. Nothing is published by it: a broker that
-    /// takes no messages would read nothing of that connection any more.
+    /// A new channel of the connection that consumes, and which time it was made. Nothing is
+    /// published by it: a broker that takes no messages would read nothing of that connection any
+    /// more.
     pub(crate) async fn channel(&self, deadline: Instant) -> Result<(Channel, u64), BusError> {
-        self.channel_of(|up| &up.consuming, deadline).await
+        self.open(Side::Consuming, deadline).await
     }
 
-    /// A new channel of one of the connections, and which time they were made.
-    async fn channel_of(
-        &self,
-        which: impl Fn(&Up) -> &Arc<Connection>,
-        deadline: Instant,
-    ) -> Result<(Channel, u64), BusError> {
+    /// A new channel of the connection that publishes, for publishing with confirms.
+    pub(crate) async fn publishing_channel(&self, deadline: Instant) -> Result<Channel, BusError> {
+        Ok(self.open(Side::Publishing, deadline).await?.0)
+    }
+
+    /// As [`Link::publishing_channel`], of the connection that there is: also while the bus is
+    /// being closed, and without waiting for a broker that takes no publishes.
+    pub(crate) async fn parting_channel(&self) -> Result<Channel, BusError> {
+        let up = match &*self.shared.state.borrow() {
+            State::Up(up) if !self.is_blocked() => up.clone(),
+            _ => return Err(self.unavailable()),
+        };
+        up.open(Side::Publishing).await.map_err(|_| self.unavailable())
+    }
+
+    async fn open(&self, side: Side, deadline: Instant) -> Result<(Channel, u64), BusError> {
         const PAUSE: Duration = Duration::from_millis(200);
         let mut seen = 0;
         loop {
             let up = self.up_after(seen, deadline).await?;
-            let connection = which(&up);
-            match in_time(connection.create_channel()).await {
+            match up.open(side).await {
                 Ok(channel) => return Ok((channel, up.epoch)),
                 Err(_) if Instant::now() >= deadline => return Err(self.unavailable()),
                 // A broker that was slow, or has no more channels to give, may have one soon.
-                Err(_) if connection.status().connected() => tokio::time::sleep(PAUSE).await,
+                Err(_) if up.is_connected(side) => tokio::time::sleep(PAUSE).await,
                 // The connection broke just now: the next one will do.
                 Err(_) => seen = up.epoch,
             }
@@ -275,60 +251,30 @@ impl Link {
         Ok(())
     }
 
-    /// A new channel of the connection that publishes, for publishing with confirms.
-    pub(crate) async fn publishing_channel(&self, deadline: Instant) -> Result<Channel, BusError> {
-        let (channel, _) = self.channel_of(|up| &up.publishing, deadline).await?;
-        in_time(confirming(&channel)).await.map_err(|_| self.unavailable())?;
-        Ok(channel)
-    }
-
-    /// As [`Link::publishing_channel`], of the connection that there is: also while the bus is
-    /// being closed, and without waiting for a broker that takes no publishes.
-    pub(crate) async fn parting_channel(&self) -> Result<Channel, BusError> {
-        let up = match &*self.shared.state.borrow() {
-            State::Up(up) if !self.is_blocked() => up.clone(),
-            _ => return Err(self.unavailable()),
-        };
-        let opening = async {
-            let channel = up.publishing.create_channel().await?;
-            confirming(&channel).await?;
-            Ok(channel)
-        };
-        in_time(opening).await.map_err(|_| self.unavailable())
-    }
-
     /// Closes the connections.
     pub(crate) async fn close(&self) {
         let last = self.shared.state.send_replace(State::Down("closed".to_owned()));
         if let State::Up(up) = last {
-            let _ = up.publishing.close(200, "goodbye".into()).await;
-            let _ = up.consuming.close(200, "goodbye".into()).await;
+            up.close().await;
         }
     }
 
     /// Connects, and declares what there is to be; or says why not.
     async fn connect(&self, epoch: u64) -> Result<Up, String> {
-        let opening = tokio::time::timeout(CONNECT_PATIENCE, self.open_both()).await;
+        let opening = tokio::time::timeout(CONNECT_PATIENCE, self.open_both(epoch)).await;
         let opened = opening.map_err(|_| "no answer in time".to_owned())?;
-        let (publishing, consuming, publish) = opened.map_err(|error| error.to_string())?;
+        let up = opened.map_err(|error| error.to_string())?;
         let inboxes = self.shared.inboxes.read().iter().cloned().collect();
-        topology::declare_inboxes(&publishing, inboxes).await.map_err(|error| error.to_string())?;
-        self.declare_archive(&publishing).await;
-        let (publishing, consuming) = (Arc::new(publishing), Arc::new(consuming));
-        Ok(Up { epoch, publish: publish.into(), publishing, consuming })
+        let declaring = topology::declare_inboxes(&up.publishing, inboxes);
+        declaring.await.map_err(|error| error.to_string())?;
+        self.declare_archive(&up.publishing).await;
+        Ok(up)
     }
 
-    async fn open_both(&self) -> lapin::Result<(Connection, Connection, Vec<Arc<Channel>>)> {
-        let publishing = self.open("wissel publishing").await?;
-        let consuming = self.open("wissel consuming").await?;
-        let mut publish = Vec::new();
-        for _ in 0..PUBLISHING_CHANNELS {
-            let channel = publishing.create_channel().await?;
-            confirming(&channel).await?;
-            publish.push(Arc::new(channel));
-        }
-        topology::declare_exchange(&publish[0]).await?;
-        Ok((publishing, consuming, publish))
+    async fn open_both(&self, epoch: u64) -> lapin::Result<Up> {
+        let publishing = self.connection("wissel publishing").await?;
+        let consuming = self.connection("wissel consuming").await?;
+        Up::new(epoch, publishing, consuming).await
     }
 
     /// A stream may need a while after its broker was killed. Inboxes do not wait for it.
@@ -340,7 +286,7 @@ impl Link {
         }
     }
 
-    async fn open(&self, name: &'static str) -> lapin::Result<Connection> {
+    async fn connection(&self, name: &'static str) -> lapin::Result<Connection> {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         Connection::connect_uri(self.shared.uri.clone(), properties).await
     }
@@ -350,13 +296,7 @@ impl Link {
         let mut publishing = Box::pin(up.publishing.events_listener());
         let mut consuming = Box::pin(up.consuming.events_listener());
         let mut watched = tokio::time::interval(Duration::from_secs(1));
-        let connections = [Arc::clone(&up.publishing), Arc::clone(&up.consuming)];
-        let channels = Arc::clone(&up.publish);
-        let is_whole = || {
-            let connected = connections.iter().all(|one| one.status().connected());
-            connected && channels.iter().all(|one| one.status().connected())
-        };
-        self.shared.state.send_replace(State::Up(up));
+        self.shared.state.send_replace(State::Up(up.clone()));
         loop {
             let event = tokio::select! {
                 () = self.shared.closing.cancelled() => return "closing".to_owned(),
@@ -368,11 +308,11 @@ impl Link {
                 },
                 _ = watched.tick() => {
                     // Should an event ever be missed.
-                    if !is_whole() {
+                    if !up.is_whole() {
                         return "a connection is closed".to_owned();
                     }
                     if !self.has_archive() {
-                        self.declare_archive(&connections[0]).await;
+                        self.declare_archive(&up.publishing).await;
                     }
                     continue;
                 }
@@ -387,7 +327,7 @@ impl Link {
                     self.shared.blocked.send_replace(None);
                 }
                 // Of a channel that somebody asked for what is not there: its own affair.
-                Event::Error(_) if is_whole() => {}
+                Event::Error(_) if up.is_whole() => {}
                 Event::Error(error) => return error.to_string(),
                 _ => {}
             }

@@ -89,17 +89,13 @@ impl Publisher {
         if let Err(error) = self.take_room(weight, deadline).await {
             return items.iter().map(|_| Err(error.clone())).collect();
         }
-        let call = Arc::new(Call::new(Arc::clone(&self.shared.room), weight));
+        let call = Arc::new(Call::new(Arc::clone(&self.shared.room), weight, deadline));
         call.add(weights.iter().cloned());
         self.gather(&call, items, |item| matches!(weights[item], Ok(1..)));
         match tokio::time::timeout_at(deadline, call.answers()).await {
             Ok(answers) => answers,
-            Err(_) => {
-                let answers = call.give_up(&self.not_in_time());
-                let mut gathering = self.shared.gathering.lock();
-                gathering.retain(|member| !member.call.is_given_up());
-                answers
-            }
+            // The sender forgets it soon, which gives back its room.
+            Err(_) => call.answers_by_now(&self.not_in_time()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use lapin::types::ShortString;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 use wissel_bus::{BusError, InboxName};
 
@@ -21,11 +21,15 @@ use crate::options::Packing;
 use crate::pack::{self, PackId};
 use crate::publisher::Shared;
 use crate::topology::NEUTRAL_KEY;
+use crate::under_way::UnderWay;
 use crate::waiting::{Outcome, Waiting};
 
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How long a declaration that is done again may take.
 const DECLARE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often what nobody waits for any more is looked for.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How many packs that were confirmed may still be told of as returned: more than are under way.
 const CONFIRMED_MAX: usize = 4_096;
@@ -47,11 +51,6 @@ pub(crate) struct Sender {
     declaring: HashMap<Arc<[Target]>, BTreeSet<u64>>,
     /// The last packs to several queues that were confirmed, for those that are returned late.
     confirmed: VecDeque<(u64, Arc<[Target]>)>,
-}
-
-struct UnderWay {
-    pack: Pack<Member>,
-    declared_again: bool,
 }
 
 impl Sender {
@@ -77,7 +76,7 @@ impl Sender {
     /// Sends until the bus is closed.
     pub(crate) async fn run(mut self) {
         let mut epoch = 0;
-        while let Ok(up) = self.link.up_after(epoch, Instant::now() + FOREVER).await {
+        while let Some(up) = self.up_after(epoch).await {
             epoch = up.epoch;
             self.send_again(&up);
             if !self.serve(&up).await {
@@ -88,16 +87,30 @@ impl Sender {
         self.end();
     }
 
+    /// The next connections; none when the bus is closed.
+    async fn up_after(&mut self, epoch: u64) -> Option<Up> {
+        loop {
+            match self.link.up_after(epoch, Instant::now() + LOOK).await {
+                Ok(up) => return Some(up),
+                Err(BusError::Closed) => return None,
+                Err(_) => self.forget_given_up(),
+            }
+        }
+    }
+
     /// Until the connection breaks; false when the bus is closed.
     async fn serve(&mut self, up: &Up) -> bool {
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.publish_late();
             let blocked = self.link.is_blocked();
             while !blocked && let Some(pack) = self.next_pack() {
-                self.send(up, UnderWay { pack, declared_again: false });
+                self.send(up, UnderWay::new(pack));
             }
             tokio::select! {
                 biased;
+                _ = looks.tick() => self.forget_given_up(),
                 Some(outcome) = self.waiting.next() => {
                     if !self.hear(up, outcome) {
                         return true;
@@ -130,10 +143,19 @@ impl Sender {
         }
     }
 
+    /// Lets go of what nobody waits for any more, which gives back its room: it is not sent again.
+    /// What becomes of what was sent is still heard.
+    fn forget_given_up(&mut self) {
+        self.shared.gathering.lock().retain(|member| !member.call.is_given_up());
+        for sent in self.under_way.values_mut().filter(|sent| sent.is_given_up()) {
+            sent.pack.members = Vec::new();
+        }
+    }
+
     fn send(&mut self, up: &Up, sending: UnderWay) {
         let pack = &sending.pack;
         let number = pack.number;
-        if pack.members.iter().all(|member| member.call.is_given_up()) {
+        if sending.is_given_up() {
             self.shared.gathering.lock().done(&pack.targets);
             return;
         }
@@ -251,7 +273,8 @@ impl Sender {
     fn finish(&mut self, number: u64, outcome: &Result<(), BusError>) {
         // Before it gives back its room, for which an orderly end waits.
         self.publish_late();
-        let Some(UnderWay { pack, .. }) = self.under_way.remove(&number) else { return };
+        let Some(sent) = self.under_way.remove(&number) else { return };
+        let UnderWay { pack, members, bytes, .. } = sent;
         self.shared.gathering.lock().done(&pack.targets);
         if outcome.is_ok() {
             if pack.targets.len() > 1 {
@@ -263,11 +286,10 @@ impl Sender {
                 let over = self.confirmed.len().saturating_sub(CONFIRMED_MAX);
                 self.confirmed.drain(..over);
             }
-            let bytes = pack.members.iter().map(|member| member.kept.envelope.event.len()).sum();
             let inboxes = self.shared.inboxes.read();
             let known = pack.targets.iter().filter_map(|target| inboxes.get(target.inbox()?));
             for inbox in known {
-                inbox.knowledge.published(pack.members.len(), bytes);
+                inbox.knowledge.published(members, bytes);
             }
         }
         call::done(&pack.members, outcome);

@@ -57,6 +57,15 @@ pub enum Stand {
     Delayed(SystemTime),
 }
 
+/// What is shown of an inbox while it is collected: no more than was asked for, and nothing
+/// behind the message with which it is [`PAGE_BYTES`].
+#[derive(Debug)]
+pub struct Shown {
+    limit: usize,
+    bytes: usize,
+    messages: Vec<Unsettled>,
+}
+
 /// The bytes of events with which a page ends, whatever its limit: that of the last message
 /// may go over it.
 pub const PAGE_BYTES: usize = 4 << 20;
@@ -86,6 +95,42 @@ pub enum Selection {
     All,
     /// These.
     These(Vec<DeadLetterId>),
+}
+
+// === impl Shown ===
+
+impl Shown {
+    /// Nothing yet, of at most so many.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { limit, bytes: 0, messages: Vec::new() }
+    }
+
+    /// Whether nothing more is to be shown.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.messages.len() >= self.limit || self.bytes >= PAGE_BYTES
+    }
+
+    /// Shows one more, unless it is full.
+    pub fn push(&mut self, message: Unsettled) {
+        if !self.is_full() {
+            self.bytes += message.envelope.event.len();
+            self.messages.push(message);
+        }
+    }
+
+    /// What is shown so far.
+    #[must_use]
+    pub fn messages(&self) -> &[Unsettled] {
+        &self.messages
+    }
+
+    /// What is shown.
+    #[must_use]
+    pub fn into_messages(self) -> Vec<Unsettled> {
+        self.messages
+    }
 }
 
 // === impl InboxState ===

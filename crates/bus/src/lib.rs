@@ -42,7 +42,7 @@ pub use direct::{
     DirectMessage, DirectQueues, DirectState, DirectValue, Handed, Judgement, Removal, Reviewed,
 };
 pub use error::BusError;
-pub use inbox::{InboxState, Level, PAGE_BYTES, Page, Selection, Stand, Unsettled};
+pub use inbox::{InboxState, Level, PAGE_BYTES, Page, Selection, Shown, Stand, Unsettled};
 pub use walk::DeadLetterWalk;
 pub use wissel_identifiers::{InboxName, ScopedNameError};
 
@@ -96,9 +96,9 @@ pub trait Bus: Send + Sync + 'static {
     /// How the inbox fares.
     async fn inspect(&self, inbox: &InboxName) -> Result<InboxState, BusError>;
 
-    /// The first messages of the inbox that are not settled, at most `limit`, in the order in
-    /// which they are handed out, retries that wait at the end. Looking takes nothing out and
-    /// changes no order. A bus that cannot show all without disturbing who consumes shows
+    /// The first messages of the inbox that are not settled, at most `limit`, up to the one with
+    /// which they are [`PAGE_BYTES`] ([`Shown`]), in the order in which they are handed out,
+    /// retries that wait at the end. Looking takes nothing out and changes no order. A bus that cannot show all without disturbing who consumes shows
     /// those that it can, or fails with [`BusError::Unavailable`].
     async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError>;
 

@@ -46,8 +46,9 @@ pub enum DeliveryState {
 }
 
 impl Client {
-    /// The first messages of an inbox that are not settled, at most so many (1 to 1,000), in
-    /// the order in which they are handed out. Looking takes nothing out.
+    /// The first messages of an inbox that are not settled, at most so many (1 to 1,000), and
+    /// none behind that with which they are 4 MiB, in the order in which they are handed out.
+    /// Looking takes nothing out.
     ///
     /// # Errors
     /// [`ClientError::Refused`] with `UNKNOWN_INBOX`, or with `BUS_UNAVAILABLE` when the

@@ -36,6 +36,10 @@ pub(crate) async fn enqueue(
     for (message, inboxes) in messages.into_iter().zip(inboxes) {
         let Minimised { admitted, claim, mut copies, reservations } = message;
         let answer = taken_here(&admitted, &mut copies, questions).map(Box::new);
+        if matches!(admitted.destination, Destination::Asked(_)) {
+            // Before anybody has it: who was not asked has no answer to give.
+            questions.goes_to(&admitted.event, &inboxes);
+        }
         let counts = goods.load(&admitted, copies);
         let receipt = Receipt {
             message_id: admitted.message_id,

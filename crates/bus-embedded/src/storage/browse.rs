@@ -1,6 +1,6 @@
 //! Looking at what is not settled.
 
-use wissel_bus::{Attempt, Stand, Unsettled};
+use wissel_bus::{Attempt, Shown, Stand, Unsettled};
 
 use super::Storage;
 use super::engine::Entry;
@@ -15,35 +15,35 @@ use crate::inbox::Sight;
 const RETRIES_MAX: usize = 100_000;
 
 impl Storage {
-    /// At most `limit` deliveries of the inbox that are not settled: in the order of their
-    /// places, then the retries that wait.
+    /// Deliveries of the inbox that are not settled, at most `limit`, as far as [`Shown`] goes:
+    /// in the order of their places, then the retries that wait.
     pub(crate) fn browse(
         &self,
         inbox: u32,
         sight: &Sight,
         limit: usize,
     ) -> Result<Vec<Unsettled>, EmbeddedBusError> {
-        let mut found = Vec::new();
+        let mut shown = Shown::new(limit);
         let mut reader = self.reader();
         let mut runs = sight.from().into_iter().flat_map(|from| self.runs(inbox, from));
-        while found.len() < limit
+        while !shown.is_full()
             && let Some(run) = runs.next()
         {
             let run = run?;
             for slot in &run.slots {
                 if let Some(stand) = sight.stand(slot.place)
-                    && found.len() < limit
+                    && !shown.is_full()
                 {
                     let history = if slot.requeued { run.history()? } else { Vec::new() };
-                    found.extend(unsettled(&mut reader, slot, stand, history)?);
+                    show(&mut shown, &mut reader, slot, stand, history)?;
                 }
             }
         }
         if !sight.delayed {
-            return Ok(found);
+            return Ok(shown.into_messages());
         }
         let mut retries = self.delayed.iter().map(Entry::into_inner).take(RETRIES_MAX);
-        while found.len() < limit
+        while !shown.is_full()
             && let Some(entry) = retries.next()
         {
             let (key, value) = entry?;
@@ -51,20 +51,23 @@ impl Storage {
             if key.inbox == inbox {
                 let stand = Stand::Delayed(from_ms(key.due_ms));
                 let slot = Slot::decode(key.place, &value)?;
-                found.extend(unsettled(&mut reader, &slot, stand, decode_history(&value)?)?);
+                show(&mut shown, &mut reader, &slot, stand, decode_history(&value)?)?;
             }
         }
-        Ok(found)
+        Ok(shown.into_messages())
     }
 }
 
-/// None when it was settled meanwhile.
-fn unsettled(
+/// Shows it, unless it was settled meanwhile.
+fn show(
+    shown: &mut Shown,
     reader: &mut Reader<'_>,
     slot: &Slot,
     stand: Stand,
     history: Vec<Attempt>,
-) -> Result<Option<Unsettled>, EmbeddedBusError> {
-    let Some(envelope) = reader.message(slot.message)? else { return Ok(None) };
-    Ok(Some(Unsettled { envelope, attempt: slot.attempt, stand, history }))
+) -> Result<(), EmbeddedBusError> {
+    if let Some(envelope) = reader.message(slot.message)? {
+        shown.push(Unsettled { envelope, attempt: slot.attempt, stand, history });
+    }
+    Ok(())
 }

@@ -4,9 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use super::Fixture;
 use super::support::{
-    PATIENCE, QUIET, Reader, envelopes_of, expect_state, new_inbox, numbered, put, retry, tidy,
+    PATIENCE, QUIET, Reader, envelopes_of, expect_state, message, new_inbox, numbered, put, retry,
+    tidy,
 };
-use crate::{Bus, InboxName, InboxState, Settlement, Stand, Unsettled};
+use crate::{Bus, InboxName, InboxState, PAGE_BYTES, Settlement, Stand, Unsettled};
 
 async fn browse(bus: &dyn Bus, inbox: &InboxName, limit: usize) -> Vec<Unsettled> {
     let browsed = tokio::time::timeout(PATIENCE, bus.browse(inbox, limit)).await;
@@ -71,6 +72,34 @@ pub async fn what_is_in_flight_is_shown_and_stays(fixture: &dyn Fixture) {
     let left: Vec<_> = shown.iter().map(|one| one.envelope.clone()).collect();
     assert_eq!(left, envelopes[2..]);
     assert!(shown.iter().all(|one| one.stand == Stand::Ready), "{shown:?}");
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// However many are asked for, what is shown ends with the message with which it is large, be it
+/// with a consumer or not, and all of it stays.
+pub async fn what_is_shown_is_bounded_in_bytes(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "browse-large").await;
+    let large = |number: u8| message(vec![number; PAGE_BYTES / 2]);
+    let envelopes: Vec<_> = (0..5).map(large).collect();
+    put(&*bus, &inbox, &envelopes).await;
+    expect_state(&*bus, &inbox, InboxState { depth: 5, ..InboxState::default() }).await;
+    let expect_two = async |stand| {
+        let shown = browse(&*bus, &inbox, 100).await;
+        assert_eq!(shown.len(), 2);
+        let is_expected = |(shown, envelope): (&Unsettled, _)| {
+            (&shown.envelope, shown.stand) == (envelope, stand)
+        };
+        assert!(shown.iter().zip(&envelopes).all(is_expected), "others are shown");
+    };
+    expect_two(Stand::Ready).await;
+    let mut reader = Reader::of(&*bus, &inbox, 10).await;
+    let deliveries = reader.take(5).await;
+    assert!(envelopes_of(&deliveries) == envelopes, "the order changed");
+    expect_two(Stand::InFlight).await;
+    reader.acknowledge(&deliveries).await;
+    drop(reader);
+    expect_state(&*bus, &inbox, InboxState::default()).await;
     tidy(&*bus, &[&inbox]).await;
 }
 

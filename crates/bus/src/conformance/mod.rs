@@ -131,6 +131,7 @@ macro_rules! conformance_suite {
             the_level_follows,
             what_waits_is_shown_and_stays,
             what_is_in_flight_is_shown_and_stays,
+            what_is_shown_is_bounded_in_bytes,
             looking_changes_no_order,
             an_empty_inbox_shows_nothing_to_whoever_looks,
             a_retry_shows_its_attempts,

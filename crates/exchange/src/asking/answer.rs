@@ -1,5 +1,7 @@
 //! The answering side.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use uuid::Uuid;
 use wissel_broker::direction::check_reserved;
@@ -8,6 +10,7 @@ use wissel_bus::MessageId;
 use wissel_identifiers::Oin;
 use wissel_message::{Event, EventView, Value};
 
+use super::Open;
 use crate::Exchange;
 
 /// What a question came to.
@@ -92,33 +95,26 @@ impl Exchange {
         Ok(())
     }
 
-    /// The right to answer a question; when its asker waits at another gateway, that judges.
+    /// The right to answer a question, for who was asked; when its asker waits at another gateway,
+    /// that judges.
     fn claim(
         &self,
         reply_to: &ReplyTo,
         party: Oin,
         answer: Option<&Bytes>,
     ) -> Result<Claim, Refusal> {
-        if let Some(event) = answer {
-            let view = EventView::decode(event.clone()).map_err(|error| {
-                Refusal::of_field(Reason::MalformedMessage, "event", error.to_string())
-            })?;
-            check_reserved(&view)?;
-        }
-        if reply_to.inbox != self.answers_inbox()? {
-            return Ok(Claim(None));
-        }
-        let open = self.asking.open.lock().get(&reply_to.question).cloned();
-        let Some(open) = open.filter(|open| open.asker == reply_to.asker) else {
-            return Err(not_waiting());
+        let open = if reply_to.inbox == self.answers_inbox()? {
+            Some(self.open_to(reply_to, party)?)
+        } else {
+            None
         };
-        let not_asked = open.asked.lock().as_ref().is_some_and(|asked| !asked.contains(&party));
-        if not_asked {
-            let message = format!("party {party} was not asked");
-            return Err(Refusal::new(Reason::NotAsked, message));
-        }
-        let of_type = |event: &Bytes| EventView::decode(event.clone()).ok();
-        if let Some(view) = answer.and_then(of_type)
+        let view = answer.map(|event| EventView::decode(event.clone())).transpose();
+        let view = view.map_err(|error| {
+            Refusal::of_field(Reason::MalformedMessage, "event", error.to_string())
+        })?;
+        view.as_ref().map_or(Ok(()), check_reserved)?;
+        let Some(open) = open else { return Ok(Claim(None)) };
+        if let Some(view) = view
             && view.event_type() != &*open.answer_type
         {
             let message = format!("expected the event type of answers, {}", open.answer_type);
@@ -129,10 +125,21 @@ impl Exchange {
         }
         Ok(Claim(Some(open)))
     }
+
+    /// The question, when its asker waits here and the party was asked.
+    fn open_to(&self, reply_to: &ReplyTo, party: Oin) -> Result<Arc<Open>, Refusal> {
+        let open = self.asking.open.lock().get(&reply_to.question).cloned();
+        let open = open.filter(|open| open.asker == reply_to.asker).ok_or_else(not_waiting)?;
+        if self.broker.is_asked(reply_to.question, party) {
+            return Ok(open);
+        }
+        let message = format!("party {party} was not asked");
+        Err(Refusal::new(Reason::NotAsked, message))
+    }
 }
 
 /// The right to answer. Dropped without being kept, the next one to come may have it.
-struct Claim(Option<std::sync::Arc<super::Open>>);
+struct Claim(Option<Arc<Open>>);
 
 impl Claim {
     fn keep(mut self) {
@@ -151,7 +158,7 @@ impl Drop for Claim {
 /// The attribute by which an answer says which question it answers.
 pub(super) const ANSWERS: &str = "wisselanswers";
 
-fn addressed(event: Bytes, question: Uuid) -> Result<Bytes, Refusal> {
+pub(super) fn addressed(event: Bytes, question: Uuid) -> Result<Bytes, Refusal> {
     let view = EventView::decode(event).map_err(|error| Refusal::internal(&error))?;
     Ok(view.with_attribute(ANSWERS, &question.to_string()))
 }

@@ -65,11 +65,17 @@ impl Exchange {
         Ok(())
     }
 
-    /// An answer for which nobody waits any more is worth nothing to anybody.
-    fn hand_to_asker(&self, envelope: Envelope) {
+    /// An answer for which nobody waits any more is worth nothing to anybody, and neither is one
+    /// of a party that was not asked: given at another gateway, it is known for that only here.
+    pub(super) fn hand_to_asker(&self, envelope: Envelope) {
         let view = EventView::decode(envelope.event.clone()).ok();
         let question = view.as_ref().and_then(answered_question);
         let open = question.and_then(|question| self.asking.open.lock().get(&question).cloned());
+        let by = envelope.publisher;
+        if open.is_some() && !question.is_some_and(|question| self.broker.is_asked(question, by)) {
+            tracing::warn!(%by, "an answer from one who was not asked");
+            return;
+        }
         let handed = open.is_some_and(|open| open.answers.try_send(envelope).is_ok());
         if !handed {
             tracing::info!("an answer came for which nobody waits");

@@ -4,6 +4,8 @@ mod answer;
 mod gather;
 mod listen;
 mod question;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,10 +44,8 @@ struct Open {
     asker: Oin,
     /// The event type of answers.
     answer_type: Arc<str>,
-    /// Who may answer, when that is known.
-    asked: Mutex<Option<Vec<Oin>>>,
     /// Whether an answer is on its way.
     answered: Mutex<bool>,
-    /// To the asker. Holds the answer, and a few that do not count.
+    /// To the asker, from who was asked. Holds the answer, and a few that do not count.
     answers: mpsc::Sender<Envelope>,
 }

@@ -52,7 +52,7 @@ impl Exchange {
         let deadline = Instant::now() + patience;
 
         let reply_to = ReplyTo { inbox: self.answers_inbox()?, asker, question: Uuid::new_v4() };
-        let (open, mut answers, _waiting) = self.open(&reply_to, &ask, to);
+        let (mut answers, _waiting) = self.open(&reply_to, &ask);
         let frame = stamped(&view, &reply_to, patience);
         // As a task of its own: an asker that goes away leaves no message half done.
         let publishing = self.broker.publish_directed(caller, frame?, &Direction::Asked(to));
@@ -63,31 +63,22 @@ impl Exchange {
             let message = "a question of this source and id was asked before; expected a new id";
             return Err(Refusal::of_field(Reason::InvalidRequest, "id", message));
         }
-        let asked = asked(&receipt);
-        *open.asked.lock() = Some(asked.clone());
 
         let question = receipt.message_id;
-        loop {
-            let next = tokio::time::timeout_at(deadline, answers.recv());
-            let Ok(next) = next.await else {
-                let (broker, refusal) = (&self.broker, late(patience));
-                let reason = refusal.reason.as_str();
-                broker.put_unanswered_on_record(caller, question, reason, None).await;
-                return Err(refusal);
-            };
-            let Some(envelope) = next else { return Err(Refusal::shutting_down()) };
-            if !asked.contains(&envelope.publisher) {
-                tracing::warn!(by = %envelope.publisher, "an answer from one who was not asked");
-                continue;
-            }
-            let answer = self.take_answer(caller, &reply_to.inbox, &ask, envelope).await?;
-            if let Err(failure) = &answer.result {
-                let (broker, by) = (&self.broker, Some(answer.by));
-                let reason = failure.code.as_str();
-                broker.put_unanswered_on_record(caller, question, reason, by).await;
-            }
-            return Ok(answer);
+        let Ok(next) = tokio::time::timeout_at(deadline, answers.recv()).await else {
+            let (broker, refusal) = (&self.broker, late(patience));
+            let reason = refusal.reason.as_str();
+            broker.put_unanswered_on_record(caller, question, reason, None).await;
+            return Err(refusal);
+        };
+        let Some(envelope) = next else { return Err(Refusal::shutting_down()) };
+        let answer = self.take_answer(caller, &reply_to.inbox, &ask, envelope).await?;
+        if let Err(failure) = &answer.result {
+            let (broker, by) = (&self.broker, Some(answer.by));
+            let reason = failure.code.as_str();
+            broker.put_unanswered_on_record(caller, question, reason, by).await;
         }
+        Ok(answer)
     }
 
     /// The answer as its asker may have it.
@@ -140,24 +131,18 @@ impl Exchange {
     }
 
     /// Opens a question, for as long as what is returned lives.
-    fn open(
-        &self,
-        reply_to: &ReplyTo,
-        ask: &Ask,
-        to: Option<Oin>,
-    ) -> (Arc<Open>, mpsc::Receiver<Envelope>, Waiting<'_>) {
+    fn open(&self, reply_to: &ReplyTo, ask: &Ask) -> (mpsc::Receiver<Envelope>, Waiting<'_>) {
         let (sender, answers) = mpsc::channel(MESSAGES);
         let open = Arc::new(Open {
             asker: reply_to.asker,
             answer_type: Arc::clone(&ask.answer),
-            asked: parking_lot::Mutex::new(to.map(|to| vec![to])),
             answered: parking_lot::Mutex::new(false),
             answers: sender,
         });
         let question = reply_to.question;
-        self.asking.open.lock().insert(question, Arc::clone(&open));
+        self.asking.open.lock().insert(question, open);
         let wait = self.broker.wait_for(question);
-        (open, answers, Waiting { exchange: self, question, _wait: wait })
+        (answers, Waiting { exchange: self, question, _wait: wait })
     }
 
     async fn spawned(
@@ -206,11 +191,6 @@ fn stamped(
     let until = Timestamp::from(SystemTime::now() + patience);
     let view = EventView::decode(frame).map_err(|error| Refusal::internal(&error))?;
     Ok(view.with_attribute(EXPIRY, &until.to_string()))
-}
-
-/// Who got the question.
-fn asked(receipt: &Receipt) -> Vec<Oin> {
-    receipt.inboxes.iter().map(InboxName::owner).collect()
 }
 
 fn late(patience: Duration) -> Refusal {
