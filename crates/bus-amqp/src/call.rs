@@ -135,6 +135,12 @@ impl Drop for Call {
     }
 }
 
+/// The calls that these parts, which go out together, are of.
+pub(crate) fn calls_of(members: &[Member]) -> Vec<Arc<Call>> {
+    let runs = members.chunk_by(|a, b| Arc::ptr_eq(&a.call, &b.call));
+    runs.map(|run| Arc::clone(&run[0].call)).collect()
+}
+
 /// These parts, which went out together, are done.
 pub(crate) fn done(members: &[Member], outcome: &Result<(), BusError>) {
     for run in members.chunk_by(|a, b| Arc::ptr_eq(&a.call, &b.call)) {

@@ -19,6 +19,14 @@ pub(crate) struct Outgoing<B> {
     pub(crate) body: B,
 }
 
+/// A body, and what is kept until it is written to the connection: before that the client library
+/// holds it, for as long as RabbitMQ reads nothing.
+pub(crate) struct Unwritten<B, K> {
+    body: B,
+    /// Dropped with it.
+    _kept: K,
+}
+
 /// What came of one try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tried {
@@ -63,6 +71,7 @@ impl Returns {
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let sent =
             channel.basic_publish(exchange, routing_key, options, body.as_ref(), properties).await;
+        // It is written.
         drop(body);
         let Ok(confirm) = sent else { return Tried::Broken };
         let (returned, tried) = match confirm.await {
@@ -145,7 +154,19 @@ impl Drop for Single<'_> {
     }
 }
 
+impl<B: AsRef<[u8]>, K> AsRef<[u8]> for Unwritten<B, K> {
+    fn as_ref(&self) -> &[u8] {
+        self.body.as_ref()
+    }
+}
+
 impl<B> Outgoing<B> {
+    /// Keeps this until it is written.
+    pub(crate) fn keeping<K>(self, kept: K) -> Outgoing<Unwritten<B, K>> {
+        let Self { exchange, routing_key, properties, body } = self;
+        Outgoing { exchange, routing_key, properties, body: Unwritten { body, _kept: kept } }
+    }
+
     fn key(&self) -> Key {
         let id = self.properties.message_id().clone().unwrap_or_default();
         (id, self.routing_key.clone())

@@ -235,13 +235,14 @@ impl Publisher {
         let publishing = async {
             let weight = envelope.event.len().clamp(self.weight_least, self.weight_all);
             self.take_room(weight, deadline).await?;
-            let _room = Room { room: &self.shared.room, weight };
+            let room = Arc::new(Room { room: Arc::clone(&self.shared.room), weight });
             let mut epoch = 0;
             let mut declared_again = false;
             loop {
                 let up = self.link.up_after(epoch, deadline).await?;
                 self.link.unblocked(deadline).await?;
-                let tried = self.try_once(&up, outgoing(), deadline).await?;
+                let outgoing = outgoing().keeping(Arc::clone(&room));
+                let tried = self.try_once(&up, outgoing, deadline).await?;
                 match (tried, inbox) {
                     (Tried::Confirmed, _) => return Ok(()),
                     (Tried::Broken, _) => epoch = up.epoch,
@@ -312,12 +313,12 @@ fn targets_of(inboxes: Vec<InboxName>, archived: bool) -> Vec<Target> {
 }
 
 /// Room that was taken; dropping it gives it back.
-struct Room<'a> {
-    room: &'a Semaphore,
+struct Room {
+    room: Arc<Semaphore>,
     weight: usize,
 }
 
-impl Drop for Room<'_> {
+impl Drop for Room {
     fn drop(&mut self) {
         self.room.add_permits(self.weight);
     }

@@ -11,9 +11,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 use wissel_bus::{BusError, InboxName};
 
-use crate::call::{self, Member};
+use crate::call::{self, Call, Member};
 use crate::codec;
-use crate::confirm::{Outgoing, Tried};
+use crate::confirm::{Outgoing, Tried, Unwritten};
 use crate::gathering::{Pack, Target};
 use crate::late::Returned;
 use crate::link::{Link, Up};
@@ -143,8 +143,8 @@ impl Sender {
         }
     }
 
-    /// Lets go of what nobody waits for any more, which gives back its room: it is not sent again.
-    /// What becomes of what was sent is still heard.
+    /// Lets go of what nobody waits for any more, which gives back its room once it is written: it
+    /// is not sent again. What becomes of what was sent is still heard.
     fn forget_given_up(&mut self) {
         self.shared.gathering.lock().retain(|member| !member.call.is_given_up());
         for sent in self.under_way.values_mut().filter(|sent| sent.is_given_up()) {
@@ -180,7 +180,7 @@ impl Sender {
         self.waiting.published((targets, channel_id), number, publishing);
     }
 
-    fn outgoing(&self, pack: &Pack<Member>) -> Outgoing<Bytes> {
+    fn outgoing(&self, pack: &Pack<Member>) -> Outgoing<Unwritten<Bytes, Vec<Arc<Call>>>> {
         let routing_key = match &*pack.targets {
             [only] => only.queue(),
             _ => NEUTRAL_KEY.into(),
@@ -188,7 +188,9 @@ impl Sender {
         let id = PackId { instance: self.instance, number: pack.number };
         let properties = codec::pack_properties(id, &pack.targets);
         let body = pack::write(id, pack.members.iter().map(|member| &member.kept));
-        Outgoing { exchange: ShortString::default(), routing_key, properties, body }
+        let outgoing = Outgoing { exchange: ShortString::default(), routing_key, properties, body };
+        // Their room stays taken.
+        outgoing.keeping(call::calls_of(&pack.members))
     }
 
     /// False when the connection broke.

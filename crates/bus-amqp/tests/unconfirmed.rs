@@ -66,19 +66,17 @@ struct Place {
 }
 
 impl Place {
-    async fn new(packing: Packing) -> Self {
+    async fn new(packing: Packing, patience: Duration) -> Self {
         let rabbit = RabbitMq::start().await.unwrap();
         let unconfirmed_bytes_max = u32::try_from(BYTES_MAX).unwrap();
         let options = AmqpOptions {
-            patience: PATIENCE,
+            patience,
             packing,
             unconfirmed_bytes_max,
             ..AmqpOptions::new(rabbit.url())
         };
         let bus = Arc::new(AmqpBus::connect(options).unwrap());
-        while !bus.health().ready {
-            sleep(Duration::from_millis(10)).await;
-        }
+        until("it is connected", async || bus.health().ready).await;
         let silent = inbox_name("silent");
         bus.open_inbox(&silent).await.unwrap();
         Self { rabbit, bus, silent, live: Live::default() }
@@ -118,7 +116,7 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
 async fn a_silent_queue_takes_no_more_memory_than_it_may(packing: Packing) {
     const ROUNDS: usize = 5;
     const TOGETHER: usize = 60;
-    let place = Place::new(packing).await;
+    let place = Place::new(packing, PATIENCE).await;
     let silent = &place.silent;
     until("it is there", async || place.put(0..1, &[silent]).await[0].is_ok()).await;
     place.have_queue("suspend").await;
@@ -146,4 +144,40 @@ async fn what_a_silent_queue_is_given_is_bounded_where_messages_travel_together(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_silent_queue_is_given_is_bounded_where_messages_travel_by_themselves() {
     a_silent_queue_takes_no_more_memory_than_it_may(Packing::OFF).await;
+}
+
+/// How many bytes of memory this process has.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
+}
+
+/// RabbitMQ reads from the connection no more once there are several hundred messages of each
+/// channel that a queue has not taken. The rest stays here: it is not written, and keeps its room.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rabbitmq_does_not_even_read_is_bounded() {
+    const SHORT: Duration = Duration::from_millis(250);
+    const TOGETHER: usize = 60;
+    const ROUNDS: usize = 80;
+    let place = Place::new(Packing::OFF, SHORT).await;
+    let silent = &place.silent;
+    until("it is there", async || place.put(0..1, &[silent]).await[0].is_ok()).await;
+    place.have_queue("suspend").await;
+    let before = resident();
+    for _ in 0..ROUNDS {
+        assert!(place.put(0..TOGETHER, &[silent]).await.iter().all(Result::is_err), "it is silent");
+    }
+    let more = resident().saturating_sub(before);
+    assert!(
+        more < 24 * BYTES_MAX,
+        "{more} bytes more, of {} published",
+        ROUNDS * TOGETHER * LENGTH
+    );
+    place.have_queue("resume").await;
+    until("what goes to it is confirmed", async || {
+        place.put(0..TOGETHER, &[silent]).await.iter().all(Result::is_ok)
+    })
+    .await;
+    place.bus.close().await;
 }
