@@ -124,13 +124,18 @@ impl Direct {
             }
         }
         let answers = self.publish_all(all, deadline).await?;
-        for (delivery, answer) in published.into_iter().zip(answers) {
+        let durable = answers.iter().take_while(|answer| matches!(answer, Ok(Handed::Durable)));
+        if let Some(last) = durable.count().checked_sub(1).and_then(|last| published.get(last)) {
+            // All up to this one, at once: of many by themselves, a queue forgets most when the
+            // channel closes (rabbitmq-server, issue 10327).
+            let taking = last.ack(BasicAckOptions { multiple: true });
+            taking.await.map_err(|error| unavailable(&error))?;
+        }
+        for answer in answers {
             if answer? == Handed::Full {
                 let reason = format!("there is no room in {}", queue_of(inbox));
                 return Err(BusError::Unavailable { reason });
             }
-            let taking = delivery.ack(BasicAckOptions::default());
-            taking.await.map_err(|error| unavailable(&error))?;
         }
         Ok(())
     }

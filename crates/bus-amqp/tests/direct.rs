@@ -280,6 +280,31 @@ async fn a_review_keeps_changes_and_buries_what_waits_in_its_order() {
     place.bus.close().await;
 }
 
+/// A quorum queue forgets most acknowledgements of a burst when the channel closes right after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_of_many_doubles_none() {
+    const MANY: usize = 900;
+    let place = Place::new("veel").await;
+    let all: Vec<DirectMessage> = (0..MANY).map(|number| message(&number.to_string())).collect();
+    assert!(place.hand_over(&all).await.iter().all(|one| *one == Handed::Durable));
+    let judge = |envelope: &Envelope| {
+        let event = String::from_utf8(envelope.event.to_vec()).unwrap();
+        let (_, id) = event.rsplit_once(' ').unwrap();
+        Judgement::Keep(Box::new(message(id)))
+    };
+    let reviewed = place.queues().review(&place.inbox, &judge).await.unwrap();
+    assert_eq!(reviewed, Reviewed { kept: MANY as u64, buried: 0 });
+    place.hand_over(&[message("last")]).await;
+    let mut client = place.own_client(500).await;
+    for number in 0..MANY {
+        let delivery = client.next().await;
+        assert_eq!(id_of(&delivery), number.to_string());
+        ack(&delivery).await;
+    }
+    assert_eq!(id_of(&client.next().await), "last", "something came twice");
+    place.bus.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_goes_gives_back_what_waits_and_stays_while_a_client_consumes() {
     let place = Place::new("weg").await;

@@ -177,13 +177,21 @@ impl Rig {
             }
             Fault::StopRabbitMq => {
                 let Broker { node, readied, .. } = self.rabbitmq.as_mut()?;
-                readied.take()?.go().await.unwrap();
+                readied.take().expect("it was readied").go().await.unwrap();
                 node.kill().await.unwrap();
                 node.start_again().await.unwrap();
                 self.gateway.wait_until_ready().await;
             }
             Fault::AlarmRabbitMq { .. } => {
-                let alarms = self.rabbitmq.as_mut()?.readied.take()?.go().await.unwrap();
+                let alarms = self
+                    .rabbitmq
+                    .as_mut()?
+                    .readied
+                    .take()
+                    .expect("it was readied")
+                    .go()
+                    .await
+                    .unwrap();
                 assert!(alarms.contains("resource_limit"), "RabbitMQ had no alarm: {alarms}");
                 self.gateway.wait_until_ready().await;
             }

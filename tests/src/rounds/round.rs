@@ -81,11 +81,11 @@ impl Rig {
         let dead = self.dead_letters().await;
         cast.temper(Temper::Perfect);
         if findings.is_empty() {
-            let is_calm = cast.happened(&plan, &made).is_empty();
+            let is_calm = cast.happened(&made, self.has_lost_rabbitmq(log_begun)).is_empty();
             findings.extend(self.redrive(is_calm, &cast, &dead).await);
         }
         cast.close(&mut findings).await;
-        let happened = cast.happened(&plan, &made);
+        let happened = cast.happened(&made, self.has_lost_rabbitmq(log_begun));
         let stood_still = (happened.len() - made.len()) as u64;
         if stood_still > 0 {
             counts.faults.insert("machine stood still for longer than a heartbeat", stood_still);
@@ -105,6 +105,11 @@ impl Rig {
             self.renew().await;
         }
         Outcome { counts, failure }
+    }
+
+    /// Whether the gateway's log says so, from here on.
+    fn has_lost_rabbitmq(&self, log_begun: usize) -> bool {
+        self.gateway.log().get(log_begun..).is_some_and(|log| log.contains("lost RabbitMQ"))
     }
 
     async fn make_all(&mut self, plan: &Plan, reach: &Reach, counts: &mut Counts) -> Vec<Happened> {
@@ -330,12 +335,12 @@ impl Cast {
     }
 
     /// The faults that were made, and one that nobody made: a machine that stood still for longer
-    /// than a heartbeat. The gateway and RabbitMQ then did not hear each other.
-    fn happened(&self, plan: &Plan, made: &[Happened]) -> Vec<Happened> {
+    /// than a heartbeat, if the gateway then lost RabbitMQ, as they did not hear each other.
+    fn happened(&self, made: &[Happened], has_lost_rabbitmq: bool) -> Vec<Happened> {
         let stalls = self.pulse.stalls();
         let silences = stalls
             .of_at_least(HEARTBEAT)
-            .filter(|_| plan.bus == BusKind::RabbitMq)
+            .filter(|_| has_lost_rabbitmq)
             .map(|(begun, ended)| Happened { fault: Fault::SilenceBus, begun, ended });
         made.iter().copied().chain(silences).collect()
     }

@@ -17,6 +17,9 @@ use crate::convert::{moment, parsed};
 /// One message in one inbox, to be settled: [acknowledged](Delivery::acknowledge),
 /// [retried](Delivery::retry) or [rejected](Delivery::reject).
 ///
+/// It holds the frame that it came in, perhaps with the deliveries that came along: keep the
+/// event, and not the delivery, of what is to be kept for long.
+///
 /// It can be moved to another task and settled there. One that is dropped
 /// unsettled keeps its credit until its lease ends; then the message comes again.
 ///

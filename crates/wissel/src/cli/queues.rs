@@ -162,7 +162,7 @@ pub(crate) struct ReplayArguments {
 
 /// A day has 24 hours here.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let expected = "expected a duration such as 500ms, 2s, '10 min' or '30 days'";
+    let expected = "expected a duration above 0, such as 500ms, 2s, '10 min' or '30 days'";
     let span: jiff::Span = text.parse().map_err(|_| expected.to_owned())?;
     let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
     let span = span.ok().and_then(|span| Duration::try_from(span).ok());

@@ -18,7 +18,7 @@ pub(crate) use fjall::{Error, PersistMode, Result, UserValue};
 
 /// The first keeps itself free for flushing, and passes work on to others: again and again, at
 /// the cost of a processor, while nobody is free. So one merges, and one more takes what is
-/// passed on.
+/// passed on, unless two keyspaces are merged at once.
 const ENGINE_THREADS: usize = 3;
 
 /// All that is kept, in keyspaces that are written to together.
