@@ -130,7 +130,7 @@ impl Publishing {
         match outcome {
             Ok(receipt) => {
                 self.answered = Instant::now();
-                self.outcomes.published();
+                self.outcomes.published(receipt.repeated);
                 if self.json {
                     let inboxes: Vec<String> =
                         receipt.inboxes.iter().map(ToString::to_string).collect();

@@ -16,6 +16,8 @@ const RANGES_MAX: usize = 5;
 #[derive(Default)]
 pub(super) struct Outcomes {
     receipts: u64,
+    /// Of these, how many were the receipts of an earlier publish.
+    repeated: u64,
     refused: u64,
     /// Trying some of them again makes no sense.
     failed_for_good: bool,
@@ -28,10 +30,11 @@ pub(super) struct Outcomes {
 }
 
 impl Outcomes {
-    /// It has a receipt.
-    pub(super) fn published(&mut self) {
+    /// It has a receipt, its first or the one that it got before.
+    pub(super) fn published(&mut self, repeated: bool) {
         self.answered = true;
         self.receipts += 1;
+        self.repeated += u64::from(repeated);
     }
 
     /// It is no message, so that it was not sent.
@@ -78,11 +81,19 @@ impl Outcomes {
             places.sort();
             output::note(&format!("{}: {error}", ranges(&places)));
         }
+        output::note(&self.sums());
+    }
+
+    fn sums(&self) -> String {
+        let before = match self.repeated {
+            0 => String::new(),
+            count => format!(" ({count} of them before)"),
+        };
         let unknown = match self.unknown() {
             0 => String::new(),
             count => format!(", {count} without an answer"),
         };
-        output::note(&format!("{} published, {} refused{unknown}", self.receipts, self.refused));
+        format!("{} published{before}, {} refused{unknown}", self.receipts, self.refused)
     }
 
     /// How the command ends.
@@ -142,6 +153,16 @@ mod tests {
     use super::*;
     use crate::events::Events;
 
+    #[test]
+    fn what_was_published_before_is_told() {
+        let mut outcomes = Outcomes::default();
+        outcomes.published(false);
+        assert_eq!(outcomes.sums(), "1 published, 0 refused");
+        outcomes.published(true);
+        outcomes.unreadable();
+        assert_eq!(outcomes.sums(), "2 published (1 of them before), 1 refused");
+    }
+
     /// Places of the messages of a file with so many lines.
     async fn places(lines: usize) -> Vec<Place> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -162,7 +183,7 @@ mod tests {
     async fn what_has_no_answer_may_have_been_published() {
         let places = places(3).await;
         let mut outcomes = Outcomes::default();
-        outcomes.published();
+        outcomes.published(false);
         for place in &places[1..] {
             let error =
                 ClientError::DeadlineExceeded { after: Duration::from_secs(5), before: None };
@@ -187,7 +208,7 @@ mod tests {
         let failure = outcomes.verdict().unwrap_err();
         assert_eq!(failure.message(), "1 message was refused");
         assert!(!failure.is_for_now(), "exit code 1");
-        outcomes.published();
+        outcomes.published(false);
         assert!(!fail(&mut outcomes, &places[1], refused()), "one was taken before");
     }
 
