@@ -65,9 +65,7 @@ pub enum FilterFault {
         max: usize,
     },
     /// An expression calls what does not exist: it would match nothing.
-    #[error(
-        "calls {name} with {arguments} arguments, and there is no such function; expected {expected}"
-    )]
+    #[error("no function {name} takes {arguments} arguments; expected {expected}")]
     NoFunction {
         /// The function, in capitals.
         name: String,
