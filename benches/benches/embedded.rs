@@ -32,6 +32,7 @@ async fn main() -> Result<()> {
     for round in 0..arguments.rounds {
         one.push(publish(&gateway, &format!("a{round}"), 1).await?);
         logs.push(log().await?);
+        settle().await?;
         let before = gateway.processor_time();
         many.push(publish(&gateway, &format!("b{round}"), 50).await?);
         busy_publishing.push(microseconds_each(gateway.processor_time() - before, MESSAGES));
@@ -39,7 +40,6 @@ async fn main() -> Result<()> {
         settle().await?;
         bare.push(publish_stream(behind_grpc.url(), &format!("e{round}"), MESSAGES, 50).await?);
         trees.push(tree().await?);
-        settle().await?;
         // Everything that was published waits in the last party's inbox.
         settle().await?;
         let inbox = format!("{}.inbox", PARTIES[2]);

@@ -91,12 +91,12 @@ impl Broker {
         Wait { broker: Arc::clone(self), question }
     }
 
-    /// Whether the question, whose asker waits at this gateway, goes to this party. That is known
-    /// before anybody can have it.
+    /// Whether a question goes to this party, which is known before anybody can have it; none when
+    /// nobody at this gateway waits for its answer.
     #[must_use]
-    pub fn is_asked(&self, question: Uuid, party: Oin) -> bool {
+    pub fn is_asked(&self, question: Uuid, party: Oin) -> Option<bool> {
         let waited_for = self.questions.waited_for.lock();
-        waited_for.get(&question).is_some_and(|asked| asked.contains(&party))
+        waited_for.get(&question).map(|asked| asked.contains(&party))
     }
 
     /// An answer as a party may have it at this moment; that it gets it is on record.

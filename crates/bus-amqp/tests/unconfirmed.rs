@@ -1,5 +1,5 @@
 //! A queue that is there and answers nothing: RabbitMQ lost it and does not know, or it hangs.
-#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -98,8 +98,9 @@ pub trait Bus: Send + Sync + 'static {
 
     /// The first messages of the inbox that are not settled, at most `limit`, up to the one with
     /// which they are [`PAGE_BYTES`] ([`Shown`]), in the order in which they are handed out,
-    /// retries that wait at the end. Looking takes nothing out and changes no order. A bus that cannot show all without disturbing who consumes shows
-    /// those that it can, or fails with [`BusError::Unavailable`].
+    /// retries that wait at the end. Looking takes nothing out and changes no order. A bus that
+    /// cannot show all without disturbing who consumes shows those that it can, or fails with
+    /// [`BusError::Unavailable`].
     async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError>;
 
     /// Dead letters of the inbox, oldest first, up to the one with which they are [`PAGE_BYTES`].

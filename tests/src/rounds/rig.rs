@@ -176,22 +176,14 @@ impl Rig {
                 self.gateway.wait_until_ready().await;
             }
             Fault::StopRabbitMq => {
-                let Broker { node, readied, .. } = self.rabbitmq.as_mut()?;
-                readied.take().expect("it was readied").go().await.unwrap();
-                node.kill().await.unwrap();
-                node.start_again().await.unwrap();
+                let broker = self.rabbitmq.as_mut()?;
+                broker.go().await;
+                broker.node.kill().await.unwrap();
+                broker.node.start_again().await.unwrap();
                 self.gateway.wait_until_ready().await;
             }
             Fault::AlarmRabbitMq { .. } => {
-                let alarms = self
-                    .rabbitmq
-                    .as_mut()?
-                    .readied
-                    .take()
-                    .expect("it was readied")
-                    .go()
-                    .await
-                    .unwrap();
+                let alarms = self.rabbitmq.as_mut()?.go().await;
                 assert!(alarms.contains("resource_limit"), "RabbitMQ had no alarm: {alarms}");
                 self.gateway.wait_until_ready().await;
             }
@@ -248,6 +240,12 @@ impl Broker {
         let node = RabbitMq::start().await.unwrap();
         let wire = Proxy::to(node.port()).await.unwrap();
         Self { node, wire, readied: None }
+    }
+
+    /// Has it do what it was readied for. What it says of that.
+    async fn go(&mut self) -> String {
+        let readied = self.readied.take().expect("it was readied");
+        readied.go().await.unwrap()
     }
 }
 

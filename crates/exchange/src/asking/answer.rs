@@ -130,7 +130,7 @@ impl Exchange {
     fn open_to(&self, reply_to: &ReplyTo, party: Oin) -> Result<Arc<Open>, Refusal> {
         let open = self.asking.open.lock().get(&reply_to.question).cloned();
         let open = open.filter(|open| open.asker == reply_to.asker).ok_or_else(not_waiting)?;
-        if self.broker.is_asked(reply_to.question, party) {
+        if self.broker.is_asked(reply_to.question, party).ok_or_else(not_waiting)? {
             return Ok(open);
         }
         let message = format!("party {party} was not asked");

@@ -72,7 +72,7 @@ impl Exchange {
         let question = view.as_ref().and_then(answered_question);
         let open = question.and_then(|question| self.asking.open.lock().get(&question).cloned());
         let by = envelope.publisher;
-        if open.is_some() && !question.is_some_and(|question| self.broker.is_asked(question, by)) {
+        if question.and_then(|question| self.broker.is_asked(question, by)) == Some(false) {
             tracing::warn!(%by, "an answer from one who was not asked");
             return;
         }
