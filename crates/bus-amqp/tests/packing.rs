@@ -28,7 +28,7 @@ async fn shared_url() -> String {
 }
 
 async fn connect(options: AmqpOptions) -> AmqpBus {
-    let bus = AmqpBus::connect(options).unwrap();
+    let bus = AmqpBus::connect(AmqpOptions { patience: PATIENCE, ..options }).unwrap();
     while !bus.health().ready {
         sleep(Duration::from_millis(10)).await;
     }
@@ -478,7 +478,7 @@ async fn a_killed_broker_loses_nothing_of_packs() {
         repeated
     };
     let ((), (), repeated) =
-        timeout(Duration::from_secs(180), async { tokio::join!(publishing, killing, receiving) })
+        timeout(PATIENCE * 4, async { tokio::join!(publishing, killing, receiving) })
             .await
             .expect("something was lost");
     // Packs that were under way, or acknowledged, when the broker went down.

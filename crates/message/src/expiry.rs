@@ -10,7 +10,7 @@ pub(crate) const EXPIRY_TIME: &str = "expirytime";
 /// # Errors
 /// When it is neither.
 pub fn expiry_time(event: &EventView) -> Result<Option<Timestamp>, TimestampError> {
-    match event.attribute(EXPIRY_TIME) {
+    match event.extension(EXPIRY_TIME) {
         None => Ok(None),
         Some(Value::Timestamp(moment)) => Ok(Some(moment)),
         Some(Value::String(text)) => text.parse().map(Some),

@@ -3,8 +3,7 @@
 /// `type/subtype`, then parameters `; name=value` (RFC 2045, section 5.1). A value is
 /// a token, or a quoted string (RFC 822), in which `;` and `\\"` may stand.
 pub(crate) fn is_media_type(text: &str) -> bool {
-    // What nearly every message says.
-    if text == "application/json" {
+    if text == USUAL {
         return true;
     }
     let (essence, mut rest) = text.split_at(text.find(';').unwrap_or(text.len()));
@@ -26,6 +25,9 @@ pub(crate) fn is_media_type(text: &str) -> bool {
 /// `*/json`, or a subtype that ends in `+json`; parameters do not matter
 /// (`json-format.md`, section 3.1.1).
 pub(crate) fn is_json(media_type: &str) -> bool {
+    if media_type == USUAL {
+        return true;
+    }
     let essence = media_type.split(';').next().unwrap_or_default();
     let Some((_, sub)) = essence.trim_matches(BLANKS).split_once('/') else {
         return false;
@@ -33,6 +35,9 @@ pub(crate) fn is_json(media_type: &str) -> bool {
     let suffix = sub.rsplit_once('+').map_or(sub, |(_, suffix)| suffix);
     suffix.eq_ignore_ascii_case("json")
 }
+
+/// What nearly every message says.
+const USUAL: &str = "application/json";
 
 const BLANKS: [char; 2] = [' ', '\t'];
 

@@ -106,7 +106,7 @@ fn check_source(event: &EventView, found: &mut Vec<Violation>) {
     if source.is_empty() || SourceUrn::parse(source).is_ok() || names_by_eidas(source) {
         return;
     }
-    let data_ref = text_of(event.attribute("dataref"));
+    let data_ref = text_of(event.extension("dataref"));
     if is_location(source) || data_ref == Some(source) {
         let fault = "a location of data";
         let expected = "the organisation and its system, and the location in dataref";
@@ -174,7 +174,7 @@ fn check_content_type(event: &EventView, found: &mut Vec<Violation>) {
 }
 
 fn check_data_ref(event: &EventView, found: &mut Vec<Violation>) {
-    let Some(value) = event.attribute("dataref") else {
+    let Some(value) = event.extension("dataref") else {
         return;
     };
     let is_reference = text_of(Some(value))
@@ -186,8 +186,8 @@ fn check_data_ref(event: &EventView, found: &mut Vec<Violation>) {
 }
 
 fn check_sequence(event: &EventView, found: &mut Vec<Violation>) {
-    let sequence = event.attribute("sequence");
-    let kind = event.attribute("sequencetype");
+    let sequence = event.extension("sequence");
+    let kind = event.extension("sequencetype");
     if sequence.is_none() && kind.is_none() {
         return;
     }
@@ -246,9 +246,28 @@ fn check_sensitive(event: &EventView, found: &mut Vec<Violation>) {
 /// chance.
 fn holds_bsn(text: &str) -> bool {
     const LENGTH: usize = 9;
-    let is_bsn = |word: &[u8]| str::from_utf8(word).is_ok_and(|word| word.parse::<Bsn>().is_ok());
-    let mut words = text.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-    text.len() >= LENGTH && words.any(|word| word.len() == LENGTH && is_bsn(word))
+    let bytes = text.as_bytes();
+    let is_other = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    // So many digits in a row cover one of these places, and nearly no text has digits there.
+    let mut at = LENGTH - 1;
+    while let Some(byte) = bytes.get(at) {
+        if byte.is_ascii_digit() {
+            let (before, behind) = bytes.split_at(at);
+            let start = before.iter().rposition(|byte| !byte.is_ascii_digit());
+            let start = start.map_or(0, |place| place + 1);
+            let length = behind.iter().position(|byte| !byte.is_ascii_digit());
+            let end = length.map_or(bytes.len(), |length| at + length);
+            let is_word = end - start == LENGTH
+                && is_other(start.checked_sub(1).and_then(|place| bytes.get(place)))
+                && is_other(bytes.get(end));
+            if is_word && text[start..end].parse::<Bsn>().is_ok() {
+                return true;
+            }
+            at = end;
+        }
+        at += LENGTH;
+    }
+    false
 }
 
 /// The canonical text of a signed integer of 32 bits.
@@ -381,6 +400,24 @@ mod tests {
             assert_eq!(with(other, SOURCE, "kenmerk", text(other)), [""; 0], "{other}");
         }
         assert_eq!(with("1", SOURCE, "sequence", text(bsn)), [""; 0]);
+    }
+
+    /// Held against the rule as it is said, for every way to put words of digits together.
+    #[test]
+    fn words_of_nine_digits_are_found_wherever_they_stand() {
+        let plain = |text: &str| {
+            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+            words.any(|word| word.len() == 9 && word.parse::<Bsn>().is_ok())
+        };
+        let parts = ["999990019", "99999001", "9999900190", "999990018", "x", "-", "é", "12"];
+        let mut found = 0;
+        for place in 0..parts.len().pow(4) {
+            let part = |of: u32| parts[place / parts.len().pow(of) % parts.len()];
+            let text = [part(0), part(1), part(2), part(3)].concat();
+            assert_eq!(holds_bsn(&text), plain(&text), "{text}");
+            found += usize::from(plain(&text));
+        }
+        assert!(found > 100, "{found}");
     }
 
     #[test]

@@ -200,7 +200,7 @@ impl Checker<'_> {
     }
 
     fn uri_reference(&mut self, name: &str, text: &str) {
-        if UriReferenceStr::new(text).is_err() {
+        if !is_plain_urn(text) && UriReferenceStr::new(text).is_err() {
             self.add(name, Rule::Uri, "not a URI-reference", "a URI-reference (RFC 3986)");
         }
     }
@@ -228,7 +228,7 @@ impl Checker<'_> {
 /// What is wrong, and what was expected.
 pub fn check_attribute_name(name: &str) -> Result<(), (String, &'static str)> {
     let expected = "a name of 1 to 64 of a-z and 0-9 (20 at most is good style)";
-    let odd = |byte: u8| !(byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let odd = |byte: u8| !IN_NAMES[usize::from(byte)];
     if name.is_empty() {
         return Err(("an empty name".to_owned(), expected));
     }
@@ -242,6 +242,17 @@ pub fn check_attribute_name(name: &str) -> Result<(), (String, &'static str)> {
         None => Ok(()),
     }
 }
+
+/// The bytes that the name of an attribute may have.
+const IN_NAMES: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        bytes[byte as usize] = matches!(byte, b'a'..=b'z' | b'0'..=b'9');
+        byte += 1;
+    }
+    bytes
+};
 
 /// The name of an attribute as an error may show it; `place` counts from 0.
 ///
@@ -273,6 +284,17 @@ fn type_name(raw: RawValue) -> &'static str {
         RawValue::UriReference(_) => "URI-reference",
         RawValue::Timestamp { .. } => "Timestamp",
     }
+}
+
+/// Whether a text is a URN of nothing but letters, digits and `-._:`, as nearly every `source`
+/// is. Such a one is a URI-reference: all of these may stand in a path without a slash (RFC
+/// 3986, section 3.3).
+fn is_plain_urn(text: &str) -> bool {
+    // Folded without a way out, so that many bytes are looked at at once.
+    let plain = |so_far: bool, byte: u8| {
+        so_far & (byte.is_ascii_alphanumeric() | matches!(byte, b'-'..=b'.' | b'_' | b':'))
+    };
+    text.strip_prefix("urn:").is_some_and(|name| name.bytes().fold(true, plain))
 }
 
 /// Control characters and Unicode noncharacters.
@@ -443,5 +465,22 @@ mod tests {
         let all = validate(&view, &Limits::default()).unwrap_err();
         assert_eq!(all.iter().count(), 4);
         assert!(!all.to_string().contains(secret), "{all}");
+    }
+
+    #[test]
+    fn a_plain_urn_is_a_uri_reference() {
+        let urn = "urn:nld:oin:00000001823288444000:systeem:BRP-component_2.b";
+        assert!(is_plain_urn(urn));
+        for byte in 0..=127_u8 {
+            for text in [format!("urn:{}", char::from(byte)), format!("{urn}{}", char::from(byte))]
+            {
+                let is_plain = is_plain_urn(&text);
+                assert!(!is_plain || UriReferenceStr::new(&text).is_ok(), "{text:?}");
+            }
+        }
+        assert!(is_plain_urn("urn:") && UriReferenceStr::new("urn:").is_ok());
+        for other in ["urn:a b", "urn:a/b", "urn:a#b", "urn:é", "URN:a", "a"] {
+            assert!(!is_plain_urn(other), "{other}");
+        }
     }
 }

@@ -413,6 +413,12 @@ impl TextSpan {
         &texts[self.range()]
     }
 
+    /// Whether this is the text. By bytes: where characters begin need not be known for that.
+    pub(crate) fn holds(self, texts: &str, text: &str) -> bool {
+        let bytes = texts.as_bytes();
+        self.range().len() == text.len() && &bytes[self.range()] == text.as_bytes()
+    }
+
     fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }

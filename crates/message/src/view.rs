@@ -65,7 +65,7 @@ impl EventView {
     /// `subject`. Treat it as personal data.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        match self.attribute("subject") {
+        match self.extension("subject") {
             Some(Value::String(subject)) => Some(subject),
             _ => None,
         }
@@ -81,12 +81,15 @@ impl EventView {
             "source" => present(self.source()).map(Value::UriReference),
             "specversion" => present(self.spec_version()).map(Value::String),
             "type" => present(self.event_type()).map(Value::String),
-            _ => {
-                let mut others = self.raw_attributes();
-                let (_, raw) = others.find(|(other, _)| *other == name)?;
-                self.value(raw)
-            }
+            _ => self.extension(name),
         }
+    }
+
+    /// The value of an attribute that is no field of its own, by its name.
+    pub(crate) fn extension(&self, name: &str) -> Option<Value<'_>> {
+        let Scanned { texts, attributes, .. } = &*self.scanned;
+        let (_, raw) = attributes.iter().find(|(other, _)| other.holds(texts, name))?;
+        self.value(*raw)
     }
 
     /// Every attribute with a valid value: the required ones first, the others in
@@ -137,7 +140,7 @@ impl EventView {
     #[must_use]
     pub fn has_json_data(&self) -> bool {
         let of_text = matches!(self.scanned.data, Some(RawData::Binary(_) | RawData::Text(_)));
-        let content_type = match self.attribute("datacontenttype") {
+        let content_type = match self.extension("datacontenttype") {
             Some(Value::String(content_type)) => Some(content_type),
             _ => None,
         };

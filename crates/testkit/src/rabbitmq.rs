@@ -72,7 +72,7 @@ pub enum TestkitError {
     },
 }
 
-const START_PATIENCE: Duration = Duration::from_secs(90);
+const START_PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs a node until standard input says `keep`, or ends because whoever started
 /// it is gone; then the directories go too.
