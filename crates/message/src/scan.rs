@@ -120,7 +120,7 @@ const FIXED64: u8 = 1;
 const LENGTH_DELIMITED: u8 = 2;
 const FIXED32: u8 = 5;
 
-pub(crate) fn scan(frame: &[u8]) -> Result<Scanned, DecodeError> {
+pub(crate) fn scan(frame: &[u8]) -> Result<Box<Scanned>, DecodeError> {
     if u32::try_from(frame.len()).is_err() {
         return Err(DecodeError::TooLarge);
     }
@@ -131,13 +131,13 @@ pub(crate) fn scan(frame: &[u8]) -> Result<Scanned, DecodeError> {
     }
 }
 
-fn scan_frame(frame: &[u8], check_each_text: bool) -> Result<Scanned, DecodeError> {
+fn scan_frame(frame: &[u8], check_each_text: bool) -> Result<Box<Scanned>, DecodeError> {
     let reader = Reader::new(frame);
     let mut texts = Texts {
         bytes: Vec::with_capacity(frame.len().min(TEXTS_EXPECTED)),
         check_each: check_each_text,
     };
-    let mut scanned = Scanned::default();
+    let mut scanned = Box::<Scanned>::default();
     scan_event(reader, &mut scanned, &mut texts)?;
     scanned.texts = String::from_utf8(texts.bytes).map_err(|_| DecodeError::Utf8 { field: 0 })?;
     Ok(scanned)
@@ -153,12 +153,13 @@ struct Texts {
 }
 
 impl Texts {
-    fn push(&mut self, field: Field, text: &[u8]) -> Result<TextSpan, DecodeError> {
+    #[inline(always)]
+    fn push(&mut self, field: u32, text: &[u8]) -> Result<TextSpan, DecodeError> {
         let continues = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
         let wrong = text.first().is_some_and(continues)
             || (self.check_each && std::str::from_utf8(text).is_err());
         if wrong {
-            return Err(DecodeError::Utf8 { field: field.number });
+            return Err(DecodeError::Utf8 { field });
         }
         let start = place(self.bytes.len())?;
         self.bytes.extend_from_slice(text);
@@ -166,31 +167,44 @@ impl Texts {
     }
 }
 
+/// The key of a field as it stands in the frame ("Message Structure" of Protocol Buffers).
+const fn key(number: u64, wire_type: u8) -> u64 {
+    number << 3 | wire_type as u64
+}
+
 fn scan_event(
     mut reader: Reader<'_>,
     scanned: &mut Scanned,
     texts: &mut Texts,
 ) -> Result<(), DecodeError> {
+    const KNOWN: [u8; 8] = [LENGTH_DELIMITED; 8];
+    const ID: u64 = key(1, LENGTH_DELIMITED);
+    const SOURCE: u64 = key(2, LENGTH_DELIMITED);
+    const SPEC_VERSION: u64 = key(3, LENGTH_DELIMITED);
+    const TYPE: u64 = key(4, LENGTH_DELIMITED);
+    const ATTRIBUTE: u64 = key(5, LENGTH_DELIMITED);
+    const BINARY_DATA: u64 = key(6, LENGTH_DELIMITED);
+    const TEXT_DATA: u64 = key(7, LENGTH_DELIMITED);
+    const PROTO_DATA: u64 = key(8, LENGTH_DELIMITED);
     let mut entries = 0;
-    while let Some(field) = reader.next_field()? {
-        match field.number {
-            1 => scanned.id = reader.text(field, texts)?,
-            2 => scanned.source = reader.text(field, texts)?,
-            3 => scanned.spec_version = reader.text(field, texts)?,
-            4 => scanned.event_type = reader.text(field, texts)?,
-            5 => {
+    while let Some(key) = reader.next_key()? {
+        match key {
+            ID => scanned.id = reader.text(1, texts)?,
+            SOURCE => scanned.source = reader.text(2, texts)?,
+            SPEC_VERSION => scanned.spec_version = reader.text(3, texts)?,
+            TYPE => scanned.event_type = reader.text(4, texts)?,
+            ATTRIBUTE => {
                 entries += 1;
                 if entries > ATTRIBUTES_MAX {
                     return Err(DecodeError::TooManyAttributes { max: ATTRIBUTES_MAX });
                 }
-                let entry = reader.nested(field)?;
-                let (name, value) = scan_attribute(entry, texts)?;
+                let (name, value) = scan_attribute(reader.part()?, texts)?;
                 put_attribute(scanned, texts, name, value);
             }
-            6 => scanned.data = Some(RawData::Binary(reader.bytes(field)?)),
-            7 => scanned.data = Some(RawData::Text(reader.utf8(field)?)),
-            8 => scanned.data = Some(RawData::Proto(reader.bytes(field)?)),
-            _ => reader.skip(field)?,
+            BINARY_DATA => scanned.data = Some(RawData::Binary(reader.span()?)),
+            TEXT_DATA => scanned.data = Some(RawData::Text(reader.utf8(7)?)),
+            PROTO_DATA => scanned.data = Some(RawData::Proto(reader.span()?)),
+            _ => reader.skip_other(key, &KNOWN)?,
         }
     }
     Ok(())
@@ -206,18 +220,20 @@ fn put_attribute(scanned: &mut Scanned, texts: &Texts, name: TextSpan, value: Ra
     }
 }
 
-/// An entry of the map: key 1, value 2.
+/// An entry of the map.
 fn scan_attribute(
     mut entry: Reader<'_>,
     texts: &mut Texts,
 ) -> Result<(TextSpan, RawValue), DecodeError> {
+    const NAME: u64 = key(1, LENGTH_DELIMITED);
+    const VALUE: u64 = key(2, LENGTH_DELIMITED);
     let mut name = TextSpan::default();
     let mut value = RawValue::Unset;
-    while let Some(field) = entry.next_field()? {
-        match field.number {
-            1 => name = entry.text(field, texts)?,
-            2 => scan_value(entry.nested(field)?, &mut value, texts)?,
-            _ => entry.skip(field)?,
+    while let Some(key) = entry.next_key()? {
+        match key {
+            NAME => name = entry.text(1, texts)?,
+            VALUE => scan_value(entry.part()?, &mut value, texts)?,
+            _ => entry.skip_other(key, &[LENGTH_DELIMITED; 2])?,
         }
     }
     Ok((name, value))
@@ -228,35 +244,50 @@ fn scan_value(
     value: &mut RawValue,
     texts: &mut Texts,
 ) -> Result<(), DecodeError> {
-    while let Some(field) = reader.next_field()? {
-        *value = match field.number {
-            1 => RawValue::Boolean(reader.varint(field)? != 0),
-            2 => RawValue::Integer(low_32_bits(reader.varint(field)?)),
-            3 => RawValue::String(reader.text(field, texts)?),
-            4 => RawValue::Binary(reader.bytes(field)?),
-            5 => RawValue::Uri(reader.text(field, texts)?),
-            6 => RawValue::UriReference(reader.text(field, texts)?),
-            7 => scan_timestamp(reader.nested(field)?, *value)?,
-            _ => {
-                reader.skip(field)?;
-                continue;
-            }
-        };
+    const KNOWN: [u8; 7] = [
+        VARINT,
+        VARINT,
+        LENGTH_DELIMITED,
+        LENGTH_DELIMITED,
+        LENGTH_DELIMITED,
+        LENGTH_DELIMITED,
+        LENGTH_DELIMITED,
+    ];
+    const BOOLEAN: u64 = key(1, VARINT);
+    const INTEGER: u64 = key(2, VARINT);
+    const STRING: u64 = key(3, LENGTH_DELIMITED);
+    const BYTES: u64 = key(4, LENGTH_DELIMITED);
+    const URI: u64 = key(5, LENGTH_DELIMITED);
+    const URI_REFERENCE: u64 = key(6, LENGTH_DELIMITED);
+    const TIMESTAMP: u64 = key(7, LENGTH_DELIMITED);
+    while let Some(key) = reader.next_key()? {
+        match key {
+            STRING => *value = RawValue::String(reader.text(3, texts)?),
+            BOOLEAN => *value = RawValue::Boolean(reader.raw_varint()? != 0),
+            INTEGER => *value = RawValue::Integer(low_32_bits(reader.raw_varint()?)),
+            BYTES => *value = RawValue::Binary(reader.span()?),
+            URI => *value = RawValue::Uri(reader.text(5, texts)?),
+            URI_REFERENCE => *value = RawValue::UriReference(reader.text(6, texts)?),
+            TIMESTAMP => *value = scan_timestamp(reader.part()?, *value)?,
+            _ => reader.skip_other(key, &KNOWN)?,
+        }
     }
     Ok(())
 }
 
 /// A second timestamp in one value is merged with the first, as protobuf says.
 fn scan_timestamp(mut reader: Reader<'_>, before: RawValue) -> Result<RawValue, DecodeError> {
+    const SECONDS: u64 = key(1, VARINT);
+    const NANOSECONDS: u64 = key(2, VARINT);
     let (mut seconds, mut nanoseconds) = match before {
         RawValue::Timestamp { seconds, nanoseconds } => (seconds, nanoseconds),
         _ => (0, 0),
     };
-    while let Some(field) = reader.next_field()? {
-        match field.number {
-            1 => seconds = reader.varint(field)?.cast_signed(),
-            2 => nanoseconds = low_32_bits(reader.varint(field)?),
-            _ => reader.skip(field)?,
+    while let Some(key) = reader.next_key()? {
+        match key {
+            SECONDS => seconds = reader.raw_varint()?.cast_signed(),
+            NANOSECONDS => nanoseconds = low_32_bits(reader.raw_varint()?),
+            _ => reader.skip_other(key, &[VARINT; 2])?,
         }
     }
     Ok(RawValue::Timestamp { seconds, nanoseconds })
@@ -281,74 +312,104 @@ pub(crate) struct Reader<'a> {
     pub(crate) frame: &'a [u8],
     pub(crate) at: usize,
     end: usize,
+    /// Where the last key began.
+    key_at: usize,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(frame: &'a [u8]) -> Self {
-        Self { frame, at: 0, end: frame.len() }
+        Self { frame, at: 0, end: frame.len(), key_at: 0 }
     }
 
+    /// The key of the next field. It may be none that a field can have: whoever does not know
+    /// it asks further, by [`Reader::skip_other`].
     #[inline(always)]
-    pub(crate) fn next_field(&mut self) -> Result<Option<Field>, DecodeError> {
+    fn next_key(&mut self) -> Result<Option<u64>, DecodeError> {
         if self.at == self.end {
             return Ok(None);
         }
-        let at = self.at;
-        let key = self.raw_varint()?;
+        self.key_at = self.at;
+        self.raw_varint().map(Some)
+    }
+
+    pub(crate) fn next_field(&mut self) -> Result<Option<Field>, DecodeError> {
+        self.next_key()?.map(|key| self.field(key)).transpose()
+    }
+
+    fn field(&self, key: u64) -> Result<Field, DecodeError> {
+        let at = self.key_at;
         let wire_type = u8::try_from(key & 7).map_err(|_| DecodeError::Key { at })?;
         match u32::try_from(key >> 3) {
-            Ok(number @ 1..=0x1FFF_FFFF) => Ok(Some(Field { number, wire_type, at })),
+            Ok(number @ 1..=0x1FFF_FFFF) => Ok(Field { number, wire_type, at }),
             _ => Err(DecodeError::Key { at }),
         }
     }
 
-    #[inline(always)]
-    fn varint(&mut self, field: Field) -> Result<u64, DecodeError> {
-        field.expect(VARINT)?;
-        self.raw_varint()
+    /// Skips a field that is not known. One that is known, by its place among these, has
+    /// another wire type than that, and is refused.
+    #[cold]
+    fn skip_other(&mut self, key: u64, known: &[u8]) -> Result<(), DecodeError> {
+        let field = self.field(key)?;
+        match known.get(field.number as usize - 1) {
+            Some(expected) => field.expect(*expected),
+            None => self.skip(field),
+        }
     }
 
     /// Puts a text with the others.
     #[inline(always)]
-    fn text(&mut self, field: Field, texts: &mut Texts) -> Result<TextSpan, DecodeError> {
-        let span = self.bytes(field)?;
+    fn text(&mut self, field: u32, texts: &mut Texts) -> Result<TextSpan, DecodeError> {
+        let span = self.span()?;
         texts.push(field, span.of(self.frame))
     }
 
-    fn utf8(&mut self, field: Field) -> Result<Span, DecodeError> {
-        let span = self.bytes(field)?;
-        match std::str::from_utf8(span.of(self.frame)) {
+    fn utf8(&mut self, field: u32) -> Result<Span, DecodeError> {
+        let span = self.span()?;
+        match simdutf8::basic::from_utf8(span.of(self.frame)) {
             Ok(_) => Ok(span),
-            Err(_) => Err(DecodeError::Utf8 { field: field.number }),
+            Err(_) => Err(DecodeError::Utf8 { field }),
         }
     }
 
+    /// What is within a field.
     #[inline(always)]
-    pub(crate) fn nested(&mut self, field: Field) -> Result<Reader<'a>, DecodeError> {
-        let span = self.bytes(field)?;
-        Ok(Reader { frame: self.frame, at: span.start as usize, end: span.end as usize })
+    fn part(&mut self) -> Result<Reader<'a>, DecodeError> {
+        let Span { start, end } = self.span()?;
+        let at = start as usize;
+        Ok(Reader { frame: self.frame, at, end: end as usize, key_at: at })
     }
 
-    #[inline(always)]
-    pub(crate) fn bytes(&mut self, field: Field) -> Result<Span, DecodeError> {
+    pub(crate) fn nested(&mut self, field: Field) -> Result<Reader<'a>, DecodeError> {
         field.expect(LENGTH_DELIMITED)?;
+        self.part()
+    }
+
+    /// Where the bytes of a field are, whose key says that it has some.
+    #[inline(always)]
+    fn span(&mut self) -> Result<Span, DecodeError> {
         let length = self.raw_varint()?;
         let start = self.at;
         self.advance(length)?;
         Ok(Span { start: place(start)?, end: place(self.at)? })
     }
 
+    pub(crate) fn bytes(&mut self, field: Field) -> Result<Span, DecodeError> {
+        field.expect(LENGTH_DELIMITED)?;
+        self.span()
+    }
+
     pub(crate) fn skip(&mut self, field: Field) -> Result<(), DecodeError> {
         match field.wire_type {
             VARINT => self.raw_varint().map(drop),
             FIXED64 => self.advance(8),
-            LENGTH_DELIMITED => self.bytes(field).map(drop),
+            LENGTH_DELIMITED => self.span().map(drop),
             FIXED32 => self.advance(4),
             // Groups are long deprecated; no field of a CloudEvent is one.
             _ => Err(DecodeError::Key { at: field.at }),
         }
     }
 
+    #[inline(always)]
     fn advance(&mut self, length: u64) -> Result<(), DecodeError> {
         match usize::try_from(length) {
             Ok(length) if length <= self.end - self.at => {
@@ -393,7 +454,6 @@ impl<'a> Reader<'a> {
 }
 
 impl Field {
-    #[inline(always)]
     fn expect(self, expected: u8) -> Result<(), DecodeError> {
         if self.wire_type == expected {
             return Ok(());

@@ -28,7 +28,7 @@ impl EventView {
     /// # Errors
     /// When the bytes are not a `io.cloudevents.v1.CloudEvent`.
     pub fn decode(frame: Bytes) -> Result<Self, DecodeError> {
-        let scanned = Box::new(scan(&frame)?);
+        let scanned = scan(&frame)?;
         Ok(Self { frame, scanned })
     }
 
