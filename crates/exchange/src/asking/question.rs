@@ -53,9 +53,11 @@ impl Exchange {
 
         let reply_to = ReplyTo { inbox: self.answers_inbox()?, asker, question: Uuid::new_v4() };
         let (mut answers, _waiting) = self.open(&reply_to, &ask);
-        let frame = stamped(&view, &reply_to, patience);
+        let frame = stamped(&view, &reply_to, patience)?;
+        // It may be large, and waiting may take long: many wait at once.
+        drop(view);
         // As a task of its own: an asker that goes away leaves no message half done.
-        let publishing = self.broker.publish_directed(caller, frame?, &Direction::Asked(to));
+        let publishing = self.broker.publish_directed(caller, frame, &Direction::Asked(to));
         let publishing = self.spawned(publishing);
         let receipt = tokio::time::timeout_at(deadline, publishing);
         let receipt = receipt.await.map_err(|_| late(patience))??;

@@ -178,6 +178,31 @@ async fn only_who_was_asked_can_answer_from_the_first_moment_on() {
     place.exchange.broker().shut_down(PATIENCE).await;
 }
 
+/// Bytes of which it shows when nobody has them any more.
+struct Held(Bytes, #[expect(dead_code, reason = "it is dropped with the bytes")] Arc<()>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[tokio::test]
+async fn an_asker_that_waits_takes_no_memory_for_its_question() {
+    let place = Place::new().await;
+    let (asker, asked) = (party(ASKER), question(None));
+    let held = Arc::new(());
+    let event = Bytes::from_owner(Held(asked.event.clone(), Arc::clone(&held)));
+    let mut asking = pin!(place.exchange.ask(&asker, Question { event, ..asked }));
+    begin(asking.as_mut());
+    assert_eq!(Arc::strong_count(&held), 1, "the asker still has its question");
+    place.until_there().await;
+    let reply_to = place.reply_to();
+    place.answer(REGISTRY, &reply_to, Err(failure())).await.unwrap();
+    assert!(tokio::time::timeout(PATIENCE, asking).await.unwrap().is_ok());
+    place.exchange.broker().shut_down(PATIENCE).await;
+}
+
 /// Those of others come from another gateway, more than have room: they push nothing out.
 #[tokio::test]
 async fn what_comes_from_another_gateway_of_one_who_was_not_asked_is_passed_over() {

@@ -28,8 +28,9 @@ pub(crate) enum SubscriptionsCommand {
         --as 00000001002220647000 00000001002220647000.klanten --add new.txt --remove gone.txt")]
     Follow(FollowArguments),
     /// Delete a subscription; its inbox stays
-    #[command(after_help = "To change one and miss nothing, first create another that feeds the same \
-        inbox: while there are\nboth, the inbox still gets each message once.\n\nExample:\n  wissel subscriptions delete --as 00000001002220647000 \
+    #[command(after_help = "To change one and miss nothing, first create another that feeds the \
+        same inbox: while there are\nboth, the inbox still gets each message once.\n\n\
+        Example:\n  wissel subscriptions delete --as 00000001002220647000 \
         00000001002220647000.geboorten")]
     Delete(DeleteArguments),
 }
