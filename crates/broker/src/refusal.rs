@@ -189,6 +189,49 @@ impl From<Violations> for Refusal {
 // === impl Reason ===
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 33] = [
+        Self::Unauthenticated,
+        Self::MalformedMessage,
+        Self::InvalidMessage,
+        Self::MessageTooLarge,
+        Self::UnknownEventType,
+        Self::NotGranted,
+        Self::NoMandate,
+        Self::SourceOfAnother,
+        Self::AudienceUnmet,
+        Self::MinimisedDataInvalid,
+        Self::RateLimited,
+        Self::InboxFull,
+        Self::TooManySubscriptions,
+        Self::BusUnavailable,
+        Self::ShuttingDown,
+        Self::InvalidRequest,
+        Self::InvalidSubscription,
+        Self::SubscriptionExists,
+        Self::UnknownSubscription,
+        Self::UnknownInbox,
+        Self::InboxClosed,
+        Self::UnknownCase,
+        Self::UnknownMessage,
+        Self::WrongState,
+        Self::NoLongerKept,
+        Self::NoExchange,
+        Self::NotAQuestion,
+        Self::AnswerLate,
+        Self::NotWaiting,
+        Self::NotAsked,
+        Self::SignalExists,
+        Self::UnknownSignal,
+        Self::Internal,
+    ];
+
+    /// The reason of a code.
+    #[must_use]
+    pub fn read(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == code)
+    }
+
     /// The code as it goes over the wire; it never changes.
     #[must_use]
     pub fn as_str(self) -> &'static str {

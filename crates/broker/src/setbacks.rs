@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use wissel_audit::{Actor, Operation, Record};
-use wissel_bus::{DeliveryTag, MessageId, Settlement};
+use wissel_bus::{DeliveryTag, MessageId, Said, Settlement};
 use wissel_identifiers::InboxName;
 
 use crate::records::{attempt_detail, by};
-use crate::road::enqueue::INBOX_FULL;
 use crate::road::minimise::Minimised;
 use crate::{Broker, Caller, masked};
 
@@ -66,7 +65,7 @@ impl Broker {
         }
         let message_id = message.admitted.message_id;
         let record = |inbox| {
-            let settlement = Settlement::dead_letter(INBOX_FULL);
+            let settlement = Settlement::dead_letter(Said::InboxFull);
             Setback::of(inbox, message_id, None).record(None, &settlement)
         };
         message.full_inboxes().filter_map(record).collect()

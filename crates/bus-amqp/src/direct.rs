@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wissel_bus::{
     BusError, DirectMessage, DirectQueues, DirectState, DirectValue, Envelope, Handed, InboxName,
-    Judgement, MessageId, Removal, Reviewed,
+    Judgement, MessageId, Removal, Reviewed, Said,
 };
 
 use crate::confirm::{Outgoing, Returns, Tried};
@@ -240,16 +240,13 @@ pub(crate) fn reason(headers: &FieldTable) -> String {
     let first = codec::text(headers, "x-first-death-reason");
     let queue = codec::text(headers, "x-first-death-queue").unwrap_or_default();
     let direct = queue.starts_with(&format!("{}.", topology::DIRECT));
-    match first.as_deref() {
-        Some("rejected") if direct => "rejected by the AMQP client of its owner".to_owned(),
-        Some("delivery_limit") if direct => format!(
-            "came back {DELIVERY_LIMIT} times from the AMQP client of its owner, unacknowledged"
-        ),
-        Some("expired") if direct => {
-            "expired: it waited too long for the AMQP client of its owner".to_owned()
-        }
-        _ => "given up on by RabbitMQ".to_owned(),
-    }
+    let said = match first.as_deref() {
+        Some("rejected") if direct => Said::RejectedByClient,
+        Some("delivery_limit") if direct => Said::CameBack(DELIVERY_LIMIT.unsigned_abs()),
+        Some("expired") if direct => Said::TooOldForClient,
+        _ => Said::GivenUpByRabbit,
+    };
+    said.to_string()
 }
 
 /// When RabbitMQ itself made a dead letter of it, to a second.

@@ -26,6 +26,7 @@ mod delivery;
 mod direct;
 mod error;
 mod inbox;
+mod said;
 mod walk;
 
 #[cfg(feature = "conformance")]
@@ -43,6 +44,7 @@ pub use direct::{
 };
 pub use error::BusError;
 pub use inbox::{InboxState, Level, PAGE_BYTES, Page, Selection, Shown, Stand, Unsettled};
+pub use said::Said;
 pub use walk::DeadLetterWalk;
 pub use wissel_identifiers::{InboxName, ScopedNameError};
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
-use wissel_bus::{Burial, Bus, BusError, Enqueue, Envelope, FieldsKey, Outlives};
+use wissel_bus::{Burial, Bus, BusError, Enqueue, Envelope, FieldsKey, Outlives, Said};
 use wissel_identifiers::InboxName;
 
 use super::minimise::{Copy, Minimised};
@@ -15,9 +15,6 @@ use super::validate::Admitted;
 use crate::direction::Destination;
 use crate::questions::Questions;
 use crate::{Receipt, Refusal, clock};
-
-/// Why a message is a dead letter from the start.
-pub(crate) const INBOX_FULL: &str = "the inbox was full";
 
 /// Gives the messages to the bus together, while they are put on record; one answer each,
 /// in order. A message has a receipt when all of its copies are durable and it is on
@@ -108,7 +105,7 @@ impl Goods {
             let Copy { fields, event, inboxes, full, watches } = copy;
             let envelope = envelope(admitted, fields, event);
             for inbox in full {
-                let (envelope, reason) = (envelope.clone(), INBOX_FULL.to_owned());
+                let (envelope, reason) = (envelope.clone(), Said::InboxFull.to_string());
                 self.burials.push(Burial { envelope, inbox, reason });
             }
             let archive_until = to_archive.take_if(|_| fields.is_none() && !watches);

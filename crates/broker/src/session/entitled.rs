@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use wissel_bus::{Envelope, FieldsKey};
+use wissel_bus::{Envelope, FieldsKey, Said};
 use wissel_catalogue::{Action, Catalogue, EventType, Grant};
 use wissel_filter::DataFacts;
 use wissel_identifiers::Oin;
@@ -16,13 +16,6 @@ use crate::policy::Policy;
 use crate::questions::Questions;
 use crate::road::minimise::{key_of, minimise_event};
 use crate::{Reason, Refusal, clock};
-
-/// Why a delivery is a dead letter whose owner may not have it any more.
-pub(crate) const GRANT_GONE: &str = "the grant to receive this event type is gone";
-
-/// Why one is whose row limits have become others, and look into what it was stored without.
-const LIMITS_UNTOLD: &str = "the grant has changed, and its row limits look into fields that this \
-                             message was stored without";
 
 /// A delivery that is handed out.
 pub(crate) struct Entitled {
@@ -95,10 +88,10 @@ pub(crate) fn entitled(
     caller_may: impl FnOnce(&str) -> Result<(), Refusal>,
 ) -> Result<Entitled, Withheld> {
     let event = EventView::decode(envelope.event.clone())
-        .map_err(|error| Withheld::dead(format!("the stored message cannot be read: {error}")))?;
+        .map_err(|error| Withheld::dead(Said::Unreadable(&error.to_string())))?;
     let rights = catalogue.rights(event.event_type());
     let right = rights.and_then(|rights| Some((rights, rights.receive_grant(&owner)?)));
-    let (rights, grant) = right.ok_or_else(|| Withheld::dead(GRANT_GONE))?;
+    let (rights, grant) = right.ok_or_else(|| Withheld::dead(Said::GrantGone))?;
     let event_type = &rights.event_type;
     if event_type.ask.is_some() && questions.is_over(&event) {
         return Err(Withheld::Over);
@@ -141,14 +134,10 @@ fn check_row_limits(
         let data = DataFacts::of(event);
         let is_there = |place: &String| data.as_ref().is_some_and(|it| it.value(place).is_some());
         if !fields.hidden.iter().all(is_there) {
-            return Err(Withheld::dead(LIMITS_UNTOLD));
+            return Err(Withheld::dead(Said::LimitsUntold));
         }
     }
-    if grant.covers(event) {
-        Ok(())
-    } else {
-        Err(Withheld::dead("outside the row limits of the grant of now"))
-    }
+    if grant.covers(event) { Ok(()) } else { Err(Withheld::dead(Said::OutsideLimits)) }
 }
 
 /// The deadline of the event type, or `expirytime` when that is earlier. What was replayed

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
-use wissel_bus::{Arrival, BusError, Credit, Delivery, Settlement};
+use wissel_bus::{Arrival, BusError, Credit, Delivery, Said, Settlement};
 use wissel_identifiers::InboxName;
 use wissel_message::{EventView, Timestamp, expiry_time};
 use wissel_metrics::DeadCause;
@@ -35,10 +35,10 @@ pub(super) fn too_old(
     if let Ok(Some(expires_at)) = expiry_time(event)
         && expires_at <= Timestamp::from(now)
     {
-        return Some("expired: its expirytime has passed".to_owned());
+        return Some(Said::Expired.to_string());
     }
     let too_old = !delivery.replayed && policy.is_too_old(delivery.admitted_at, now);
-    too_old.then(|| "expired: older than the inbox keeps messages".to_owned())
+    too_old.then(|| Said::TooOld.to_string())
 }
 
 impl Broker {
@@ -121,8 +121,7 @@ impl Broker {
                 let Arrival::Delivery(delivery) = arrival else { return Ok(expired) };
                 let Delivery { tag, envelope, attempt } = delivery;
                 if is_old(envelope.admitted_at) && !envelope.replayed {
-                    let reason = "expired: older than the inbox keeps messages";
-                    let settlement = Settlement::dead_letter(reason);
+                    let settlement = Settlement::dead_letter(Said::TooOld);
                     let setback = Setback::of(inbox, envelope.message_id, Some(attempt));
                     records.extend(setback.record(None, &settlement));
                     spans.extend(self.death_span(&envelope, inbox, attempt));

@@ -20,7 +20,7 @@ use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::time::{DelayQueue, delay_queue};
-use wissel_bus::{Arrival, Delivery, DeliveryTag, Envelope, MessageId, Settlement};
+use wissel_bus::{Arrival, Delivery, DeliveryTag, Envelope, MessageId, Said, Settlement};
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
 use wissel_metrics::{DeadCause, Settled};
@@ -377,7 +377,7 @@ impl Session {
         self.lost.insert(id);
         self.told.holds(self.held.len());
         self.broker.metrics().settled(Settled::LeaseEnded, 1);
-        let verdict = Verdict::Retry { after: None, reason: "the lease ended".to_owned() };
+        let verdict = Verdict::Retry { after: None, reason: Said::LeaseEnded.to_string() };
         let settlement = self.settlement(&held, &verdict);
         let record = self.setback(None, &held, &settlement);
         let spans = followed::settle(held.span, held.tag, &settlement).into_iter().collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wissel_bus::Settlement;
+use wissel_bus::{Said, Settlement};
 use wissel_metrics::{DeadCause, Settled};
 
 use super::{Held, Session};
@@ -66,8 +66,8 @@ impl Session {
         };
         let (policy, attempt) = (self.policy(), held.attempt);
         if attempt >= policy.max_attempts {
-            let reason = format!("given up after {attempt} attempts; the last: {reason}");
-            return dead(reason, DeadCause::Attempts);
+            let said = Said::Attempts { attempts: attempt, last: &reason };
+            return dead(said.to_string(), DeadCause::Attempts);
         }
         let after = after.unwrap_or_else(|| policy.wait_after(attempt));
         let retry = |after| (Settlement::Retry { after, reason: reason.clone() }, None);
@@ -76,8 +76,8 @@ impl Session {
         // A bus may wait a tenth longer, or 100 ms.
         let before_it = left.saturating_sub((left / 8).max(Duration::from_millis(120)));
         if before_it.is_zero() {
-            let reason = format!("past its deadline, at attempt {attempt}; the last: {reason}");
-            return dead(reason, DeadCause::Deadline);
+            let said = Said::Deadline { attempt, last: &reason };
+            return dead(said.to_string(), DeadCause::Deadline);
         }
         retry(after.min(before_it))
     }

@@ -2,13 +2,11 @@
 
 use std::collections::HashSet;
 
-use wissel_bus::DeadLetter;
+use wissel_bus::{DeadLetter, Said};
 
 use super::super::Found;
 use super::super::town::PLACES;
 use super::{Fate, Ledger, Now, State, Which};
-use crate::road::enqueue::INBOX_FULL;
-use crate::session::entitled::GRANT_GONE;
 
 impl Ledger {
     /// Dead letters of an inbox, when all is at rest: each for a reason, and all that should be
@@ -57,7 +55,8 @@ impl Ledger {
             && (kept.is_too_old(copy, place, letter.died_at.max(now.wall))
                 || kept.copies[copy].stands[place].as_ref().is_some_and(|stand| stand.was_old));
         let has_receipt = kept.copies[copy].order.is_some();
-        let withheld = letter.reason == GRANT_GONE && self.is_withheld(message);
+        let withheld =
+            Said::read(&letter.reason) == Some(Said::GrantGone) && self.is_withheld(message);
         let Some(stand) = &mut self.messages[message].copies[copy].stands[place] else {
             return Err(Found(format!("{told} died where it never was")));
         };
@@ -65,7 +64,7 @@ impl Ledger {
             // Its publisher never heard that there was no room.
             (stand.maybe, stand.attempts) = (Some(Fate::Dead), (0, 1));
         }
-        if (letter.attempts == 0) != (letter.reason == INBOX_FULL) {
+        if (letter.attempts == 0) != (Said::read(&letter.reason) == Some(Said::InboxFull)) {
             let (attempts, reason) = (letter.attempts, &letter.reason);
             return Err(Found(format!("{told} died at attempt {attempts} ({reason})")));
         }
