@@ -24,7 +24,7 @@ pub struct Page {
     pub to: String,
     /// What came with it.
     pub headers: HeaderMap,
-    /// Its text.
+    /// Its text, without what is only for narrow screens.
     pub text: String,
 }
 
@@ -96,9 +96,21 @@ impl Visitor {
         }
         let to = headers.get(LOCATION).map(|to| to.to_str().unwrap().to_owned());
         let status = response.status().as_u16();
-        let text = response.text().await.unwrap();
+        let text = as_on_a_wide_screen(&response.text().await.unwrap());
         Page { status, to: to.unwrap_or_default(), headers, text }
     }
+}
+
+/// Without the places where names may be parted, and the names that cells have in themselves.
+fn as_on_a_wide_screen(page: &str) -> String {
+    const LABEL: &str = " data-label=\"";
+    let page = page.replace("<wbr>", "");
+    let mut parts = page.split(LABEL);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(part.split_once('"').map_or(part, |(_, rest)| rest));
+    }
+    text
 }
 
 impl Page {

@@ -1,6 +1,9 @@
 //! What operators do with the pages of the console, on both buses.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "console_pages/retries.rs"]
+mod retries;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
@@ -183,6 +186,7 @@ async fn dead_letters_are_mended(bus: &str) {
         assert!(lines.iter().all(|line| line.contains("\"operator\":\"operator\"")), "{lines:?}");
     }
     assert!(!gateway.records().contains("999990019") && !gateway.log().contains("999990019"));
+    retries::are_told_of(bus, &gateway, &mut visitor).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

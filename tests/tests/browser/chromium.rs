@@ -124,6 +124,13 @@ impl Chromium {
         found.iter().map(|fault| fault.as_str().unwrap().to_owned()).collect()
     }
 
+    /// Text that is cut off, or runs out of its cell or the page, a line each.
+    pub(crate) async fn cut_off(&self) -> Vec<String> {
+        let found = self.client.execute(include_str!("cut_off.js"), Vec::new()).await.unwrap();
+        let found = found.as_array().unwrap();
+        found.iter().map(|fault| fault.as_str().unwrap().to_owned()).collect()
+    }
+
     pub(crate) async fn number(&self, expression: &str) -> f64 {
         let value = self.client.execute(&format!("return {expression}"), Vec::new()).await.unwrap();
         value.as_f64().unwrap()

@@ -95,16 +95,16 @@ pub(super) fn denied(
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     let message = match refusal.reason {
-        Reason::UnknownInbox => reader.texts.no_such_inbox.to_owned(),
-        Reason::UnknownMessage => reader.texts.no_such_message.to_owned(),
+        Reason::UnknownInbox => html! { (reader.texts.no_such_inbox) },
+        Reason::UnknownMessage => html! { (reader.texts.no_such_message) },
         // Whoever is signed in may do all else.
-        Reason::NotGranted => reader.texts.only_operators_act.to_owned(),
-        _ => refusal.to_string(),
+        Reason::NotGranted => html! { (reader.texts.only_operators_act) },
+        reason => html! { ((reader.texts.refusal)(reason)) " " small lang="en" { (refusal) } },
     };
     // To an inbox that is not there nothing leads back.
     let back = match refusal.reason {
         Reason::UnknownInbox => Back::To(Place::Inboxes),
         _ => back,
     };
-    layout::fault(reader, operator, status, &message, back)
+    layout::fault(reader, operator, status, message, back)
 }

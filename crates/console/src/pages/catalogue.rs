@@ -16,6 +16,7 @@ use super::acting::denied;
 use super::drafts;
 use super::format::{count, moment};
 use super::layout::{self, Back, Place};
+use super::names::{dotted, parted};
 use super::parties::named;
 use super::rights::may;
 use super::text::{Reader, Texts};
@@ -69,7 +70,7 @@ pub(super) async fn page(
         @if !catalogue.warnings().is_empty() {
             section aria-labelledby="warnings" {
                 h2 id="warnings" { (text.does_not_cohere) }
-                ul { @for warning in catalogue.warnings() { li.warn { (warning) } } }
+                ul { @for warning in catalogue.warnings() { li.warn lang="en" { (warning) } } }
             }
         }
         (planned(text, &catalogue))
@@ -104,7 +105,7 @@ fn files(text: &Texts, operator: &Operator, broker: &Broker) -> Markup {
             }
             @if let Some(reading) = reading.filter(|reading| !reading.faults.is_empty()) {
                 p.grave { (text.files_refused) }
-                ul { @for fault in reading.faults.iter().take(SHOWN) { li.text { (fault) } } }
+                ul { @for fault in reading.faults.iter().take(SHOWN) { li.text lang="en" { (fault) } } }
                 @if reading.faults.len() > SHOWN { p { (text.there_is_more) } }
             }
             @if !changes.is_empty() {
@@ -187,7 +188,7 @@ fn event_type(text: &Texts, catalogue: &Catalogue, one: &EventType) -> Markup {
             summary { strong { (one.name) } " – " (one.description) }
             p { (text.owner) ": " (named(catalogue, one.owner)) " (" (one.owner) ")" }
             div.wide role="region" tabindex="0" aria-label=(one.name) {
-                table {
+                table.cards {
                     thead { tr {
                         th scope="col" { (text.party) }
                         th scope="col" { (text.may) }
@@ -196,9 +197,9 @@ fn event_type(text: &Texts, catalogue: &Catalogue, one: &EventType) -> Markup {
                     } }
                     tbody { @for grant in rows { tr {
                         th scope="row" { (named(catalogue, grant.party)) " " small { (grant.party) } }
-                        td { (may(text, grant.action)) @if grant.fields.is_some() { ", " (text.some_fields) } @if !grant.filters.is_empty() { ", " (text.some_rows) } }
-                        td { (grant.purpose) }
-                        td { (grant.legal_basis) }
+                        td data-label=(text.may) { (may(text, grant.action)) @if grant.fields.is_some() { ", " (text.some_fields) } @if !grant.filters.is_empty() { ", " (text.some_rows) } }
+                        td data-label=(text.purpose) { (grant.purpose) }
+                        td data-label=(text.legal_basis) { (grant.legal_basis) }
                     } } }
                 }
             }
@@ -226,11 +227,11 @@ pub(super) async fn subscriptions(
     let content = html! {
         @if found.is_empty() { p.calm { (text.no_subscriptions) } } @else {
             div.wide role="region" tabindex="0" aria-label=(text.subscriptions) {
-                table {
+                table.cards {
                     thead { tr {
                         th scope="col" { (text.subscription) }
                         th scope="col" { (text.inbox) }
-                        th scope="col" { (text.event_types) }
+                        th scope="col" { (text.event_type) }
                         th.number scope="col" { (text.filters) }
                         th scope="col" { (text.kind) }
                     } }
@@ -250,15 +251,15 @@ pub(super) async fn subscriptions(
 fn row(text: &Texts, one: &Subscription) -> Markup {
     html! {
         tr {
-            th scope="row" { (one.name) }
-            td { a href={ "/inboxes/" (one.inbox) } { (one.inbox) } }
-            td {
+            th scope="row" { (parted(one.name.as_str())) }
+            td data-label=(text.inbox) { a href={ "/inboxes/" (one.inbox) } { (parted(one.inbox.as_str())) } }
+            td data-label=(text.event_type) {
                 @if one.types.is_empty() { (text.all_that_is_granted) }
-                @for name in one.types.iter().take(5) { div { (name) } }
+                @for name in one.types.iter().take(5) { div { (dotted(name)) } }
                 @if one.types.len() > 5 { div { "+ " (one.types.len() - 5) } }
             }
-            td.number { (one.filters.len()) }
-            td {
+            td.number data-label=(text.filters) { (one.filters.len()) }
+            td data-label=(text.kind) {
                 (if one.declared { text.declared } else { text.stored })
                 @if one.ordered { ", " (text.ordered) }
                 @if one.follows { ", " (text.follows) }

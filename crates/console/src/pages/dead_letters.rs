@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use wissel_broker::{Broker, Caller, Group, Looked, RedriveOptions, Refusal, Role, Which};
+use wissel_broker::{Broker, Caller, Group, Looked, RedriveOptions, Refusal, Role, Which, masked};
 use wissel_bus::DeadLetterId;
 use wissel_catalogue::Catalogue;
 use wissel_identifiers::InboxName;
@@ -18,7 +18,9 @@ use super::acting::denied;
 use super::format::{count, moment};
 use super::layout::{self, Back, Place};
 use super::named::Named;
+use super::names::dotted;
 use super::parties::named;
+use super::reasons::given_up;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
 use crate::console::Seen;
@@ -136,7 +138,7 @@ fn groups(text: &Texts, operator: &Operator, name: &InboxName, looked: &Looked) 
             h2 id="reasons" { (text.by_reason) }
             @if !looked.all { p { (text.of_the_first) " " (count(text, looked.at)) "." } }
             div.wide role="group" tabindex="0" aria-labelledby="reasons" {
-                table {
+                table.cards {
                     thead { tr {
                         th scope="col" { (text.reason) }
                         th.number scope="col" { (text.how_many) }
@@ -164,15 +166,21 @@ fn row(
     group: &Group,
     may_act: bool,
 ) -> Markup {
-    let (first, last) = group.died;
+    let (first, last) = (moment(group.died.0), moment(group.died.1));
     html! {
         tr {
-            th.text scope="row" { (group.reason) }
-            td.number { (count(text, group.count)) }
-            td { @for one in &group.event_types { div { (one) } } }
-            td.nowrap { (moment(first)) @if first != last { " – " (moment(last)) } }
+            th.text scope="row" { (given_up(text, &group.reason)) }
+            td.number data-label=(text.how_many) { (count(text, group.count)) }
+            td data-label=(text.event_type) {
+                @for one in &group.event_types { div { (dotted(one)) } }
+                @if group.event_types.len() == Group::TYPES { div.under { (text.among_others) } }
+            }
+            td data-label=(text.died) {
+                span.nowrap { (first) }
+                @if first != last { " – " span.nowrap { (last) } }
+            }
             @if may_act {
-                td.acts {
+                td.acts data-label=(text.mend) {
                     (ask(text, operator, name, What::Redrive, Meant::Because(&group.reason)))
                     (ask(text, operator, name, What::Purge, Meant::Because(&group.reason)))
                 }
@@ -220,7 +228,7 @@ fn oldest(text: &Texts, catalogue: &Catalogue, name: &InboxName, looked: &Looked
         section aria-labelledby="oldest" {
             h2 id="oldest" { (text.the_oldest) }
             div.wide role="group" tabindex="0" aria-labelledby="oldest" {
-                table {
+                table.cards {
                     thead { tr {
                         th scope="col" { (text.died) }
                         th scope="col" { (text.event_type) }
@@ -235,10 +243,12 @@ fn oldest(text: &Texts, catalogue: &Catalogue, name: &InboxName, looked: &Looked
                                 th.nowrap scope="row" {
                                     a href={ "/inboxes/" (name) "/dead-letters/" (letter.id.0) } { (moment(letter.died_at)) }
                                 }
-                                td { (event.as_ref().map(|event| wissel_broker::masked(event.event_type())).unwrap_or_default()) }
-                                td { (named(catalogue, letter.envelope.publisher)) }
-                                td.number { (letter.attempts) }
-                                td.text { (wissel_broker::masked(&letter.reason)) }
+                                td data-label=(text.event_type) {
+                                    (dotted(&event.as_ref().map(|event| masked(event.event_type())).unwrap_or_default()))
+                                }
+                                td data-label=(text.publisher) { (named(catalogue, letter.envelope.publisher)) }
+                                td.number data-label=(text.attempts) { (letter.attempts) }
+                                td.text data-label=(text.reason) { (given_up(text, &masked(&letter.reason))) }
                             }
                         }
                     }
@@ -276,7 +286,7 @@ pub(super) async fn asked(
             strong { (if all { "" } else { "> " }) (count(text, meant)) }
             " " (if is_redrive { text.would_be_redriven } else { text.would_be_removed })
         }
-        @if let Some(because) = because { p.text { (text.reason) ": " (because) } }
+        @if let Some(because) = because { p.text { (text.reason) ": " (given_up(text, because)) } }
         form.act method="post" action={ "/inboxes/" (name) "/dead-letters/do" } {
             (chosen(&operator, wanted.what, wanted.meant()))
             div { label for="why" { (text.why_act) } input id="why" name="why" required maxlength="200" autocomplete="off"; }

@@ -17,7 +17,9 @@ use wissel_exchange::CaseFile;
 use super::acting::denied;
 use super::format::moment;
 use super::layout::{self, Back, Place};
+use super::names::dotted;
 use super::parties::named;
+use super::reasons::{given_up, refused};
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
 use crate::console::Seen;
@@ -193,20 +195,20 @@ fn whole(text: &Texts, catalogue: &Catalogue, dossier: &Dossier) -> Markup {
         section aria-labelledby="messages" {
             h2 id="messages" { (text.messages) }
             div.wide role="group" tabindex="0" aria-labelledby="messages" {
-                table {
+                table.cards {
                     thead { tr {
                         th scope="col" { (text.message_id) }
                         th scope="col" { (text.event_type) }
                         th scope="col" { (text.publisher) }
-                        th scope="col" { (text.admitted) }
+                        th scope="col" { (text.admitted_at) }
                         th.number scope="col" { (text.inboxes) }
                     } }
                     tbody { @for one in &dossier.messages { tr {
                         th scope="row" { code { (one.id) } }
-                        td { (one.event_type.as_deref().unwrap_or("–")) }
-                        td { @match one.publisher { Some(party) => (named(catalogue, party)), None => "–" } }
-                        td.nowrap { (one.admitted_at.map_or_else(|| "–".to_owned(), moment)) }
-                        td.number { (one.inboxes.map_or_else(|| "–".to_owned(), |number| number.to_string())) }
+                        td data-label=(text.event_type) { (dotted(one.event_type.as_deref().unwrap_or("–"))) }
+                        td data-label=(text.publisher) { @match one.publisher { Some(party) => (named(catalogue, party)), None => "–" } }
+                        td.nowrap data-label=(text.admitted_at) { (one.admitted_at.map_or_else(|| "–".to_owned(), moment)) }
+                        td.number data-label=(text.inboxes) { (one.inboxes.map_or_else(|| "–".to_owned(), |number| number.to_string())) }
                     } } }
                 }
             }
@@ -232,7 +234,7 @@ fn entry(text: &Texts, catalogue: &Catalogue, one: &Entry, several: bool) -> Mar
             }
             (where_to(catalogue, one))
             @if let Some(attempt) = one.attempt { ", " (text.attempt) " " (attempt) }
-            @if let Some(reason) = &one.reason { ": " (reason) }
+            @if let Some(reason) = &one.reason { ": " (why(text, one.what, reason)) }
             @if several { " " small { (one.message_id) } }
         }
     }
@@ -255,6 +257,14 @@ fn happened(text: &Texts, one: &Entry) -> Markup {
             a href={ "/inboxes/" (inbox) "/dead-letters" } { (what) }
         },
         _ => html! { (what) },
+    }
+}
+
+/// Why, in the language: a refusal has a code, what else came to nothing has words.
+fn why(text: &Texts, what: What, reason: &str) -> Markup {
+    match what {
+        What::Refused | What::Unanswered => refused(text, reason),
+        _ => html! { (given_up(text, reason)) },
     }
 }
 

@@ -4,6 +4,7 @@
 use maud::{Markup, html};
 use wissel_catalogue::{Catalogue, DraftGrant, DraftType, Lack};
 
+use super::names::dotted;
 use super::parties::named;
 use super::rights::may;
 use super::text::Texts;
@@ -68,7 +69,7 @@ pub(super) fn section(
                 h2 id="drafts" { (text.drafts) }
                 p { (text.drafts_lead) }
                 div.wide role="group" tabindex="0" aria-labelledby="drafts" {
-                    table {
+                    table.cards {
                         thead { tr {
                             th scope="col" { (text.event_type) }
                             th scope="col" { (text.party) }
@@ -80,22 +81,22 @@ pub(super) fn section(
                         tbody {
                             @for one in types { tr {
                                 th scope="row" {
-                                    (one.name)
+                                    (dotted(&one.name))
                                     @if let Some(said) = &one.description { div.under { (said) } }
                                 }
-                                td { @match one.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
-                                td { (text.owner.to_lowercase()) }
-                                td { "–" }
-                                td { "–" }
-                                td { (mark(text, &one.lacks)) }
+                                td data-label=(text.party) { @match one.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
+                                td data-label=(text.may) { (text.owner.to_lowercase()) }
+                                td data-label=(text.purpose) { "–" }
+                                td data-label=(text.legal_basis) { "–" }
+                                td data-label=(text.state) { (mark(text, &one.lacks)) }
                             } }
                             @for one in grants { tr {
-                                th scope="row" { (one.event_type) }
-                                td { (named(catalogue, one.party)) }
-                                td { (may(text, one.action)) }
-                                td { (or_none(&one.purpose)) }
-                                td { (or_none(&one.legal_basis)) }
-                                td { (mark(text, &one.lacks)) }
+                                th scope="row" { (dotted(&one.event_type)) }
+                                td data-label=(text.party) { (named(catalogue, one.party)) }
+                                td data-label=(text.may) { (may(text, one.action)) }
+                                td data-label=(text.purpose) { (or_none(&one.purpose)) }
+                                td data-label=(text.legal_basis) { (or_none(&one.legal_basis)) }
+                                td data-label=(text.state) { (mark(text, &one.lacks)) }
                             } }
                         }
                     }

@@ -82,7 +82,7 @@ fn state(text: &Texts, inbox: &Inbox, surveyed: Option<&Surveyed>) -> Markup {
                     div { dt { (text.settled) } dd { (rate(text, one.settled_per_second)) } }
                 }
             }
-            @if let Some(one) = surveyed { (sparkline(&one.history)) }
+            @if let Some(one) = surveyed { h3 { (text.course) } (sparkline(text, &one.history)) }
         }
     }
 }
@@ -105,7 +105,7 @@ fn receivers(text: &Texts, catalogue: &Catalogue, inbox: &Inbox) -> Markup {
             h2 id="receivers" { (text.receivers_here) }
             @if inbox.receivers.is_empty() { p { (text.no_receivers_here) } } @else {
                 div.wide role="group" tabindex="0" aria-labelledby="receivers" {
-                    table {
+                    table.cards {
                         thead { tr {
                             th scope="col" { (text.party) }
                             th.number scope="col" { (text.open_for) }
@@ -115,10 +115,10 @@ fn receivers(text: &Texts, catalogue: &Catalogue, inbox: &Inbox) -> Markup {
                         } }
                         tbody { @for one in &inbox.receivers { tr {
                             th scope="row" { (who(&one.caller)) }
-                            td.number { (ago(one.since)) }
-                            td.number { (count(text, one.in_hand)) }
-                            td.number { (count(text, one.credit.into())) }
-                            td.number { (one.settled_at.map_or_else(|| "–".to_owned(), ago)) }
+                            td.number data-label=(text.open_for) { (ago(one.since)) }
+                            td.number data-label=(text.in_hand) { (count(text, one.in_hand)) }
+                            td.number data-label=(text.credit) { (count(text, one.credit.into())) }
+                            td.number data-label=(text.settled_ago) { (one.settled_at.map_or_else(|| "–".to_owned(), ago)) }
                         } } }
                     }
                 }

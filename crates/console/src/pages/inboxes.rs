@@ -13,6 +13,7 @@ use wissel_catalogue::Catalogue;
 use super::SURVEY_AGE;
 use super::format::{age, count, least, rate};
 use super::layout::{self, Place};
+use super::names::parted;
 use super::parties::named;
 use super::sparkline::sparkline;
 use super::text::{Reader, Texts};
@@ -122,7 +123,7 @@ pub(super) fn table(
 ) -> Markup {
     html! {
         div.wide role="group" tabindex="0" aria-label=(text.inboxes) {
-            table {
+            table.cards {
                 thead { tr {
                     th scope="col" { (text.inbox) }
                     th scope="col" { (text.state) }
@@ -149,14 +150,14 @@ fn row(text: &Texts, catalogue: &Catalogue, one: &Surveyed, now: SystemTime) -> 
                 a href={ "/inboxes/" (one.name) } { (parted(one.name.as_str())) }
                 div.under { (named(catalogue, one.name.owner())) }
             }
-            td { (concern(text, wrong)) }
-            td.number { (least(text, state.depth, state.depth_is_least)) }
-            td.number { (count(text, state.in_flight)) }
-            td.number { (count(text, state.dead_letters)) }
-            td.number { (state.consumers) }
-            td.number { (state.oldest_age(now).map_or_else(|| "–".to_owned(), |oldest| age(text, oldest))) }
-            td.number { (rate(text, one.settled_per_second)) }
-            td { (sparkline(&one.history)) }
+            td data-label=(text.state) { (concern(text, wrong)) }
+            td.number data-label=(text.waiting) { (least(text, state.depth, state.depth_is_least)) }
+            td.number data-label=(text.in_flight) { (count(text, state.in_flight)) }
+            td.number data-label=(text.dead_letters) { (count(text, state.dead_letters)) }
+            td.number data-label=(text.receivers) { (count(text, state.consumers.into())) }
+            td.number data-label=(text.oldest) { (state.oldest_age(now).map_or_else(|| "–".to_owned(), |oldest| age(text, oldest))) }
+            td.number data-label=(text.settled) { (rate(text, one.settled_per_second)) }
+            td data-label=(text.course) { (sparkline(text, &one.history)) }
         }
         @if wrong.is_some() { tr.why { td colspan="8" { (why(text, one, now)) } } }
     }
@@ -188,10 +189,4 @@ pub(super) fn why(text: &Texts, one: &Surveyed, now: SystemTime) -> &'static str
         Some(Concern::DeadLetters) => text.why_dead_letters,
         None => text.why_well,
     }
-}
-
-/// The name of an inbox, which is parted behind the OIN of its owner when there is no room.
-pub(super) fn parted(inbox: &str) -> Markup {
-    let (owner, rest) = inbox.split_at(inbox.find('.').unwrap_or(inbox.len()));
-    html! { (owner) wbr; (rest) }
 }

@@ -5,9 +5,10 @@ use axum::http::header::{
 };
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, Render, html};
 use wissel_identifiers::InboxName;
 
+use super::names::parted;
 use super::text::{Reader, Texts};
 use crate::access::Operator;
 
@@ -96,7 +97,7 @@ fn framed(
                     }
                 }
                 main id="content" tabindex="-1" {
-                    h1 { (title) }
+                    h1 { (parted(title)) }
                     (content)
                 }
             }
@@ -130,7 +131,7 @@ pub(super) fn fault(
     reader: &Reader,
     operator: &Operator,
     status: StatusCode,
-    message: &str,
+    message: impl Render,
     back: Back<'_>,
 ) -> Response {
     let text = reader.texts;

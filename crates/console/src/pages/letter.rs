@@ -19,6 +19,7 @@ use super::format::moment;
 use super::layout::{self, Back, Place};
 use super::named::Named;
 use super::parties::named;
+use super::reasons::given_up;
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
 use crate::console::Seen;
@@ -115,9 +116,9 @@ fn course(text: &Texts, catalogue: &Catalogue, letter: &DeadLetter) -> Markup {
             ol.timeline {
                 li { time { (moment(letter.envelope.admitted_at)) } " " (text.admitted) ", " (named(catalogue, letter.envelope.publisher)) }
                 @for one in &letter.history {
-                    li { time { (moment(one.at)) } " " (text.attempt) " " (one.number) @if one.before_redrive { ", " (text.before_redrive) } ": " (masked(&one.reason)) }
+                    li { time { (moment(one.at)) } " " (text.attempt) " " (one.number) @if one.before_redrive { ", " (text.before_redrive) } ": " (given_up(text, &masked(&one.reason))) }
                 }
-                li.grave { time { (moment(letter.died_at)) } " " (text.given_up) ": " (masked(&letter.reason)) }
+                li.grave { time { (moment(letter.died_at)) } " " (text.given_up) ": " (given_up(text, &masked(&letter.reason))) }
             }
             p { a href={ "/dossier?message=" (id) } { (text.dossier_of_it) } }
         }

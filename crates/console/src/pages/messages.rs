@@ -14,7 +14,9 @@ use super::acting::denied;
 use super::format::{count, moment};
 use super::layout::{self, Back, Place};
 use super::named::Named;
+use super::names::dotted;
 use super::parties::named;
+use super::reasons::given_up;
 use super::text::{Reader, Texts};
 use crate::access::Operator;
 use crate::console::Seen;
@@ -31,11 +33,18 @@ pub(super) async fn page(
     let text = reader.texts;
     let broker = seen.exchange.broker();
     let found = match broker.browse(&operator.caller(), &name, SHOWN).await {
-        Ok(messages) if messages.is_empty() => html! { p.calm { (text.nothing_waits) } },
-        Ok(messages) => table(text, &broker.catalogue(), &messages),
+        Ok(messages) => {
+            let delayed = broker.inbox(&operator.caller(), &name).await.map(|it| it.state.delayed);
+            let besides = besides(&messages, delayed.unwrap_or_default());
+            html! {
+                @if !messages.is_empty() { (table(text, &broker.catalogue(), &messages)) }
+                @else if besides == 0 { p.calm { (text.nothing_waits) } }
+                @if besides > 0 { p.calm { (text.retries_not_shown) " " (count(text, besides)) "." } }
+            }
+        }
         // What RabbitMQ cannot show is no fault of the page.
         Err(refusal) if refusal.reason == Reason::BusUnavailable => {
-            html! { p.calm { (text.not_shown) " " (refusal.message) } }
+            html! { p.calm { (text.not_shown) " " small lang="en" { (refusal.message) } } }
         }
         Err(refusal) => return denied(&reader, &operator, &refusal, Back::Inbox(&name)),
     };
@@ -46,13 +55,23 @@ pub(super) async fn page(
     layout::page(&reader, &operator, Place::Inboxes, text.messages, &content)
 }
 
+/// How many wait for a retry that are not among the messages, which RabbitMQ does not show. None
+/// is told of when there are more messages than are shown.
+fn besides(messages: &[Unsettled], delayed: u64) -> u64 {
+    if messages.len() >= SHOWN {
+        return 0;
+    }
+    let shown = messages.iter().filter(|one| matches!(one.stand, Stand::Delayed(_))).count();
+    delayed.saturating_sub(shown as u64)
+}
+
 fn table(text: &Texts, catalogue: &Catalogue, messages: &[Unsettled]) -> Markup {
     html! {
         section aria-labelledby="first" {
             h2 id="first" { (text.not_settled) }
             p { (text.messages_lead) }
             div.wide role="group" tabindex="0" aria-labelledby="first" {
-                table {
+                table.cards {
                     thead { tr {
                         th scope="col" { (text.admitted_at) }
                         th scope="col" { (text.event_type) }
@@ -77,17 +96,17 @@ fn row(text: &Texts, catalogue: &Catalogue, message: &Unsettled) -> Markup {
             th.nowrap scope="row" {
                 a href={ "/dossier?message=" (envelope.message_id) } { (moment(envelope.admitted_at)) }
             }
-            td { (event_type) }
-            td { (named(catalogue, envelope.publisher)) }
-            td.nowrap {
+            td data-label=(text.event_type) { (dotted(&event_type)) }
+            td data-label=(text.publisher) { (named(catalogue, envelope.publisher)) }
+            td data-label=(text.state) {
                 @match stand {
                     Stand::Ready => (text.ready),
                     Stand::InFlight => (text.with_a_receiver),
-                    Stand::Delayed(due) => { (text.again_at) " " (moment(*due)) }
+                    Stand::Delayed(due) => { (text.again_at) " " span.nowrap { (moment(*due)) } }
                 }
             }
-            td.number { (count(text, u64::from(*attempt))) }
-            td.text { @if let Some(last) = history.last() { (masked(&last.reason)) } }
+            td.number data-label=(text.attempts) { (count(text, u64::from(*attempt))) }
+            td.text data-label=(text.last_reason) { @if let Some(last) = history.last() { (given_up(text, &masked(&last.reason))) } }
         }
     }
 }

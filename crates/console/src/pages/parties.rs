@@ -83,7 +83,7 @@ fn table(text: &Texts, catalogue: &Catalogue, survey: &Survey, parties: &[&Party
     let grants = |oin: Oin, action| count(text, catalogue.grants_of(&oin, action).len() as u64);
     html! {
         div.wide role="region" tabindex="0" aria-label=(text.parties_title) {
-            table {
+            table.cards {
                 thead { tr {
                     th scope="col" { (text.party) }
                     th scope="col" { "OIN" }
@@ -94,11 +94,11 @@ fn table(text: &Texts, catalogue: &Catalogue, survey: &Survey, parties: &[&Party
                 } }
                 tbody { @for one in parties { tr {
                     th scope="row" { (named(catalogue, one.oin)) }
-                    td { (one.oin) }
-                    td.number { (grants(one.oin, Action::Publish)) }
-                    td.number { (grants(one.oin, Action::Receive)) }
-                    td.number { (count(text, catalogue.mandates_about(one.oin).len() as u64)) }
-                    td.number { (count(text, inboxes_of(survey, one.oin).len() as u64)) }
+                    td data-label="OIN" { (one.oin) }
+                    td.number data-label={ (text.may) " " (text.may_publish) } { (grants(one.oin, Action::Publish)) }
+                    td.number data-label={ (text.may) " " (text.may_receive) } { (grants(one.oin, Action::Receive)) }
+                    td.number data-label=(text.mandates) { (count(text, catalogue.mandates_about(one.oin).len() as u64)) }
+                    td.number data-label=(text.inboxes) { (count(text, inboxes_of(survey, one.oin).len() as u64)) }
                 } } }
             }
         }

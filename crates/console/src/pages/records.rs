@@ -7,11 +7,14 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 use wissel_audit::{Line, Look, Looked};
-use wissel_identifiers::InboxName;
+use wissel_catalogue::Catalogue;
+use wissel_identifiers::{InboxName, Oin};
 
 use super::acting::denied;
-use super::inboxes::parted;
 use super::layout::{self, Back, Place};
+use super::names::parted;
+use super::parties::named;
+use super::reasons::refused;
 use super::text::{Reader, Texts};
 use crate::access::Operator;
 use crate::console::Seen;
@@ -54,7 +57,8 @@ pub(super) async fn page(
 ) -> Response {
     let text = reader.texts;
     let look = asked.look();
-    let found = seen.exchange.broker().look_at_records(&operator.caller(), look.clone()).await;
+    let broker = seen.exchange.broker();
+    let found = broker.look_at_records(&operator.caller(), look.clone()).await;
     let Looked { lines, further } = match found {
         Ok(looked) => looked,
         Err(refusal) => return denied(&reader, &operator, &refusal, Back::To(Place::Records)),
@@ -64,7 +68,7 @@ pub(super) async fn page(
         (wanted(text, &look))
         @if lines.is_empty() {
             p.calm { (if further.is_some() { text.only_traffic } else { text.no_records }) }
-        } @else { (table(text, &lines)) }
+        } @else { (table(text, &broker.catalogue(), &lines)) }
         p.acts {
             @if let Some(further) = further {
                 a.button href=(address(&look, further)) { (text.look_further) }
@@ -102,10 +106,10 @@ fn wanted(text: &Texts, look: &Look) -> Markup {
     }
 }
 
-fn table(text: &Texts, lines: &[Line]) -> Markup {
+fn table(text: &Texts, catalogue: &Catalogue, lines: &[Line]) -> Markup {
     html! {
         div.wide role="region" tabindex="0" aria-label=(text.records) {
-            table {
+            table.cards {
                 thead { tr {
                     th scope="col" { (text.when) }
                     th scope="col" { (text.who) }
@@ -113,33 +117,44 @@ fn table(text: &Texts, lines: &[Line]) -> Markup {
                     th scope="col" { (text.inbox) }
                     th scope="col" { (text.detail) }
                 } }
-                tbody { @for one in lines { (row(text, one)) } }
+                tbody { @for one in lines { (row(text, catalogue, one)) } }
             }
         }
     }
 }
 
-fn row(text: &Texts, one: &Line) -> Markup {
+fn row(text: &Texts, catalogue: &Catalogue, one: &Line) -> Markup {
     html! {
         tr {
             th.nowrap scope="row" { (short(&one.time)) }
-            td.name {
-                (one.operator.as_deref().unwrap_or(&one.actor))
-                @if let Some(of) = &one.on_behalf_of { " " div { "→ " (of) } }
+            td.name data-label=(text.who) {
+                (who(catalogue, one.operator.as_deref().unwrap_or(&one.actor)))
+                @if let Some(of) = &one.on_behalf_of { " " div { "→ " (who(catalogue, of)) } }
             }
-            td.nowrap {
+            td data-label=(text.what) {
                 (one.operation)
-                @if let Some(reason) = &one.reason { " " div.grave { (reason) } }
+                @if let Some(reason) = &one.reason { " " div { (refused(text, reason)) } }
             }
-            td.name {
+            td.name data-label=(text.inbox) {
                 @if let Some(inbox) = &one.inbox { a href={ "/inboxes/" (inbox) } { (parted(inbox)) } }
             }
-            td.text {
+            td.text data-label=(text.detail) {
                 (one.detail.as_deref().unwrap_or_default())
                 @if let Some(message) = &one.message_id {
                     " " a href={ "/dossier?message=" (message) } { (text.message) }
                 }
             }
+        }
+    }
+}
+
+/// A party by its name, beside the OIN that the record has.
+fn who(catalogue: &Catalogue, actor: &str) -> Markup {
+    let party = actor.parse::<Oin>().ok().filter(|oin| catalogue.party(oin).is_some());
+    html! {
+        @match party {
+            Some(oin) => { (named(catalogue, oin)) " " small { (oin) } },
+            None => (actor),
         }
     }
 }

@@ -8,6 +8,7 @@ use wissel_catalogue::{Action, Catalogue, Grant, Mandate};
 
 use super::filters::words;
 use super::format::{age, moment};
+use super::names::dotted;
 use super::parties::named;
 use super::text::Texts;
 
@@ -26,7 +27,7 @@ pub(super) fn may(text: &Texts, action: Action) -> &'static str {
 pub(super) fn grants(text: &Texts, all: &[&Grant]) -> Markup {
     html! {
         div.wide role="group" tabindex="0" aria-labelledby="rights" {
-            table {
+            table.cards {
                 thead { tr {
                     th scope="col" { (text.event_type) }
                     th scope="col" { (text.may) }
@@ -36,12 +37,12 @@ pub(super) fn grants(text: &Texts, all: &[&Grant]) -> Markup {
                     th scope="col" { (text.fields) }
                 } }
                 tbody { @for grant in all { tr {
-                    th scope="row" { (grant.event_type) }
-                    td { (may(text, grant.action)) }
-                    td.text { (grant.purpose) }
-                    td { (grant.legal_basis) }
-                    td { (row_limits(text, grant)) }
-                    td { (fields(text, grant)) }
+                    th scope="row" { (dotted(&grant.event_type)) }
+                    td data-label=(text.may) { (may(text, grant.action)) }
+                    td.text data-label=(text.purpose) { (grant.purpose) }
+                    td data-label=(text.legal_basis) { (grant.legal_basis) }
+                    td data-label=(text.messages) { (row_limits(text, grant)) }
+                    td data-label=(text.fields) { (fields(text, grant)) }
                 } } }
             }
         }
@@ -76,7 +77,7 @@ pub(super) fn mandates(
 ) -> Markup {
     html! {
         div.wide role="group" tabindex="0" aria-labelledby="mandates" {
-            table {
+            table.cards {
                 thead { tr {
                     th scope="col" { (text.party) }
                     th scope="col" { (text.acts_for) }
@@ -87,16 +88,16 @@ pub(super) fn mandates(
                 } }
                 tbody { @for one in all { tr {
                     th scope="row" { (named(catalogue, one.party)) }
-                    td { (named(catalogue, one.principal)) }
-                    td { @for action in &one.actions { div { (may(text, *action)) } } }
-                    td {
+                    td data-label=(text.acts_for) { (named(catalogue, one.principal)) }
+                    td data-label=(text.may) { @for action in &one.actions { div { (may(text, *action)) } } }
+                    td data-label=(text.event_type) {
                         @match &one.types {
-                            Some(types) => @for name in types { div { (name) } },
+                            Some(types) => @for name in types { div { (dotted(name)) } },
                             None => (text.all),
                         }
                     }
-                    td { (one.basis) }
-                    td { (term(text, one, now)) }
+                    td data-label=(text.basis) { (one.basis) }
+                    td data-label=(text.until) { (term(text, one, now)) }
                 } } }
             }
         }

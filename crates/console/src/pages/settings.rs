@@ -31,8 +31,30 @@ pub(super) struct Given {
     when_full: String,
 }
 
-const EXPECTED_NUMBER: &str = "expected a whole number of at least 1, or nothing";
-const EXPECTED_SPAN: &str = "expected a time such as 500ms, 2s, 10 min or 30 days, or nothing";
+/// A setting that cannot be read, and what was expected there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wrong {
+    setting: &'static str,
+    expected: Expected,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Number,
+    Span,
+    WhenFull,
+}
+
+impl Wrong {
+    fn told(self, text: &Texts) -> String {
+        let expected = match self.expected {
+            Expected::Number => text.expected_number,
+            Expected::Span => text.expected_span,
+            Expected::WhenFull => text.expected_when_full,
+        };
+        format!("{}: {expected}", self.setting)
+    }
+}
 
 impl Given {
     fn of(settings: &InboxSettings) -> Self {
@@ -66,11 +88,12 @@ impl Given {
     }
 
     /// The settings before, with these; or which of them cannot be read.
-    fn read(&self, before: InboxSettings) -> Result<InboxSettings, String> {
+    fn read(&self, before: InboxSettings) -> Result<InboxSettings, Wrong> {
+        let wrong = |setting, expected| Wrong { setting, expected };
         let attempts: Option<u64> = number("max_attempts", &self.max_attempts)?;
         let attempts = attempts.map(u32::try_from).transpose();
         Ok(InboxSettings {
-            max_attempts: attempts.map_err(|_| format!("max_attempts: {EXPECTED_NUMBER}"))?,
+            max_attempts: attempts.map_err(|_| wrong("max_attempts", Expected::Number))?,
             retry_initial: read_span("retry_initial", &self.retry_initial)?,
             retry_max: read_span("retry_max", &self.retry_max)?,
             max_age: read_span("max_age", &self.max_age)?,
@@ -80,29 +103,29 @@ impl Given {
                 "" => None,
                 "refuse" => Some(WhenFull::Refuse),
                 "dead-letter" => Some(WhenFull::DeadLetter),
-                _ => return Err("when_full: expected refuse, dead-letter, or nothing".to_owned()),
+                _ => return Err(wrong("when_full", Expected::WhenFull)),
             },
             ..before
         })
     }
 }
 
-fn number(name: &str, text: &str) -> Result<Option<u64>, String> {
+fn number(setting: &'static str, text: &str) -> Result<Option<u64>, Wrong> {
     match text.trim() {
         "" => Ok(None),
         text => match text.parse() {
             Ok(number) if number > 0 => Ok(Some(number)),
-            _ => Err(format!("{name}: {EXPECTED_NUMBER}")),
+            _ => Err(Wrong { setting, expected: Expected::Number }),
         },
     }
 }
 
 /// A day has 24 hours here.
-fn read_span(name: &str, text: &str) -> Result<Option<Duration>, String> {
+fn read_span(setting: &'static str, text: &str) -> Result<Option<Duration>, Wrong> {
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let wrong = || format!("{name}: {EXPECTED_SPAN}");
+    let wrong = || Wrong { setting, expected: Expected::Span };
     let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
     let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
     let span = span.ok().and_then(|span| Duration::try_from(span).ok());
@@ -162,7 +185,7 @@ fn form(text: &Texts, operator: &Operator, name: &InboxName, given: &Given) -> M
                             }
                         }
                     } @else {
-                        input id=(setting) name=(setting) value=(value) placeholder=(text.as_gateway) autocomplete="off"
+                        input id=(setting) name=(setting) value=(value) placeholder=(text.by_default) autocomplete="off"
                             aria-describedby=[help(text, setting).map(|_| format!("{setting}-help"))];
                     }
                     @if let Some(help) = help(text, setting) {
@@ -193,8 +216,9 @@ pub(super) async fn set(
     Form(given): Form<Given>,
 ) -> Response {
     let back = Back::Inbox(&name);
-    if let Err(fault) = given.read(InboxSettings::default()) {
-        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, &fault, back);
+    if let Err(wrong) = given.read(InboxSettings::default()) {
+        let why = wrong.told(reader.texts);
+        return layout::fault(&reader, &operator, StatusCode::BAD_REQUEST, why, back);
     }
     let change = move |before: InboxSettings| given.read(before).unwrap_or(before);
     match seen.exchange.broker().set_inbox(&operator.caller(), &name, change).await {
@@ -205,6 +229,7 @@ pub(super) async fn set(
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::{DUTCH, ENGLISH};
     use super::*;
 
     #[test]
@@ -234,8 +259,9 @@ mod tests {
             Given { max_age: "-2s".to_owned(), ..Given::default() },
             Given { when_full: "burn".to_owned(), ..Given::default() },
         ] {
-            let fault = wrong.read(paused).unwrap_err();
-            assert!(fault.contains("expected"), "{fault}");
+            let wrong = wrong.read(paused).unwrap_err();
+            assert!(wrong.told(&ENGLISH).contains("expected"), "{wrong:?}");
+            assert!(wrong.told(&DUTCH).contains("verwacht"), "{wrong:?}");
         }
     }
 }

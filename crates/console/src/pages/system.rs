@@ -85,7 +85,7 @@ fn readiness(text: &Texts, readiness: &Readiness) -> Markup {
         section aria-labelledby="checks" {
             h2 id="checks" { (headline(text, readiness)) }
             div.wide role="group" tabindex="0" aria-labelledby="checks" {
-                table {
+                table.cards {
                     thead { tr {
                         th scope="col" { (text.check) }
                         th scope="col" { (text.state) }
@@ -94,8 +94,8 @@ fn readiness(text: &Texts, readiness: &Readiness) -> Markup {
                     tbody {
                         @for check in &readiness.checks { tr {
                             th scope="row" { (check.name) }
-                            td { @if check.ok { span.well { "✓ " (text.holds) } } @else { span.grave { "✗ " (text.does_not_hold) } } }
-                            td.text { (checks::found(text, check)) }
+                            td data-label=(text.state) { @if check.ok { span.well { "✓ " (text.holds) } } @else { span.grave { "✗ " (text.does_not_hold) } } }
+                            td.text data-label=(text.detail) { (checks::found(text, check)) }
                         } }
                     }
                 }

@@ -14,7 +14,12 @@ use crate::pages::format::rate;
 use crate::pages::text::Texts;
 
 const ROW: usize = 30;
-const WIDTH: usize = 1220;
+const WIDTH: usize = 1180;
+/// Where lines begin and end: at those who send, at the two sides of event types, at those who have.
+const ENDS: [usize; 4] = [320, 420, 740, 840];
+const MIDDLE: usize = usize::midpoint(ENDS[1], ENDS[2]);
+/// The most characters of a party's name for which there is room beside the lines.
+const NAME_MAX: usize = 42;
 
 pub(super) fn drawing(
     text: &Texts,
@@ -35,17 +40,19 @@ pub(super) fn drawing(
             @for (place, flow) in flows.iter().enumerate() {
                 @let y = place * step + step / 2;
                 @let going = going(flow, survey);
-                @for line in &flow.from { @if let Some(at) = left.get(&line.party) {
-                    path class=(class_of(line, going.is_some())) d=(curve((310, *at), (450, y))) fill="none" {}
-                } }
-                @for line in &flow.to { @if let Some(at) = right.get(&line.party) {
-                    @let live = going.is_some() && receiving.contains(&line.party);
-                    path class=(class_of(line, live)) d=(curve((770, y), (910, *at))) fill="none" {}
-                } }
-                (event_type(text, flow, y, going))
+                g.flow {
+                    @for line in &flow.from { @if let Some(at) = left.get(&line.party) {
+                        path class=(class_of(line, going.is_some())) d=(curve((ENDS[0], *at), (ENDS[1], y))) fill="none" {}
+                    } }
+                    @for line in &flow.to { @if let Some(at) = right.get(&line.party) {
+                        @let live = going.is_some() && receiving.contains(&line.party);
+                        path class=(class_of(line, live)) d=(curve((ENDS[2], y), (ENDS[3], *at))) fill="none" {}
+                    } }
+                    (event_type(text, flow, y, going))
+                }
             }
-            @for (oin, y) in &left { text.party x="302" y=(y + 4) text-anchor="end" { (called(catalogue, *oin)) } }
-            @for (oin, y) in &right { text.party x="918" y=(y + 4) { (called(catalogue, *oin)) } }
+            @for (oin, y) in &left { text.party x=(ENDS[0] - 8) y=(y + 4) text-anchor="end" { (shortened(&called(catalogue, *oin))) } }
+            @for (oin, y) in &right { text.party x=(ENDS[3] + 8) y=(y + 4) { (shortened(&called(catalogue, *oin))) } }
         }
     }
 }
@@ -60,15 +67,23 @@ fn event_type(text: &Texts, flow: &Flow<'_>, y: usize, going: Option<f64>) -> Ma
     let lacks = flow.all_lacks();
     let class = if lacks.is_empty() { "type" } else { "type lacking" };
     html! {
-        text class=(class) x="610" y=(if lacks.is_empty() { y + 4 } else { y - 2 }) text-anchor="middle" {
+        text class=(class) x=(MIDDLE) y=(if lacks.is_empty() { y + 4 } else { y - 2 }) text-anchor="middle" {
             @if !lacks.is_empty() { "⚠ " }
             @if flow.is_draft { "◌ " (text.draft) ": " }
             (flow.name)
             @if let Some(going) = going { tspan.rate { " " (rate(text, going)) } }
         }
         @if !lacks.is_empty() {
-            text.lacks x="610" y=(y + 11) text-anchor="middle" { (lacked(text, &lacks)) }
+            text.lacks x=(MIDDLE) y=(y + 11) text-anchor="middle" { (lacked(text, &lacks)) }
         }
+    }
+}
+
+/// A name for which there is room; the table has all of it.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(NAME_MAX) {
+        None => name.to_owned(),
+        Some(_) => name.chars().take(NAME_MAX - 1).chain(['…']).collect(),
     }
 }
 
@@ -98,4 +113,17 @@ fn column(parties: impl Iterator<Item = Oin>, height: usize) -> BTreeMap<Oin, us
 fn receiving(survey: &Survey) -> BTreeSet<Oin> {
     let inboxes = survey.inboxes.iter().filter(|one| one.came_per_second > 0.0);
     inboxes.map(|one| one.name.owner()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_longer_than_there_is_room() {
+        let fits = "é".repeat(NAME_MAX);
+        assert_eq!(shortened(&fits), fits);
+        let long = shortened(&format!("{fits}é"));
+        assert!(long.ends_with("é…") && long.chars().count() == NAME_MAX, "{long}");
+    }
 }

@@ -9,6 +9,7 @@ use super::drawing::going;
 use super::flows::{Flow, Line};
 use crate::pages::drafts::{advice, lacked, mark};
 use crate::pages::format::rate;
+use crate::pages::names::dotted;
 use crate::pages::parties::named;
 use crate::pages::text::Texts;
 
@@ -60,7 +61,7 @@ pub(super) fn twin(
         section aria-labelledby="flows" {
             h2 id="flows" { (text.flows) }
             div.wide role="group" tabindex="0" aria-labelledby="flows" data-live {
-                table {
+                table.cards {
                     thead { tr {
                         th scope="col" { (text.event_type) }
                         th.number scope="col" { (text.messages_come) }
@@ -86,11 +87,11 @@ fn owner(text: &Texts, catalogue: &Catalogue, flow: &Flow<'_>, survey: &Survey) 
     html! {
         tr {
             (what(text, flow, survey))
-            td { @match flow.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
-            td { (text.owner.to_lowercase()) }
-            td { "–" }
-            td { "–" }
-            td { (state(text, flow.is_draft, &flow.lacks)) }
+            td data-label=(text.party) { @match flow.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
+            td data-label=(text.does) { (text.owner.to_lowercase()) }
+            td data-label=(text.purpose) { "–" }
+            td data-label=(text.legal_basis) { "–" }
+            td data-label=(text.state) { (state(text, flow.is_draft, &flow.lacks)) }
         }
     }
 }
@@ -106,19 +107,19 @@ fn row(
     html! {
         tr {
             (what(text, flow, survey))
-            td { (named(catalogue, line.party)) }
-            td { (does) }
-            td { (line.purpose.unwrap_or("–")) }
-            td { (line.legal_basis.unwrap_or("–")) }
-            td { (state(text, line.is_draft, line.lacks)) }
+            td data-label=(text.party) { (named(catalogue, line.party)) }
+            td data-label=(text.does) { (does) }
+            td data-label=(text.purpose) { (line.purpose.unwrap_or("–")) }
+            td data-label=(text.legal_basis) { (line.legal_basis.unwrap_or("–")) }
+            td data-label=(text.state) { (state(text, line.is_draft, line.lacks)) }
         }
     }
 }
 
 fn what(text: &Texts, flow: &Flow<'_>, survey: &Survey) -> Markup {
     html! {
-        th scope="row" { (flow.name) }
-        td.number { @match going(flow, survey) { Some(going) => (rate(text, going)), None => "–" } }
+        th scope="row" { (dotted(flow.name)) }
+        td.number data-label=(text.messages_come) { @match going(flow, survey) { Some(going) => (rate(text, going)), None => "–" } }
     }
 }
 

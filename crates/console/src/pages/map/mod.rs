@@ -47,9 +47,8 @@ pub(super) async fn page(
         p.lead { (text.map_lead) }
         (choice(text, &catalogue, party))
         @if shown.is_empty() { p.calm { (text.no_flows) } } @else {
-            div.wide role="region" tabindex="0" aria-label=(text.map) data-live {
-                (drawing(text, &catalogue, &shown, &survey))
-            }
+            p.narrow { (text.map_is_wide) }
+            div.drawing data-live { (drawing(text, &catalogue, &shown, &survey)) }
             (incoherent(text, &catalogue, &shown))
             (twin(text, &catalogue, &shown, &survey))
         }

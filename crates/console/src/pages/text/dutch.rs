@@ -1,3 +1,6 @@
+use wissel_bus::Said;
+
+use super::refusals::meaning;
 use super::words::Texts;
 
 pub(in crate::pages) const DUTCH: Texts = Texts {
@@ -38,7 +41,7 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     of_the_first: "Geteld onder de oudste",
     reason: "Reden",
     how_many: "Aantal",
-    event_types: "soorten berichten",
+    event_types: "soorten gebeurtenissen",
     died: "Opgegeven",
     redrive: "Opnieuw bezorgen",
     redrive_all: "Alle opnieuw bezorgen",
@@ -77,7 +80,7 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     dossier_lead: "Geef Wissels id van een bericht: het staat op het ontvangstbewijs en bij een onbestelbaar bericht. Of de correlatie die berichten delen.",
     message_id: "Id van het bericht",
     no_message_id: "Dat is geen id van een bericht; verwacht een UUID.",
-    correlation: "Correlatie (het attribuut `correlationid`)",
+    correlation: "Correlatie (het attribuut correlationid)",
     no_correlation: "Een correlatie heeft 1 tot 1000 tekens.",
     how_far_back: "Hoe ver terug",
     last_day: "de laatste dag",
@@ -104,10 +107,10 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     parties: "partijen",
     grants: "rechten",
     does_not_cohere: "Wat niet klopt",
-    no_event_types: "Geen soort bericht heeft dat in zijn naam.",
+    no_event_types: "Geen soort gebeurtenis heeft dat in haar naam.",
     owner: "Eigenaar",
     may: "Mag",
-    may_publish: "verzenden",
+    may_publish: "publiceren",
     may_receive: "ontvangen",
     some_fields: "enkele velden",
     some_rows: "enkele berichten",
@@ -134,13 +137,13 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     inboxes_with_a_concern: "om naar te kijken, het ernstigste eerst.",
     all_inboxes: "Alle postbussen",
     waiting: "Wachtend",
-    retrying: "Wacht op herhaling",
+    retrying: "Opnieuw te bezorgen",
     in_flight: "Onderweg",
     dead_letters: "Onbestelbaar",
     receivers: "Ontvangers",
     oldest: "Oudste",
     messages_come: "Berichten",
-    handed_out: "Uitgereikt",
+    handed_out: "Uitgegeven",
     traffic: "Verkeer",
     is_ready: "De gateway is gereed",
     is_not_ready: "De gateway is niet gereed",
@@ -220,8 +223,8 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     cpu_time: "processortijd",
     open_files: "open bestanden",
     to_messages: "Bekijk wat wacht",
-    nothing_waits: "Hier wacht niets, en er is niets onderweg. Nieuwe pogingen die op RabbitMQ wachten worden geteld, en niet getoond.",
-    messages_lead: "De eerste, in de volgorde waarin ze worden uitgereikt. Kijken haalt er niets uit.",
+    nothing_waits: "Hier wacht niets, en er is niets onderweg.",
+    messages_lead: "De eerste, in de volgorde waarin ze worden uitgegeven. Kijken haalt er niets uit.",
     not_shown: "Ze zijn nu niet te tonen.",
     ready: "klaar",
     with_a_receiver: "bij een ontvanger",
@@ -246,7 +249,7 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     what_was_done: "alle handelingen",
     what_was_refused: "wat geweigerd is, ook berichten",
     full: "vol",
-    why_full: "Hij heeft zoveel bestellingen als hij mag hebben: wat komt wordt geweigerd, of onbestelbaar.",
+    why_full: "Er liggen zoveel berichten in als er mogen liggen: wat komt wordt geweigerd, of is onbestelbaar.",
     certificate: "Certificaat",
     not_settled: "Nog niet afgehandeld",
     receivers_here: "Ontvangers bij deze gateway",
@@ -294,6 +297,17 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
     not: "niet",
     max_age_help: "Dit geldt ook voor wat al wacht: wat ouder is, wordt binnen enkele seconden onbestelbaar.",
     attempts_help: "Dit geldt ook voor de volgende poging van wat al wacht.",
+    by_default: "standaard",
+    among_others: "en misschien andere",
+    at_most: "hoogstens",
+    nothing_lately: "de laatste tijd leeg",
+    retries_not_shown: "Daarnaast opnieuw te bezorgen; die worden geteld, en zijn op deze bus niet te tonen:",
+    map_is_wide: "De tekening vraagt een breder scherm. Hieronder staat hetzelfde in woorden.",
+    expected_number: "verwacht: een geheel getal vanaf 1, of niets",
+    expected_span: "verwacht: een tijd zoals 500ms, 2s, 10 min of 30 days, of niets",
+    expected_when_full: "verwacht: refuse, dead-letter, of niets",
+    said,
+    refusal: |reason| meaning(reason).1,
     checks: [
         ("bus", "De bus neemt berichten aan en geeft ze uit.", "De bus werkt nu niet."),
         ("inboxes", "Elke postbus is open.", "Postbussen worden nog geopend."),
@@ -315,3 +329,43 @@ pub(in crate::pages) const DUTCH: Texts = Texts {
         ("running", "De gateway neemt werk aan.", "De gateway stopt."),
     ],
 };
+
+/// What Wissel itself says of a delivery that came to nothing.
+fn said(said: Said<'_>) -> String {
+    let fixed = match said {
+        Said::LeaseEnded => "de ontvanger zei niets op tijd",
+        Said::GrantGone => "het recht om deze soort gebeurtenis te ontvangen is er niet meer",
+        Said::OutsideLimits => "buiten de berichten waar nu recht op is",
+        Said::LimitsUntold => {
+            "het recht is gewijzigd, en kijkt naar velden zonder welke dit bericht bewaard is"
+        }
+        Said::Expired => "verlopen: zijn expirytime is voorbij",
+        Said::TooOld => "verlopen: ouder dan de postbus berichten bewaart",
+        Said::InboxFull => "de postbus was vol",
+        Said::RejectedByClient => "afgewezen door de AMQP-client van zijn eigenaar",
+        Said::TooOldForClient => {
+            "verlopen: het wachtte te lang op de AMQP-client van zijn eigenaar"
+        }
+        Said::GivenUpByRabbit => "opgegeven door RabbitMQ",
+        Said::CameBack(times) => {
+            return format!(
+                "kwam {times} keer onbevestigd terug van de AMQP-client van zijn eigenaar"
+            );
+        }
+        Said::Attempts { attempts, last } => {
+            return format!("opgegeven na {attempts} pogingen; de laatste: {}", last_said(last));
+        }
+        Said::Deadline { attempt, last } => {
+            return format!(
+                "na de uiterste termijn, bij poging {attempt}; de laatste: {}",
+                last_said(last)
+            );
+        }
+        Said::Unreadable(why) => return format!("het bewaarde bericht is niet te lezen: {why}"),
+    };
+    fixed.to_owned()
+}
+
+fn last_said(last: &str) -> String {
+    Said::read(last).map_or_else(|| last.to_owned(), said)
+}

@@ -1,3 +1,4 @@
+use super::refusals::meaning;
 use super::words::Texts;
 
 pub(in crate::pages) const ENGLISH: Texts = Texts {
@@ -77,7 +78,7 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     dossier_lead: "Give Wissel's id of a message: it stands on its receipt, and on its dead letter. Or the correlation that messages share.",
     message_id: "Message id",
     no_message_id: "That is no id of a message; expected a UUID.",
-    correlation: "Correlation (the attribute `correlationid`)",
+    correlation: "Correlation (the attribute correlationid)",
     no_correlation: "A correlation has 1 to 1000 characters.",
     how_far_back: "How far back",
     last_day: "the last day",
@@ -165,7 +166,7 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     page: "Page",
     inbox: "Inbox",
     settled: "Done",
-    course: "Course",
+    course: "Trend",
     come: "Come",
     no_receiver: "no receiver",
     slow: "slow",
@@ -220,7 +221,7 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     cpu_time: "processor time",
     open_files: "open files",
     to_messages: "Look at what waits",
-    nothing_waits: "Nothing waits here, and nothing is in flight. Retries that wait on RabbitMQ are counted, and not shown.",
+    nothing_waits: "Nothing waits here, and nothing is in flight.",
     messages_lead: "The first, in the order in which they are handed out. Looking takes nothing out.",
     not_shown: "They cannot be shown now.",
     ready: "ready",
@@ -294,6 +295,17 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     not: "not",
     max_age_help: "It also holds for what waits already: whatever is older becomes a dead letter within seconds.",
     attempts_help: "It also holds for the next attempt of what waits already.",
+    by_default: "default",
+    among_others: "and maybe others",
+    at_most: "at most",
+    nothing_lately: "empty lately",
+    retries_not_shown: "Besides, to be retried; those are counted, and cannot be shown on this bus:",
+    map_is_wide: "The drawing wants a wider screen. Below is the same in words.",
+    expected_number: "expected a whole number of at least 1, or nothing",
+    expected_span: "expected a time such as 500ms, 2s, 10 min or 30 days, or nothing",
+    expected_when_full: "expected refuse, dead-letter, or nothing",
+    said: |said| said.to_string(),
+    refusal: |reason| meaning(reason).0,
     checks: [
         ("bus", "The bus takes messages and hands them out.", "The bus does not work now."),
         ("inboxes", "Every inbox is open.", "Inboxes are still being opened."),

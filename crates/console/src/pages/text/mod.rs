@@ -2,6 +2,7 @@
 
 mod dutch;
 mod english;
+mod refusals;
 mod words;
 
 use std::convert::Infallible;

@@ -1,5 +1,8 @@
 //! Every text of the pages, by language. One that a language lacks does not compile.
 
+use wissel_broker::Reason;
+use wissel_bus::Said;
+
 /// The texts of one language.
 #[derive(Debug)]
 pub(in crate::pages) struct Texts {
@@ -288,6 +291,19 @@ pub(in crate::pages) struct Texts {
     pub(in crate::pages) not: &'static str,
     pub(in crate::pages) max_age_help: &'static str,
     pub(in crate::pages) attempts_help: &'static str,
+    pub(in crate::pages) by_default: &'static str,
+    pub(in crate::pages) among_others: &'static str,
+    pub(in crate::pages) at_most: &'static str,
+    pub(in crate::pages) nothing_lately: &'static str,
+    pub(in crate::pages) retries_not_shown: &'static str,
+    pub(in crate::pages) map_is_wide: &'static str,
+    pub(in crate::pages) expected_number: &'static str,
+    pub(in crate::pages) expected_span: &'static str,
+    pub(in crate::pages) expected_when_full: &'static str,
+    /// What Wissel itself says of a delivery that came to nothing.
+    pub(in crate::pages) said: fn(Said<'_>) -> String,
+    /// What the code of a refusal means.
+    pub(in crate::pages) refusal: fn(Reason) -> &'static str,
     /// Of each check of readiness: its name, what it says when it holds, and when it does not.
     pub(in crate::pages) checks: [(&'static str, &'static str, &'static str); 6],
 }
