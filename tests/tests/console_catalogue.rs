@@ -104,7 +104,7 @@ async fn drafts_are_on_the_map_with_what_they_lack() {
         "Registry publishes; no legal basis: name the law that allows it",
         "Zwolle receives; lacks nothing: remove draft",
         // In the table.
-        "<td>To tell of adoptions</td><td>–</td>",
+        "<td class=\"text\">To tell of adoptions</td><td class=\"text\">–</td>",
         "<td>in force</td>",
     ] {
         assert!(map.contains(expected), "{expected} in {map}");

@@ -16,7 +16,7 @@ use crate::pages::text::Texts;
 const ROW: usize = 30;
 const WIDTH: usize = 1180;
 /// Where lines begin and end: at those who send, at the two sides of event types, at those who have.
-const ENDS: [usize; 4] = [320, 420, 740, 840];
+const ENDS: [usize; 4] = [312, 402, 752, 842];
 const MIDDLE: usize = usize::midpoint(ENDS[1], ENDS[2]);
 /// The most characters of a party's name for which there is room beside the lines.
 const NAME_MAX: usize = 42;

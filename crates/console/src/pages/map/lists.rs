@@ -87,10 +87,10 @@ fn owner(text: &Texts, catalogue: &Catalogue, flow: &Flow<'_>, survey: &Survey) 
     html! {
         tr {
             (what(text, flow, survey))
-            td data-label=(text.party) { @match flow.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
+            td.name data-label=(text.party) { @match flow.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
             td data-label=(text.does) { (text.owner.to_lowercase()) }
-            td data-label=(text.purpose) { "–" }
-            td data-label=(text.legal_basis) { "–" }
+            td.text data-label=(text.purpose) { "–" }
+            td.text data-label=(text.legal_basis) { "–" }
             td data-label=(text.state) { (state(text, flow.is_draft, &flow.lacks)) }
         }
     }
@@ -107,10 +107,10 @@ fn row(
     html! {
         tr {
             (what(text, flow, survey))
-            td data-label=(text.party) { (named(catalogue, line.party)) }
+            td.name data-label=(text.party) { (named(catalogue, line.party)) }
             td data-label=(text.does) { (does) }
-            td data-label=(text.purpose) { (line.purpose.unwrap_or("–")) }
-            td data-label=(text.legal_basis) { (line.legal_basis.unwrap_or("–")) }
+            td.text data-label=(text.purpose) { (line.purpose.unwrap_or("–")) }
+            td.text data-label=(text.legal_basis) { (line.legal_basis.unwrap_or("–")) }
             td data-label=(text.state) { (state(text, line.is_draft, line.lacks)) }
         }
     }
