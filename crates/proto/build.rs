@@ -13,9 +13,10 @@ use prost::Message as _;
 use prost_types::field_descriptor_proto::Type;
 use prost_types::{DescriptorProto, FileDescriptorSet};
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
+    "google/rpc/error_details.proto",
     "google/rpc/status.proto",
-    "io/cloudevents/v1/cloudevents.proto",
+    "wissel/cloudevents/v1/cloudevents.proto",
     "wissel/v1/asking.proto",
     "wissel/v1/cases.proto",
     "wissel/v1/dossiers.proto",
@@ -38,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .bytes(".wissel.v1")
         .bytes(".io.cloudevents.v1")
-        .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .extern_path(".google.rpc", "::tonic_types::pb")
         .compile_fds(files)?;
     Ok(())
 }
