@@ -41,7 +41,7 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
-    /// Install what the tests need (RabbitMQ, a C compiler, Python's pika, promtool), on Debian
+    /// Install what the tests need (RabbitMQ, a C compiler, Python's pika and grpcio, promtool), on Debian
     #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --rabbitmq-4")]
     Setup {
         /// Also put RabbitMQ 4, of Debian 13, in target/rabbitmq-4

@@ -15,7 +15,7 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 12] = [
     Need { file: "/usr/lib/rabbitmq/bin/rabbitmq-server", packages: &["rabbitmq-server"] },
     Need { file: "/usr/bin/cc", packages: &["gcc", "libc6-dev"] },
     Need { file: "/usr/bin/tmux", packages: &["tmux"] },
@@ -25,6 +25,9 @@ const NEEDS: [Need; 9] = [
     Need { file: "/usr/bin/chromedriver", packages: &["chromium-driver"] },
     Need { file: "/usr/bin/npm", packages: &["npm"] },
     Need { file: "/usr/lib/python3/dist-packages/pika/__init__.py", packages: &["python3-pika"] },
+    Need { file: "/usr/lib/python3/dist-packages/grpc/__init__.py", packages: &["python3-grpcio"] },
+    Need { file: "/usr/bin/grpc_python_plugin", packages: &["protobuf-compiler-grpc"] },
+    Need { file: "/usr/include/google/protobuf/any.proto", packages: &["libprotobuf-dev"] },
 ];
 
 /// What puts another Debian in a folder.
