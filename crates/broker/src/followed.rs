@@ -169,14 +169,12 @@ impl Broker {
         trace: Option<TraceContext>,
         envelope: &Envelope,
         inbox: &InboxName,
-        attempt: u32,
     ) -> Option<Box<Span>> {
         let mut span = self.options.tracer.span(name, Kind::Producer, trace)?;
         span.set("messaging.system", "wissel");
         span.set("messaging.destination.name", inbox);
         span.set("messaging.message.id", envelope.message_id);
         span.set("wissel.party", inbox.owner());
-        span.set_number("wissel.attempt", attempt);
         if envelope.replayed {
             span.set("wissel.replayed", true);
         }
@@ -184,16 +182,11 @@ impl Broker {
     }
 
     /// The span of a delivery that dies without being handed out.
-    pub(crate) fn death_span(
-        &self,
-        envelope: &Envelope,
-        inbox: &InboxName,
-        attempt: u32,
-    ) -> Option<Box<Span>> {
+    pub(crate) fn death_span(&self, envelope: &Envelope, inbox: &InboxName) -> Option<Box<Span>> {
         if !self.options.tracer.is_on() {
             return None;
         }
         let trace = EventView::decode(envelope.event.clone()).ok()?.trace_context();
-        self.delivery_span("dead-letter", trace, envelope, inbox, attempt)
+        self.delivery_span("dead-letter", trace, envelope, inbox)
     }
 }

@@ -15,6 +15,7 @@ use crate::{Broker, Caller, masked};
 pub(crate) struct Setback<'a> {
     inbox: &'a InboxName,
     message_id: MessageId,
+    /// At which it was handed out; none: it was not.
     attempt: Option<u32>,
 }
 

@@ -148,8 +148,14 @@ pub(crate) fn read_dead(
     let died_at = died_at.or_else(|| direct::died_at(headers)).unwrap_or(envelope.admitted_at);
     let id = text(headers, DEAD_ID)
         .unwrap_or_else(|| format!("{:016x}-{}", milliseconds(died_at), envelope.message_id));
-    let reason = text(headers, REASON).unwrap_or_else(|| direct::reason(headers));
-    Ok(DeadLetter { id: DeadLetterId(id), envelope, attempts: attempt, died_at, reason, history })
+    let (attempts, reason) = match text(headers, REASON) {
+        Some(reason) => (attempt, reason),
+        None if direct::only_waited(headers) => {
+            (attempt.saturating_sub(1), direct::reason(headers))
+        }
+        None => (attempt, direct::reason(headers)),
+    };
+    Ok(DeadLetter { id: DeadLetterId(id), envelope, attempts, died_at, reason, history })
 }
 
 /// Milliseconds are kept.
@@ -216,6 +222,15 @@ pub(crate) fn headers(envelope: &Envelope, attempt: u32) -> FieldTable {
     headers
 }
 
+/// The same headers for a message that was not handed out, and so at no attempt but those before.
+pub(crate) fn not_handed_out(mut headers: FieldTable) -> FieldTable {
+    if let Some(attempt) = integer(&headers, ATTEMPT) {
+        let before = AMQPValue::LongLongInt(attempt.saturating_sub(1).max(0));
+        headers.insert(ATTEMPT.into(), before);
+    }
+    headers
+}
+
 fn headers_with_history(queued: &Queued) -> FieldTable {
     let mut headers = headers(&queued.envelope, queued.attempt);
     if !queued.history.is_empty() {
@@ -270,7 +285,7 @@ pub(crate) fn text(headers: &FieldTable, name: &str) -> Option<String> {
     }
 }
 
-fn integer(headers: &FieldTable, name: &str) -> Option<i64> {
+pub(crate) fn integer(headers: &FieldTable, name: &str) -> Option<i64> {
     match headers.inner().get(name)? {
         AMQPValue::LongLongInt(integer) => Some(*integer),
         AMQPValue::LongInt(integer) => Some((*integer).into()),
@@ -302,13 +317,14 @@ impl Queued {
         Self { envelope: envelope.clone(), attempt: attempt.saturating_add(1), history }
     }
 
-    /// With attempts that were made without the bus.
-    pub(crate) fn after_unheard(&self, unheard: &[Attempt]) -> Self {
+    /// As it is given up: with attempts that were made without the bus, and without this one when
+    /// it was not handed out.
+    pub(crate) fn given_up(&self, unheard: &[Attempt], handed_out: bool) -> Self {
         let Self { envelope, attempt, history } = self;
         let dropped = (history.len() + unheard.len()).saturating_sub(Attempt::KEPT);
         let history = history.iter().chain(unheard).skip(dropped).cloned().collect();
-        let more = u32::try_from(unheard.len()).unwrap_or(u32::MAX);
-        Self { envelope: envelope.clone(), attempt: attempt.saturating_add(more), history }
+        let attempt = Attempt::count(*attempt, unheard, handed_out);
+        Self { envelope: envelope.clone(), attempt, history }
     }
 }
 

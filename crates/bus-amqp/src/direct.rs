@@ -237,16 +237,30 @@ impl Direct {
 /// What stands in the headers of a dead letter that RabbitMQ itself made: why, for
 /// operators.
 pub(crate) fn reason(headers: &FieldTable) -> String {
-    let first = codec::text(headers, "x-first-death-reason");
-    let queue = codec::text(headers, "x-first-death-queue").unwrap_or_default();
-    let direct = queue.starts_with(&format!("{}.", topology::DIRECT));
-    let said = match first.as_deref() {
-        Some("rejected") if direct => Said::RejectedByClient,
-        Some("delivery_limit") if direct => Said::CameBack(DELIVERY_LIMIT.unsigned_abs()),
-        Some("expired") if direct => Said::TooOldForClient,
+    let said = match death(headers).as_deref() {
+        Some("rejected") => Said::RejectedByClient,
+        Some("delivery_limit") => Said::CameBack(DELIVERY_LIMIT.unsigned_abs()),
+        Some("expired") => Said::TooOldForClient,
         _ => Said::GivenUpByRabbit,
     };
     said.to_string()
+}
+
+/// Of what it died in the queue of a client; none: elsewhere.
+fn death(headers: &FieldTable) -> Option<String> {
+    let queue = codec::text(headers, "x-first-death-queue")?;
+    let is_direct = queue.starts_with(&format!("{}.", topology::DIRECT));
+    codec::text(headers, "x-first-death-reason").filter(|_| is_direct)
+}
+
+/// Whether RabbitMQ made a dead letter of it that was never handed to a client.
+pub(crate) fn only_waited(headers: &FieldTable) -> bool {
+    death(headers).as_deref() == Some("expired") && !came_back(headers)
+}
+
+/// Whether a client had it, and gave it back.
+fn came_back(headers: &FieldTable) -> bool {
+    codec::integer(headers, "x-delivery-count").is_some_and(|times| times > 0)
 }
 
 /// When RabbitMQ itself made a dead letter of it, to a second.
@@ -352,7 +366,10 @@ fn properties_of(message_id: String, headers: FieldTable) -> BasicProperties {
 
 /// The same message as a dead letter.
 fn buried(inbox: &InboxName, message_id: MessageId, delivery: &Delivery, reason: &str) -> Instead {
-    let headers = delivery.properties.headers().clone().unwrap_or_default();
+    let mut headers = delivery.properties.headers().clone().unwrap_or_default();
+    if !came_back(&headers) {
+        headers = codec::not_handed_out(headers);
+    }
     let headers = codec::with_death(headers, reason, SystemTime::now());
     Instead {
         routing_key: topology::dead_queue(inbox),

@@ -46,8 +46,8 @@ impl Settler {
             Settlement::Acknowledge => Ok(()),
             Settlement::Release => return self.release(tag, held).await,
             Settlement::Retry { after, reason } => self.retry(&held, *after, reason).await,
-            Settlement::DeadLetter { reason, unheard } => {
-                let dead = held.queued.after_unheard(unheard);
+            Settlement::DeadLetter { reason, unheard, handed_out } => {
+                let dead = held.queued.given_up(unheard, *handed_out);
                 self.publisher.bury(&self.inbox, &dead, reason).await
             }
         };

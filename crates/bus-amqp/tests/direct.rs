@@ -175,11 +175,15 @@ async fn what_a_client_rejects_or_lets_wait_is_a_dead_letter_with_the_whole_even
 
     let mut dead = place.dead_letters(2).await;
     dead.sort_by(|one, other| one.envelope.event.cmp(&other.envelope.event));
-    let told: Vec<(&[u8], &str)> =
-        dead.iter().map(|one| (&one.envelope.event[..], one.reason.as_str())).collect();
-    let expected: [(&[u8], &str); 2] = [
-        (b"head of 1;data of 1", "rejected by the AMQP client of its owner"),
-        (b"head of 2;data of 2", "expired: it waited too long for the AMQP client of its owner"),
+    let told: Vec<(&[u8], &str, u32)> = dead
+        .iter()
+        .map(|one| (&one.envelope.event[..], one.reason.as_str(), one.attempts))
+        .collect();
+    let expired = "expired: it waited too long for the AMQP client of its owner";
+    // Waiting is no attempt.
+    let expected: [(&[u8], &str, u32); 2] = [
+        (b"head of 1;data of 1", "rejected by the AMQP client of its owner", 1),
+        (b"head of 2;data of 2", expired, 0),
     ];
     assert_eq!(told, expected);
     for one in &dead {
@@ -265,8 +269,8 @@ async fn a_review_keeps_changes_and_buries_what_waits_in_its_order() {
     assert_eq!(reviewed, Reviewed { kept: 3, buried: 1 });
     let dead = place.dead_letters(1).await;
     assert_eq!(
-        (&*dead[0].reason, &dead[0].envelope.event[..]),
-        ("no right to it", &b"head of 2;data of 2"[..])
+        (&*dead[0].reason, dead[0].attempts, &dead[0].envelope.event[..]),
+        ("no right to it", 0, &b"head of 2;data of 2"[..])
     );
     ack(&held).await;
     for expected in ["1", "3-changed", "4"] {

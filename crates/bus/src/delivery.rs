@@ -121,8 +121,10 @@ pub enum Settlement {
         /// Why, for operators.
         reason: String,
         /// Attempts that the bus did not hear of, oldest first: they count as attempts, and
-        /// their reasons are kept.
+        /// their reasons are kept. Of more than [`Attempt::KEPT`] these are the latest.
         unheard: Vec<Attempt>,
+        /// Whether this delivery was handed out: it is no attempt otherwise.
+        handed_out: bool,
     },
 }
 
@@ -181,9 +183,14 @@ impl Credit {
 }
 
 impl Settlement {
-    /// A dead letter, of whose attempts the bus knows.
+    /// A dead letter that was handed out, of whose attempts the bus knows.
     pub fn dead_letter(reason: impl Into<String>) -> Self {
-        Self::DeadLetter { reason: reason.into(), unheard: Vec::new() }
+        Self::DeadLetter { reason: reason.into(), unheard: Vec::new(), handed_out: true }
+    }
+
+    /// One that was given up in place of being handed out: no attempt more than before.
+    pub fn not_handed_out(reason: impl Into<String>) -> Self {
+        Self::DeadLetter { reason: reason.into(), unheard: Vec::new(), handed_out: false }
     }
 }
 
@@ -199,21 +206,23 @@ pub struct DeadLetter {
     pub id: DeadLetterId,
     /// The message.
     pub envelope: Envelope,
-    /// The attempt at which it was given up.
+    /// How many times it was handed out, since its last redrive.
     pub attempts: u32,
     /// When. A bus keeps milliseconds.
     pub died_at: SystemTime,
     /// Why.
     pub reason: String,
-    /// The attempts before the last, oldest first; of many the last [`Attempt::KEPT`]. Those
-    /// before a redrive come first.
+    /// The attempts before its end, oldest first; of many the last [`Attempt::KEPT`]. Those
+    /// before a redrive come first. The last of all is not among them when it was given up at
+    /// that one: it ended when this died, and for the same reason.
     pub history: Vec<Attempt>,
 }
 
 /// An attempt that came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which, from 1; 0 when the message was given up before a redrive without any.
+    /// Which, from 1; 0 for none: so the message was given up before a redrive, without being
+    /// handed out.
     pub number: u32,
     /// When it ended. A bus keeps milliseconds.
     pub at: SystemTime,
@@ -234,10 +243,24 @@ impl Attempt {
         Self { number, at, reason: reason.into(), before_redrive: false }
     }
 
-    /// The history of a dead letter that is redriven: what it had, and the attempt at which it
-    /// was given up, whose number is 0 when it was never handed out.
+    /// At which attempt a delivery goes on, or is given up, that was at this one when the bus
+    /// last heard of it: after those that it did not hear of. One that was not handed out is at
+    /// the one before.
     #[must_use]
-    pub fn before_redrive(mut history: Vec<Self>, last: Self) -> Vec<Self> {
+    pub fn count(heard: u32, unheard: &[Self], handed_out: bool) -> u32 {
+        let next = unheard.last().map_or(0, |last| last.number.saturating_add(1));
+        heard.max(next).saturating_sub(u32::from(!handed_out))
+    }
+
+    /// The history of a dead letter that is redriven: what it had, and how it was given up. That
+    /// has the number of its attempts, and gets 0 when the last of them is in its history, so
+    /// that it was given up without being handed out.
+    #[must_use]
+    pub fn before_redrive(mut history: Vec<Self>, mut last: Self) -> Vec<Self> {
+        let heard = history.last().filter(|one| !one.before_redrive);
+        if heard.is_some_and(|one| one.number >= last.number) {
+            last.number = 0;
+        }
         history.push(last);
         for attempt in &mut history {
             attempt.before_redrive = true;

@@ -32,12 +32,12 @@ pub struct DeadLetter {
     pub admitted_at: SystemTime,
     /// When it was given up on.
     pub died_at: SystemTime,
-    /// How many times it had been handed out.
+    /// How many times it was handed out, since its last redrive.
     pub attempts: u32,
     /// Why.
     pub reason: String,
-    /// The attempts before the last, oldest first, those before a redrive among them; of many
-    /// the last 20.
+    /// The attempts before its end, oldest first, those before a redrive among them; of many
+    /// the last 20. See [`DeadLetter::every_attempt`].
     pub history: Vec<Attempt>,
 }
 
@@ -45,7 +45,7 @@ pub struct DeadLetter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// Which, from 1; 0 when the message was given up before a redrive without having been
+    /// Which, from 1; 0 for none: so the message was given up before a redrive, without being
     /// handed out.
     pub number: u32,
     /// When it ended.
@@ -240,6 +240,25 @@ impl Which {
                 Ok((Vec::new(), false, filters.iter().map(Filter::to_proto).collect()))
             }
         }
+    }
+}
+
+impl DeadLetter {
+    /// Its history, and the attempt at which it was given up, unless that was without being handed
+    /// out, as when it expired.
+    #[must_use]
+    pub fn every_attempt(&self) -> Vec<Attempt> {
+        let mut all = self.history.clone();
+        let before = all.last().filter(|last| !last.before_redrive).map_or(0, |last| last.number);
+        if self.attempts > before {
+            all.push(Attempt {
+                number: self.attempts,
+                at: self.died_at,
+                reason: self.reason.clone(),
+                before_redrive: false,
+            });
+        }
+        all
     }
 }
 

@@ -4,12 +4,12 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wissel_bus::{Arrival, Bus, BusError, Consumer, Credit, DeliveryTag, Settlement};
+use wissel_bus::{Arrival, Attempt, Bus, BusError, Consumer, Credit, DeliveryTag, Settlement};
 use wissel_identifiers::InboxName;
 
 use super::WINDOW;
 use super::receiver::ReceiverSettler;
-use super::state::{Joining, State};
+use super::state::{Copy, Joining, State};
 
 /// One ordered inbox.
 #[derive(Default)]
@@ -137,6 +137,17 @@ impl Lanes {
         }
         state.hand_out();
         answers
+    }
+
+    /// As [`State::unheard`].
+    pub(super) fn unheard(&self, copy: Copy) -> Vec<Attempt> {
+        self.state.lock().unheard(copy)
+    }
+
+    /// As [`State::forget`], of several.
+    pub(super) fn forget(&self, copies: impl Iterator<Item = Copy>) {
+        let mut state = self.state.lock();
+        copies.for_each(|copy| state.forget(copy));
     }
 
     pub(super) fn leave(&self, receiver: u64) {

@@ -22,10 +22,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
-use wissel_bus::{Bus, BusError, Consumer, Credit};
+use wissel_bus::{Attempt, Bus, BusError, Consumer, Credit};
 use wissel_identifiers::InboxName;
 
 use self::lanes::Lanes;
+pub(crate) use self::state::Copy;
 
 /// How many deliveries of an ordered inbox are taken from the bus at a time.
 const WINDOW: u16 = 4_096;
@@ -51,5 +52,20 @@ impl Ordered {
             Arc::clone(inboxes.entry(inbox.clone()).or_default())
         };
         lanes.consume(bus, inbox, credit, tasks).await
+    }
+
+    /// The attempts of a message that the bus did not hear of, for whoever takes it from the bus
+    /// while the inbox is not consumed here.
+    pub(crate) fn unheard(&self, inbox: &InboxName, copy: Copy) -> Vec<Attempt> {
+        let lanes = self.inboxes.lock().get(inbox).cloned();
+        lanes.map(|lanes| lanes.unheard(copy)).unwrap_or_default()
+    }
+
+    /// The bus is done with these, which were taken so.
+    pub(crate) fn forget(&self, inbox: &InboxName, copies: impl Iterator<Item = Copy>) {
+        let lanes = self.inboxes.lock().get(inbox).cloned();
+        if let Some(lanes) = lanes {
+            lanes.forget(copies);
+        }
     }
 }

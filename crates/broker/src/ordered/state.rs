@@ -57,7 +57,7 @@ struct Item {
 }
 
 /// A message, as it came or replayed: these are two deliveries.
-pub(super) type Copy = (MessageId, bool);
+pub(crate) type Copy = (MessageId, bool);
 
 impl Item {
     fn copy(&self) -> Copy {
@@ -255,11 +255,10 @@ impl State {
         let copy = item.copy();
         match settlement {
             Settlement::Acknowledge => Ok(Some((copy, item.tag, Settlement::Acknowledge))),
-            Settlement::DeadLetter { reason, mut unheard } => {
-                if let Some(attempts) = self.attempts.get(&copy) {
-                    unheard.splice(0..0, attempts.made.iter().cloned());
-                }
-                Ok(Some((copy, item.tag, Settlement::DeadLetter { reason, unheard })))
+            Settlement::DeadLetter { reason, mut unheard, handed_out } => {
+                unheard.splice(0..0, self.unheard(copy));
+                let dead = Settlement::DeadLetter { reason, unheard, handed_out };
+                Ok(Some((copy, item.tag, dead)))
             }
             Settlement::Release => {
                 self.ready.insert(number);
@@ -272,6 +271,16 @@ impl State {
                 Ok(None)
             }
         }
+    }
+
+    /// The attempts of a message that the bus did not hear of, oldest first.
+    pub(super) fn unheard(&self, copy: Copy) -> Vec<Attempt> {
+        self.attempts.get(&copy).map(|attempts| attempts.made.clone()).unwrap_or_default()
+    }
+
+    /// The bus is done with what was here for no receiver.
+    pub(super) fn forget(&mut self, copy: Copy) {
+        self.attempts.remove(&copy);
     }
 
     fn remember(&mut self, copy: Copy, heard: u32, reason: String, not_before: Instant) {
@@ -295,7 +304,7 @@ impl State {
     /// and has gone, it is here no more, and its attempts are: they are not those of a dead letter
     /// that is put back.
     pub(super) fn done(&mut self, number: u64, copy: Copy) {
-        self.attempts.remove(&copy);
+        self.forget(copy);
         let Some(item) = self.items.remove(&number) else { return };
         let Some(lane_key) = item.lane else { return };
         let Some(lane) = self.lanes.get_mut(&lane_key) else { return };

@@ -24,6 +24,9 @@ const AT_A_TIME: Duration = Duration::from_secs(10);
 /// How many deliveries are looked at together.
 const AT_ONCE: u16 = 256;
 
+/// Why one is a dead letter that was longer in its inbox than that keeps messages.
+const TOO_OLD: &str = "expired: older than the inbox keeps messages";
+
 /// Why a message is not handed out any more, when it is not. One that was replayed is as
 /// old as its receiver wants it.
 pub(super) fn too_old(
@@ -115,17 +118,23 @@ impl Broker {
                 Ok(0) | Err(_) => break,
             }
             let (mut settlements, mut records) = (Vec::new(), Vec::new());
-            let mut spans = Vec::new();
+            let (mut spans, mut gone) = (Vec::new(), Vec::new());
             let mut young = false;
             for arrival in arrived.drain(..) {
                 let Arrival::Delivery(delivery) = arrival else { return Ok(expired) };
-                let Delivery { tag, envelope, attempt } = delivery;
+                let Delivery { tag, envelope, attempt: _ } = delivery;
                 if is_old(envelope.admitted_at) && !envelope.replayed {
-                    let settlement = Settlement::dead_letter(Said::TooOld);
-                    let setback = Setback::of(inbox, envelope.message_id, Some(attempt));
+                    let copy = (envelope.message_id, envelope.replayed);
+                    let settlement = Settlement::DeadLetter {
+                        reason: Said::TooOld.to_string(),
+                        unheard: self.ordered.unheard(inbox, copy),
+                        handed_out: false,
+                    };
+                    let setback = Setback::of(inbox, envelope.message_id, None);
                     records.extend(setback.record(None, &settlement));
-                    spans.extend(self.death_span(&envelope, inbox, attempt));
+                    spans.extend(self.death_span(&envelope, inbox));
                     settlements.push((tag, settlement));
+                    gone.push(copy);
                 } else {
                     // What was replayed may stand before others that are old.
                     young |= !envelope.replayed;
@@ -138,6 +147,8 @@ impl Broker {
             }
             expired += settlements.len() as u64;
             let settled = consumer.settler.settle(settlements).await;
+            let done = gone.iter().zip(&settled).filter(|(_, outcome)| outcome.is_ok());
+            self.ordered.forget(inbox, done.map(|(copy, _)| *copy));
             settled.into_iter().collect::<Result<(), _>>()?;
             for span in spans {
                 span.end(Outcome::Good("done"));

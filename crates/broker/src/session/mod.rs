@@ -315,11 +315,11 @@ impl Session {
                 (deadline, trace)
             }
             Err(Withheld::Dead(reason)) => {
-                self.bury(tag, &envelope, attempt, reason, DeadCause::Withheld);
+                self.bury(tag, &envelope, reason, DeadCause::Withheld);
                 return None;
             }
             Err(Withheld::Expired(reason)) => {
-                self.bury(tag, &envelope, attempt, reason, DeadCause::Expired);
+                self.bury(tag, &envelope, reason, DeadCause::Expired);
                 return None;
             }
             Err(Withheld::Over) => {
@@ -340,7 +340,10 @@ impl Session {
         let id = self.next_id;
         self.next_id += 1;
         let end_of_lease = self.ends_of_leases.insert_at(id, Instant::now() + self.lease);
-        let mut span = self.broker.delivery_span("deliver", trace, &envelope, &self.inbox, attempt);
+        let mut span = self.broker.delivery_span("deliver", trace, &envelope, &self.inbox);
+        if let Some(span) = &mut span {
+            span.set_number("wissel.attempt", attempt);
+        }
         if let (Some(span), Some(receiver)) = (&mut span, self.receiver) {
             span.link(receiver);
         }
@@ -352,19 +355,12 @@ impl Session {
     }
 
     /// Makes a dead letter of a delivery that is not handed out.
-    fn bury(
-        &mut self,
-        tag: DeliveryTag,
-        envelope: &Envelope,
-        attempt: u32,
-        reason: String,
-        cause: DeadCause,
-    ) {
+    fn bury(&mut self, tag: DeliveryTag, envelope: &Envelope, reason: String, cause: DeadCause) {
         self.broker.metrics().dead(cause, 1);
-        let settlement = Settlement::dead_letter(reason);
-        let setback = Setback::of(&self.inbox, envelope.message_id, Some(attempt));
+        let settlement = Settlement::not_handed_out(reason);
+        let setback = Setback::of(&self.inbox, envelope.message_id, None);
         let record = setback.record(None, &settlement);
-        let span = self.broker.death_span(envelope, &self.inbox, attempt);
+        let span = self.broker.death_span(envelope, &self.inbox);
         let spans = span.map(|span| (tag, *span)).into_iter().collect();
         self.carry_out(vec![(tag, settlement)], record.into_iter().collect(), spans);
     }

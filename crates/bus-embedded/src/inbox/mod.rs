@@ -86,7 +86,7 @@ pub(crate) struct Settled {
 pub(crate) enum Outcome {
     Done,
     Retry { after: std::time::Duration, reason: String },
-    Dead { reason: String, unheard: Vec<Attempt> },
+    Dead { reason: String, unheard: Vec<Attempt>, handed_out: bool },
 }
 
 /// Tags are never used twice in a process, so that no consumer can settle by
@@ -481,9 +481,9 @@ impl State {
                 lease.settling = true;
                 Outcome::Retry { after, reason }
             }
-            Settlement::DeadLetter { reason, unheard } => {
+            Settlement::DeadLetter { reason, unheard, handed_out } => {
                 lease.settling = true;
-                Outcome::Dead { reason, unheard }
+                Outcome::Dead { reason, unheard, handed_out }
             }
         };
         Ok(Some((slot, outcome)))

@@ -143,7 +143,8 @@ impl World {
                 let unheard = (0..u32::try_from(self.random.pick(&[0, 0, 0, 2, 25])).unwrap())
                     .map(|number| Attempt::new(number, at, "unheard"))
                     .collect();
-                Way::Dead { reason: format!("dead {number}"), unheard }
+                let handed_out = !self.random.chance(30);
+                Way::Dead { reason: format!("dead {number}"), unheard, handed_out }
             }
         }
     }
@@ -153,6 +154,8 @@ fn settlement(way: &Way) -> Settlement {
     match way.clone() {
         Way::Done => Settlement::Acknowledge,
         Way::Retry { after, reason } => Settlement::Retry { after, reason },
-        Way::Dead { reason, unheard } => Settlement::DeadLetter { reason, unheard },
+        Way::Dead { reason, unheard, handed_out } => {
+            Settlement::DeadLetter { reason, unheard, handed_out }
+        }
     }
 }

@@ -89,7 +89,7 @@ pub(super) struct Item {
 pub(super) enum Way {
     Done,
     Retry { after: Duration, reason: String },
-    Dead { reason: String, unheard: Vec<Attempt> },
+    Dead { reason: String, unheard: Vec<Attempt>, handed_out: bool },
 }
 
 /// The state, how it came about, and what of it nothing may take away.
@@ -248,10 +248,11 @@ impl Model {
                 let again = Delivery { envelope, attempt: attempt + 1, history, requeued: true };
                 inbox.delayed.insert((to_ms(now) + after_ms + 1, order), Arc::new(again));
             }
-            Way::Dead { reason, unheard } => {
+            Way::Dead { reason, unheard, handed_out } => {
                 history.extend_from_slice(unheard);
                 keep_latest(&mut history);
-                let attempts = attempt + u32::try_from(unheard.len()).unwrap();
+                let made = unheard.last().map_or(attempt, |last| attempt.max(last.number + 1));
+                let attempts = if *handed_out { made } else { made - 1 };
                 let reason = reason.clone();
                 let dead = Dead { envelope, attempts, died_at: now, reason, history };
                 inbox.dead.insert((to_ms(now), number), Arc::new(dead));

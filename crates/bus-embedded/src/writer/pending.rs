@@ -219,14 +219,14 @@ impl Pending {
                 self.batch.insert(&storage.delayed, key.encode(), value);
                 self.must_be_durable = true;
             }
-            Outcome::Dead { reason, unheard } => {
+            Outcome::Dead { reason, unheard, handed_out } => {
                 let died_ms = to_ms(now);
                 let key = DeadKey { inbox, died_ms, number: places.next() };
                 let mut history = self.history(storage, inbox, &slot);
                 history.extend_from_slice(unheard);
                 keep_latest(&mut history);
-                let more = u32::try_from(unheard.len()).unwrap_or(u32::MAX);
-                let slot = Slot { attempt: slot.attempt.saturating_add(more), ..slot };
+                let attempt = Attempt::count(slot.attempt, unheard, *handed_out);
+                let slot = Slot { attempt, ..slot };
                 let value = encode_dead(&slot, &history, died_ms, reason);
                 self.batch.insert(&storage.dead, key.encode(), value);
                 self.must_be_durable = true;

@@ -161,7 +161,7 @@ fn what_is_settled_of_an_inbox_that_was_removed_is_not_settled_twice() {
     let outcomes: [fn() -> Outcome; 3] = [
         || Outcome::Done,
         || Outcome::Retry { after: Duration::ZERO, reason: "again".to_owned() },
-        || Outcome::Dead { reason: "no".to_owned(), unheard: Vec::new() },
+        || Outcome::Dead { reason: "no".to_owned(), unheard: Vec::new(), handed_out: true },
     ];
     for outcome in outcomes {
         let mut bench = Bench::new();

@@ -106,6 +106,7 @@ macro_rules! conformance_suite {
             the_reason_of_each_attempt_is_kept,
             a_redrive_keeps_the_attempts_before,
             attempts_without_the_bus_count,
+            what_is_not_handed_out_is_no_attempt,
             a_dead_letter_is_shown,
             dead_letters_come_in_pages,
             a_page_of_dead_letters_is_bounded_in_bytes,

@@ -216,12 +216,65 @@ pub async fn attempts_without_the_bus_count(fixture: &dyn Fixture) {
     let settlement = Settlement::DeadLetter {
         reason: "enough".to_owned(),
         unheard: vec![unheard(2), unheard(3)],
+        handed_out: true,
     };
     assert_eq!(reader.settle(delivery.tag, settlement).await, Ok(()));
     let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
     assert_eq!((letter.attempts, letter.reason.as_str()), (4, "enough"));
     let reasons: Vec<&str> = letter.history.iter().map(|one| one.reason.as_str()).collect();
     assert_eq!(reasons, ["not now", "alone 2", "alone 3"]);
+
+    // Of so many only the latest are told, and all count.
+    assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(1));
+    let delivery = reader.next().await;
+    let many = u32::try_from(Attempt::KEPT).expect("few") + 4;
+    let settlement = Settlement::DeadLetter {
+        reason: "too many".to_owned(),
+        unheard: (5..=many).map(unheard).collect(),
+        handed_out: true,
+    };
+    assert_eq!(reader.settle(delivery.tag, settlement).await, Ok(()));
+    let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
+    assert_eq!((letter.attempts, letter.history.len()), (many + 1, Attempt::KEPT));
+    tidy(&*bus, &[&inbox]).await;
+}
+
+/// What is given up in place of being handed out counts the attempts before, and after a redrive
+/// tells its end as none.
+pub async fn what_is_not_handed_out_is_no_attempt(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "not-handed-out").await;
+    put(&*bus, &inbox, &numbered(1)).await;
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    let told = |history: &[Attempt]| -> Vec<(u32, String)> {
+        history.iter().map(|one| (one.number, one.reason.clone())).collect()
+    };
+    let mut before = Vec::new();
+    // Without an attempt, after one, and after two of which the bus did not hear.
+    for made in [0, 1, 3] {
+        let mut delivery = reader.next().await;
+        let mut unheard = Vec::new();
+        if made > 0 {
+            assert_eq!(reader.settle(delivery.tag, retry(Duration::ZERO)).await, Ok(()));
+            before.push((1, "not now".to_owned()));
+            delivery = reader.next().await;
+        }
+        for number in 2..=made {
+            unheard.push(Attempt::new(number, delivery.envelope.admitted_at, "alone"));
+            before.push((number, "alone".to_owned()));
+        }
+        let reason = "expired".to_owned();
+        let settlement = Settlement::DeadLetter { reason, unheard, handed_out: false };
+        assert_eq!(reader.settle(delivery.tag, settlement).await, Ok(()));
+        let letter = dead_letters_once(&*bus, &inbox, 1).await.remove(0);
+        assert_eq!((letter.attempts, letter.reason.as_str()), (made, "expired"));
+        assert_eq!(told(&letter.history), before);
+        assert_eq!(bus.redrive(&inbox, &Selection::All, &inbox).await, Ok(1));
+        before.push((0, "expired".to_owned()));
+    }
+    let delivery = reader.next().await;
+    assert_eq!(delivery.attempt, 1);
+    reader.acknowledge(&[delivery]).await;
     tidy(&*bus, &[&inbox]).await;
 }
 

@@ -116,7 +116,7 @@ fn course(text: &Texts, catalogue: &Catalogue, letter: &DeadLetter) -> Markup {
             ol.timeline {
                 li { time { (moment(letter.envelope.admitted_at)) } " " (text.admitted) ", " (named(catalogue, letter.envelope.publisher)) }
                 @for one in &letter.history {
-                    li { time { (moment(one.at)) } " " (text.attempt) " " (one.number) @if one.before_redrive { ", " (text.before_redrive) } ": " (given_up(text, &masked(&one.reason))) }
+                    li { time { (moment(one.at)) } " " @if one.number > 0 { (text.attempt) " " (one.number) } @else { (text.given_up) } @if one.before_redrive { ", " (text.before_redrive) } ": " (given_up(text, &masked(&one.reason))) }
                 }
                 li.grave { time { (moment(letter.died_at)) } " " (text.given_up) ": " (given_up(text, &masked(&letter.reason))) }
             }

@@ -1,13 +1,16 @@
 use std::time::Instant;
 
-use wissel_bus::{Bus, Enqueue, Envelope, MessageId};
+use wissel_audit::{RecordLog, RecordOptions, SubjectKey};
+use wissel_bus::{Bus, DeadLetter, Enqueue, Envelope, MessageId, Page};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
 use wissel_message::Event;
 use wissel_store::{InboxSettings, Store};
 
 use super::*;
-use crate::{BrokerOptions, Caller, Operator, Roles, SessionEvent, SessionOptions, Verdict};
+use crate::{
+    BrokerOptions, Caller, Operator, Records, Roles, SessionEvent, SessionOptions, Verdict,
+};
 
 const CATALOGUE: &str = r#"
 party = [
@@ -33,24 +36,40 @@ struct Aged {
     bus: Arc<dyn Bus>,
     broker: Arc<Broker>,
     inbox: InboxName,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Aged {
     async fn new() -> Self {
+        Self::ordered(false).await
+    }
+
+    async fn ordered(ordered: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let bus = EmbeddedBus::open(EmbeddedOptions::new(directory.path())).unwrap();
         let bus: Arc<dyn Bus> = Arc::new(bus);
-        let catalogue = Catalogue::from_toml("test", CATALOGUE).unwrap();
-        let (store, options) = (Store::in_memory().unwrap(), BrokerOptions::default());
+        let catalogue = format!("{CATALOGUE}ordered = {ordered}");
+        let catalogue = Catalogue::from_toml("test", &catalogue).unwrap();
+        let records = RecordOptions::default();
+        let records = Records {
+            log: RecordLog::open(&directory.path().join("records"), records).unwrap(),
+            subjects: SubjectKey::load_or_create(&directory.path().join("key")).unwrap(),
+        };
+        let options = BrokerOptions { records: Some(records), ..BrokerOptions::default() };
+        let store = Store::in_memory().unwrap();
         let broker = Broker::start(Arc::clone(&bus), store, catalogue, options).await.unwrap();
         broker.prepared().await;
         let inbox: InboxName = "00000099000000002000.inbox".parse().unwrap();
+        let place = Self { bus, broker, inbox, directory };
+        place.set_age(60).await;
+        place
+    }
+
+    async fn set_age(&self, seconds: u64) {
         let operator = Operator { name: None, oin: None, roles: Roles::ALL }.into();
-        let max_age = Some(Duration::from_secs(60));
+        let max_age = Some(Duration::from_secs(seconds));
         let change = |settings| InboxSettings { max_age, ..settings };
-        broker.set_inbox(&operator, &inbox, change).await.unwrap();
-        Self { bus, broker, inbox, _directory: directory }
+        self.broker.set_inbox(&operator, &self.inbox, change).await.unwrap();
     }
 
     /// Each with how old it is, in seconds, and whether it was replayed.
@@ -129,4 +148,46 @@ async fn what_waits_behind_one_that_has_stopped_is_given_up() {
     stopped.settled().await;
     assert_eq!(broker.expire(inbox).await.unwrap(), 0);
     broker.shut_down(Duration::from_secs(10)).await;
+}
+
+/// Attempts are those that were made, also where the bus did not hear of them; on record as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dies_of_its_age_has_the_attempts_that_were_made() {
+    for ordered in [false, true] {
+        let place = Aged::ordered(ordered).await;
+        let Aged { bus, broker, inbox, directory } = &place;
+        let owner = Caller::Party("00000099000000002000".parse().unwrap());
+        let options = SessionOptions { credit: 1, lease: Duration::from_secs(600) };
+        let mut session = broker.open_session(&owner, inbox, options).await.unwrap();
+        place.put(&[(5, false)]).await;
+        for attempt in 1..=2 {
+            let SessionEvent::Deliveries(held) = session.next().await else { panic!("one") };
+            assert_eq!(held[0].attempt, attempt);
+            let (after, reason) = (Some(Duration::ZERO), format!("attempt {attempt} failed"));
+            session.settle(&[held[0].id], &Verdict::Retry { after, reason });
+            session.settled().await;
+        }
+        drop(session);
+        place.put(&[(5, false)]).await;
+        place.set_age(1).await;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while bus.inspect(inbox).await.unwrap().dead_letters < 2 {
+            assert!(Instant::now() < deadline, "what is too old stays");
+            broker.expire(inbox).await.unwrap();
+        }
+        let letters = bus.dead_letters(inbox, Page { after: None, limit: 10 }).await.unwrap();
+        let told = |one: &DeadLetter| (one.attempts, one.history.len(), one.reason == TOO_OLD);
+        let mut told: Vec<_> = letters.iter().map(told).collect();
+        told.sort_unstable();
+        assert_eq!(told, [(0, 0, true), (2, 2, true)], "ordered: {ordered}");
+        broker.shut_down(Duration::from_secs(10)).await;
+
+        let files = std::fs::read_dir(directory.path().join("records")).unwrap();
+        let text = |file: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(file.unwrap().path()).unwrap_or_default()
+        };
+        let records: String = files.map(text).collect();
+        assert_eq!(records.matches(TOO_OLD).count(), 2, "{records}");
+        assert!(!records.contains(&format!(": {TOO_OLD}")), "{records}");
+    }
 }

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use wissel_bus::{DeadLetter, Said};
 
 use super::super::Found;
-use super::super::town::PLACES;
 use super::{Fate, Ledger, Now, State, Which};
 
 impl Ledger {
@@ -64,7 +63,12 @@ impl Ledger {
             // Its publisher never heard that there was no room.
             (stand.maybe, stand.attempts) = (Some(Fate::Dead), (0, 1));
         }
-        if (letter.attempts == 0) != (Said::read(&letter.reason) == Some(Said::InboxFull)) {
+        let said = Said::read(&letter.reason);
+        // The attempt at which it would have been handed out: it was not.
+        let in_place_of_one =
+            matches!(said, Some(Said::Expired | Said::TooOld | Said::GrantGone));
+        let attempt = letter.attempts + u32::from(in_place_of_one);
+        if (attempt == 0) != (said == Some(Said::InboxFull)) {
             let (attempts, reason) = (letter.attempts, &letter.reason);
             return Err(Found(format!("{told} died at attempt {attempts} ({reason})")));
         }
@@ -78,16 +82,14 @@ impl Ledger {
             return Err(Found(format!("{told} is dead ({}): {stand:?}", letter.reason)));
         }
         let (least, most) = stand.attempts;
-        let unheard = PLACES[place].ordered && (expired || withheld);
-        if !(least..=most).contains(&letter.attempts) && !unheard {
-            let attempts = letter.attempts;
+        if !(least..=most).contains(&attempt) {
             return Err(Found(format!(
-                "{told} died at attempt {attempts} ({}), expected {least} to {most}",
+                "{told} died at attempt {attempt} ({}), expected {least} to {most}",
                 letter.reason
             )));
         }
         stand.state = State::Done(Fate::Dead);
-        stand.attempts = (letter.attempts, letter.attempts);
+        stand.attempts = (attempt, attempt);
         (stand.maybe, stand.settled_by, stand.before) = (None, None, None);
         Ok((message, copy, place))
     }
