@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use wissel_client::{Client, DeadLetter, Filter, InboxName, Which};
+use wissel_client::{Attempt, Client, DeadLetter, Filter, InboxName, Which};
 
 use crate::amounts::amount;
 use crate::cli::{
@@ -108,12 +108,10 @@ async fn show(inbox: &InboxName, id: &str, look: &LookArguments) -> Result<(), F
         ("reason", one.reason.clone()),
     ];
     output::facts(facts);
-    let attempts = one.history.iter().map(|one| (one.number, one.at, output::reason(one)));
-    let last = (one.attempts > 0).then(|| (one.attempts, one.died_at, one.reason.clone()));
-    let rows: Vec<_> = attempts
-        .chain(last)
-        .map(|(number, at, reason)| vec![number.to_string(), output::moment(at), reason])
-        .collect();
+    let attempts = one.every_attempt();
+    let row =
+        |one: &Attempt| vec![one.number.to_string(), output::moment(one.at), output::reason(one)];
+    let rows: Vec<_> = attempts.iter().map(row).collect();
     if rows.is_empty() {
         output::line("\nit was never handed out");
         return Ok(());
@@ -227,14 +225,14 @@ fn to_json(one: &DeadLetter) -> serde_json::Value {
         "inbox": one.inbox,
         "message_id": one.message_id.to_string(),
         "source": one.source,
-        "id": one.id,
+        "event_id": one.id,
         "type": one.event_type,
         "publisher": one.publisher,
         "admitted_at": output::moment(one.admitted_at),
         "died_at": output::moment(one.died_at),
         "attempts": one.attempts,
         "reason": one.reason,
-        "history": output::history(&one.history),
+        "history": output::history(&one.every_attempt()),
     })
 }
 

@@ -107,7 +107,7 @@ fn delivery_to_json(one: &UnsettledDelivery) -> serde_json::Value {
     json!({
         "message_id": one.message_id.to_string(),
         "source": one.source,
-        "id": one.id,
+        "event_id": one.id,
         "type": one.event_type,
         "publisher": one.publisher,
         "admitted_at": output::moment(one.admitted_at),

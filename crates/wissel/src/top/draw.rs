@@ -227,14 +227,14 @@ fn letter(state: &State, id: &str, frame: &mut Frame<'_>, area: Rect) {
         format!("message      {}", one.message),
         format!("type         {}", one.event_type),
         format!("publisher    {}", one.publisher),
+        format!("died at      {}", output::moment(one.died_at)),
+        format!("reason       {}", one.reason),
         String::new(),
     ];
     let attempts = one.history.iter();
     lines.extend(attempts.map(|(number, at, reason)| {
         format!("attempt {number}  {}  {reason}", output::moment(*at))
     }));
-    let died_at = output::moment(one.died_at);
-    lines.push(format!("attempt {}  {died_at}  {}", one.attempts, one.reason));
     let text = Paragraph::new(lines.join("\n")).wrap(Wrap { trim: false });
     frame.render_widget(text, area);
 }

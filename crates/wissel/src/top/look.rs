@@ -69,7 +69,7 @@ pub(crate) struct Letter {
     pub(crate) died_at: SystemTime,
     pub(crate) attempts: u32,
     pub(crate) reason: String,
-    /// The attempts before, as number, moment and reason.
+    /// Every attempt, as number, moment and reason.
     pub(crate) history: Vec<(u32, SystemTime, String)>,
 }
 
@@ -122,7 +122,8 @@ impl From<InboxActivity> for Inbox {
 
 impl From<DeadLetter> for Letter {
     fn from(one: DeadLetter) -> Self {
-        let history = one.history.iter().map(|each| (each.number, each.at, output::reason(each)));
+        let attempts = one.every_attempt();
+        let history = attempts.iter().map(|each| (each.number, each.at, output::reason(each)));
         Self {
             id: one.dead_letter_id,
             message: one.message_id.to_string(),
