@@ -299,6 +299,10 @@ impl Bus for AmqpBus {
             return Err(BusError::Closed);
         }
         let channel = self.channel().await?;
+        if !self.link.has_archive() {
+            close(channel).await;
+            return Err(self.link.without_archive());
+        }
         let publishing = self.link.publishing_channel(Instant::now() + CALL_PATIENCE).await?;
         let archived = archive::read(&channel, &publishing, page).await;
         close(channel).await;

@@ -184,6 +184,13 @@ impl Link {
         BusError::Unavailable { reason: self.health().1 }
     }
 
+    /// Why nothing can be kept in the archive that was not seen yet, nor be read from it.
+    pub(crate) fn without_archive(&self) -> BusError {
+        let (ready, detail) = self.health();
+        let reason = if ready { "the archive is not there yet".to_owned() } else { detail };
+        BusError::Unavailable { reason }
+    }
+
     pub(crate) fn knows(&self, inbox: &InboxName) -> bool {
         self.shared.inboxes.read().contains(inbox)
     }

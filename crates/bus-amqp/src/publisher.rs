@@ -179,8 +179,7 @@ impl Publisher {
             return Err(BusError::UnknownInbox(unknown.clone()));
         }
         if item.archive_until.is_some() && !self.link.has_archive() {
-            let reason = "the archive is not there yet".to_owned();
-            return Err(BusError::Unavailable { reason });
+            return Err(self.link.without_archive());
         }
         let parts = item.inboxes.len() + usize::from(item.archive_until.is_some());
         let parts = if parts > PARTED_MAX { 1 } else { parts };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 use wissel_bus::{
-    Arrival, Burial, Bus, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, Page,
+    Arrival, Burial, Bus, BusError, Consumer, Credit, Delivery, Enqueue, Envelope, InboxName, Page,
     Selection, Settlement,
 };
 use wissel_bus_amqp::{AmqpBus, AmqpOptions};
@@ -135,4 +135,17 @@ async fn a_walk_over_dead_letters_goes_on() {
     let left = place.bus.dead_letters(&place.inbox, page).await.unwrap();
     assert_eq!(left.len(), COUNT - ids.len());
     place.done().await;
+}
+
+/// Nobody was there since the start, so that nobody saw the archive.
+#[tokio::test]
+async fn without_rabbitmq_that_is_what_is_told_of_the_archive() {
+    let options = AmqpOptions::new("amqp://127.0.0.1:1".to_owned());
+    let bus = AmqpBus::connect(options).unwrap();
+    let mut item = Enqueue::new(message(1, 10), Vec::new());
+    item.archive_until = Some(item.envelope.admitted_at);
+    let answer = bus.enqueue(vec![item]).await.remove(0);
+    let Err(BusError::Unavailable { reason }) = answer else { panic!("{answer:?}") };
+    assert!(reason.starts_with("no connection to RabbitMQ at 127.0.0.1:1 "), "{reason}");
+    bus.close().await;
 }
