@@ -181,8 +181,9 @@ async fn what_a_publisher_may_not_do_is_refused_with_a_reason() {
     let data = |json: &str| death("3", "0344").data_text("application/json", json);
     refused(&utrecht, death("1", "0344"), "NOT_GRANTED").await;
     let of_another = format!("urn:nld:oin:{UTRECHT}:systeem:x");
-    let event = Event::builder("2", of_another, "nl.brp.overlijden").subject("999990342");
-    refused(&rvig, event, "SOURCE_OF_ANOTHER").await;
+    let event = Event::builder("2", of_another, "nl.brp.overlijden").subject("999990343");
+    let refusal = refused(&rvig, event, "SOURCE_OF_ANOTHER source: ").await;
+    assert!(refusal.contains("subject: "), "all that is wrong is told at once: {refusal}");
     refused(&rvig, death("3", "0344").subject("999990343"), "INVALID_MESSAGE").await;
     refused(&rvig, data(r#"{"datum":"2026-11-24"}"#), "INVALID_MESSAGE data: \"naam\"").await;
     refused(&rvig, data(r#"{"datum":"gisteren","naam":{}}"#), "INVALID_MESSAGE data/datum").await;

@@ -8,8 +8,9 @@ use wissel_message::{EventView, Limits, Violations};
 
 use super::identify::Identified;
 use super::source::check_source;
+use super::validate;
 use crate::direction::{Destination, Direction};
-use crate::{Caller, Reason, Refusal, reports};
+use crate::{Caller, Reason, Refusal, clock, reports};
 
 /// A message that its publisher may publish.
 #[derive(Debug)]
@@ -61,15 +62,33 @@ pub fn find_right<'c>(
         ));
     };
     let kvk_number = || catalogue.party(publisher).and_then(|party| party.kvk_number);
-    check_source(event.source(), publisher, kvk_number)?;
-    if !grant.covers(event) {
-        return Err(Refusal::of_field(
+    let mut refused = check_source(event.source(), publisher, kvk_number).err();
+    if refused.is_none() && !grant.covers(event) {
+        refused = Some(Refusal::of_field(
             Reason::NotGranted,
             "type",
             format!("the message is outside the row limits of the grant of party {publisher}"),
         ));
     }
-    Ok((rights, grant))
+    match refused {
+        None => Ok((rights, grant)),
+        Some(refusal) => Err(with_the_rest(refusal, event, rights, grant, limits)),
+    }
+}
+
+/// The refusal of a message of a type that its sender may publish, with every rule that it breaks
+/// besides, so that all can be mended at once.
+fn with_the_rest(
+    refusal: Refusal,
+    event: &EventView,
+    rights: &TypeRights,
+    grant: &Grant,
+    limits: &Limits,
+) -> Refusal {
+    let checked = validate::check(event, &rights.event_type, grant, limits, clock::wall());
+    let Err(rest) = Violations::none_of(checked.broken) else { return refusal };
+    let faults = refusal.faults.into_iter().chain(Refusal::from(rest).faults).collect();
+    Refusal::of_fields(refusal.reason, faults)
 }
 
 fn unknown_type(event: &EventView, limits: &Limits) -> Refusal {
@@ -84,4 +103,61 @@ fn unknown_type(event: &EventView, limits: &Limits) -> Refusal {
         "type",
         "not an event type of the catalogue; expected one that it lists, spelled exactly so",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use wissel_message::{Event, OwnedValue, Timestamp};
+
+    use super::*;
+
+    const PUBLISHER: &str = "00000099000000001000";
+    const OTHER: &str = "00000099000000002000";
+
+    fn catalogue() -> Catalogue {
+        let text = format!(
+            r#"
+party = [{{ oin = "{PUBLISHER}", name = "Registry" }}, {{ oin = "{OTHER}", name = "Utrecht" }}]
+[[event_type]]
+name = "nl.brp.geboorte"
+owner = "{PUBLISHER}"
+description = "A birth was registered."
+[[grant]]
+party = "{PUBLISHER}"
+type = "nl.brp.geboorte"
+action = "publish"
+purpose = "To tell"
+legal_basis = "Wet BRP"
+filters = [{{ exact = {{ gemeente = "0344" }} }}]
+"#
+        );
+        Catalogue::from_toml("test", &text).unwrap()
+    }
+
+    /// Why a message that has expired is refused, and the fields at fault.
+    fn refused(publisher: &str, source: &str, gemeente: &str) -> (Reason, Vec<String>) {
+        let source = format!("urn:nld:oin:{source}:systeem:x");
+        let event = Event::builder("1", source, "nl.brp.geboorte")
+            .extension("gemeente", gemeente)
+            .extension("expirytime", OwnedValue::Timestamp(Timestamp::new(1, 0).unwrap()));
+        let event = EventView::decode(event.build().unwrap().encode()).unwrap();
+        let (catalogue, oin) = (catalogue(), publisher.parse().unwrap());
+        let limits = Limits::default();
+        let right = find_right(&event, &Caller::Party(oin), &oin, &catalogue, &limits);
+        let refusal = right.map(|_| ()).unwrap_err();
+        let fields = refusal.faults.iter().map(|fault| fault.field.clone()).collect();
+        (refusal.reason, fields)
+    }
+
+    #[test]
+    fn who_may_publish_the_type_hears_of_all_that_is_wrong_at_once() {
+        let fields = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (reason, faults) = refused(PUBLISHER, OTHER, "0344");
+        assert_eq!((reason, faults), (Reason::SourceOfAnother, fields(&["source", "expirytime"])));
+        let (reason, faults) = refused(PUBLISHER, PUBLISHER, "0193");
+        assert_eq!((reason, faults), (Reason::NotGranted, fields(&["type", "expirytime"])));
+        // Who may not is told no more than that.
+        let (reason, faults) = refused(OTHER, OTHER, "0344");
+        assert_eq!((reason, faults), (Reason::NotGranted, fields(&["type"])));
+    }
 }

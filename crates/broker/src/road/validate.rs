@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use wissel_bus::MessageId;
-use wissel_catalogue::{Audience, Grant, SubjectKind};
+use wissel_catalogue::{Audience, EventType, Grant, SubjectKind};
 use wissel_identifiers::Oin;
 use wissel_message::{
     EventView, Level, Limits, Rule, Timestamp, Violation, Violations, check_profile, expiry_time,
@@ -52,31 +52,52 @@ fn without_reports(event: &EventView) -> Result<EventView, Refusal> {
     EventView::decode(frame).map_err(|error| Refusal::internal(&error))
 }
 
-/// Checks the rules of CloudEvents 1.0, of the NL GOV profile and of the event type, and
-/// the limits. What a message should be and is not is a warning, unless its publisher is
-/// to be strict.
-pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted, Refusal> {
-    let Authorised { event, caller, publisher, grant, rights, destination } = authorised;
-    let event_type = &rights.event_type;
-    let mut broken: Vec<Violation> = match wissel_message::validate(&event, limits) {
+/// What the rules say of a message.
+pub(super) struct Checked {
+    pub(super) broken: Vec<Violation>,
+    warnings: Vec<Violation>,
+    /// The reports that it says it ends.
+    reports: Option<String>,
+}
+
+/// Holds a message against every rule, those of its event type as well.
+pub(super) fn check(
+    event: &EventView,
+    event_type: &EventType,
+    grant: &Grant,
+    limits: &Limits,
+    now: SystemTime,
+) -> Checked {
+    let mut broken: Vec<Violation> = match wissel_message::validate(event, limits) {
         Ok(()) => Vec::new(),
         Err(violations) => violations.into_iter().collect(),
     };
     let mut warnings = Vec::new();
-    for violation in check_profile(&event) {
+    for violation in check_profile(event) {
         if grant.strict || violation.rule.level() == Level::Must {
             broken.push(violation);
         } else {
             warnings.push(violation);
         }
     }
-    broken.extend(event_type.check(&event));
-    let admitted_at = clock::wall();
-    broken.extend(expired(&event, admitted_at));
-    let reports = reports::named(&event, event_type).unwrap_or_else(|violation| {
+    broken.extend(event_type.check(event));
+    broken.extend(expired(event, now));
+    let reports = reports::named(event, event_type).unwrap_or_else(|violation| {
         broken.push(violation);
         None
     });
+    Checked { broken, warnings, reports }
+}
+
+/// Checks the rules of CloudEvents 1.0, of the NL GOV profile and of the event type, and
+/// the limits. What a message should be and is not is a warning, unless its publisher is
+/// to be strict.
+pub fn validate(authorised: Authorised<'_>, limits: &Limits) -> Result<Admitted, Refusal> {
+    let Authorised { event, caller, publisher, grant, rights, destination } = authorised;
+    let event_type = &rights.event_type;
+    let admitted_at = clock::wall();
+    let Checked { broken, warnings, reports } =
+        check(&event, event_type, &grant, limits, admitted_at);
     Violations::none_of(broken)?;
     let event = if reports.is_some() { without_reports(&event)? } else { event };
     Ok(Admitted {
