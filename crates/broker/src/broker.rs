@@ -297,6 +297,7 @@ impl Broker {
             let _one_at_a_time = self.control.lock().await;
             if self.inboxes.read().keys().all(|inbox| opened.contains(inbox)) {
                 *self.preparation_failure.lock() = None;
+                self.room.ask(&*self.bus);
                 self.prepared.send_replace(true);
                 return;
             }

@@ -157,6 +157,7 @@ impl Broker {
         self.store.set_inbox(InboxRecord { name: name.clone(), settings }).await?;
         self.inboxes.write().insert(name.clone(), settings);
         self.room.set(name, &settings);
+        self.room.ask(&*self.bus);
         self.pauses.send_modify(|changes| *changes += 1);
         Ok(())
     }

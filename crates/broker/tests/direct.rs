@@ -159,3 +159,14 @@ async fn whoever_gives_up_the_change_leaves_one_forwarder_and_never_two() {
     place.until_handed_over(2).await;
     assert!(!place.bus.queues.were_two.load(SeqCst));
 }
+
+/// A bus counts the inboxes that somebody asks for, as one on RabbitMQ does: a limit is to hold
+/// from the first message on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inbox_that_gets_a_limit_is_counted_before_a_message_comes() {
+    let place = Place::handing_over().await;
+    assert_eq!(place.bus.levels.load(SeqCst), 0);
+    let limited = |before| InboxSettings { max_deliveries: Some(5), ..before };
+    place.change(limited).await.unwrap().unwrap();
+    assert!(place.bus.levels.load(SeqCst) > 0);
+}

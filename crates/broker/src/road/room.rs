@@ -4,7 +4,8 @@
 //! room in one is refused to its publisher for all of them, so that a receipt is never
 //! about a part; or it becomes a dead letter of the full one, as the inbox is set. What is
 //! under way to an inbox counts as if it were there, so that many publishers together do
-//! not overshoot; a bus on RabbitMQ knows how full an inbox is about a second late.
+//! not overshoot. A bus on RabbitMQ counts about every second: it knows at once what this gateway
+//! publishes, and that much later what others do and what receivers settle.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -61,6 +62,14 @@ impl Limits {
             };
             all
         });
+    }
+
+    /// Asks how full they are, so that a bus that counts those that somebody asks for knows it
+    /// before the first message comes.
+    pub fn ask(&self, bus: &dyn Bus) {
+        for inbox in self.0.load().keys() {
+            let _ = bus.level(inbox);
+        }
     }
 }
 

@@ -18,6 +18,8 @@ use wissel_identifiers::InboxName;
 pub(crate) struct DirectBus {
     bus: Arc<EmbeddedBus>,
     pub(crate) queues: Queues,
+    /// How often somebody asked how full an inbox is.
+    pub(crate) levels: AtomicUsize,
 }
 
 /// What was done with the queues; all inboxes count together.
@@ -48,7 +50,7 @@ impl DirectBus {
             now: AtomicUsize::default(),
             were_two: AtomicBool::default(),
         };
-        (Arc::new(Self { bus, queues }), begins)
+        (Arc::new(Self { bus, queues, levels: AtomicUsize::default() }), begins)
     }
 }
 
@@ -143,6 +145,7 @@ impl Bus for DirectBus {
     }
 
     fn level(&self, inbox: &InboxName) -> Option<Level> {
+        self.levels.fetch_add(1, Ordering::SeqCst);
         self.bus.level(inbox)
     }
 

@@ -39,7 +39,9 @@ const SET_HELP: &str = "Settings, of which an empty value is as the gateway is s
   max_deliveries=100000      the most deliveries that wait or are in flight
   max_bytes=1000000000       the most bytes of their events
   when_full=refuse           what comes beyond is refused to its publisher, or
-  when_full=dead-letter      becomes a dead letter
+  when_full=dead-letter      becomes a dead letter; on RabbitMQ it is counted about every second,
+                             so that a new limit, or what other gateways publish and what is
+                             settled, is known up to two seconds later
   direct_amqp=true           its owner takes it with an AMQP client of its own (docs/amqp.md)
   paused=true                nothing is handed out; messages keep coming in
   draining=true              nothing comes in, as if it were full; what is there is handed out
