@@ -127,15 +127,26 @@ name = "00000099000000002000.inbox"
         // As others have it who look at the archive for long.
         let all = u32::try_from(PAGES_AT_ONCE).unwrap();
         let turns = broker.replays.turns.acquire_many(all).await.unwrap();
-        let replaying = [full, inbox].map(|inbox| {
-            let (broker, caller) = (Arc::clone(&broker), caller.clone());
+        let replay = |inbox: &InboxName| {
+            let (broker, caller, inbox) = (Arc::clone(&broker), caller.clone(), inbox.clone());
             let (from, until) = (SystemTime::UNIX_EPOCH, SystemTime::now());
             let options = ReplayOptions { from, until, types: Vec::new(), filters: Vec::new() };
             tokio::spawn(async move { broker.replay(&caller, &inbox, options, |_| ()).await })
-        });
+        };
+        let (for_room, for_its_turn) = (replay(&full), replay(&inbox));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!for_its_turn.is_finished(), "it has no turn");
+        // With its turn one is done, and the other, which has room to wait for, is not.
+        drop(turns);
+        let done = tokio::time::timeout(PATIENCE, for_its_turn).await.expect("it has its turn");
+        assert_eq!(done.unwrap().unwrap().examined, 0);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!for_room.is_finished(), "it has no room");
+
+        let turns = broker.replays.turns.acquire_many(all).await.unwrap();
+        let replaying = [for_room, replay(&inbox)];
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(replaying.iter().all(|one| !one.is_finished()), "they wait");
-
         let stopping = tokio::time::timeout(AT_ONCE, broker.shut_down(PATIENCE));
         stopping.await.expect("nothing is waited for");
         for one in replaying {

@@ -131,9 +131,15 @@ async fn a_replay_keeps_its_pace_and_waits_for_room() {
     let replaying = tokio::spawn(async move {
         broker.replay(&party(RECEIVER), &inbox("inbox"), everything(), |_| ()).await
     });
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let begun = Instant::now();
+    while place.state("inbox").await.depth < 300 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it does not fill the inbox");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // At its pace all would be there by then.
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
     assert!(!replaying.is_finished());
-    assert!(place.state("inbox").await.depth <= 300);
+    assert_eq!(place.state("inbox").await.depth, 300);
     let mut receiver = place.open("inbox").await;
     for _ in 0..600 {
         receiver.next_id().await;
