@@ -95,6 +95,8 @@ impl Default for Shutdown {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info,fjall=warn,lsm_tree=warn".to_owned() }
+        // What lapin says of connections is said by the bus as well, with the broker's name.
+        let filter = "info,fjall=warn,lsm_tree=warn,lapin=off".to_owned();
+        Self { format: LogFormat::Text, filter }
     }
 }
