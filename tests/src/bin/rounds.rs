@@ -58,9 +58,9 @@ async fn main() -> Result<()> {
         let progress = progress(bus, rounds)?;
         let run = Run::of(bus, seed, rounds, |run| {
             progress.inc(1);
-            let failed: Vec<u64> = run.failures.iter().map(|one| one.plan.seed).collect();
+            let failed: Vec<String> = run.failures.iter().map(|one| one.plan.name()).collect();
             if !failed.is_empty() {
-                progress.set_message(format!("failed: {failed:?}"));
+                progress.set_message(format!("failed: {}", failed.join(", ")));
             }
         });
         let run = run.await;

@@ -1,7 +1,9 @@
 //! The ledgers of a round, held against each other.
 
+mod reasons;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use uuid::Uuid;
 
@@ -58,14 +60,6 @@ pub(super) struct Comparison {
     pub(super) findings: Vec<String>,
 }
 
-/// How long before a fault something may have been under way that it stopped, and how long
-/// after it somebody may not have noticed. Acknowledgements are on disk within a second. This, and
-/// what follows, is of the time in which the machine held nobody up.
-const GRACE: Duration = Duration::from_millis(1_500);
-/// The same after RabbitMQ was away: a call to a bus that does not answer may take 5 s more.
-const GRACE_OF_BUS: Duration = Duration::from_millis(6_500);
-/// How long a receipt is not yet on disk, by far: a crash may take those of the last moment.
-const LAST_MOMENT: Duration = Duration::from_millis(250);
 /// Attempts before a delivery is given up on: that of the inbox with messages that are never
 /// got done, and that of the others.
 pub(super) const FEW_ATTEMPTS: u32 = 4;
@@ -178,7 +172,8 @@ impl Ledgers<'_> {
         let Some(sent) = self.sent.get(id).filter(|_| groups > 1) else { return };
         to.counts.duplicates.second_message += groups as u64 - 1;
         let last = sent.repeats.last().or(sent.receipt.as_ref()).map_or(sent.at, |(_, at)| *at);
-        if !self.is_explained(sent.at, last, Fault::may_make_a_second_message) {
+        // What is published waits for the end of an alarm.
+        if !self.is_explained((sent.at, last), true, Fault::may_make_a_second_message) {
             to.findings.push(self.about(id, inbox, "came as several messages, for no reason"));
         }
     }
@@ -197,10 +192,9 @@ impl Ledgers<'_> {
                 }
                 continue;
             };
-            let loses = |fault: &Fault| fault.may_lose_a_settlement(inbox.number);
             if settled.verdict == Verdict::Retried {
                 to.counts.retries += 1;
-            } else if self.is_explained(settled.at, settled.at, loses) {
+            } else if self.may_be_lost(&settled, inbox) {
                 to.counts.duplicates.fault += 1;
             } else if settled.late {
                 to.counts.duplicates.late += 1;
@@ -231,10 +225,8 @@ impl Ledgers<'_> {
                 continue;
             }
             to.counts.duplicates.dead_letter += 1;
-            let loses = |fault: &Fault| fault.may_lose_a_settlement(inbox.number);
-            let all = came.iter().filter_map(|came| came.settled);
-            let mut all = all.filter(|one| one.late || self.is_explained(one.at, one.at, loses));
-            if all.next().is_none() {
+            let mut all = came.iter().filter_map(|came| came.settled);
+            if !all.any(|one| one.late || self.may_be_lost(&one, inbox)) {
                 let why = "is a dead letter, and done or twice dead, for no reason";
                 to.findings.push(self.about(&dead.id, inbox, why));
             }
@@ -249,12 +241,13 @@ impl Ledgers<'_> {
             expected.entry(dead.message_id).or_insert((0, &dead.id)).0 += 1;
         }
         let redriven = inbox.came.iter().filter(|came| came.temper == Temper::Perfect);
-        let loses = |one: &Happened| one.fault.may_lose_a_settlement(inbox.number);
         for came in redriven {
             to.counts.redriven += 1;
             match expected.get_mut(&came.message_id) {
                 Some((left, _)) if *left > 0 => *left -= 1,
-                Some(_) if self.happened.iter().any(loses) => to.counts.duplicates.dead_letter += 1,
+                Some(_) if self.may_be_dead_twice(came, inbox) => {
+                    to.counts.duplicates.dead_letter += 1;
+                }
                 _ => {
                     let why = "came when dead letters were redriven, for no reason";
                     to.findings.push(self.about(&came.id, inbox, why));
@@ -294,46 +287,6 @@ impl Ledgers<'_> {
                 }
             }
         }
-    }
-
-    /// Whether the gateway may not know of a receipt that it gave then: it was killed a moment
-    /// later, or could not write it down.
-    fn may_be_forgotten(&self, receipt_at: Instant, repeated_at: Instant) -> bool {
-        self.happened.iter().filter(|one| one.begun <= repeated_at).any(|one| {
-            let held_up = self.stalls.between(receipt_at, one.begun);
-            let is_soon = one.begun <= receipt_at + LAST_MOMENT + held_up;
-            match one.fault {
-                Fault::KillGateway { .. } => is_soon && receipt_at <= one.ended,
-                Fault::FillDisk { .. } => is_soon,
-                _ => false,
-            }
-        })
-    }
-
-    /// Whether such a fault took place between these moments, or close to them.
-    fn is_explained(&self, from: Instant, to: Instant, by: impl Fn(&Fault) -> bool) -> bool {
-        self.happened.iter().filter(|one| by(&one.fault)).any(|one| {
-            let after = match one.fault {
-                Fault::CutBus(_)
-                | Fault::SilenceBus
-                | Fault::KillRabbitMq
-                | Fault::StopRabbitMq => GRACE_OF_BUS,
-                _ => GRACE,
-            };
-            let held_up = (
-                self.stalls.between(to, one.begun) + self.alarms_between(to, one.begun),
-                self.stalls.between(one.ended, from),
-            );
-            one.begun <= to + GRACE + held_up.0 && from <= one.ended + after + held_up.1
-        })
-    }
-
-    /// For how long of the time between these moments RabbitMQ had an alarm: what has to be
-    /// published, such as a retry, is under way until that is over.
-    fn alarms_between(&self, from: Instant, to: Instant) -> Duration {
-        let alarms =
-            self.happened.iter().filter(|one| matches!(one.fault, Fault::AlarmRabbitMq { .. }));
-        alarms.map(|one| one.ended.min(to).saturating_duration_since(one.begun.max(from))).sum()
     }
 
     /// A finding about a message in an inbox, with all that its ledgers say.

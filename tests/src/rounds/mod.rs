@@ -19,6 +19,7 @@ mod rig;
 mod round;
 mod run;
 mod subscriber;
+mod telling;
 
 pub use counts::{Counts, Duplicates};
 pub use plan::{BusKind, Cut, Fault, Habits, Plan, Timed};

@@ -1,6 +1,5 @@
 //! What goes wrong in a round, and when: a pure function of a seed.
 
-use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -25,6 +24,9 @@ pub struct Plan {
     pub seed: u64,
     /// The bus.
     pub bus: BusKind,
+    /// Its number among the rounds that make the queues of a new RabbitMQ, from 0; none: its seed
+    /// gives it.
+    pub warm_up: Option<u64>,
     /// Messages of the publisher that waits for no receipt.
     pub stream_messages: u32,
     /// The time between two of them.
@@ -171,6 +173,7 @@ impl Plan {
         Self {
             seed,
             bus,
+            warm_up: None,
             stream_messages,
             stream_pace: Duration::from_micros(800_000 / u64::from(stream_messages)),
             lane_messages: dice.random_range(4..14),
@@ -315,6 +318,17 @@ impl Fault {
         )
     }
 
+    /// Whether it befalls those who receive, and neither the gateway nor its bus.
+    #[must_use]
+    pub fn is_of_receivers(&self) -> bool {
+        matches!(
+            self,
+            Self::CutSubscribers { .. }
+                | Self::SubscribersStall { .. }
+                | Self::SubscribersDie { .. }
+        )
+    }
+
     /// Whether a settlement in this inbox may be lost by it. An alarm of RabbitMQ makes those
     /// wait that publish, and loses none.
     #[must_use]
@@ -326,30 +340,6 @@ impl Fault {
             Self::CutPublisher(_) | Self::PublisherDies | Self::AlarmRabbitMq { .. } => false,
             _ => true,
         }
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, bus, stream_messages, lane_messages, lease, .. } = self;
-        write!(f, "seed {seed} on {bus}: {stream_messages} messages, {lane_messages} a subject, ")?;
-        write!(f, "lease {lease:?}")?;
-        for (party, habits) in PARTIES.iter().zip(&self.habits) {
-            write!(f, "\n  {party}: {habits:?}")?;
-        }
-        for Timed { at, fault } in &self.faults {
-            write!(f, "\n  after {at:?}: {fault:?}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for BusKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Embedded => "embedded",
-            Self::RabbitMq => "rabbitmq",
-        })
     }
 }
 

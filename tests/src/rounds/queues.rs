@@ -66,6 +66,7 @@ impl Plan {
             fault: Fault::SubscribersDie { inbox },
         });
         plan.bus = BusKind::RabbitMq;
+        plan.warm_up = Some(number);
         plan.habits = [habits; PARTIES.len()];
         plan.lease = super::plan::SHORT_LEASE;
         plan.faults = deaths.collect();

@@ -61,7 +61,7 @@ impl Run {
 fn keep_log(failure: &Failure) -> PathBuf {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/rounds");
     std::fs::create_dir_all(&directory).unwrap();
-    let path = directory.join(format!("{}-{}.log", failure.plan.bus, failure.plan.seed));
+    let path = directory.join(format!("{}-{}.log", failure.plan.bus, failure.plan.name()));
     std::fs::write(&path, format!("{failure}\n{}", failure.log)).unwrap();
     path
 }
@@ -94,7 +94,7 @@ pub fn table(runs: &[Run]) -> String {
     let failed = |run: &Run| match run.failures.as_slice() {
         [] => "none".to_owned(),
         some => {
-            let seeds: Vec<String> = some.iter().map(|one| one.plan.seed.to_string()).collect();
+            let seeds: Vec<String> = some.iter().map(|one| one.plan.name()).collect();
             seeds.join(", ")
         }
     };

@@ -1,12 +1,15 @@
 //! What the comparison finds when something is wrong: each test plants one fault.
 
+use std::time::Duration;
+
 use wissel_testkit::Resource;
 
+use super::reasons::{GRACE, GRACE_OF_BUS};
 use super::*;
-use crate::rounds::BusKind;
 use crate::rounds::messages::{ALL, inbox_name};
 use crate::rounds::publisher::Note;
 use crate::rounds::subscriber::Settled;
+use crate::rounds::{BusKind, Cut};
 
 /// Even numbers are for the first inbox and the last.
 const ID: &str = "e1-s-2";
@@ -90,11 +93,13 @@ impl Round {
         self.came[inbox].last_mut().unwrap().temper = Temper::Perfect;
     }
 
-    /// Everything that was settled was settled much later than any fault.
+    /// Everything came and was settled much later than any fault.
     fn long_after(&mut self) {
         let late = Duration::from_secs(10);
-        let all = self.came.iter_mut().flatten().filter_map(|came| came.settled.as_mut());
-        all.for_each(|settled| settled.at += late);
+        for came in self.came.iter_mut().flatten() {
+            came.at += late;
+            came.settled.iter_mut().for_each(|settled| settled.at += late);
+        }
     }
 
     fn compare(&self) -> Comparison {
@@ -203,16 +208,26 @@ fn an_alarm_of_rabbitmq_is_no_reason_but_takes_its_time_before_one() {
     round.comes(0, NEXT, 3, Some(Verdict::Acknowledged));
     round.is_found("came as several messages, for no reason");
 
-    // Settled as the alarm began, and cut off soon after it.
-    let mut round = Round::with(alarm);
-    round.happened[0].ended += time;
-    round.comes(0, NEXT, 2, Some(Verdict::Acknowledged));
-    let at = round.begun + time + GRACE;
-    let fault = Fault::SubscribersDie { inbox: 0 };
-    round.happened.push(Happened { fault, begun: at, ended: at });
-    assert_eq!(round.is_fine().duplicates.fault, 1);
-    round.happened[0].ended = round.begun;
-    round.is_found("came again although it was settled");
+    // Settled as the alarm began, and a fault soon after it. Who receives and goes takes with it what
+    // waits to be published, and no acknowledgement; a gateway takes those of packs as well.
+    let dies = Fault::SubscribersDie { inbox: 0 };
+    for (verdict, fault, is_fine) in [
+        (Verdict::Rejected, dies, true),
+        (Verdict::Acknowledged, dies, false),
+        (Verdict::Acknowledged, KILL, true),
+    ] {
+        let mut round = Round::with(alarm);
+        round.happened[0].ended += time;
+        round.came[0].last_mut().unwrap().settled.as_mut().unwrap().verdict = verdict;
+        round.comes(0, NEXT, 2, Some(Verdict::Acknowledged));
+        let at = round.begun + time + GRACE;
+        round.happened.push(Happened { fault, begun: at, ended: at });
+        if is_fine {
+            assert_eq!(round.is_fine().duplicates.fault, 1);
+            round.happened[0].ended = round.begun;
+        }
+        round.is_found("came again although it was settled");
+    }
 }
 
 /// Nobody planned it, and it is as a fault that was made.
@@ -348,4 +363,26 @@ fn what_overtakes_in_its_subject_is_found() {
     round.came[ALL][0].settled.as_mut().unwrap().verdict = Verdict::Retried;
     round.comes(ALL, ID, 1, Some(Verdict::Acknowledged));
     round.is_found("of the same subject");
+}
+
+/// The dead letter is there twice, and was listed once.
+#[test]
+fn what_is_redriven_twice_needs_a_fault_that_is_near() {
+    let mut round = Round::with(Fault::CutBus(Cut { after_bytes: 1, reset: true }));
+    round.came[0].pop();
+    round.comes(0, NEXT, 2, Some(Verdict::Rejected));
+    round.dies(0, NEXT, 2, 1);
+    for _ in 0..2 {
+        round.comes(0, NEXT, 2, Some(Verdict::Acknowledged));
+        round.redriven(0);
+    }
+    assert_eq!(round.is_fine().duplicates.dead_letter, 1);
+    // Rejected close to the fault, and redriven long after it.
+    let rejected = round.came[0][1].clone();
+    round.long_after();
+    round.is_found("came when dead letters were redriven");
+    round.came[0][1] = rejected;
+    round.is_fine();
+    round.came[0][1].settled.as_mut().unwrap().at += GRACE_OF_BUS + Duration::from_millis(1);
+    round.is_found("came when dead letters were redriven");
 }
