@@ -253,12 +253,14 @@ fn death(headers: &FieldTable) -> Option<String> {
     codec::text(headers, "x-first-death-reason").filter(|_| is_direct)
 }
 
-/// Whether RabbitMQ made a dead letter of it that was never handed to a client.
+/// Whether RabbitMQ made a dead letter of it while it waited for a client. Whether one had it
+/// before and gave it back is not known any more: the header that counts that is of the queue in
+/// which it is now.
 pub(crate) fn only_waited(headers: &FieldTable) -> bool {
-    death(headers).as_deref() == Some("expired") && !came_back(headers)
+    death(headers).as_deref() == Some("expired")
 }
 
-/// Whether a client had it, and gave it back.
+/// Whether a client had it that waits in the queue of one, and gave it back.
 fn came_back(headers: &FieldTable) -> bool {
     codec::integer(headers, "x-delivery-count").is_some_and(|times| times > 0)
 }
