@@ -24,9 +24,6 @@ const AT_A_TIME: Duration = Duration::from_secs(10);
 /// How many deliveries are looked at together.
 const AT_ONCE: u16 = 256;
 
-/// Why one is a dead letter that was longer in its inbox than that keeps messages.
-const TOO_OLD: &str = "expired: older than the inbox keeps messages";
-
 /// Why a message is not handed out any more, when it is not. One that was replayed is as
 /// old as its receiver wants it.
 pub(super) fn too_old(

@@ -66,8 +66,7 @@ impl Ledger {
         }
         let said = Said::read(&letter.reason);
         // The attempt at which it would have been handed out: it was not.
-        let in_place_of_one =
-            matches!(said, Some(Said::Expired | Said::TooOld | Said::GrantGone));
+        let in_place_of_one = matches!(said, Some(Said::Expired | Said::TooOld | Said::GrantGone));
         let attempt = letter.attempts + u32::from(in_place_of_one);
         if (attempt == 0) != (said == Some(Said::InboxFull)) {
             let (attempts, reason) = (letter.attempts, &letter.reason);
