@@ -65,7 +65,7 @@ pub enum FilterFault {
         max: usize,
     },
     /// An expression calls what does not exist: it would match nothing.
-    #[error("no function {name} takes {arguments} arguments; expected {expected}")]
+    #[error("no function {name} takes {}; expected {expected}", amount(*arguments))]
     NoFunction {
         /// The function, in capitals.
         name: String,
@@ -77,4 +77,9 @@ pub enum FilterFault {
     /// Not an expression.
     #[error(transparent)]
     Expression(#[from] ParseError),
+}
+
+/// `1 argument`, `2 arguments`.
+fn amount(arguments: usize) -> String {
+    if arguments == 1 { "1 argument".to_owned() } else { format!("{arguments} arguments") }
 }

@@ -151,7 +151,7 @@ fn functions_that_there_are_not_are_told() {
     assert!(unknown.contains("expected one of LENGTH, CONCAT"), "{unknown}");
     assert!(unknown.ends_with("IS_INT, DATA, HAS_DATA"), "{unknown}");
     let few = told("LEFT(type) = 'nl'");
-    assert!(few.contains("LEFT takes 1 arguments") && few.ends_with("expected 2"), "{few}");
+    assert!(few.contains("LEFT takes 1 argument;") && few.ends_with("expected 2"), "{few}");
     assert!(filter("FOO(type)").compile().is_ok());
     assert!(Filter::check_together(&[filter("FOO(type)")]).is_err());
     assert!(filter("CONCAT_WS(',', type) = 'x' AND DATA('/a') = 1").check().is_ok());
