@@ -40,6 +40,7 @@ mod drafts;
 mod error;
 mod file;
 mod model;
+mod reading;
 mod reports;
 
 pub use cases::{CaseTerm, Dispatch, Silence};

@@ -204,7 +204,7 @@ fn what_grants_limit_must_be_known_to_the_schema() {
         ),
         (
             "[[event_type]]\nname = \"nl.x.y\"\nowner = \"00000099000000001000\"\ndescription = \"x\"\nsubject = \"burger\"".to_owned(),
-            "a kind of identifier such as bsn",
+            "expected none, other, or one of oin, bsn, rsin, a-nummer, kvk-nummer, ",
         ),
         (
             "[[event_type]]\nname = \"nl.x.y\"\nowner = \"00000099000000001000\"\ndescription = \"x\"\nretention = \"long\"".to_owned(),

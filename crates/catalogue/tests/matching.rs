@@ -69,7 +69,10 @@ fn what_is_missing_is_named() {
         (without_grant, "the exchange, party 00000099000000001000, has no grant to publish it"),
         (by_another, "party 00000099000000003000 may publish it, and only the exchange"),
         (GOOD.replace("subject = \"none\"", "subject = \"bsn\""), "have no subject; expected"),
-        (GOOD.replace("{ subject = \"bsn\"", "{ subject = \"name\""), "such as bsn"),
+        (
+            GOOD.replace("{ subject = \"bsn\"", "{ subject = \"name\""),
+            "expected one of oin, bsn, rsin, ",
+        ),
         (GOOD.replace("\"2 years\"", "\"for ever\""), "match.keep: expected a duration"),
         (GOOD.replace("signals_per_hour = 20", "signals_per_hour = 0"), "nonzero"),
         (GOOD.replace("keep = \"2 years\", ", ""), "missing field `keep`"),

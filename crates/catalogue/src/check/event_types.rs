@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use jiff::Span;
 use toml::Spanned;
-use wissel_identifiers::Oin;
+use wissel_identifiers::{IdentifierKind, Oin};
 use wissel_message::{Event, EventView, Level, Limits, check_profile, is_reverse_domain_name};
 use wissel_schema::DataSchema;
 
@@ -97,7 +97,7 @@ impl<'a> Checker<'a> {
             kind => match kind.parse() {
                 Ok(kind) => SubjectKind::Identifier(kind),
                 Err(_) => {
-                    let expected = "expected none, other, or a kind of identifier such as bsn";
+                    let expected = format!("expected none, other, or one of {}", kinds());
                     self.fault(place.of(stated), format!("{of}: subject {kind:?}; {expected}"));
                     SubjectKind::Unsaid
                 }
@@ -209,6 +209,11 @@ impl<'a> Checker<'a> {
             }
         }
     }
+}
+
+/// The kinds of identifiers that there are, by their names.
+pub(super) fn kinds() -> String {
+    IdentifierKind::ALL.map(IdentifierKind::name).join(", ")
 }
 
 /// What an event type says of its messages.

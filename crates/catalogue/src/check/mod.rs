@@ -21,7 +21,8 @@ use wissel_identifiers::{Oin, SubscriptionName};
 use wissel_schema::FieldSet;
 
 use crate::catalogue::beside;
-use crate::file::{self, File, Unreadable};
+use crate::file::{self, File};
+use crate::reading::Unreadable;
 use crate::{Catalogue, CatalogueError, CatalogueErrors, Fields, Party};
 
 /// A file's name and text.
@@ -45,13 +46,15 @@ pub(crate) fn check(sources: &[Source], read: Reader<'_>) -> Result<Catalogue, C
     let mut files = Vec::new();
     for source in sources {
         checker.catalogue.texts.insert(source.file.clone(), source.text.clone());
-        match File::read(&source.text) {
-            Ok(file) => files.push((source, file)),
-            Err(Unreadable { start, message }) => {
-                let unsaid = "what refers to this file is checked when it can be read";
-                checker.fault(Place { source, start }, format!("{message}; {unsaid}"));
-                checker.unread += 1;
+        let (file, unreadable) = File::read(&source.text);
+        files.push((source, file));
+        checker.unread += unreadable.len();
+        let last = unreadable.len().saturating_sub(1);
+        for (index, Unreadable { start, mut message }) in unreadable.into_iter().enumerate() {
+            if index == last {
+                message.push_str("; what refers to this file is checked when it can be read");
             }
+            checker.fault(Place { source, start }, message);
         }
     }
     // Everything that is referred to first, so that the order of files is free.
@@ -97,8 +100,8 @@ struct Checker<'a> {
     /// How files are read that others name.
     reader: Reader<'a>,
     errors: Vec<CatalogueError>,
-    /// How many files cannot be read; the faults of these come first. What is not there may
-    /// then stand in one of them.
+    /// How many faults are of what cannot be read; they come first. What is not there may then
+    /// stand in one of these entries.
     unread: usize,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
+use super::event_types::kinds;
 use super::{Checker, Place};
 use crate::model::length_of;
 use crate::{Ask, EventType, Matching, SubjectKind, file};
@@ -32,7 +33,7 @@ impl<'a> Checker<'a> {
         let keep = self.span(place, of, "match.keep", Some(keep)).and_then(length_of);
         let kind = subject.get_ref().parse();
         if kind.is_err() {
-            let expected = "expected a kind of identifier such as bsn";
+            let expected = format!("expected one of {}", kinds());
             let message = format!("{of}: match.subject {:?}; {expected}", subject.get_ref());
             self.fault(place.of(subject), message);
         }
