@@ -1,11 +1,10 @@
 use std::error::Error as _;
-use std::fmt;
 use std::time::Duration;
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, RpcStatusExt as _, StatusExt as _};
+use tonic_types::StatusExt as _;
 
-use crate::TokenError;
+use crate::{Refusal, TokenError};
 
 /// What can go wrong between a caller and the gateway.
 ///
@@ -57,6 +56,13 @@ pub enum ClientError {
         /// What the attempt before the last failed of.
         before: Option<String>,
     },
+    /// A [`Publisher`](crate::Publisher) could not send this message, at any attempt: it is
+    /// certain that nothing of it was published.
+    #[error("{reason}")]
+    NotSent {
+        /// What the last attempt failed of.
+        reason: Box<ClientError>,
+    },
     /// The gateway said something that the API does not allow; the versions of
     /// client and gateway may not fit.
     #[error("unexpected answer of the gateway: {message}")]
@@ -85,32 +91,6 @@ pub enum ClientError {
     /// There is no token to call with.
     #[error("{0}")]
     Token(#[from] TokenError),
-}
-
-/// Why the gateway refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Refusal {
-    /// The kind of refusal.
-    pub code: Code,
-    /// The stable code of the reason (`ErrorInfo.reason`), such as
-    /// `UNKNOWN_EVENT_TYPE`; empty when the gateway gave none.
-    pub reason: String,
-    /// One sentence for a developer.
-    pub message: String,
-    /// Each attribute or field at fault.
-    pub violations: Vec<Violation>,
-    /// How long to wait before trying again, when that makes sense.
-    pub retry_after: Option<Duration>,
-}
-
-/// One attribute or field at fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// The attribute of the message, or the field of the request.
-    pub field: String,
-    /// What is wrong, and what was expected.
-    pub description: String,
 }
 
 /// What rustls says when it does not accept the gateway's certificate. Its errors come wrapped
@@ -161,6 +141,12 @@ const NO_GRPC: (&str, &str) = (
     "while receiving response with status: ",
 );
 
+/// What it says of an answer by HTTP alone, and what it then makes of the status: one of these
+/// codes for 404, 400 and most others. The others say who may not call, or that it may be tried
+/// again, and may come of what stands before a gateway.
+const HTTP_ONLY: &str = "grpc-status header missing, mapped from HTTP status code ";
+const HTTP_ONLY_CODES: [Code; 3] = [Code::Unimplemented, Code::Internal, Code::Unknown];
+
 // === impl ClientError ===
 
 impl ClientError {
@@ -174,6 +160,7 @@ impl ClientError {
             | Self::WrongEndpoint { .. }
             | Self::DeadlineExceeded { .. } => true,
             Self::Token(error) => error.is_temporary(),
+            Self::NotSent { reason } => reason.is_retryable(),
             _ => false,
         }
     }
@@ -202,6 +189,19 @@ impl ClientError {
         Self::Protocol { message: message.into() }
     }
 
+    /// The same, of a message of which nothing was sent. Who was not let in, or did not get so
+    /// far as to knock, knows that anyway.
+    pub(crate) fn of_unsent(self) -> Self {
+        match self {
+            Self::Transport { .. }
+            | Self::WrongEndpoint { .. }
+            | Self::Unavailable(_)
+            | Self::DeadlineExceeded { .. }
+            | Self::Protocol { .. } => Self::NotSent { reason: Box::new(self) },
+            other => other,
+        }
+    }
+
     /// The gateway ended a stream that should have gone on.
     pub(crate) fn stream_ended() -> Self {
         Self::Transport { message: "the gateway ended the stream".to_owned() }
@@ -214,10 +214,11 @@ impl ClientError {
             return Self::from_transport(with_causes(status.message().to_owned(), status));
         }
         let said = status.message();
-        if status.code() == Code::Internal
+        let is_no_grpc = status.code() == Code::Internal
             && said.starts_with(NO_GRPC.0)
-            && said.contains(NO_GRPC.1)
-        {
+            && said.contains(NO_GRPC.1);
+        let is_http_only = HTTP_ONLY_CODES.contains(&status.code()) && said.starts_with(HTTP_ONLY);
+        if is_no_grpc || is_http_only {
             let message = "what answers there is no gateway (its console, perhaps); expected the \
                            address of `listen`";
             return Self::WrongEndpoint { message };
@@ -285,58 +286,10 @@ pub(crate) fn with_causes(mut text: String, error: &dyn std::error::Error) -> St
     text
 }
 
-// === impl Refusal ===
-
-impl Refusal {
-    /// Whether the same may be taken later: the gateway or its bus takes nothing at the
-    /// moment, the party is too fast, or an inbox has no room.
-    #[must_use]
-    pub fn is_for_now(&self) -> bool {
-        match self.code {
-            Code::Unavailable => true,
-            Code::ResourceExhausted => self.retry_after.is_some(),
-            _ => false,
-        }
-    }
-
-    pub(crate) fn new(code: Code, message: &str, details: &ErrorDetails) -> Self {
-        let violations = details.bad_request().map(|bad_request| {
-            let violations = bad_request.field_violations.iter();
-            violations
-                .map(|violation| Violation {
-                    field: violation.field.clone(),
-                    description: violation.description.clone(),
-                })
-                .collect()
-        });
-        Self {
-            code,
-            reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
-            message: message.to_owned(),
-            violations: violations.unwrap_or_default(),
-            retry_after: details.retry_info().and_then(|info| info.retry_delay),
-        }
-    }
-
-    pub(crate) fn from_rpc(status: &tonic_types::Status) -> Self {
-        Self::new(Code::from_i32(status.code), &status.message, &status.get_error_details())
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.reason.is_empty() {
-            write!(f, "{:?}: {}", self.code, self.message)
-        } else {
-            write!(f, "{}: {}", self.reason, self.message)
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-
 #[cfg(test)]
 mod tests {
+    use tonic_types::ErrorDetails;
+
     use super::*;
 
     #[test]
@@ -402,6 +355,14 @@ mod tests {
                         the address of `listen`";
         assert_eq!(error.to_string(), expected);
         assert!(error.is_retryable());
+
+        let only = "grpc-status header missing, mapped from HTTP status code";
+        let missing = ClientError::from_status(&Status::unimplemented(format!("{only} 404")));
+        assert_eq!(missing.to_string(), expected);
+        let proxy = ClientError::from_status(&Status::unavailable(format!("{only} 503")));
+        assert!(matches!(proxy, ClientError::Unavailable(_)), "{proxy:?}");
+        let gateway = ClientError::from_status(&Status::unimplemented("unknown method"));
+        assert!(matches!(gateway, ClientError::Protocol { .. }), "{gateway:?}");
 
         // Said by a gateway of what it was sent.
         let request =

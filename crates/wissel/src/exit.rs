@@ -70,6 +70,7 @@ impl From<ClientError> for Failure {
                  signed it by --ca or WISSEL_CA",
                 client::called()
             )),
+            ClientError::NotSent { reason } => Self::from((**reason).clone()),
             error if error.is_retryable() => Self::unavailable(error),
             _ => Self::refused(error),
         }

@@ -13,6 +13,7 @@ use wissel_message::Event;
 
 use crate::{Client, ClientError, Receipt};
 
+mod outbound;
 mod worker;
 
 use worker::{Entry, Worker};
@@ -48,6 +49,7 @@ pub struct Publisher {
     accepted: mpsc::Sender<Entry>,
     places: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    giving_up: oneshot::Sender<Duration>,
     worker: AbortOnDropHandle<()>,
 }
 
@@ -104,13 +106,15 @@ impl Publisher {
         let places = places(options.max_in_flight);
         let (accepted, to_send) = mpsc::channel(places);
         let worker = Worker::new(client.clone(), to_send);
+        let (giving_up, given_up) = oneshot::channel();
         Self {
             client,
             places: Arc::new(Semaphore::new(places)),
             bytes: Arc::new(Semaphore::new(self::places(options.max_bytes_in_flight))),
             options,
             accepted,
-            worker: AbortOnDropHandle::new(tokio::spawn(worker.run())),
+            giving_up,
+            worker: AbortOnDropHandle::new(tokio::spawn(worker.run(given_up))),
         }
     }
 
@@ -139,6 +143,7 @@ impl Publisher {
             outcome: sender,
             give_up_at: give_up_after.and_then(|time| Instant::now().checked_add(time)),
             delays: None,
+            may_be_kept: false,
             _room: (place, bytes),
         };
         let handed_over = self.accepted.send(entry).await;
@@ -168,6 +173,17 @@ impl Publisher {
     /// [`ClientError::Closed`] when the background task had ended before.
     pub async fn close(self) -> Result<(), ClientError> {
         drop(self.accepted);
+        self.worker.await.map_err(|_| ClientError::Closed)
+    }
+
+    /// Gives up on every message that has no outcome: its [`PendingReceipt`] gives
+    /// [`ClientError::DeadlineExceeded`] `after` so long, or [`ClientError::NotSent`] when
+    /// nothing of it was sent. Dropping a publisher does not tell the two apart.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`] when the background task had ended before.
+    pub async fn give_up(self, after: Duration) -> Result<(), ClientError> {
+        self.giving_up.send(after).map_err(|_| ClientError::Closed)?;
         self.worker.await.map_err(|_| ClientError::Closed)
     }
 }
@@ -223,8 +239,9 @@ impl Default for PublisherOptions {
 // === impl PendingReceipt ===
 
 impl Future for PendingReceipt {
-    /// A refusal is [`ClientError::Refused`]: nothing of the message was kept. Any
-    /// other error leaves open whether it was; publishing it again is safe.
+    /// A refusal is [`ClientError::Refused`]: nothing of the message was kept, and of
+    /// [`ClientError::NotSent`] neither. Any other error leaves open whether it was;
+    /// publishing it again is safe.
     type Output = Result<Receipt, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

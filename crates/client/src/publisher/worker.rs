@@ -6,11 +6,11 @@ use futures::future::{FutureExt as _, TryFutureExt as _};
 use futures::stream::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::time::DelayQueue;
-use tonic::Response;
+use tonic::{Code, Response};
 use wissel_proto::wissel::v1::{PublishStreamRequest, PublishStreamResponse};
 
+use super::outbound::Taken;
 use crate::publishing::{MAX_BATCH, framed_length, read_result};
 use crate::retry::Delays;
 use crate::{Client, ClientError, Receipt, Refusal};
@@ -29,6 +29,8 @@ pub(super) struct Entry {
     pub(super) give_up_at: Option<Instant>,
     /// Between attempts while the bus is unavailable for this message.
     pub(super) delays: Option<Delays>,
+    /// At some attempt it was sent, or may have been, and no answer said that it was not kept.
+    pub(super) may_be_kept: bool,
     /// Its place and its bytes among those in flight.
     pub(super) _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
@@ -48,13 +50,10 @@ pub(super) struct Worker {
     /// Not taken by the bus; to be sent again later.
     waiting: DelayQueue<Entry>,
     arrived: Vec<Entry>,
-}
-
-/// A stream that ended too early.
-struct Lost {
-    error: ClientError,
-    /// An outcome came over it.
-    was_of_use: bool,
+    /// Of this stream.
+    taken: Taken,
+    /// What the last stream was lost to, when nothing has come since.
+    failed_of: Option<ClientError>,
 }
 
 impl Worker {
@@ -68,25 +67,43 @@ impl Worker {
             position: 0,
             waiting: DelayQueue::new(),
             arrived: Vec::new(),
+            taken: Taken::default(),
+            failed_of: None,
         }
     }
 
-    pub(super) async fn run(mut self) {
+    /// Until all is done, or it is told that it took so long that it is given up.
+    pub(super) async fn run(mut self, given_up: oneshot::Receiver<Duration>) {
+        tokio::select! {
+            () = self.work() => {}
+            Ok(after) = given_up => self.give_up(after),
+        }
+    }
+
+    async fn work(&mut self) {
         let mut delays = self.client.settings().retry.delays();
         while self.wait_for_work().await {
-            let Err(lost) = self.run_stream().await else {
+            let Err(error) = self.run_stream().await else {
                 return;
             };
+            let was_of_use = self.position > 0;
+            // Who knocked and was not let in has left nothing there.
+            let is_kept_out = matches!(
+                error,
+                ClientError::Untrusted { .. } | ClientError::CertificateRefused { .. }
+            );
+            self.mark_what_may_be_kept(was_of_use || !is_kept_out);
             self.sent = 0;
             self.position = 0;
-            if lost.was_of_use {
+            if was_of_use {
                 delays = self.client.settings().retry.delays();
             }
-            self.fail_what_is_final(&lost.error);
+            self.fail_what_is_final(&error);
+            self.failed_of = Some(error.clone());
             if !self.unsettled.is_empty() {
-                let delay = delays.after(&lost.error);
+                let delay = delays.after(&error);
                 let unsettled = self.unsettled.len();
-                tracing::warn!(error = %lost.error, ?delay, unsettled, "publish stream lost, opening it again");
+                tracing::warn!(%error, ?delay, unsettled, "publish stream lost, opening it again");
                 tokio::time::sleep(delay).await;
             }
         }
@@ -104,10 +121,9 @@ impl Worker {
     }
 
     /// One stream, from its opening until it is lost, or all is done.
-    async fn run_stream(&mut self) -> Result<(), Lost> {
+    async fn run_stream(&mut self) -> Result<(), ClientError> {
         let (requests, outbound) = mpsc::channel(1);
-        let request = self.client.request(ReceiverStream::new(outbound)).await;
-        let request = request.map_err(|error| self.lost(error))?;
+        let request = self.client.request(self.taken.clone().count(outbound)).await?;
         let mut service = self.client.publishing(self.client.channel());
         let inbound = async move { service.publish_stream(request).await }
             .map(|opened| opened.map(Response::into_inner))
@@ -119,9 +135,7 @@ impl Worker {
             tokio::select! {
                 response = inbound.next() => {
                     let response = response.unwrap_or_else(|| Err(ClientError::stream_ended()));
-                    response
-                        .and_then(|response| self.settle(response))
-                        .map_err(|error| self.lost(error))?;
+                    self.settle(response?)?;
                 }
                 Ok(room) = requests.reserve(), if self.sent < self.unsettled.len() => {
                     room.send(self.next_request());
@@ -171,6 +185,7 @@ impl Worker {
     }
 
     fn settle(&mut self, response: PublishStreamResponse) -> Result<(), ClientError> {
+        self.failed_of = None;
         for outcome in response.outcomes {
             if outcome.position != self.position || self.sent == 0 {
                 return Err(ClientError::protocol(format!(
@@ -196,11 +211,13 @@ impl Worker {
     }
 
     fn wait_or_give_up(&mut self, mut entry: Entry, refusal: Refusal) {
+        // Of a bus that is away nobody knows what it took.
+        entry.may_be_kept |= refusal.code != Code::ResourceExhausted;
         let error = ClientError::Unavailable(refusal);
         let retry = &self.client.settings().retry;
         let delay = entry.delays.get_or_insert_with(|| retry.delays()).after(&error);
         if entry.is_given_up_at(Instant::now() + delay) {
-            entry.resolve(Err(error));
+            entry.fail(error);
         } else {
             self.waiting.insert(entry, delay);
         }
@@ -215,19 +232,48 @@ impl Worker {
             if error.is_retryable() && !entry.is_given_up_at(now) {
                 self.unsettled.push_back(entry);
             } else {
-                entry.resolve(Err(error.clone()));
+                entry.fail(error.clone());
             }
         }
     }
 
-    fn lost(&self, error: ClientError) -> Lost {
-        Lost { error, was_of_use: self.position > 0 }
+    /// At the end of a stream: what was taken of it may have come to a gateway, if it was let in.
+    fn mark_what_may_be_kept(&mut self, was_let_in: bool) {
+        let settled = usize::try_from(self.position).unwrap_or(usize::MAX);
+        let taken = std::mem::take(&mut self.taken).end().saturating_sub(settled);
+        if was_let_in {
+            self.unsettled.iter_mut().take(taken).for_each(|entry| entry.may_be_kept = true);
+        }
+    }
+
+    /// Everything without an outcome fails.
+    fn give_up(&mut self, after: Duration) {
+        let before = self.failed_of.take().map(|error| error.to_string());
+        let error = ClientError::DeadlineExceeded { after, before };
+        self.mark_what_may_be_kept(true);
+        self.accepted.close();
+        while let Ok(entry) = self.accepted.try_recv() {
+            self.arrived.push(entry);
+        }
+        while let Some(key) = self.waiting.peek() {
+            self.arrived.push(self.waiting.remove(&key).into_inner());
+        }
+        let unsettled = std::mem::take(&mut self.unsettled).into_iter();
+        for entry in unsettled.chain(std::mem::take(&mut self.arrived)) {
+            entry.fail(error.clone());
+        }
     }
 }
 
 impl Entry {
     fn is_given_up_at(&self, moment: Instant) -> bool {
         self.give_up_at.is_some_and(|end| end <= moment)
+    }
+
+    /// It has no receipt. What was sent at no attempt is told as that.
+    fn fail(self, error: ClientError) {
+        let error = if self.may_be_kept { error } else { error.of_unsent() };
+        self.resolve(Err(error));
     }
 
     fn resolve(self, outcome: Result<Receipt, ClientError>) {

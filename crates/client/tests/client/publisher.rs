@@ -198,9 +198,46 @@ async fn a_gateway_that_is_gone_is_given_up() {
     let receipt = publisher.send(&event(1)).await.unwrap();
     in_time(publisher.close()).await.unwrap();
     let error = receipt.await.unwrap_err();
-    assert!(matches!(error, ClientError::Transport { .. }), "{error:?}");
+    let ClientError::NotSent { reason } = &error else { panic!("{error:?}") };
+    assert!(matches!(**reason, ClientError::Transport { .. }), "{error:?}");
+    assert!(error.is_retryable());
     assert!(began.elapsed() >= Duration::from_millis(300));
     assert!(began.elapsed() < Duration::from_secs(5));
+
+    let publisher = client.publisher();
+    let receipt = publisher.send(&event(2)).await.unwrap();
+    in_time(publisher.give_up(Duration::from_secs(7))).await.unwrap();
+    let error = receipt.await.unwrap_err();
+    let ClientError::NotSent { reason } = &error else { panic!("{error:?}") };
+    assert!(reason.to_string().starts_with("no answer within 7s"), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_was_sent_once_is_not_called_unsent() {
+    let peer = Peer::start().await;
+    peer.state.outcomes_allowed.forget_permits(usize::MAX);
+    let client = peer.client();
+    let options = PublisherOptions::default().give_up_after(Duration::from_millis(300));
+    let publisher = client.publisher_with(options);
+    let sent = publisher.send(&event(1)).await.unwrap();
+    until("it is there", || peer.state.log.lock().unwrap().received == 1).await;
+    peer.state.wire.cut();
+    drop(peer);
+    // The last attempts find nobody, and yet the first may have been answered.
+    let error = in_time(sent).await.unwrap_err();
+    assert!(matches!(error, ClientError::Transport { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_given_up_while_a_gateway_has_it_may_be_published() {
+    let peer = Peer::start().await;
+    peer.state.outcomes_allowed.forget_permits(usize::MAX);
+    let publisher = peer.client().publisher();
+    let taken = publisher.send(&event(1)).await.unwrap();
+    until("it is there", || peer.state.log.lock().unwrap().received == 1).await;
+    in_time(publisher.give_up(Duration::from_secs(7))).await.unwrap();
+    let error = in_time(taken).await.unwrap_err();
+    assert!(matches!(error, ClientError::DeadlineExceeded { .. }), "{error:?}");
 }
 
 #[tokio::test]

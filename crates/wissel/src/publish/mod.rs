@@ -9,11 +9,10 @@ use futures::stream::FuturesUnordered;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 use wissel_client::{ClientError, Publisher, PublisherOptions, Receipt, Warning};
 use wissel_message::Event;
 
-use self::outcomes::Outcomes;
+use self::outcomes::{Became, Outcomes};
 use crate::cli::PublishArguments;
 use crate::events::{Events, Place};
 use crate::exit::Failure;
@@ -34,10 +33,9 @@ pub(crate) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
     let client = client::connect_in(arguments.traceparent, &arguments.connection)?;
     let publisher = client.publisher_with(options);
     let mut publishing = Publishing {
-        publisher,
+        publisher: Some(publisher),
         patience,
         answered: Instant::now(),
-        given_up: CancellationToken::new(),
         under_way: FuturesUnordered::new(),
         json: arguments.json,
         progress: progress(),
@@ -55,13 +53,12 @@ pub(crate) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
 }
 
 struct Publishing {
-    publisher: Publisher,
+    /// None when it took too long, and was given up.
+    publisher: Option<Publisher>,
     /// How long there may be no answer while messages are under way.
     patience: Duration,
     /// When there was one, or the first of those that are under way was sent.
     answered: Instant,
-    /// Cancelled when it took too long: what is under way then has no answer.
-    given_up: CancellationToken,
     under_way: UnderWay,
     json: bool,
     progress: ProgressBar,
@@ -79,37 +76,28 @@ impl Publishing {
             Ok(event) => event,
             Err(error) => {
                 self.outcomes.unreadable();
-                self.tell_failed(&place, &error.to_string(), None, true);
+                self.tell_failed(&place, &error.to_string(), None, Became::Refused);
                 return Ok(true);
             }
         };
         while self.under_way.len() >= UNDER_WAY_MAX {
-            self.take_one().await;
+            self.take_one().await?;
         }
         if self.under_way.is_empty() {
             self.answered = Instant::now();
         }
-        if self.given_up.is_cancelled() {
+        let Some(publisher) = &self.publisher else {
             self.outcomes.stopped_before(place);
             return Ok(false);
-        }
-        let sending = timeout_at(self.answered + self.patience, self.publisher.send(&event));
-        let pending = match sending.await {
-            Ok(sent) if !self.given_up.is_cancelled() => sent?,
-            _ => {
-                self.given_up.cancel();
-                self.outcomes.stopped_before(place);
-                return Ok(false);
-            }
         };
-        let (given_up, after) = (self.given_up.clone(), self.patience);
-        self.under_way.push(Box::pin(async move {
-            let outcome = tokio::select! {
-                outcome = pending => outcome,
-                () = given_up.cancelled() => Err(ClientError::DeadlineExceeded { after, before: None }),
-            };
-            (place, outcome)
-        }));
+        let Ok(sent) = timeout_at(self.answered + self.patience, publisher.send(&event)).await
+        else {
+            self.give_up().await?;
+            self.outcomes.stopped_before(place);
+            return Ok(false);
+        };
+        let pending = sent?;
+        self.under_way.push(Box::pin(async move { (place, pending.await) }));
         // Outcomes that are there are shown at once.
         while let Some(Some(outcome)) = futures::FutureExt::now_or_never(self.under_way.next()) {
             self.show(outcome);
@@ -117,11 +105,27 @@ impl Publishing {
         Ok(true)
     }
 
-    async fn take_one(&mut self) {
+    async fn take_one(&mut self) -> Result<(), Failure> {
+        if self.publisher.is_none() {
+            // Each has its outcome.
+            if let Some(outcome) = self.under_way.next().await {
+                self.show(outcome);
+            }
+            return Ok(());
+        }
         match timeout_at(self.answered + self.patience, self.under_way.next()).await {
             Ok(Some(outcome)) => self.show(outcome),
             Ok(None) => {}
-            Err(_) => self.given_up.cancel(),
+            Err(_) => self.give_up().await?,
+        }
+        Ok(())
+    }
+
+    /// What is under way gets no answer any more.
+    async fn give_up(&mut self) -> Result<(), Failure> {
+        match self.publisher.take() {
+            Some(publisher) => Ok(publisher.give_up(self.patience).await?),
+            None => Ok(()),
         }
     }
 
@@ -136,6 +140,7 @@ impl Publishing {
                         receipt.inboxes.iter().map(ToString::to_string).collect();
                     self.print(&json!({
                         "place": place.to_string(),
+                        "published": true,
                         "message_id": receipt.message_id.to_string(),
                         "source": receipt.source,
                         "id": receipt.id,
@@ -149,21 +154,26 @@ impl Publishing {
             Err(error) => {
                 let reason = error.refusal().map(|refusal| refusal.reason.clone());
                 let failure = Failure::from(error.clone());
-                let is_refused = self.outcomes.failed(place.clone(), &error, &failure);
-                if is_refused {
+                let became = self.outcomes.failed(place.clone(), &error, &failure);
+                if became == Became::Refused {
                     self.answered = Instant::now();
                 }
-                self.tell_failed(&place, failure.message(), reason.as_deref(), is_refused);
+                self.tell_failed(&place, failure.message(), reason.as_deref(), became);
             }
         }
     }
 
-    /// A refused message by itself; those without an answer are told at the end.
-    fn tell_failed(&self, place: &Place, error: &str, reason: Option<&str>, is_refused: bool) {
+    /// A refused message by itself; the others are told at the end.
+    fn tell_failed(&self, place: &Place, error: &str, reason: Option<&str>, became: Became) {
         if self.json {
-            let place = place.to_string();
-            self.print(&json!({ "place": place, "error": error, "reason": reason }));
-        } else if is_refused {
+            let published = (became == Became::Unknown).then_some(serde_json::Value::Null);
+            self.print(&json!({
+                "place": place.to_string(),
+                "error": error,
+                "reason": reason,
+                "published": published.unwrap_or_else(|| false.into()),
+            }));
+        } else if became == Became::Refused {
             self.progress.suspend(|| output::note(&format!("{place}: {error}")));
         }
     }
@@ -174,11 +184,11 @@ impl Publishing {
 
     async fn finish(mut self) -> Result<(), Failure> {
         while !self.under_way.is_empty() {
-            self.take_one().await;
+            self.take_one().await?;
         }
         self.progress.finish_and_clear();
-        let Self { publisher, given_up, outcomes, json, .. } = self;
-        if !given_up.is_cancelled() {
+        let Self { publisher, outcomes, json, .. } = self;
+        if let Some(publisher) = publisher {
             publisher.close().await?;
         }
         if !json {

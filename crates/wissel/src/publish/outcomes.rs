@@ -12,6 +12,17 @@ use crate::output;
 /// So many ranges of places are told; who wants all has `--json`.
 const RANGES_MAX: usize = 5;
 
+/// What became of a message that has no receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Became {
+    /// Nothing of it was kept.
+    Refused,
+    /// No connection was made at any attempt, so that nothing of it was published.
+    Unsent,
+    /// It may have been published.
+    Unknown,
+}
+
 /// What became of the messages so far.
 #[derive(Default)]
 pub(super) struct Outcomes {
@@ -25,6 +36,8 @@ pub(super) struct Outcomes {
     answered: bool,
     /// Those without an answer, by what went wrong.
     unknown: BTreeMap<String, Vec<Place>>,
+    /// Those that could not be sent, by what went wrong.
+    unsent: BTreeMap<String, Vec<Place>>,
     /// From here on nothing was sent.
     stopped_before: Option<Place>,
 }
@@ -43,9 +56,8 @@ impl Outcomes {
         self.failed_for_good = true;
     }
 
-    /// It has no receipt. True when it was refused: nothing of it was kept. Otherwise it may
-    /// have been published, and is told with the others at the end.
-    pub(super) fn failed(&mut self, place: Place, error: &ClientError, told: &Failure) -> bool {
+    /// It has no receipt. One that was not refused is told with the others at the end.
+    pub(super) fn failed(&mut self, place: Place, error: &ClientError, told: &Failure) -> Became {
         self.failed_for_good |= !told.is_for_now();
         let is_refused = match error {
             ClientError::Refused(_) => {
@@ -59,14 +71,19 @@ impl Outcomes {
             ClientError::Untrusted { .. }
             | ClientError::CertificateRefused { .. }
             | ClientError::Token(_) => !self.answered,
+            ClientError::NotSent { .. } => {
+                self.unsent.entry(told.message().to_owned()).or_default().push(place);
+                return Became::Unsent;
+            }
             _ => false,
         };
         if is_refused {
             self.refused += 1;
+            Became::Refused
         } else {
             self.unknown.entry(told.message().to_owned()).or_default().push(place);
+            Became::Unknown
         }
-        is_refused
     }
 
     /// It was given up, and this message is the first that was not sent.
@@ -74,9 +91,9 @@ impl Outcomes {
         self.stopped_before = Some(place);
     }
 
-    /// Those without an answer by what went wrong, and how many there are of each outcome.
+    /// Those not sent or without an answer by what went wrong, and how many there are of each outcome.
     pub(super) fn tell(&self) {
-        for (error, places) in &self.unknown {
+        for (error, places) in self.unsent.iter().chain(&self.unknown) {
             let mut places = places.clone();
             places.sort();
             output::note(&format!("{}: {error}", ranges(&places)));
@@ -89,35 +106,44 @@ impl Outcomes {
             0 => String::new(),
             count => format!(" ({count} of them before)"),
         };
-        let unknown = match self.unknown() {
-            0 => String::new(),
-            count => format!(", {count} without an answer"),
-        };
-        format!("{} published{before}, {} refused{unknown}", self.receipts, self.refused)
+        let others =
+            [(count(&self.unsent), "not sent"), (count(&self.unknown), "without an answer")];
+        let others = others.iter().filter(|(count, _)| *count > 0);
+        let others: String = others.map(|(count, what)| format!(", {count} {what}")).collect();
+        format!("{} published{before}, {} refused{others}", self.receipts, self.refused)
     }
 
     /// How the command ends.
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         let Self { receipts, refused, failed_for_good, .. } = self;
-        let refusals = amount(*refused, "message was refused", "messages were refused");
-        let message = match (self.unknown(), *refused) {
-            (0, _) if self.stopped_before.is_some() => "the gateway does not answer".to_owned(),
-            (0, 0) if *receipts == 0 => {
-                return Err(Failure::usage("no message in the files; expected at least one"));
+        let mut said = Vec::new();
+        if *refused > 0 {
+            said.push(amount(*refused, "message was refused", "messages were refused"));
+        }
+        match count(&self.unsent) {
+            0 => {}
+            1 => said.push("1 message was not sent, and not published".to_owned()),
+            unsent => said.push(format!("{unsent} messages were not sent, and not published")),
+        }
+        match count(&self.unknown) {
+            0 if said.is_empty() && self.stopped_before.is_some() => {
+                said.push("the gateway does not answer".to_owned());
             }
-            (0, 0) => return Ok(()),
-            (0, _) => refusals,
-            (unknown, refused) => {
-                let begin = if refused == 0 { String::new() } else { format!("{refusals}; ") };
-                format!(
-                    "{begin}of {} it is not known whether they were published. Publish them again \
-                     with the same source and id: what was published within a day gets its first \
-                     receipt again; what a gateway took in the moment before it crashed may come \
-                     a second time",
-                    amount(unknown, "message", "messages")
-                )
-            }
-        };
+            0 => {}
+            unknown => said.push(format!(
+                "of {} it is not known whether they were published. Publish them again with the \
+                 same source and id: what was published within a day gets its first receipt \
+                 again; what a gateway took in the moment before it crashed may come a second time",
+                amount(unknown, "message", "messages")
+            )),
+        }
+        if said.is_empty() {
+            return match receipts {
+                0 => Err(Failure::usage("no message in the files; expected at least one")),
+                _ => Ok(()),
+            };
+        }
+        let message = said.join("; ");
         let message = match &self.stopped_before {
             Some(place) => format!("{message}. From {place} on nothing was sent"),
             None => message,
@@ -128,10 +154,10 @@ impl Outcomes {
             Err(Failure::unavailable(message))
         }
     }
+}
 
-    fn unknown(&self) -> usize {
-        self.unknown.values().map(Vec::len).sum()
-    }
+fn count(places: &BTreeMap<String, Vec<Place>>) -> usize {
+    places.values().map(Vec::len).sum()
 }
 
 /// Places in order, as ranges: `births.jsonl:3-9, births.jsonl:12`.
@@ -175,7 +201,7 @@ mod tests {
         places
     }
 
-    fn fail(outcomes: &mut Outcomes, place: &Place, error: ClientError) -> bool {
+    fn fail(outcomes: &mut Outcomes, place: &Place, error: ClientError) -> Became {
         outcomes.failed(place.clone(), &error.clone(), &Failure::from(error))
     }
 
@@ -187,7 +213,7 @@ mod tests {
         for place in &places[1..] {
             let error =
                 ClientError::DeadlineExceeded { after: Duration::from_secs(5), before: None };
-            assert!(!fail(&mut outcomes, place, error), "it is no refusal");
+            assert_eq!(fail(&mut outcomes, place, error), Became::Unknown);
         }
         let failure = outcomes.verdict().unwrap_err();
         assert!(failure.is_for_now(), "exit code 3");
@@ -204,12 +230,33 @@ mod tests {
         let places = places(2).await;
         let refused = || ClientError::CertificateRefused { message: "UnknownCA".to_owned() };
         let mut outcomes = Outcomes::default();
-        assert!(fail(&mut outcomes, &places[0], refused()));
+        assert_eq!(fail(&mut outcomes, &places[0], refused()), Became::Refused);
         let failure = outcomes.verdict().unwrap_err();
         assert_eq!(failure.message(), "1 message was refused");
         assert!(!failure.is_for_now(), "exit code 1");
         outcomes.published(false);
-        assert!(!fail(&mut outcomes, &places[1], refused()), "one was taken before");
+        let told = fail(&mut outcomes, &places[1], refused());
+        assert_eq!(told, Became::Unknown, "one was taken before");
+    }
+
+    #[tokio::test]
+    async fn what_was_not_sent_was_not_published() {
+        let places = places(3).await;
+        let mut outcomes = Outcomes::default();
+        for place in &places[..2] {
+            let reason = ClientError::Transport { message: "nothing listens there".to_owned() };
+            let error = ClientError::NotSent { reason: Box::new(reason) };
+            assert_eq!(fail(&mut outcomes, place, error), Became::Unsent);
+        }
+        assert_eq!(outcomes.sums(), "0 published, 0 refused, 2 not sent");
+        let failure = outcomes.verdict().unwrap_err();
+        assert_eq!(failure.message(), "2 messages were not sent, and not published");
+        assert!(failure.is_for_now(), "exit code 3");
+        let error = ClientError::DeadlineExceeded { after: Duration::from_secs(5), before: None };
+        assert_eq!(fail(&mut outcomes, &places[2], error), Became::Unknown);
+        assert_eq!(outcomes.sums(), "0 published, 0 refused, 2 not sent, 1 without an answer");
+        let said = outcomes.verdict().unwrap_err().to_string();
+        assert!(said.starts_with("2 messages were not sent, and not published; of 1 message it"));
     }
 
     #[tokio::test]
