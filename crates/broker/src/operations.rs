@@ -19,6 +19,8 @@ pub struct Inbox {
     pub state: InboxState,
     /// How it behaves, where that is not as everywhere.
     pub settings: InboxSettings,
+    /// How it behaves: by its settings, and as everywhere where it has none.
+    pub in_effect: InboxSettings,
     /// Who has it open at this gateway; only of one that was asked for by name.
     pub receivers: Vec<Receiver>,
 }
@@ -68,7 +70,7 @@ impl Broker {
         };
         let inspections = stream::iter(found).map(|(name, settings)| async move {
             let state = self.inspect(&name, &settings).await?;
-            Ok(Inbox { name, state, settings, receivers: Vec::new() })
+            Ok(self.as_set(name, state, settings, Vec::new()))
         });
         let inspected: Vec<Result<Inbox, Refusal>> =
             inspections.buffered(INSPECTIONS_AT_ONCE).collect().await;
@@ -85,7 +87,7 @@ impl Broker {
         self.check_inbox(caller, name)?;
         let settings = self.inboxes.read().get(name).copied().unwrap_or_default();
         let (state, receivers) = (self.inspect(name, &settings).await?, self.receivers_of(name));
-        Ok(Inbox { name: name.clone(), state, settings, receivers })
+        Ok(self.as_set(name.clone(), state, settings, receivers))
     }
 
     /// Changes how an inbox behaves. It holds for deliveries from then on, also when the bus
@@ -135,7 +137,19 @@ impl Broker {
             inspected => inspected?,
         };
         let receivers = self.receivers_of(name);
-        Ok(Inbox { name: name.clone(), state, settings, receivers })
+        Ok(self.as_set(name.clone(), state, settings, receivers))
+    }
+
+    /// An inbox that has these settings.
+    fn as_set(
+        &self,
+        name: InboxName,
+        state: InboxState,
+        settings: InboxSettings,
+        receivers: Vec<Receiver>,
+    ) -> Inbox {
+        let in_effect = policy::in_effect(&settings, &self.options.delivery);
+        Inbox { name, state, settings, in_effect, receivers }
     }
 
     /// How an inbox fared when all were looked at last.

@@ -71,6 +71,20 @@ impl Policy {
     }
 }
 
+/// The settings of an inbox, with those of the gateway where it has none. What is none then
+/// sets no limit.
+pub(crate) fn in_effect(settings: &InboxSettings, defaults: &DeliveryDefaults) -> InboxSettings {
+    let Policy { max_attempts, retry_initial, retry_max, max_age } = Policy::of(settings, defaults);
+    InboxSettings {
+        max_attempts: Some(max_attempts),
+        retry_initial: Some(retry_initial),
+        retry_max: Some(retry_max),
+        max_age,
+        when_full: Some(settings.when_full.unwrap_or_default()),
+        ..*settings
+    }
+}
+
 /// Refuses settings that make no sense, with every field at fault.
 pub(crate) fn check(settings: &InboxSettings) -> Result<(), Refusal> {
     let mut faults = Vec::new();
@@ -107,6 +121,8 @@ pub(crate) fn check(settings: &InboxSettings) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use wissel_store::WhenFull;
+
     use super::*;
 
     fn policy(initial_ms: u64, max_ms: u64) -> Policy {
@@ -129,6 +145,25 @@ mod tests {
             assert!(*least < expected.mul_f64(0.95) && *most > expected.mul_f64(1.05));
         }
         assert!(Policy { retry_max: Duration::MAX, ..policy }.wait_after(99) <= RETRY_MAX);
+    }
+
+    #[test]
+    fn what_an_inbox_does_not_say_is_as_the_gateway_is_set() {
+        let defaults = DeliveryDefaults { max_attempts: 7, ..DeliveryDefaults::default() };
+        let stated = InboxSettings {
+            retry_initial: Some(Duration::from_hours(2)),
+            max_bytes: Some(9),
+            paused: true,
+            ..InboxSettings::default()
+        };
+        let expected = InboxSettings {
+            max_attempts: Some(7),
+            // Never less than the first wait.
+            retry_max: Some(Duration::from_hours(2)),
+            when_full: Some(WhenFull::Refuse),
+            ..stated
+        };
+        assert_eq!(in_effect(&stated, &defaults), expected);
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub struct InboxState {
     pub dead_letters: u64,
     /// How it behaves, where that is not as the gateway is set.
     pub settings: InboxSettings,
+    /// How it behaves: by its settings, and as the gateway is set where it has none; what is
+    /// `None` then sets no limit. `None` in all: an older gateway does not say, nor does an
+    /// [`Overview`](crate::Overview).
+    pub in_effect: Option<InboxSettings>,
     /// Who has it open at the gateway that was asked; only from [`Client::get_inbox`].
     pub receivers: Vec<Receiver>,
 }
@@ -221,6 +225,7 @@ impl TryFrom<pb::Inbox> for InboxState {
             oldest_age: oldest_age.transpose()?,
             dead_letters: inbox.dead_letters,
             settings: InboxSettings::read(inbox.settings.unwrap_or_default())?,
+            in_effect: inbox.in_effect.map(InboxSettings::read).transpose()?,
             receivers: inbox
                 .receivers
                 .into_iter()

@@ -260,7 +260,7 @@ fn read_which(ids: Vec<String>, all: bool, filters: Vec<pb::Filter>) -> Result<W
 }
 
 pub(crate) fn write_inbox(inbox: Inbox) -> pb::Inbox {
-    let Inbox { name, state, settings, receivers } = inbox;
+    let Inbox { name, state, settings, in_effect, receivers } = inbox;
     pb::Inbox {
         name: name.to_string(),
         depth: state.depth,
@@ -271,6 +271,7 @@ pub(crate) fn write_inbox(inbox: Inbox) -> pb::Inbox {
         oldest_age: state.oldest_age(SystemTime::now()).and_then(to_duration),
         dead_letters: state.dead_letters,
         settings: Some(settings::write(&settings)),
+        in_effect: Some(settings::write(&in_effect)),
         receivers: receivers.into_iter().map(write_receiver).collect(),
     }
 }

@@ -79,11 +79,15 @@ fn write_latency(quantiles: &Quantiles) -> Option<pb::Latency> {
 }
 
 fn write_activity(one: &Surveyed, now: SystemTime) -> pb::InboxActivity {
-    let settings = InboxSettings::default();
-    let inbox =
-        Inbox { name: one.name.clone(), state: one.state.clone(), settings, receivers: Vec::new() };
+    let inbox = Inbox {
+        name: one.name.clone(),
+        state: one.state.clone(),
+        settings: InboxSettings::default(),
+        in_effect: InboxSettings::default(),
+        receivers: Vec::new(),
+    };
     pb::InboxActivity {
-        inbox: Some(pb::Inbox { settings: None, ..write_inbox(inbox) }),
+        inbox: Some(pb::Inbox { settings: None, in_effect: None, ..write_inbox(inbox) }),
         came_per_second: one.came_per_second,
         settled_per_second: one.settled_per_second,
         concern: one.concern(now).map(|one| one.as_str().to_owned()).unwrap_or_default(),

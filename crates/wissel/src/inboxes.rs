@@ -131,6 +131,9 @@ fn print(inbox: &InboxState, as_json: bool) -> Result<(), Failure> {
     } else {
         output::line(&format!("settings of its own: {}", stated.join(" ")));
     }
+    if let Some(in_effect) = &inbox.in_effect {
+        output::line(&format!("in effect: {}", effect_text(in_effect)));
+    }
     if inbox.receivers.is_empty() {
         output::line("nobody receives at this gateway");
     }
@@ -169,6 +172,25 @@ pub(crate) fn depth(inbox: &InboxState) -> String {
 
 /// The settings of its own that an inbox has, each as `inboxes set` takes it.
 pub(crate) fn settings(inbox: &InboxState) -> Vec<String> {
+    stated(&inbox.settings)
+}
+
+/// All that is in effect, and which limits there are not.
+fn effect_text(in_effect: &InboxSettings) -> String {
+    let InboxSettings { max_age, max_deliveries, max_bytes, .. } = in_effect;
+    let limits = [
+        ("max_age", max_age.is_some()),
+        ("max_deliveries", max_deliveries.is_some()),
+        ("max_bytes", max_bytes.is_some()),
+    ];
+    let none: Vec<&str> =
+        limits.into_iter().filter(|(_, is_set)| !is_set).map(|(name, _)| name).collect();
+    let stated = stated(in_effect).join(" ");
+    if none.is_empty() { stated } else { format!("{stated}; no limit by {}", none.join(", ")) }
+}
+
+/// The settings that are not none, each as `inboxes set` takes it.
+fn stated(settings: &InboxSettings) -> Vec<String> {
     let InboxSettings {
         max_attempts,
         retry_initial,
@@ -181,7 +203,7 @@ pub(crate) fn settings(inbox: &InboxState) -> Vec<String> {
         paused,
         draining,
         ..
-    } = &inbox.settings;
+    } = settings;
     let when_full = when_full.map(when_full_text);
     let switch = |on: &bool| on.then(|| "true".to_owned());
     let stated = [
@@ -221,19 +243,24 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
         "consumers": inbox.consumers,
         "oldest_age_seconds": seconds(inbox.oldest_age),
         "dead_letters": inbox.dead_letters,
-        "settings": {
-            "max_attempts": inbox.settings.max_attempts,
-            "retry_initial_seconds": seconds(inbox.settings.retry_initial),
-            "retry_max_seconds": seconds(inbox.settings.retry_max),
-            "max_age_seconds": seconds(inbox.settings.max_age),
-            "max_deliveries": inbox.settings.max_deliveries,
-            "max_bytes": inbox.settings.max_bytes,
-            "when_full": inbox.settings.when_full.map(when_full_text),
-            "direct_amqp": inbox.settings.direct_amqp.then_some(true),
-            "paused": inbox.settings.paused.then_some(true),
-            "draining": inbox.settings.draining.then_some(true),
-        },
+        "settings": settings_to_json(&inbox.settings),
+        "in_effect": inbox.in_effect.as_ref().map(settings_to_json),
         "receivers": inbox.receivers.iter().map(receiver_to_json).collect::<Vec<_>>(),
+    })
+}
+
+fn settings_to_json(settings: &InboxSettings) -> serde_json::Value {
+    json!({
+        "max_attempts": settings.max_attempts,
+        "retry_initial_seconds": seconds(settings.retry_initial),
+        "retry_max_seconds": seconds(settings.retry_max),
+        "max_age_seconds": seconds(settings.max_age),
+        "max_deliveries": settings.max_deliveries,
+        "max_bytes": settings.max_bytes,
+        "when_full": settings.when_full.map(when_full_text),
+        "direct_amqp": settings.direct_amqp.then_some(true),
+        "paused": settings.paused.then_some(true),
+        "draining": settings.draining.then_some(true),
     })
 }
 

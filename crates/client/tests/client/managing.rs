@@ -112,6 +112,8 @@ async fn dead_letters_are_listed_and_redriven() {
     assert_eq!((receiver.party.as_str(), receiver.since), (PARTY, since));
     assert_eq!((receiver.credit, receiver.in_hand, receiver.settled_at), (100, 3, None));
     assert_eq!(state.dead_letters, 5);
+    assert_eq!(state.settings.max_attempts, None);
+    assert_eq!(state.in_effect.and_then(|settings| settings.max_attempts), Some(20));
 
     let before = &letters[0].history[0];
     assert_eq!((before.number, before.reason.as_str(), before.before_redrive), (2, "busy", true));

@@ -71,6 +71,7 @@ impl Managed {
             oldest_age: Some(Duration::from_millis(1_500).try_into().unwrap()),
             dead_letters: self.dead_letters.len() as u64,
             settings: None,
+            in_effect: Some(pb::InboxSettings { max_attempts: Some(20), ..Default::default() }),
             receivers: vec![pb::Receiver {
                 party: PARTY.to_owned(),
                 since: Some(prost_types::Timestamp { seconds: 60, nanos: 0 }),
