@@ -13,6 +13,7 @@ mod manual;
 mod queues;
 mod showcase;
 mod signals;
+mod subscribing;
 mod subscriptions;
 mod trust;
 mod watching;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use wissel_client::TraceContext;
-use wissel_identifiers::{InboxName, Oin};
+use wissel_identifiers::Oin;
 
 pub(crate) use asking::{AnswerArguments, AskArguments, GatherArguments};
 pub(crate) use backup::{BackupArguments, RestoreArguments};
@@ -53,6 +54,7 @@ pub(crate) use signals::{
     FileArguments, MatchingCommand, RotateKeyArguments, SignalsCommand, TransferArguments,
     WithdrawArguments,
 };
+pub(crate) use subscribing::{Settle, SubscribeArguments};
 pub(crate) use subscriptions::{
     CreateArguments, FollowArguments, SubscriptionArguments, SubscriptionsCommand,
 };
@@ -61,7 +63,7 @@ pub(crate) use watching::{LookArguments, TopArguments};
 
 const EXIT_CODES: &str = "Exit codes:
   0  success
-  1  refused, or some of it was
+  1  refused, or some of it was; what is named is not there
   2  wrong arguments, configuration or input
   3  the broker, or what it needs, cannot be reached; try again
   4  a failure that should not happen";
@@ -93,9 +95,8 @@ pub(crate) enum Command {
         wissel publish --as 00000099000000001000 geboorte.json\n  \
         generate | wissel publish --as 00000099000000001000 --json-lines -")]
     Publish(PublishArguments),
-    /// Receive the messages of an inbox; each is acknowledged when it is printed
-    #[command(after_help = "Example:\n  wissel subscribe --as 00000001002220647000 \
-        00000001002220647000.inwoners --count 10")]
+    /// Receive the messages of an inbox; each is settled when it is printed
+    #[command(after_help = subscribing::HELP)]
     Subscribe(SubscribeArguments),
     /// Ask a registry a question, and print its answer
     #[command(
@@ -218,7 +219,8 @@ pub(crate) struct ServeArguments {
     /// Where to keep state [default: data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// `embedded`, or amqp://user@host:5672/vhost without the password [default: embedded]
+    /// `embedded`, or amqp://user@host:5672/vhost without the password, which stands in the file
+    /// that `bus_password_file` (WISSEL_BUS_PASSWORD_FILE) names [default: embedded]
     #[arg(long, value_name = "BUS")]
     pub(crate) bus: Option<String>,
     /// Parties, event types and grants: a TOML file, or a directory of them [default: catalogue]
@@ -305,24 +307,6 @@ pub(crate) struct CheckArguments {
     /// Print the findings of each message as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SubscribeArguments {
-    /// The inbox, OIN.name
-    #[arg(value_name = "INBOX")]
-    pub(crate) inbox: InboxName,
-    /// Stop after so many messages
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) count: Option<u64>,
-    /// The most messages in hand at a time
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
-    pub(crate) credit: u16,
-    /// Print each message in the CloudEvents JSON format, one a line, subject and data included
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
 }
 
 #[derive(Debug, Subcommand)]

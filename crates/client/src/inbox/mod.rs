@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -74,6 +74,8 @@ pub struct OpenInbox {
 struct Counts {
     leases_lost: AtomicU64,
     reconnects: AtomicU64,
+    /// The stream was lost, and is not yet opened again.
+    is_cut_off: AtomicBool,
 }
 
 impl Client {
@@ -181,6 +183,12 @@ impl OpenInbox {
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.counts.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// Whether the stream stands: nothing comes while it was lost and is not yet opened again.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        !self.counts.is_cut_off.load(Ordering::Relaxed)
     }
 
     /// The inbox.

@@ -74,6 +74,7 @@ impl Worker {
                     return;
                 }
             };
+            self.counts.is_cut_off.store(true, Ordering::Relaxed);
             drop(link);
             self.forget_everything();
             let opened = tokio::select! {
@@ -88,6 +89,7 @@ impl Worker {
                     return;
                 }
             };
+            self.counts.is_cut_off.store(false, Ordering::Relaxed);
             self.counts.reconnects.fetch_add(1, Ordering::Relaxed);
         }
     }
