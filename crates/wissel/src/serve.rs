@@ -1,5 +1,6 @@
 //! `wissel serve`: the gateway, its broker and its bus in one process.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,12 +73,15 @@ impl Server {
             tracing::warn!(%warning, "the catalogue does not cohere");
         }
 
+        // Before anything is made on disk, which would stay when a port is another's.
+        let listener = listen("listen", config.listen).await?;
+        let console_listener = match config.console.listen {
+            Some(address) => Some(listen("console.listen", address).await?),
+            None => None,
+        };
         create_data_dir(&config.data_dir)?;
         let store = Store::open(&config.data_dir.join("control.sqlite"))
             .map_err(|error| Failure::unavailable(format!("{error}")))?;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|error| Failure::unavailable(format!("listen {}: {error}", config.listen)))?;
         let metrics = Arc::new(Metrics::new());
         let export = start_tracing(config, &metrics)?;
         let bus = open_bus(config)?;
@@ -110,12 +114,8 @@ impl Server {
             exchange.serve_over_http(service).map_err(wrong)?;
         }
         let mut console_tls = None;
-        let console = match config.console.listen {
-            Some(address) => {
-                let listening = TcpListener::bind(address).await;
-                let listener = listening.map_err(|error| {
-                    Failure::unavailable(format!("console.listen {address}: {error}"))
-                })?;
+        let console = match console_listener {
+            Some(listener) => {
                 let access = config.console.access(callers.believes_all())?;
                 console_tls = access.tls.clone();
                 let vitals = Vitals { tls: callers.tls.clone(), console_tls: access.tls.clone() };
@@ -147,7 +147,7 @@ impl Server {
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+    pub(crate) fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
@@ -238,6 +238,12 @@ fn open_receipts(config: &Config) -> Result<Arc<Receipts>, Failure> {
     let receipts = Receipts::open(&config.data_dir.join("receipts"), options)
         .map_err(|error| Failure::unavailable(format!("[deduplication] {error}")))?;
     Ok(Arc::new(receipts))
+}
+
+/// A port, which a setting names.
+async fn listen(setting: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listening = TcpListener::bind(address).await;
+    listening.map_err(|error| Failure::unavailable(format!("{setting} {address}: {error}")))
 }
 
 fn create_data_dir(path: &Path) -> Result<(), Failure> {
