@@ -104,6 +104,19 @@ fn a_catalogue_with_faults_is_refused_with_file_and_line() {
     let checked = wissel(here.path(), "catalogue check .");
     assert_eq!(checked.code, 1);
     assert!(checked.out.contains("a.toml:1: error: ") && checked.out.contains("`owner`"));
+    // So is all that is wrong, in one go, and the directory may be given as elsewhere.
+    write(
+        "[[party]]\noin = \"000000990000\"\nname = \"A\"\n\
+         [[party]]\noin = \"00000099000000001000\"\nname = \"B\"\n\
+         [[event_type]]\nname = \"nl.x.y\"\nowner = \"000000990000\"\ndescription = \"x\"\n",
+    );
+    let several = wissel(here.path(), "catalogue check --catalogue .");
+    assert_eq!((several.code, several.out.lines().count()), (1, 2), "{}", several.out);
+    assert!(
+        several.out.contains("a.toml:2: error: oin")
+            && several.out.contains("a.toml:9: error: owner")
+    );
+    assert_eq!(wissel(here.path(), "catalogue check . --catalogue .").code, 2);
     // What is no fault is told beside it.
     write(
         "[[party]]\noin = \"00000099000000001000\"\nname = \" \"\n\
@@ -154,6 +167,20 @@ fn a_gateway_that_would_know_nobody_does_not_start() {
     .unwrap();
     let absent = wissel(here.path(), "serve --config t.toml");
     assert!(absent.code == 2 && absent.err.contains("[tls] c: "), "{}", absent.err);
+}
+
+#[test]
+fn a_gateway_whose_port_is_taken_leaves_nothing_behind() {
+    let here = tempfile::tempdir().unwrap();
+    fs::write(here.path().join("catalogue.toml"), CATALOGUE).unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap();
+    let serve = "serve --insecure-dev --catalogue catalogue.toml --data-dir data --listen";
+    for addresses in [taken.to_string(), format!("127.0.0.1:0 --console {taken}")] {
+        let run = wissel(here.path(), &format!("{serve} {addresses}"));
+        assert!(run.code == 3 && run.err.contains(&format!("listen {taken}: ")), "{}", run.err);
+        assert!(!here.path().join("data").exists());
+    }
 }
 
 #[test]
@@ -221,6 +248,13 @@ fn a_gateway_that_does_not_answer_is_given_up_and_what_it_was_sent_is_not_called
     assert!((0..3).any(|_| took() < std::time::Duration::from_secs(5)), "it is waited for longer");
     let run = wissel(here.path(), &publish);
     assert!(run.code == 2 && run.err.contains("--json-lines"), "{}", run.err);
+    // Where nobody listens it is certain.
+    drop(silent);
+    let run = wissel(here.path(), &format!("{publish} --json-lines"));
+    assert_eq!(run.code, 3, "{}", run.err);
+    assert!(run.err.contains("two.jsonl:1-2: "), "{}", run.err);
+    assert!(run.err.contains("0 published, 0 refused, 2 not sent"), "{}", run.err);
+    assert!(run.err.contains("error: 2 messages were not sent, and not published"), "{}", run.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,9 +342,9 @@ fn the_catalogue_is_shown_by_event_type_and_by_party() {
 
     // What is not there is told, with where to look.
     let absent = run("catalogue show nl.brp.niets");
-    assert!(absent.code == 2 && absent.err.contains("wissel catalogue list"), "{}", absent.err);
+    assert!(absent.code == 1 && absent.err.contains("wissel catalogue list"), "{}", absent.err);
     let absent = run("parties show 00000099000000990000");
-    assert!(absent.code == 2 && absent.err.contains("wissel parties list"), "{}", absent.err);
+    assert!(absent.code == 1 && absent.err.contains("wissel parties list"), "{}", absent.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

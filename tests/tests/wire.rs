@@ -215,8 +215,26 @@ async fn the_command_line_does_the_main_job() {
     let (code, inboxes) = run(words(&format!("inboxes show --as {OPERATOR} --json {inbox}")));
     let state: serde_json::Value = serde_json::from_str(&inboxes).unwrap();
     assert_eq!((code, &state["depth"]), (0, &serde_json::json!(1)));
+    let (own, in_effect) = (&state["settings"], &state["in_effect"]);
+    assert!(own["max_attempts"].is_null() && in_effect["max_attempts"] == 20, "{state}");
+    assert!(in_effect["when_full"] == "refuse" && in_effect["max_age_seconds"].is_null());
     let subscribe = format!("subscribe --as {} --json --count 1 {inbox}", PARTIES[2]);
     let (code, delivery) = run(words(&subscribe));
     let delivery: serde_json::Value = serde_json::from_str(&delivery).unwrap();
     assert_eq!((code, &delivery["event"]["data"]["number"]), (0, &serde_json::json!(0)));
+
+    // Settled otherwise, and no waiting for what does not come.
+    let other = format!("{}.inbox", PARTIES[1]);
+    let subscribe = format!("subscribe --as {} {other}", PARTIES[1]);
+    assert_eq!(run(words(&format!("{subscribe} --count 1 --settle reject"))).0, 2);
+    let settle = |how: &str| run(words(&format!("{subscribe} --count 1 --settle {how}")));
+    let (code, first) = settle("retry --after 1ms --reason busy");
+    assert!(code == 0 && first.trim_end().ends_with("attempt 1"), "{first}");
+    let (code, second) = settle("reject --reason mislaid");
+    assert!(code == 0 && second.trim_end().ends_with("attempt 2"), "{second}");
+    let (_, letters) = run(words(&format!("dead-letters list --as {OPERATOR} {other} --json")));
+    let letter: serde_json::Value = serde_json::from_str(&letters).unwrap();
+    let reasons = (&letter["reason"], &letter["history"][0]["reason"]);
+    assert_eq!(reasons, (&"mislaid".into(), &"busy".into()), "{letter}");
+    assert_eq!(run(words(&format!("{subscribe} --count 1 --idle 1"))), (0, String::new()));
 }

@@ -136,7 +136,7 @@ fn list(catalogue: &Catalogue, as_json: bool) -> Result<(), Failure> {
 
 fn show(catalogue: &Catalogue, wanted: &Oin, as_json: bool) -> Result<(), Failure> {
     let Some(party) = catalogue.party(wanted) else {
-        return Err(Failure::usage(format!(
+        return Err(Failure::refused(format!(
             "{wanted}: no party of the catalogue; `wissel parties list` lists those that are"
         )));
     };

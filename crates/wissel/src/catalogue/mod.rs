@@ -92,7 +92,8 @@ async fn diff(arguments: &CatalogueDiffArguments) -> Result<(), Failure> {
 
 /// Reads the files as a gateway would, and tells what it would say, and more.
 fn check(arguments: &CatalogueCheckArguments) -> Result<(), Failure> {
-    let CatalogueCheckArguments { path, strict, json: as_json } = arguments;
+    let CatalogueCheckArguments { path, catalogue, strict, json: as_json } = arguments;
+    let path = catalogue.as_ref().unwrap_or(path);
     can_be_read(path)?;
     match Catalogue::load(path) {
         Ok(catalogue) => {

@@ -57,7 +57,7 @@ pub(super) fn show(catalogue: &Catalogue, wanted: &str, as_json: bool) -> Result
         return Ok(());
     }
     let Some(rights) = catalogue.rights(wanted) else {
-        return Err(Failure::usage(format!(
+        return Err(Failure::refused(format!(
             "{wanted}: no event type of the catalogue; `wissel catalogue list` lists those that are"
         )));
     };

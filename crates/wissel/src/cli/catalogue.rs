@@ -35,6 +35,9 @@ pub(crate) struct CatalogueCheckArguments {
     /// A TOML file, or a directory of them
     #[arg(value_name = "PATH", default_value = "catalogue")]
     pub(crate) path: PathBuf,
+    /// The same, as other commands take it
+    #[arg(long, value_name = "PATH", conflicts_with = "path")]
+    pub(crate) catalogue: Option<PathBuf>,
     /// Fail for what does not cohere too: an ended mandate, a type that nobody receives, a draft
     #[arg(long)]
     pub(crate) strict: bool,

@@ -26,7 +26,9 @@ pub(crate) enum DeadLettersCommand {
         after_help = "Examples:\n  wissel dead-letters redrive --as operator \
         00000001002220647000.inwoners --all --rate 50\n  wissel dead-letters redrive --as operator \
         00000001002220647000.inwoners --sql \"type = 'nl.brp.geboorte'\" \
-        --to 00000001002220647000.herstel"
+        --to 00000001002220647000.herstel\n\nAn operator's --sql may look at all attributes but id, \
+        source and subject, and not at data (DATA,\nHAS_DATA): these may tell of persons. The \
+        inbox's owner may look at all that is in its messages."
     )]
     Redrive(RedriveArguments),
     /// Remove dead letters for good
@@ -34,7 +36,9 @@ pub(crate) enum DeadLettersCommand {
         override_usage = "wissel dead-letters purge [OPTIONS] \
         <INBOX> <IDS|--all|--sql <EXPRESSION>>",
         after_help = "Example:\n  wissel dead-letters purge --as operator \
-        00000001002220647000.inwoners --sql \"gemeente = '0193'\" --yes"
+        00000001002220647000.inwoners --sql \"gemeente = '0193'\" --yes\n\nAn operator's --sql may \
+        look at all attributes but id, source and subject, and not at data (DATA,\nHAS_DATA): these \
+        may tell of persons. The inbox's owner may look at all that is in its messages."
     )]
     Purge(PurgeArguments),
 }
