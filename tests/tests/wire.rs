@@ -224,8 +224,8 @@ async fn the_command_line_does_the_main_job() {
     assert_eq!((code, &delivery["event"]["data"]["number"]), (0, &serde_json::json!(0)));
 
     // Settled otherwise, and no waiting for what does not come.
-    let other = format!("{}.inbox", PARTIES[1]);
-    let subscribe = format!("subscribe --as {} {other}", PARTIES[1]);
+    let other = format!("{}.inbox", PARTIES[0]);
+    let subscribe = format!("subscribe --as {} {other}", PARTIES[0]);
     assert_eq!(run(words(&format!("{subscribe} --count 1 --settle reject"))).0, 2);
     let settle = |how: &str| run(words(&format!("{subscribe} --count 1 --settle {how}")));
     let (code, first) = settle("retry --after 1ms --reason busy");
