@@ -146,6 +146,42 @@ async fn who_speaks_otherwise_is_told_of() {
 }
 
 #[tokio::test]
+async fn who_answers_by_http_alone_is_no_gateway() {
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    // The head of the answer on stream 1, which is all of it: `:status: 404`.
+    const NOT_FOUND: &[u8] = &[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x8d];
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = read_request(&mut stream)
+                .and_then(|()| stream.write_all(&[SETTINGS, NOT_FOUND].concat()));
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
+        }
+    });
+    let builder = Client::builder(format!("http://{address}")).retry(RetryPolicy::never());
+    let error = in_time(builder.connect().unwrap().publish(&event(1))).await.unwrap_err();
+    assert!(matches!(error, ClientError::WrongEndpoint { .. }), "{error:?}");
+    assert!(error.to_string().contains("what answers there is no gateway"), "{error}");
+}
+
+/// Reads frames of HTTP/2 until the head of a request.
+fn read_request(stream: &mut std::net::TcpStream) -> std::io::Result<()> {
+    const HEADERS: u8 = 1;
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface)?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        std::io::copy(&mut (&*stream).take(length.into()), &mut std::io::sink())?;
+        if head[3] == HEADERS {
+            return Ok(());
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_does_not_answer_is_left_at_the_deadline() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let timeout = Duration::from_millis(200);

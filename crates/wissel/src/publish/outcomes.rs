@@ -130,12 +130,17 @@ impl Outcomes {
                 said.push("the gateway does not answer".to_owned());
             }
             0 => {}
-            unknown => said.push(format!(
-                "of {} it is not known whether they were published. Publish them again with the \
-                 same source and id: what was published within a day gets its first receipt \
-                 again; what a gateway took in the moment before it crashed may come a second time",
-                amount(unknown, "message", "messages")
-            )),
+            unknown => {
+                let (they_were, them) =
+                    if unknown == 1 { ("it was", "it") } else { ("they were", "them") };
+                said.push(format!(
+                    "of {} it is not known whether {they_were} published. Publish {them} again \
+                     with the same source and id: what was published within a day gets its first \
+                     receipt again; what a gateway took in the moment before it crashed may come \
+                     a second time",
+                    amount(unknown, "message", "messages")
+                ));
+            }
         }
         if said.is_empty() {
             return match receipts {
@@ -256,7 +261,8 @@ mod tests {
         assert_eq!(fail(&mut outcomes, &places[2], error), Became::Unknown);
         assert_eq!(outcomes.sums(), "0 published, 0 refused, 2 not sent, 1 without an answer");
         let said = outcomes.verdict().unwrap_err().to_string();
-        assert!(said.starts_with("2 messages were not sent, and not published; of 1 message it"));
+        assert!(said.starts_with("2 messages were not sent, and not published; of 1 message it "));
+        assert!(said.contains("whether it was published. Publish it again"), "{said}");
     }
 
     #[tokio::test]
