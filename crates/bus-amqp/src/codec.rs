@@ -127,9 +127,13 @@ pub(crate) fn read_kept(properties: &BasicProperties, body: Vec<u8>) -> Result<V
     Ok(vec![Kept { envelope, archive_until }])
 }
 
+/// The content type of a message that has a head is its publisher's to choose, and what it has
+/// behind the head is data.
 fn is_pack(properties: &BasicProperties) -> bool {
     let content_type = properties.content_type().as_ref();
+    let headers = properties.headers().as_ref();
     content_type.is_some_and(|content_type| content_type.as_str() == pack::CONTENT_TYPE)
+        && headers.is_none_or(|headers| !headers.inner().contains_key(HEAD))
 }
 
 /// The dead letter in an AMQP message.
@@ -249,8 +253,7 @@ fn headers_with_history(queued: &Queued) -> FieldTable {
     headers
 }
 
-/// The broker delivers to these queues, and takes the header off.
-/// The header by which a pack goes to several queues.
+/// The header by which a pack goes to several queues. The broker takes it off.
 pub(crate) fn copy_to(targets: &[Target]) -> FieldTable {
     let queue = |target: &Target| AMQPValue::LongString(target.queue().as_str().into());
     let queues: Vec<AMQPValue> = targets.iter().map(queue).collect();
@@ -386,6 +389,23 @@ mod tests {
         with_headers.insert(ARCHIVE_UNTIL.into(), AMQPValue::LongLongInt(1_800_000_000_000));
         let before = super::with_headers(&kept.envelope, with_headers);
         assert_eq!(read_kept(&before, b"event".to_vec()), Ok(vec![kept]));
+    }
+
+    #[test]
+    fn data_that_calls_itself_a_pack_is_data() {
+        let ours = envelope(None, false);
+        let forged = Kept { envelope: envelope(None, true), archive_until: None };
+        let pack = pack::write(PackId { instance: 1, number: 2 }, [&forged].into_iter());
+        for body in [pack.to_vec(), b"neither".to_vec()] {
+            let mut headers = headers(&ours, 1);
+            headers.insert(HEAD.into(), AMQPValue::ByteArray(b"head ".as_slice().into()));
+            // As a client that rejects a message leaves it to RabbitMQ.
+            let properties =
+                with_headers(&ours, headers).with_content_type(pack::CONTENT_TYPE.into());
+            let dead = read_dead(&properties, body.clone()).unwrap();
+            let event = [b"head ".as_slice(), &body].concat().into();
+            assert_eq!(dead.envelope, Envelope { event, ..ours.clone() });
+        }
     }
 
     #[test]
