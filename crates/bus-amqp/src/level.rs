@@ -1,7 +1,7 @@
 //! How full inboxes are, known without asking.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,11 +12,14 @@ use wissel_bus::{InboxName, Level};
 use crate::inspect::{Inboxes, Knowledge};
 use crate::link::{Link, in_time};
 
+/// An inbox that nobody asks for is counted so many times more. After that nothing is known of it,
+/// for others go on.
+const IDLE_ROUNDS: u32 = 60;
+
 /// How full one inbox is: what was counted last, and what was published since.
-#[derive(Default)]
 pub(crate) struct Gauge {
-    /// Somebody asked lately.
-    asked: AtomicBool,
+    /// How many rounds of counting have begun since somebody asked.
+    rounds: AtomicU32,
     reading: Mutex<Reading>,
 }
 
@@ -45,15 +48,39 @@ impl Gauge {
         self.reading.lock().see(1, bytes);
     }
 
-    /// None until it was counted once.
+    /// None until it was counted once, and when nobody has asked for long.
     pub(crate) fn level(&self) -> Option<Level> {
-        self.asked.store(true, Ordering::Relaxed);
+        self.rounds.store(0, Ordering::Relaxed);
         let reading = self.reading.lock();
         let (count, published_then) = reading.counted?;
         let deliveries = count + (reading.published - published_then);
         let bytes = u128::from(deliveries) * u128::from(reading.seen_bytes)
             / u128::from(reading.seen.max(1));
         Some(Level { deliveries, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
+    }
+
+    /// A round of counting begins: is this one counted? When not, what was counted is forgotten.
+    fn is_counted_now(&self) -> bool {
+        let rounds = self.rounds.load(Ordering::Relaxed);
+        if rounds < IDLE_ROUNDS {
+            // Who asks at this moment begins anew either way.
+            let _ = self.rounds.compare_exchange(
+                rounds,
+                rounds + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            return true;
+        }
+        self.reading.lock().counted = None;
+        false
+    }
+}
+
+impl Default for Gauge {
+    /// Nobody has asked.
+    fn default() -> Self {
+        Self { rounds: AtomicU32::new(IDLE_ROUNDS), reading: Mutex::default() }
     }
 }
 
@@ -73,25 +100,16 @@ impl Reading {
 /// Counts the inboxes that somebody asks for, about every second.
 pub(crate) async fn keep_counting(link: Link, inboxes: Arc<Inboxes>, closing: CancellationToken) {
     const PERIOD: Duration = Duration::from_millis(900);
-    /// An inbox that nobody asks for is counted so many times more.
-    const IDLE_ROUNDS: u32 = 60;
-    let mut round: u32 = 0;
     loop {
         tokio::select! {
             () = closing.cancelled() => return,
             () = tokio::time::sleep(PERIOD) => {}
         }
-        round = round.wrapping_add(1);
         let asked: Vec<(InboxName, Arc<Knowledge>)> = {
             let inboxes = inboxes.read();
-            let asked = inboxes.iter().filter(|(_, inbox)| inbox.knowledge.gauge.is_asked());
+            let asked = inboxes.iter().filter(|(_, inbox)| inbox.knowledge.gauge.is_counted_now());
             asked.map(|(name, inbox)| (name.clone(), Arc::clone(&inbox.knowledge))).collect()
         };
-        if round.is_multiple_of(IDLE_ROUNDS) {
-            for (_, knowledge) in &asked {
-                knowledge.gauge.asked.store(false, Ordering::Relaxed);
-            }
-        }
         tokio::select! {
             () = closing.cancelled() => return,
             () = count(&link, asked) => {}
@@ -121,12 +139,6 @@ async fn count(link: &Link, asked: Vec<(InboxName, Arc<Knowledge>)>) {
     let _ = in_time(channel.close(200, "counted".into())).await;
 }
 
-impl Gauge {
-    fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +152,26 @@ mod tests {
         assert_eq!(gauge.level(), Some(Level { deliveries: 4, bytes: 400 }));
         gauge.published(30, 1_000);
         assert_eq!(gauge.level(), Some(Level { deliveries: 34, bytes: 1_700 }));
+    }
+
+    #[test]
+    fn what_was_counted_long_ago_is_not_held_against_anybody() {
+        let gauge = Gauge::default();
+        assert!(!gauge.is_counted_now(), "nobody asked");
+        assert_eq!(gauge.level(), None);
+        for _ in 0..IDLE_ROUNDS {
+            assert!(gauge.is_counted_now());
+        }
+        gauge.reading.lock().counted = Some((1_000, 0));
+        // In time: for as long again it is counted.
+        assert!(gauge.level().is_some());
+        for _ in 0..IDLE_ROUNDS {
+            assert!(gauge.is_counted_now());
+        }
+        // Nobody asked: others may have taken all of them since.
+        assert!(!gauge.is_counted_now());
+        assert_eq!(gauge.level(), None);
+        assert!(gauge.is_counted_now());
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! about a part; or it becomes a dead letter of the full one, as the inbox is set. What is
 //! under way to an inbox counts as if it were there, so that many publishers together do
 //! not overshoot. A bus on RabbitMQ counts about every second: it knows at once what this gateway
-//! publishes, and that much later what others do and what receivers settle.
+//! publishes, and that much later what others do and what receivers settle. An inbox that nobody
+//! published to for a minute it does not know until it is counted again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
