@@ -239,7 +239,8 @@ impl Direct {
 pub(crate) fn reason(headers: &FieldTable) -> String {
     let said = match death(headers).as_deref() {
         Some("rejected") => Said::RejectedByClient,
-        Some("delivery_limit") => Said::CameBack(DELIVERY_LIMIT.unsigned_abs()),
+        // The limit is how often it may.
+        Some("delivery_limit") => Said::CameBack(DELIVERY_LIMIT.unsigned_abs() + 1),
         Some("expired") => Said::TooOldForClient,
         _ => Said::GivenUpByRabbit,
     };
@@ -260,7 +261,8 @@ pub(crate) fn only_waited(headers: &FieldTable) -> bool {
     death(headers).as_deref() == Some("expired")
 }
 
-/// Whether a client had it that waits in the queue of one, and gave it back.
+/// Whether a client had it that waits in the queue of one, and gave it back; or a look at the queue
+/// that broke off did so.
 fn came_back(headers: &FieldTable) -> bool {
     codec::integer(headers, "x-delivery-count").is_some_and(|times| times > 0)
 }

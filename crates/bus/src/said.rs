@@ -48,21 +48,17 @@ pub enum Said<'a> {
 
 impl Said<'static> {
     /// Those that are always the same words.
-    const FIXED: [(Self, &'static str); 10] = [
-        (Self::LeaseEnded, "the lease ended"),
-        (Self::GrantGone, "the grant to receive this event type is gone"),
-        (Self::OutsideLimits, "outside the row limits of the grant of now"),
-        (
-            Self::LimitsUntold,
-            "the grant has changed, and its row limits look into fields that this message was \
-             stored without",
-        ),
-        (Self::Expired, "expired: its expirytime has passed"),
-        (Self::TooOld, "expired: older than the inbox keeps messages"),
-        (Self::InboxFull, "the inbox was full"),
-        (Self::RejectedByClient, "rejected by the AMQP client of its owner"),
-        (Self::TooOldForClient, "expired: it waited too long for the AMQP client of its owner"),
-        (Self::GivenUpByRabbit, "given up on by RabbitMQ"),
+    const FIXED: [Self; 10] = [
+        Self::LeaseEnded,
+        Self::GrantGone,
+        Self::OutsideLimits,
+        Self::LimitsUntold,
+        Self::Expired,
+        Self::TooOld,
+        Self::InboxFull,
+        Self::RejectedByClient,
+        Self::TooOldForClient,
+        Self::GivenUpByRabbit,
     ];
 }
 
@@ -70,12 +66,13 @@ impl<'a> Said<'a> {
     /// What this reason says, when it is one of ours.
     #[must_use]
     pub fn read(reason: &'a str) -> Option<Self> {
-        if let Some((said, _)) = Said::FIXED.iter().find(|(_, words)| *words == reason) {
+        if let Some(said) = Said::FIXED.iter().find(|said| said.to_string() == reason) {
             return Some(*said);
         }
         if let Some(rest) = reason.strip_prefix("given up after ") {
-            let (attempts, last) = rest.split_once(" attempts; the last: ")?;
-            return Some(Self::Attempts { attempts: attempts.parse().ok()?, last });
+            let (attempts, last) = rest.split_once("; the last: ")?;
+            let attempts = attempts.strip_suffix(" attempts").or(attempts.strip_suffix(" attempt"));
+            return Some(Self::Attempts { attempts: attempts?.parse().ok()?, last });
         }
         if let Some(rest) = reason.strip_prefix("past its deadline, at attempt ") {
             let (attempt, last) = rest.split_once("; the last: ")?;
@@ -92,25 +89,40 @@ impl<'a> Said<'a> {
 
 impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        let fixed = match self {
+            Self::LeaseEnded => "the lease ended",
+            Self::GrantGone => "the grant to receive this event type is gone",
+            Self::OutsideLimits => "outside the row limits of the grant of now",
+            Self::LimitsUntold => {
+                "the grant has changed, and its row limits look into fields that this message was \
+                 stored without"
+            }
+            Self::Expired => "expired: its expirytime has passed",
+            Self::TooOld => "expired: older than the inbox keeps messages",
+            Self::InboxFull => "the inbox was full",
+            Self::RejectedByClient => "rejected by the AMQP client of its owner",
+            Self::TooOldForClient => "expired: it waited too long for the AMQP client of its owner",
+            Self::GivenUpByRabbit => "given up on by RabbitMQ",
             Self::CameBack(times) => {
-                write!(
+                return write!(
                     f,
                     "came back {times} times from the AMQP client of its owner, unacknowledged"
-                )
+                );
+            }
+            Self::Attempts { attempts: 1, last } => {
+                return write!(f, "given up after 1 attempt; the last: {last}");
             }
             Self::Attempts { attempts, last } => {
-                write!(f, "given up after {attempts} attempts; the last: {last}")
+                return write!(f, "given up after {attempts} attempts; the last: {last}");
             }
             Self::Deadline { attempt, last } => {
-                write!(f, "past its deadline, at attempt {attempt}; the last: {last}")
+                return write!(f, "past its deadline, at attempt {attempt}; the last: {last}");
             }
-            Self::Unreadable(why) => write!(f, "the stored message cannot be read: {why}"),
-            fixed => {
-                let found = Said::FIXED.iter().find(|(said, _)| said == fixed);
-                f.write_str(found.map_or("", |(_, words)| words))
+            Self::Unreadable(why) => {
+                return write!(f, "the stored message cannot be read: {why}");
             }
-        }
+        };
+        f.write_str(fixed)
     }
 }
 
@@ -127,17 +139,20 @@ mod tests {
     #[test]
     fn what_is_said_is_read_again_and_nothing_else_is() {
         let of_more = [
-            Said::CameBack(20),
+            Said::CameBack(21),
+            Said::Attempts { attempts: 1, last: "the lease ended" },
             Said::Attempts { attempts: 5, last: "the lease ended" },
             Said::Deadline { attempt: 2, last: "no room; the last: one" },
             Said::Unreadable("no id"),
         ];
-        let fixed = Said::FIXED.iter().map(|(said, _)| *said);
-        for said in fixed.chain(of_more) {
+        for said in Said::FIXED.into_iter().chain(of_more) {
             let words = said.to_string();
             assert!(!words.is_empty(), "{said:?}");
             assert_eq!(Said::read(&words), Some(said), "{words}");
         }
+        // As it was written before.
+        let before = Said::read("given up after 1 attempts; the last: x");
+        assert_eq!(before, Some(Said::Attempts { attempts: 1, last: "x" }));
         for free in [
             "",
             "database is down",

@@ -31,7 +31,7 @@ mod tests {
             Said::LeaseEnded,
             Said::TooOld,
             Said::InboxFull,
-            Said::CameBack(20),
+            Said::CameBack(21),
             Said::Unreadable("no id"),
         ] {
             let kept = said.to_string();

@@ -353,7 +353,8 @@ fn said(said: Said<'_>) -> String {
             );
         }
         Said::Attempts { attempts, last } => {
-            return format!("opgegeven na {attempts} pogingen; de laatste: {}", last_said(last));
+            let word = if attempts == 1 { "poging" } else { "pogingen" };
+            return format!("opgegeven na {attempts} {word}; de laatste: {}", last_said(last));
         }
         Said::Deadline { attempt, last } => {
             return format!(
