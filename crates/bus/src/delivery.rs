@@ -206,7 +206,9 @@ pub struct DeadLetter {
     pub id: DeadLetterId,
     /// The message.
     pub envelope: Envelope,
-    /// How many times it was handed out, since its last redrive.
+    /// How many attempts of it came to an end, since its last redrive: by what its receiver said, by the
+    /// end of a lease, or with its own. One that was given back, as when a stream breaks, is not
+    /// among them, nor one of an AMQP client that gave it back.
     pub attempts: u32,
     /// When. A bus keeps milliseconds.
     pub died_at: SystemTime,

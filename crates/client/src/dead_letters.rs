@@ -32,7 +32,9 @@ pub struct DeadLetter {
     pub admitted_at: SystemTime,
     /// When it was given up on.
     pub died_at: SystemTime,
-    /// How many times it was handed out, since its last redrive.
+    /// How many attempts of it came to an end, since its last redrive: by what its receiver said, by the
+    /// end of a lease, or with its own. One that was given back, as when a stream breaks, is not
+    /// among them, nor one of an AMQP client that gave it back.
     pub attempts: u32,
     /// Why.
     pub reason: String,

@@ -77,7 +77,7 @@ pub enum DossierEntryKind {
     /// It went to an inbox.
     Routed,
     /// It was handed to a receiver. When nothing is said of this attempt after that, the
-    /// receiver acknowledged it, or still has it.
+    /// receiver acknowledged it, still has it, or gave it back, as when its stream broke.
     HandedOut,
     /// The receiver did not manage, or did not settle it in time; it comes again.
     Retried,

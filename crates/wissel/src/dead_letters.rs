@@ -113,7 +113,7 @@ async fn show(inbox: &InboxName, id: &str, look: &LookArguments) -> Result<(), F
         |one: &Attempt| vec![one.number.to_string(), output::moment(one.at), output::reason(one)];
     let rows: Vec<_> = attempts.iter().map(row).collect();
     if rows.is_empty() {
-        output::line("\nit was never handed out");
+        output::line("\nno attempt of it came to an end: it went to nobody, or was given back");
         return Ok(());
     }
     output::line("");

@@ -14,7 +14,8 @@ const HELP: &str = "Examples:
 
 A party sees what it published, with where that went, and what came to inboxes of its own;
 the parties of a case see how it stood; an operator sees everything. HANDED_OUT with nothing
-behind it: the receiver acknowledged the message, or still has it.";
+behind it: the receiver acknowledged the message, still has it, or gave it back, as when its
+stream broke.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DossierCommand {
