@@ -139,8 +139,24 @@ impl Calls {
         A: Send + 'static,
         W: Future<Output = Result<(), Status>> + Send + 'static,
     {
+        self.stream_that_finishes(begun, Duration::ZERO, |answers, _| work(answers))
+    }
+
+    /// As [`Calls::stream`]; when the proof ends, the work is told so by the token, and has so
+    /// long to finish what it began.
+    pub(crate) fn stream_that_finishes<A, W>(
+        &self,
+        begun: Begun,
+        within: Duration,
+        work: impl FnOnce(Answers<A>, CancellationToken) -> W,
+    ) -> Response<AnswerStream<A>>
+    where
+        A: Send + 'static,
+        W: Future<Output = Result<(), Status>> + Send + 'static,
+    {
         let (answers, ending, stream) = answers::channel(self.cut_off.clone());
-        let work = work(answers);
+        let unproven = CancellationToken::new();
+        let work = work(answers, unproven.clone());
         let cut_off = self.cut_off.clone();
         let Begun { method, caller, identity, span } = begun;
         let broker = Arc::clone(&self.broker);
@@ -150,11 +166,19 @@ impl Calls {
             refusal
         };
         let running = async move {
+            tokio::pin!(work);
             let ended = tokio::select! {
                 biased;
-                ended = work => ended,
+                ended = &mut work => ended,
                 () = cut_off.now.cancelled() => Err(cut_off.status()),
-                refusal = identity_ended => Err(to_status(&refusal)),
+                refusal = identity_ended => {
+                    unproven.cancel();
+                    tokio::select! {
+                        biased;
+                        _ = tokio::time::timeout(within, &mut work) => Err(to_status(&refusal)),
+                        () = cut_off.now.cancelled() => Err(cut_off.status()),
+                    }
+                }
             };
             // A caller that went away does not care how it ended.
             let _ = ending.send(ended);

@@ -1,10 +1,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt as _, Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -23,6 +25,9 @@ use crate::traced::Traced;
 
 /// The most events of one request.
 const EVENTS_MAX: usize = 1_000;
+/// How long what was begun may take, and its caller to hear of it, once it is not known any more
+/// who calls. Left in the middle, a message would be durable and unknown to deduplication.
+const TIME_TO_FINISH: Duration = Duration::from_secs(10);
 
 pub(crate) struct PublishingService(pub(crate) Arc<Calls>);
 
@@ -75,7 +80,8 @@ impl Publishing for PublishingService {
             end: None,
         };
         let requests = request.into_inner();
-        Ok(self.0.stream(begun, |answers| stream.run(requests, answers)))
+        let run = |answers, unproven| stream.run(requests, answers, unproven);
+        Ok(self.0.stream_that_finishes(begun, TIME_TO_FINISH, run))
     }
 }
 
@@ -132,6 +138,7 @@ impl PublishStream {
         mut self,
         mut requests: impl Stream<Item = Result<pb::PublishStreamRequest, Status>> + Unpin,
         answers: Answers<pb::PublishStreamResponse>,
+        unproven: CancellationToken,
     ) -> Result<(), Status> {
         let stopping = self.broker.shutdown_token();
         let mut under_way = FuturesOrdered::new();
@@ -177,6 +184,12 @@ impl PublishStream {
                 },
                 () = stopping.cancelled(), if self.end.is_none() => {
                     self.end = Some(Err(to_status(&SessionEnd::ShuttingDown.into())));
+                }
+                () = unproven.cancelled(), if self.end.is_none() => {
+                    // What was read and not begun is left; whoever awaits this says why.
+                    self.waiting.clear();
+                    self.without_room = None;
+                    self.end = Some(Ok(()));
                 }
                 Some((events, spent)) = maybe(&mut self.without_room) => {
                     self.without_room = None;

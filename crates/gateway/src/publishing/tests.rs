@@ -61,7 +61,7 @@ async fn what_a_caller_that_does_not_read_has_under_way_is_done_and_gives_back_i
     let (asking, asked) = mpsc::channel(1);
     let (answers, mut told) = mpsc::channel(WAITING);
     let requests = tokio_stream::wrappers::ReceiverStream::new(asked);
-    let running = tokio::spawn(stream.run(requests, answers));
+    let running = tokio::spawn(stream.run(requests, answers, CancellationToken::new()));
     let taken = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let counted = Arc::clone(&taken);
     let sending = tokio::spawn(async move {
