@@ -1,10 +1,11 @@
 //! What callers prove themselves with, over the wire: when it ends, and when there is none.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
-use wissel_client::{Client, ClientError, OpenInbox};
+use wissel_client::{Client, ClientError, OpenInbox, Token, TokenError, TokenProvider};
 use wissel_identity::DevTokenIssuer;
 use wissel_message::Event;
 use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone, wissel_binary};
@@ -91,6 +92,58 @@ async fn two_proofs_must_both_hold_and_a_token_goes_with_its_key() {
     };
     assert_eq!(records.lines().filter(of_utrecht).count(), 2, "{records}");
     assert!(!records.contains(&token));
+}
+
+/// A token that is over soon, and another one whenever it is asked.
+struct OfSomeSeconds(DevTokenIssuer);
+
+#[async_trait::async_trait]
+impl TokenProvider for OfSomeSeconds {
+    async fn token(&self) -> Result<Token, TokenError> {
+        let party = REGISTRY.parse().unwrap();
+        Ok(self.0.issue(&party, "wissel", Duration::from_secs(3)).unwrap().into())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_publishes_goes_on_when_a_token_ends_and_nothing_is_published_twice() {
+    let _alone = alone().await;
+    let gateway = Gateway::secure(CATALOGUE).await;
+    let mut inbox = open(&gateway.client(UTRECHT)).await.unwrap();
+    let issuer = DevTokenIssuer::open_or_create(&gateway.authority_directory()).unwrap();
+    let client = gateway.builder().token_provider(OfSomeSeconds(issuer)).connect().unwrap();
+    let publisher = client.publisher();
+    let begun = Instant::now();
+    let mut receipts = Vec::new();
+    // All the time there is something under way, for longer than three tokens hold.
+    while begun.elapsed() < Duration::from_secs(10) {
+        for _ in 0..20 {
+            let id = receipts.len().to_string();
+            let source = format!("urn:nld:oin:{REGISTRY}:systeem:BRP");
+            let event = Event::builder(id, source, "nl.brp.geboorte").build().unwrap();
+            receipts.push(publisher.send(&event).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let count = receipts.len();
+    let mut message_ids = HashSet::new();
+    for receipt in receipts {
+        message_ids.insert(receipt.await.unwrap().message_id);
+    }
+    assert_eq!(message_ids.len(), count);
+    let records = gateway.records();
+    let ended = |line: &&str| {
+        line.contains(r#""operation":"authentication","status":"refused""#)
+            && line.contains(&format!(r#""actor":"{REGISTRY}""#))
+    };
+    assert!(records.lines().filter(ended).count() >= 2, "the tokens ended: {records}");
+    for _ in 0..count {
+        let delivery = tokio::time::timeout(Duration::from_secs(20), inbox.next()).await.unwrap();
+        let delivery = delivery.unwrap().unwrap();
+        assert!(message_ids.remove(&delivery.message_id()), "twice: {}", delivery.event().id());
+        delivery.acknowledge().await.unwrap();
+    }
+    publisher.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,10 +56,17 @@ pub enum ClientError {
         /// What the attempt before the last failed of.
         before: Option<String>,
     },
-    /// A [`Publisher`](crate::Publisher) could not send this message, at any attempt: it is
-    /// certain that nothing of it was published.
+    /// Of a [`Publisher`](crate::Publisher): nothing of this message was published, which is
+    /// certain. It was never sent, or every answer said that nothing of it was kept.
     #[error("{reason}")]
-    NotSent {
+    NotPublished {
+        /// What the last attempt failed of.
+        reason: Box<ClientError>,
+    },
+    /// Of a [`Publisher`](crate::Publisher): this message was sent, and of some attempt it is not
+    /// known what came. Publishing it again with the same `source` and `id` is safe.
+    #[error("{reason}")]
+    MayBePublished {
         /// What the last attempt failed of.
         reason: Box<ClientError>,
     },
@@ -160,18 +167,26 @@ impl ClientError {
             | Self::WrongEndpoint { .. }
             | Self::DeadlineExceeded { .. } => true,
             Self::Token(error) => error.is_temporary(),
-            Self::NotSent { reason } => reason.is_retryable(),
+            Self::NotPublished { reason } | Self::MayBePublished { reason } => {
+                reason.is_retryable()
+            }
             _ => false,
         }
     }
 
-    /// The gateway's refusal, when it is one.
+    /// The gateway's refusal, when it is one, or of one.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) | Self::Unavailable(refusal) => Some(refusal),
+            Self::NotPublished { reason } | Self::MayBePublished { reason } => reason.refusal(),
             _ => None,
         }
+    }
+
+    /// Whether the gateway does not know, or no longer, who calls.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.code == Code::Unauthenticated)
     }
 
     /// How long the gateway asks to wait, within reason.
@@ -189,17 +204,12 @@ impl ClientError {
         Self::Protocol { message: message.into() }
     }
 
-    /// The same, of a message of which nothing was sent. Who was not let in, or did not get so
-    /// far as to knock, knows that anyway.
-    pub(crate) fn of_unsent(self) -> Self {
-        match self {
-            Self::Transport { .. }
-            | Self::WrongEndpoint { .. }
-            | Self::Unavailable(_)
-            | Self::DeadlineExceeded { .. }
-            | Self::Protocol { .. } => Self::NotSent { reason: Box::new(self) },
-            other => other,
-        }
+    pub(crate) fn not_published(reason: Self) -> Self {
+        Self::NotPublished { reason: Box::new(reason) }
+    }
+
+    pub(crate) fn may_be_published(reason: Self) -> Self {
+        Self::MayBePublished { reason: Box::new(reason) }
     }
 
     /// The gateway ended a stream that should have gone on.

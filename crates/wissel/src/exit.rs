@@ -70,7 +70,9 @@ impl From<ClientError> for Failure {
                  signed it by --ca or WISSEL_CA",
                 client::called()
             )),
-            ClientError::NotSent { reason } => Self::from((**reason).clone()),
+            ClientError::NotPublished { reason } | ClientError::MayBePublished { reason } => {
+                Self::from((**reason).clone())
+            }
             error if error.is_retryable() => Self::unavailable(error),
             _ => Self::refused(error),
         }

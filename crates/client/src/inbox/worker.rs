@@ -203,8 +203,10 @@ impl Worker {
     async fn open_again(&self, lost: ClientError) -> Result<Link, ClientError> {
         let inbox = &self.opening.inbox;
         let mut delays = self.opening.client.settings().retry.delays();
+        // What the stream began with may be over; there may be a token that is not.
+        let mut may_be_let_in = lost.is_unauthenticated();
         let mut error = lost;
-        while error.is_retryable() {
+        while error.is_retryable() || std::mem::take(&mut may_be_let_in) {
             let delay = delays.after(&error);
             tracing::warn!(%inbox, %error, ?delay, "delivery stream lost, opening it again");
             tokio::time::sleep(delay).await;

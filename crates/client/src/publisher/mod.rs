@@ -20,9 +20,9 @@ use worker::{Entry, Worker};
 
 /// Publishes without end over one stream; from [`Client::publisher`].
 ///
-/// Messages that are ready go together in one request. After a broken connection
-/// the stream is opened again, and what has no outcome yet is sent again; the
-/// gateway recognises what it has already. A message that the bus cannot take for
+/// Messages that are ready go together in one request. After a broken connection, or
+/// when the token with which it was opened is over, the stream is opened again, and what
+/// has no outcome yet is sent again; the gateway recognises what it has already. A message that the bus cannot take for
 /// now is sent again later, behind those that came after it: who needs the order
 /// kept waits for each receipt.
 ///
@@ -144,6 +144,7 @@ impl Publisher {
             give_up_at: give_up_after.and_then(|time| Instant::now().checked_add(time)),
             delays: None,
             may_be_kept: false,
+            refused_for_now: None,
             _room: (place, bytes),
         };
         let handed_over = self.accepted.send(entry).await;
@@ -176,9 +177,8 @@ impl Publisher {
         self.worker.await.map_err(|_| ClientError::Closed)
     }
 
-    /// Gives up on every message that has no outcome: its [`PendingReceipt`] gives
-    /// [`ClientError::DeadlineExceeded`] `after` so long, or [`ClientError::NotSent`] when
-    /// nothing of it was sent. Dropping a publisher does not tell the two apart.
+    /// Gives up on every message that has no outcome. The reason that its [`PendingReceipt`]
+    /// gives is the last answer to it, or [`ClientError::DeadlineExceeded`] `after` so long.
     ///
     /// # Errors
     /// [`ClientError::Closed`] when the background task had ended before.
@@ -239,9 +239,12 @@ impl Default for PublisherOptions {
 // === impl PendingReceipt ===
 
 impl Future for PendingReceipt {
-    /// A refusal is [`ClientError::Refused`]: nothing of the message was kept, and of
-    /// [`ClientError::NotSent`] neither. Any other error leaves open whether it was;
-    /// publishing it again is safe.
+    /// Errors say whether the message was published:
+    ///
+    /// - [`ClientError::Refused`]: it was not, and will not be as it is.
+    /// - [`ClientError::NotPublished`]: it was not; its reason says whether it may be later.
+    /// - [`ClientError::MayBePublished`], and [`ClientError::Closed`] when the publisher was
+    ///   dropped: it is not known. Publishing it again is safe.
     type Output = Result<Receipt, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

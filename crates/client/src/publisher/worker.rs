@@ -2,12 +2,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::{FutureExt as _, TryFutureExt as _};
-use futures::stream::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::future::TryFutureExt as _;
+use futures::stream::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::time::DelayQueue;
-use tonic::{Code, Response};
+use tonic::{Code, Response, Streaming};
 use wissel_proto::wissel::v1::{PublishStreamRequest, PublishStreamResponse};
 
 use super::outbound::Taken;
@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) delays: Option<Delays>,
     /// At some attempt it was sent, or may have been, and no answer said that it was not kept.
     pub(super) may_be_kept: bool,
+    /// Why it waits to be sent again: the answer to the last attempt that had one.
+    pub(super) refused_for_now: Option<Refusal>,
     /// Its place and its bytes among those in flight.
     pub(super) _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
@@ -52,6 +54,8 @@ pub(super) struct Worker {
     arrived: Vec<Entry>,
     /// Of this stream.
     taken: Taken,
+    /// The gateway has begun to answer on this stream.
+    is_begun: bool,
     /// What the last stream was lost to, when nothing has come since.
     failed_of: Option<ClientError>,
 }
@@ -68,6 +72,7 @@ impl Worker {
             waiting: DelayQueue::new(),
             arrived: Vec::new(),
             taken: Taken::default(),
+            is_begun: false,
             failed_of: None,
         }
     }
@@ -87,18 +92,17 @@ impl Worker {
                 return;
             };
             let was_of_use = self.position > 0;
-            // Who knocked and was not let in has left nothing there.
-            let is_kept_out = matches!(
-                error,
-                ClientError::Untrusted { .. } | ClientError::CertificateRefused { .. }
-            );
-            self.mark_what_may_be_kept(was_of_use || !is_kept_out);
+            let was_begun = std::mem::take(&mut self.is_begun);
+            self.mark_what_may_be_kept(was_begun || !is_kept_out(&error));
             self.sent = 0;
             self.position = 0;
             if was_of_use {
                 delays = self.client.settings().retry.delays();
             }
-            self.fail_what_is_final(&error);
+            // What a stream began with may be over; there may be a token that is not.
+            let may_be_let_in = was_begun && error.is_unauthenticated();
+            let is_final = !error.is_retryable() && !may_be_let_in;
+            self.fail_what_is_final(&error, is_final);
             self.failed_of = Some(error.clone());
             if !self.unsettled.is_empty() {
                 let delay = delays.after(&error);
@@ -125,18 +129,18 @@ impl Worker {
         let (requests, outbound) = mpsc::channel(1);
         let request = self.client.request(self.taken.clone().count(outbound)).await?;
         let mut service = self.client.publishing(self.client.channel());
-        let inbound = async move { service.publish_stream(request).await }
-            .map(|opened| opened.map(Response::into_inner))
-            .try_flatten_stream()
-            .map_err(|status| ClientError::from_status(&status));
-        tokio::pin!(inbound);
+        let opening = async move { service.publish_stream(request).await };
+        let opening = opening.map_ok(Response::into_inner);
+        tokio::pin!(opening);
+        let mut inbound = None;
 
         while !self.is_drained() {
             tokio::select! {
-                response = inbound.next() => {
-                    let response = response.unwrap_or_else(|| Err(ClientError::stream_ended()));
-                    self.settle(response?)?;
+                opened = &mut opening, if inbound.is_none() => {
+                    inbound = Some(opened.map_err(|status| ClientError::from_status(&status))?);
+                    self.is_begun = true;
                 }
+                response = next(&mut inbound) => self.settle(response?)?,
                 Ok(room) = requests.reserve(), if self.sent < self.unsettled.len() => {
                     room.send(self.next_request());
                 }
@@ -144,7 +148,9 @@ impl Worker {
             }
         }
         drop(requests);
-        wait_for_end(inbound).await;
+        if let Some(inbound) = inbound {
+            wait_for_end(inbound).await;
+        }
         Ok(())
     }
 
@@ -203,8 +209,8 @@ impl Worker {
                 Ok(Err(refusal)) if refusal.is_for_now() => {
                     self.wait_or_give_up(entry, refusal);
                 }
-                Ok(Err(refusal)) => entry.resolve(Err(refusal.into())),
-                Err(error) => entry.resolve(Err(error)),
+                Ok(Err(refusal)) => entry.refuse(refusal),
+                Err(error) => entry.resolve(Err(ClientError::may_be_published(error))),
             }
         }
         Ok(())
@@ -213,6 +219,7 @@ impl Worker {
     fn wait_or_give_up(&mut self, mut entry: Entry, refusal: Refusal) {
         // Of a bus that is away nobody knows what it took.
         entry.may_be_kept |= refusal.code != Code::ResourceExhausted;
+        entry.refused_for_now = Some(refusal.clone());
         let error = ClientError::Unavailable(refusal);
         let retry = &self.client.settings().retry;
         let delay = entry.delays.get_or_insert_with(|| retry.delays()).after(&error);
@@ -225,11 +232,11 @@ impl Worker {
 
     /// After a stream was lost: everything fails when another stream would not do
     /// better; otherwise only what was tried for long enough.
-    fn fail_what_is_final(&mut self, error: &ClientError) {
+    fn fail_what_is_final(&mut self, error: &ClientError, is_final: bool) {
         let now = Instant::now();
         let unsettled = std::mem::take(&mut self.unsettled);
         for entry in unsettled {
-            if error.is_retryable() && !entry.is_given_up_at(now) {
+            if !is_final && !entry.is_given_up_at(now) {
                 self.unsettled.push_back(entry);
             } else {
                 entry.fail(error.clone());
@@ -246,7 +253,7 @@ impl Worker {
         }
     }
 
-    /// Everything without an outcome fails.
+    /// Everything without an outcome fails: of the last answer to it, or of there being none.
     fn give_up(&mut self, after: Duration) {
         let before = self.failed_of.take().map(|error| error.to_string());
         let error = ClientError::DeadlineExceeded { after, before };
@@ -259,8 +266,9 @@ impl Worker {
             self.arrived.push(self.waiting.remove(&key).into_inner());
         }
         let unsettled = std::mem::take(&mut self.unsettled).into_iter();
-        for entry in unsettled.chain(std::mem::take(&mut self.arrived)) {
-            entry.fail(error.clone());
+        for mut entry in unsettled.chain(std::mem::take(&mut self.arrived)) {
+            let refused = entry.refused_for_now.take().map(ClientError::Unavailable);
+            entry.fail(refused.unwrap_or_else(|| error.clone()));
         }
     }
 }
@@ -270,9 +278,22 @@ impl Entry {
         self.give_up_at.is_some_and(|end| end <= moment)
     }
 
-    /// It has no receipt. What was sent at no attempt is told as that.
+    /// It has no receipt, and none will come.
     fn fail(self, error: ClientError) {
-        let error = if self.may_be_kept { error } else { error.of_unsent() };
+        let error = match self.may_be_kept {
+            true => ClientError::may_be_published(error),
+            false => ClientError::not_published(error),
+        };
+        self.resolve(Err(error));
+    }
+
+    /// It has an answer, which is about this attempt.
+    fn refuse(self, refusal: Refusal) {
+        let error = ClientError::from(refusal);
+        let error = match self.may_be_kept {
+            true => ClientError::may_be_published(error),
+            false => error,
+        };
         self.resolve(Err(error));
     }
 
@@ -282,8 +303,31 @@ impl Entry {
     }
 }
 
+/// Whether this says that nothing of a stream was read, on which no answer has begun: there was no
+/// connection, or the gateway itself would not have the caller.
+fn is_kept_out(error: &ClientError) -> bool {
+    match error {
+        ClientError::Untrusted { .. } | ClientError::CertificateRefused { .. } => true,
+        // What stands before a gateway may say no after it has passed all on, and gives no reason.
+        error => error.refusal().is_some_and(|refusal| !refusal.reason.is_empty()),
+    }
+}
+
+/// Never, on a stream that is not open yet.
+async fn next(
+    inbound: &mut Option<Streaming<PublishStreamResponse>>,
+) -> Result<PublishStreamResponse, ClientError> {
+    match inbound {
+        None => std::future::pending().await,
+        Some(inbound) => match inbound.message().await {
+            Ok(response) => response.ok_or_else(ClientError::stream_ended),
+            Err(status) => Err(ClientError::from_status(&status)),
+        },
+    }
+}
+
 /// Everything has its outcome: how the stream ends changes nothing.
-async fn wait_for_end(inbound: impl Stream<Item = Result<PublishStreamResponse, ClientError>>) {
-    let end = inbound.for_each(|_| std::future::ready(()));
+async fn wait_for_end(mut inbound: Streaming<PublishStreamResponse>) {
+    let end = async { while let Ok(Some(_)) = inbound.message().await {} };
     let _ = tokio::time::timeout(TIME_TO_END, end).await;
 }

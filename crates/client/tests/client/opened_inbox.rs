@@ -295,6 +295,25 @@ async fn a_gateway_that_shuts_down_is_come_back_to() {
 }
 
 #[tokio::test]
+async fn a_stream_whose_token_is_over_is_opened_again_with_the_next() {
+    let peer = Peer::start().await;
+    let over = || refusal(Code::Unauthenticated, "UNAUTHENTICATED", "the token has expired");
+    peer.state.session_faults.lock().unwrap().push_back(SessionFault::EndAfter(1, over()));
+    peer.state.enqueue(&event(1));
+    let mut inbox = open(&peer).await;
+    until("opened again", || inbox.reconnects() == 1).await;
+    next(&mut inbox).await.acknowledge().await.unwrap();
+    in_time(inbox.close()).await.unwrap();
+
+    // Once: who is not let in with the next either is told.
+    let faults = [SessionFault::EndAfter(0, over()), SessionFault::Refuse(over())];
+    peer.state.session_faults.lock().unwrap().extend(faults);
+    let mut inbox = open(&peer).await;
+    let error = in_time(inbox.next()).await.unwrap_err();
+    assert_eq!(error.refusal().unwrap().reason, "UNAUTHENTICATED");
+}
+
+#[tokio::test]
 async fn what_cannot_be_mended_is_told_once_and_ends_it() {
     let peer = Peer::start().await;
     let closed = refusal(Code::NotFound, "INBOX_CLOSED", "the inbox was removed");

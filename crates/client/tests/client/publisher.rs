@@ -109,7 +109,9 @@ async fn what_the_bus_never_takes_is_given_up() {
     let publisher = peer.client().publisher_with(options);
     let given_up = publisher.send(&event(1)).await.unwrap();
     let error = in_time(given_up).await.unwrap_err();
-    assert!(matches!(error, ClientError::Unavailable(_)), "{error:?}");
+    // Of a bus that is away nobody knows what it took.
+    assert!(matches!(error, ClientError::MayBePublished { .. }), "{error:?}");
+    assert_eq!(error.refusal().unwrap().reason, "BUS_UNAVAILABLE");
     let receipt = publisher.send(&event(2)).await.unwrap();
     in_time(receipt).await.unwrap();
 }
@@ -164,6 +166,7 @@ async fn a_refused_stream_fails_what_is_pending_and_the_next_message_tries_anew(
     let second = publisher.send(&event(2)).await.unwrap();
     for receipt in [first, second] {
         let error = in_time(receipt).await.unwrap_err();
+        assert!(matches!(error, ClientError::NotPublished { .. }), "{error:?}");
         assert_eq!(error.refusal().unwrap().reason, "UNAUTHENTICATED");
     }
     crate::peer::TOKEN.clone_into(&mut peer.state.token.lock().unwrap());
@@ -179,7 +182,8 @@ async fn outcomes_out_of_order_are_not_believed() {
     let publisher = peer.client().publisher();
     let receipt = publisher.send(&event(1)).await.unwrap();
     let error = in_time(receipt).await.unwrap_err();
-    assert!(matches!(error, ClientError::Protocol { .. }), "{error:?}");
+    let ClientError::MayBePublished { reason } = &error else { panic!("{error:?}") };
+    assert!(matches!(**reason, ClientError::Protocol { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -198,7 +202,7 @@ async fn a_gateway_that_is_gone_is_given_up() {
     let receipt = publisher.send(&event(1)).await.unwrap();
     in_time(publisher.close()).await.unwrap();
     let error = receipt.await.unwrap_err();
-    let ClientError::NotSent { reason } = &error else { panic!("{error:?}") };
+    let ClientError::NotPublished { reason } = &error else { panic!("{error:?}") };
     assert!(matches!(**reason, ClientError::Transport { .. }), "{error:?}");
     assert!(error.is_retryable());
     assert!(began.elapsed() >= Duration::from_millis(300));
@@ -208,7 +212,7 @@ async fn a_gateway_that_is_gone_is_given_up() {
     let receipt = publisher.send(&event(2)).await.unwrap();
     in_time(publisher.give_up(Duration::from_secs(7))).await.unwrap();
     let error = receipt.await.unwrap_err();
-    let ClientError::NotSent { reason } = &error else { panic!("{error:?}") };
+    let ClientError::NotPublished { reason } = &error else { panic!("{error:?}") };
     assert!(reason.to_string().starts_with("no answer within 7s"), "{error:?}");
 }
 
@@ -225,7 +229,8 @@ async fn what_was_sent_once_is_not_called_unsent() {
     drop(peer);
     // The last attempts find nobody, and yet the first may have been answered.
     let error = in_time(sent).await.unwrap_err();
-    assert!(matches!(error, ClientError::Transport { .. }), "{error:?}");
+    let ClientError::MayBePublished { reason } = &error else { panic!("{error:?}") };
+    assert!(matches!(**reason, ClientError::Transport { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -237,7 +242,78 @@ async fn what_is_given_up_while_a_gateway_has_it_may_be_published() {
     until("it is there", || peer.state.log.lock().unwrap().received == 1).await;
     in_time(publisher.give_up(Duration::from_secs(7))).await.unwrap();
     let error = in_time(taken).await.unwrap_err();
-    assert!(matches!(error, ClientError::DeadlineExceeded { .. }), "{error:?}");
+    let ClientError::MayBePublished { reason } = &error else { panic!("{error:?}") };
+    assert!(matches!(**reason, ClientError::DeadlineExceeded { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_is_refused_for_now_each_time_is_told_with_that_and_was_not_published() {
+    let peer = Peer::start().await;
+    peer.state.log.lock().unwrap().too_fast.push("1".to_owned());
+    let options = PublisherOptions::default().give_up_after(Duration::from_millis(300));
+    let publisher = peer.client().publisher_with(options);
+    let given_up = publisher.send(&event(1)).await.unwrap();
+    let error = in_time(given_up).await.unwrap_err();
+    assert!(matches!(error, ClientError::NotPublished { .. }), "{error:?}");
+    assert_eq!(error.refusal().unwrap().reason, "RATE_LIMITED");
+
+    // Also when it waits to be sent again while all is given up.
+    let publisher = peer.client().publisher();
+    let waiting = publisher.send(&event(1)).await.unwrap();
+    in_time(publisher.send(&event(2)).await.unwrap()).await.unwrap();
+    in_time(publisher.give_up(Duration::from_secs(7))).await.unwrap();
+    let error = in_time(waiting).await.unwrap_err();
+    assert!(matches!(error, ClientError::NotPublished { .. }), "{error:?}");
+    assert_eq!(error.refusal().unwrap().reason, "RATE_LIMITED");
+}
+
+#[tokio::test]
+async fn what_may_be_there_of_an_earlier_attempt_is_not_called_refused() {
+    let peer = Peer::start().await;
+    peer.state.log.lock().unwrap().too_fast.push("1".to_owned());
+    let messages =
+        [(event(1), "RATE_LIMITED"), (typed_event(2, "nl.unknown"), "UNKNOWN_EVENT_TYPE")];
+    for (message, expected) in messages {
+        peer.state.stream_faults.lock().unwrap().push_back(StreamFault::CutAfter(0));
+        let options = PublisherOptions::default().give_up_after(Duration::from_millis(300));
+        let publisher = peer.client().publisher_with(options);
+        let sent = publisher.send(&message).await.unwrap();
+        let error = in_time(sent).await.unwrap_err();
+        assert!(matches!(error, ClientError::MayBePublished { .. }), "{error:?}");
+        assert_eq!(error.refusal().unwrap().reason, expected);
+    }
+    assert!(peer.state.stream_faults.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_whose_token_is_over_is_opened_again_with_the_next() {
+    let peer = Peer::start().await;
+    let over = || refusal(Code::Unauthenticated, "UNAUTHENTICATED", "the token has expired");
+    let faults = [StreamFault::EndAfter(1, over()), StreamFault::EndAfter(0, over())];
+    peer.state.stream_faults.lock().unwrap().extend(faults);
+    let publisher = peer.client().publisher();
+    let first = publisher.send(&event(1)).await.unwrap();
+    in_time(first).await.unwrap();
+    let second = publisher.send(&event(2)).await.unwrap();
+    assert_eq!(in_time(second).await.unwrap().id, "2");
+    assert!(peer.state.stream_faults.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_on_a_stream_whose_token_is_over_may_be_published() {
+    let peer = Peer::start().await;
+    peer.state.outcomes_allowed.forget_permits(usize::MAX);
+    let over = refusal(Code::Unauthenticated, "UNAUTHENTICATED", "the token has expired");
+    peer.state.stream_faults.lock().unwrap().push_back(StreamFault::EndAfter(0, over));
+    let publisher = peer.client().publisher();
+    let sent = publisher.send(&event(1)).await.unwrap();
+    until("it is there", || peer.state.log.lock().unwrap().received == 1).await;
+    // There is none that holds.
+    "another".clone_into(&mut peer.state.token.lock().unwrap());
+    peer.state.outcomes_allowed.add_permits(1);
+    let error = in_time(sent).await.unwrap_err();
+    assert!(matches!(error, ClientError::MayBePublished { .. }), "{error:?}");
+    assert_eq!(error.refusal().unwrap().reason, "UNAUTHENTICATED");
 }
 
 #[tokio::test]

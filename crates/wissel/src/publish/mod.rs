@@ -41,15 +41,10 @@ pub(crate) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
         progress: progress(),
         outcomes: Outcomes::default(),
     };
-    'reading: for file in &arguments.files {
-        let mut events = Events::open(file, arguments.json_lines).await?;
-        while let Some((place, event)) = events.next().await? {
-            if !publishing.publish(place, event).await? {
-                break 'reading;
-            }
-        }
-    }
-    publishing.finish().await
+    let read = publishing.publish_all(&arguments).await;
+    // What is under way is told, also when there is a file that cannot be read.
+    let finished = publishing.finish().await;
+    read.and(finished)
 }
 
 struct Publishing {
@@ -66,6 +61,18 @@ struct Publishing {
 }
 
 impl Publishing {
+    async fn publish_all(&mut self, arguments: &PublishArguments) -> Result<(), Failure> {
+        for file in &arguments.files {
+            let mut events = Events::open(file, arguments.json_lines).await?;
+            while let Some((place, event)) = events.next().await? {
+                if !self.publish(place, event).await? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// False when it was given up, and nothing more is to be sent.
     async fn publish(
         &mut self,
@@ -96,8 +103,11 @@ impl Publishing {
             self.outcomes.stopped_before(place);
             return Ok(false);
         };
-        let pending = sent?;
-        self.under_way.push(Box::pin(async move { (place, pending.await) }));
+        match sent {
+            Ok(pending) => self.under_way.push(Box::pin(async move { (place, pending.await) })),
+            // It is too large, as the others may not be.
+            Err(error) => self.show((place, Err(error))),
+        }
         // Outcomes that are there are shown at once.
         while let Some(Some(outcome)) = futures::FutureExt::now_or_never(self.under_way.next()) {
             self.show(outcome);
@@ -191,7 +201,7 @@ impl Publishing {
         if let Some(publisher) = publisher {
             publisher.close().await?;
         }
-        if !json {
+        if !json && !outcomes.is_empty() {
             outcomes.tell();
         }
         outcomes.verdict()

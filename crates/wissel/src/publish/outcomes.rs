@@ -17,7 +17,7 @@ const RANGES_MAX: usize = 5;
 pub(super) enum Became {
     /// Nothing of it was kept.
     Refused,
-    /// No connection was made at any attempt, so that nothing of it was published.
+    /// It was sent at no attempt, or not let in, so that nothing of it was published.
     Unsent,
     /// It may have been published.
     Unknown,
@@ -32,8 +32,6 @@ pub(super) struct Outcomes {
     refused: u64,
     /// Trying some of them again makes no sense.
     failed_for_good: bool,
-    /// A gateway has answered for one of them.
-    answered: bool,
     /// Those without an answer, by what went wrong.
     unknown: BTreeMap<String, Vec<Place>>,
     /// Those that could not be sent, by what went wrong.
@@ -45,7 +43,6 @@ pub(super) struct Outcomes {
 impl Outcomes {
     /// It has a receipt, its first or the one that it got before.
     pub(super) fn published(&mut self, repeated: bool) {
-        self.answered = true;
         self.receipts += 1;
         self.repeated += u64::from(repeated);
     }
@@ -59,36 +56,32 @@ impl Outcomes {
     /// It has no receipt. One that was not refused is told with the others at the end.
     pub(super) fn failed(&mut self, place: Place, error: &ClientError, told: &Failure) -> Became {
         self.failed_for_good |= !told.is_for_now();
-        let is_refused = match error {
-            ClientError::Refused(_) => {
-                self.answered = true;
-                true
-            }
-            // Too fast, or no room in an inbox. Of a bus that is away nobody knows what it took.
-            ClientError::Unavailable(refusal) => refusal.code == Code::ResourceExhausted,
-            ClientError::InvalidArgument { .. } => true,
-            // No connection was made. That is certain only when none was there before.
-            ClientError::Untrusted { .. }
-            | ClientError::CertificateRefused { .. }
-            | ClientError::Token(_) => !self.answered,
-            ClientError::NotSent { .. } => {
-                self.unsent.entry(told.message().to_owned()).or_default().push(place);
-                return Became::Unsent;
-            }
-            _ => false,
+        let became = match error {
+            ClientError::Refused(_) | ClientError::InvalidArgument { .. } => Became::Refused,
+            ClientError::NotPublished { reason } => match &**reason {
+                // The gateway answered: too fast, or no room in an inbox.
+                ClientError::Unavailable(_) if is_of_the_message(reason) => Became::Refused,
+                _ => Became::Unsent,
+            },
+            _ => Became::Unknown,
         };
-        if is_refused {
-            self.refused += 1;
-            Became::Refused
-        } else {
-            self.unknown.entry(told.message().to_owned()).or_default().push(place);
-            Became::Unknown
+        let told = told.message().to_owned();
+        match became {
+            Became::Refused => self.refused += 1,
+            Became::Unsent => self.unsent.entry(told).or_default().push(place),
+            Became::Unknown => self.unknown.entry(told).or_default().push(place),
         }
+        became
     }
 
     /// It was given up, and this message is the first that was not sent.
     pub(super) fn stopped_before(&mut self, place: Place) {
         self.stopped_before = Some(place);
+    }
+
+    /// There was no message.
+    pub(super) fn is_empty(&self) -> bool {
+        self.receipts + self.refused == 0 && self.unknown.is_empty() && self.unsent.is_empty()
     }
 
     /// Those not sent or without an answer by what went wrong, and how many there are of each outcome.
@@ -161,6 +154,11 @@ impl Outcomes {
     }
 }
 
+/// Whether a refusal for now is about one message. Others are about the stream.
+fn is_of_the_message(error: &ClientError) -> bool {
+    error.refusal().is_some_and(|refusal| refusal.code == Code::ResourceExhausted)
+}
+
 fn count(places: &BTreeMap<String, Vec<Place>>) -> usize {
     places.values().map(Vec::len).sum()
 }
@@ -231,17 +229,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_was_never_let_in_has_published_nothing() {
+    async fn who_was_not_let_in_has_published_nothing() {
         let places = places(2).await;
-        let refused = || ClientError::CertificateRefused { message: "UnknownCA".to_owned() };
+        let refused = || Box::new(ClientError::CertificateRefused { message: "UnknownCA".into() });
         let mut outcomes = Outcomes::default();
-        assert_eq!(fail(&mut outcomes, &places[0], refused()), Became::Refused);
+        let error = ClientError::NotPublished { reason: refused() };
+        assert_eq!(fail(&mut outcomes, &places[0], error), Became::Unsent);
         let failure = outcomes.verdict().unwrap_err();
-        assert_eq!(failure.message(), "1 message was refused");
+        assert_eq!(failure.message(), "1 message was not sent, and not published");
         assert!(!failure.is_for_now(), "exit code 1");
-        outcomes.published(false);
-        let told = fail(&mut outcomes, &places[1], refused());
-        assert_eq!(told, Became::Unknown, "one was taken before");
+        let error = ClientError::MayBePublished { reason: refused() };
+        assert_eq!(fail(&mut outcomes, &places[1], error), Became::Unknown);
     }
 
     #[tokio::test]
@@ -250,7 +248,7 @@ mod tests {
         let mut outcomes = Outcomes::default();
         for place in &places[..2] {
             let reason = ClientError::Transport { message: "nothing listens there".to_owned() };
-            let error = ClientError::NotSent { reason: Box::new(reason) };
+            let error = ClientError::NotPublished { reason: Box::new(reason) };
             assert_eq!(fail(&mut outcomes, place, error), Became::Unsent);
         }
         assert_eq!(outcomes.sums(), "0 published, 0 refused, 2 not sent");

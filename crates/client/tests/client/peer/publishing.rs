@@ -28,6 +28,8 @@ pub(crate) struct Log {
     pub(crate) requests: usize,
     /// `id` and how many times the bus does not take it.
     pub(crate) not_now: HashMap<String, usize>,
+    /// `id` of what comes too fast, for ever.
+    pub(crate) too_fast: Vec<String>,
 }
 
 /// How a publish stream fails.
@@ -55,6 +57,12 @@ impl State {
             ));
         }
         let mut log = self.log.lock().unwrap();
+        if log.too_fast.iter().any(|id| id == event.id()) {
+            let mut details = ErrorDetails::with_error_info("RATE_LIMITED", "wissel", []);
+            details.set_retry_info(Some(Duration::from_millis(1)));
+            let code = Code::ResourceExhausted;
+            return Err(Status::with_error_details(code, "more than it may", details));
+        }
         if let Some(times) = log.not_now.get_mut(event.id())
             && *times > 0
         {
