@@ -29,7 +29,8 @@ impl Place {
     async fn new() -> Self {
         let url = wissel_testkit::shared_rabbitmq_url().await.unwrap();
         let proxy = Proxy::start(&url).await.unwrap();
-        let heartbeat = Duration::from_secs(2);
+        // Long enough for a RabbitMQ on a busy machine.
+        let heartbeat = Duration::from_secs(4);
         let options =
             AmqpOptions { heartbeat, patience: PATIENCE, ..AmqpOptions::new(proxy.url()) };
         let bus = AmqpBus::connect(options).unwrap();

@@ -49,6 +49,15 @@ struct State {
     called: bool,
 }
 
+/// A delivery that was written into the inbox.
+pub(crate) struct Arrival<'a> {
+    pub(crate) slot: Slot,
+    /// Its message, when it is at hand.
+    pub(crate) envelope: Option<&'a Envelope>,
+    /// It waited here for its retry until now.
+    pub(crate) was_delayed: bool,
+}
+
 /// What the feeder is to fetch for an inbox.
 pub(crate) struct Plan {
     /// At hand, without their messages.
@@ -186,12 +195,15 @@ impl Inbox {
     /// Takes deliveries that were written, in the order of their places. Those
     /// that come with their message go straight to a consumer when nothing waits
     /// before them. True when the feeder has to be told.
-    pub(crate) fn arrive<'a>(
-        &self,
-        deliveries: impl Iterator<Item = (Slot, Option<&'a Envelope>)>,
-    ) -> bool {
+    pub(crate) fn arrive<'a>(&self, deliveries: impl Iterator<Item = Arrival<'a>>) -> bool {
         let mut state = self.state.lock();
-        for (slot, envelope) in deliveries {
+        for Arrival { slot, envelope, was_delayed } in deliveries {
+            if was_delayed {
+                // At once, so that nobody counts it twice, or not at all.
+                state.delayed = state.delayed.saturating_sub(1);
+                state.forget_bytes(&slot);
+                state.requeued.remove(slot.admitted_ms);
+            }
             state.bytes += u64::from(slot.length);
             let first_in_line = state.waiting == 0 && state.at_hand.is_empty();
             if let Some(envelope) = envelope
@@ -314,14 +326,6 @@ impl Inbox {
             }
         }
         state.call_feeder()
-    }
-
-    /// A retry is due: its delivery is about to arrive again.
-    pub(crate) fn retry_due(&self, slot: &Slot) {
-        let mut state = self.state.lock();
-        state.delayed = state.delayed.saturating_sub(1);
-        state.forget_bytes(slot);
-        state.requeued.remove(slot.admitted_ms);
     }
 
     /// Dead letters came that were never in the inbox.

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use wissel_bus::Attempt;
@@ -7,7 +6,6 @@ use super::Writer;
 use super::pending::Pending;
 use crate::EmbeddedBusError;
 use crate::clock::Clock;
-use crate::inbox::Inbox;
 use crate::storage::Storage;
 use crate::storage::engine::Entry;
 use crate::storage::keys::{DelayedKey, to_ms};
@@ -101,7 +99,6 @@ impl Writer {
             Err(error) => return self.shared.fail(&error),
         };
         let mut pending = Pending::new(&self.storage);
-        let mut came_back: Vec<(Arc<Inbox>, Slot)> = Vec::new();
         for Due { key, slot, history } in due {
             pending.remove(&self.storage.delayed, &key.encode());
             let Some(inbox) = self.by_number.get(&key.inbox) else {
@@ -110,15 +107,9 @@ impl Writer {
                 continue;
             };
             let again = slot.at(self.places.next());
-            pending.arrive_again(&self.storage, inbox, again, &history);
-            came_back.push((Arc::clone(inbox), slot));
+            pending.arrive_again(&self.storage, inbox, again, &history, true);
         }
         let (outcome, effects) = self.commit(pending, false);
-        if outcome.is_ok() {
-            for (inbox, slot) in came_back {
-                inbox.retry_due(&slot);
-            }
-        }
         effects.tell(&self.shared, outcome.as_ref().err());
     }
 }

@@ -185,7 +185,7 @@ impl Writer {
                     let again = Slot { attempt: 1, requeued: true, ..slot.at(place) };
                     let last = Attempt::new(slot.attempt, from_ms(key.died_ms), reason);
                     let history = Attempt::before_redrive(history, last);
-                    pending.arrive_again(&self.storage, to, again, &history);
+                    pending.arrive_again(&self.storage, to, again, &history, false);
                 }
                 None => pending.finish(&self.storage, &slot),
             }

@@ -9,7 +9,7 @@ use super::leaving::Leaving;
 use super::packing::OpenPack;
 use super::{Buried, Command, Incoming, Places};
 use crate::EmbeddedBusError;
-use crate::inbox::{Inbox, Outcome, Settled};
+use crate::inbox::{Arrival, Inbox, Outcome, Settled};
 use crate::shared::Shared;
 use crate::storage::Storage;
 use crate::storage::engine::{Batch, Keyspace, PersistMode};
@@ -45,6 +45,8 @@ struct Arrived {
     envelope: Option<Envelope>,
     /// It shares its entry with none, and is in the batch.
     stands_alone: bool,
+    /// It waited for its retry in this inbox.
+    was_delayed: bool,
 }
 
 struct Enqueued {
@@ -152,22 +154,25 @@ impl Pending {
 
     /// Puts a delivery at its place in the inbox.
     pub(crate) fn arrive(&mut self, inbox: &Arc<Inbox>, slot: Slot, envelope: Option<Envelope>) {
-        let (inbox, stands_alone) = (Arc::clone(inbox), false);
-        self.effects.arrivals.push(Arrived { inbox, slot, envelope, stands_alone });
+        let (inbox, stands_alone, was_delayed) = (Arc::clone(inbox), false, false);
+        let arrived = Arrived { inbox, slot, envelope, stands_alone, was_delayed };
+        self.effects.arrivals.push(arrived);
     }
 
-    /// The same of one that was retried or redriven.
+    /// The same of one that waited for its retry, or was redriven.
     pub(crate) fn arrive_again(
         &mut self,
         storage: &Storage,
         inbox: &Arc<Inbox>,
         slot: Slot,
         history: &[Attempt],
+        was_delayed: bool,
     ) {
         let key = ready_key(inbox.number, slot.place);
         self.batch.insert(&storage.ready, key, encode_retried(&slot, history));
-        let (inbox, stands_alone) = (Arc::clone(inbox), true);
-        self.effects.arrivals.push(Arrived { inbox, slot, envelope: None, stands_alone });
+        let (inbox, envelope, stands_alone) = (Arc::clone(inbox), None, true);
+        let arrived = Arrived { inbox, slot, envelope, stands_alone, was_delayed };
+        self.effects.arrivals.push(arrived);
     }
 
     /// Deliveries that came into an inbox together share an entry. Gives each its seat.
@@ -356,8 +361,11 @@ fn keep_latest(history: &mut Vec<Attempt>) {
 fn hand_over(shared: &Shared, arrivals: &[Arrived]) {
     for of_one_inbox in arrivals.chunk_by(|a, b| a.inbox.number == b.inbox.number) {
         let inbox = &of_one_inbox[0].inbox;
-        let deliveries =
-            of_one_inbox.iter().map(|arrived| (arrived.slot, arrived.envelope.as_ref()));
+        let deliveries = of_one_inbox.iter().map(|arrived| Arrival {
+            slot: arrived.slot,
+            envelope: arrived.envelope.as_ref(),
+            was_delayed: arrived.was_delayed,
+        });
         if inbox.arrive(deliveries) {
             shared.feeds.push(inbox);
         }
