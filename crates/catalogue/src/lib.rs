@@ -39,6 +39,7 @@ mod conformance;
 mod drafts;
 mod error;
 mod file;
+mod mending;
 mod model;
 mod reading;
 mod reports;

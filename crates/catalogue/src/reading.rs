@@ -1,11 +1,11 @@
 //! From the text of a file to its entries, with what is wrong in each.
 
 use serde::de::DeserializeOwned;
-use serde_path_to_error::{Path, Segment};
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::file::File;
+use crate::file::{EventType, File, Grant};
+use crate::mending::{Mended, Mending, field, missing_field, steps};
 
 /// What a file may hold.
 const TABLES: [&str; 5] = ["party", "event_type", "grant", "mandate", "subscription"];
@@ -32,21 +32,25 @@ impl File {
         };
         let mut reading = Reading { text, wrong: Vec::new() };
         for (name, entries) in tables {
+            let start = name.span().start;
             match name.get_ref().as_ref() {
-                "party" => file.party = reading.entries("party", entries),
-                "event_type" => file.event_type = reading.entries("event_type", entries),
-                "grant" => file.grant = reading.entries("grant", entries),
-                "mandate" => file.mandate = reading.entries("mandate", entries),
-                "subscription" => file.subscription = reading.entries("subscription", entries),
+                "party" => file.party = reading.entries("party", start, entries, nothing),
+                "event_type" => {
+                    let missing = EventType::missing;
+                    file.event_type = reading.entries("event_type", start, entries, missing);
+                }
+                "grant" => file.grant = reading.entries("grant", start, entries, Grant::missing),
+                "mandate" => file.mandate = reading.entries("mandate", start, entries, nothing),
+                "subscription" => {
+                    file.subscription = reading.entries("subscription", start, entries, nothing);
+                }
                 other => {
                     let expected = TABLES.map(|name| format!("`{name}`")).join(", ");
                     let message = format!("unknown field `{other}`, expected one of {expected}");
-                    reading.wrong(Some(name.span().start), message);
+                    reading.wrong(Some(start), message);
                 }
             }
         }
-        reading.lacking(&mut file.event_type, |one| one.missing());
-        reading.lacking(&mut file.grant, |one| one.missing());
         reading.wrong.sort_by_key(|unreadable| unreadable.start);
         (file, reading.wrong)
     }
@@ -58,58 +62,76 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// The entries of a kind, which begin there. `missing` names what one must have besides,
+    /// and has not.
     fn entries<T: DeserializeOwned>(
         &mut self,
         name: &str,
+        start: usize,
         entries: Spanned<DeValue<'_>>,
+        missing: fn(&T) -> Vec<&'static str>,
     ) -> Vec<Spanned<T>> {
         match entries.into_inner() {
             DeValue::Array(entries) => {
-                entries.into_iter().filter_map(|entry| self.entry(entry)).collect()
+                entries.into_iter().filter_map(|entry| self.entry(entry, missing)).collect()
             }
             other => {
                 let message =
                     format!("{name}: found one {}; expected [[{name}]]", other.type_str());
-                self.wrong(None, message);
+                self.wrong(Some(start), message);
                 Vec::new()
             }
         }
     }
 
-    /// An entry, when nothing is wrong with it. What is wrong is left out and the rest read
-    /// again, so that everything that is wrong with it is told.
+    /// An entry, when nothing is wrong with it. What is wrong is left out, what is missing is
+    /// made up, and the rest read again, so that everything that is wrong with it is told.
     fn entry<T: DeserializeOwned>(
         &mut self,
-        mut entry: Spanned<DeValue<'_>>,
+        entry: Spanned<DeValue<'_>>,
+        missing: fn(&T) -> Vec<&'static str>,
     ) -> Option<Spanned<T>> {
-        let mut left_out: Vec<String> = Vec::new();
-        loop {
-            let reading = ValueDeserializer::from(entry.clone());
+        let start_of_entry = entry.span().start;
+        let before = self.wrong.len();
+        let mut mending = Mending::new(entry);
+        let read: Spanned<T> = loop {
+            let reading = ValueDeserializer::from(mending.entry.clone());
             let wrong = match serde_path_to_error::deserialize(reading) {
-                Ok(read) => return left_out.is_empty().then_some(read),
+                Ok(read) => break read,
                 Err(wrong) => wrong,
             };
-            let field = field(wrong.path());
+            let place = steps(wrong.path());
             let error = wrong.into_inner();
-            let lacks = |name: &String| error.message() == format!("missing field `{name}`");
-            if left_out.iter().any(lacks) {
-                return None;
+            let told = told(field(&place), &error, self.text);
+            match mending.mend(&place, missing_field(&error)) {
+                Mended::LeftOut => self.wrong(start(&error), told),
+                Mended::MadeUp(name) => self.lacks(before, start(&error), &name),
+                Mended::Known => {}
+                Mended::Not => {
+                    self.wrong(start(&error), told);
+                    return None;
+                }
+                Mended::NotMadeUp => return None,
             }
-            self.wrong(start(&error), told(field.as_deref(), &error, self.text));
-            left_out.push(start(&error).and_then(|start| leave_out(entry.get_mut(), start))?);
+        };
+        for name in missing(read.get_ref()) {
+            if !mending.has_left_out(name) && !mending.has_left_out("draft") {
+                self.lacks(before, Some(start_of_entry), name);
+            }
         }
+        (mending.is_untouched() && self.wrong.len() == before).then_some(read)
     }
 
-    /// Leaves out entries that lack fields.
-    fn lacking<T>(&mut self, entries: &mut Vec<Spanned<T>>, missing: fn(&T) -> Vec<&'static str>) {
-        entries.retain(|entry| {
-            let missing = missing(entry.get_ref()).into_iter();
-            let missing: Vec<_> = missing.map(|field| format!("missing field `{field}`")).collect();
-            if !missing.is_empty() {
-                self.wrong(Some(entry.span().start), missing.join(", "));
-            }
-            missing.is_empty()
-        });
+    /// Tells that a field is missing, together with others that are missing there. What was told
+    /// of this entry begins with number `first`.
+    fn lacks(&mut self, first: usize, start: Option<usize>, name: &str) {
+        let message = format!("missing field `{name}`");
+        let told = self.wrong[first..].iter_mut();
+        let mut of_missing = told.filter(|told| told.message.starts_with("missing field"));
+        match of_missing.find(|told| told.start == start) {
+            Some(told) => told.message = format!("{}, {message}", told.message),
+            None => self.wrong(start, message),
+        }
     }
 
     fn wrong(&mut self, start: Option<usize>, message: String) {
@@ -117,37 +139,13 @@ impl Reading<'_> {
     }
 }
 
+/// For entries that, once they can be read, have all that they must have.
+fn nothing<T>(_: &T) -> Vec<&'static str> {
+    Vec::new()
+}
+
 fn start(error: &toml::de::Error) -> Option<usize> {
     error.span().map(|span| span.start)
-}
-
-/// Takes the field of a table out in which this place lies, or, of a list in it, the element.
-/// Its name; none when the place lies in no field.
-fn leave_out(table: &mut DeValue<'_>, place: usize) -> Option<String> {
-    let DeValue::Table(table) = table else { return None };
-    let (name, value) = table
-        .iter_mut()
-        .find(|(name, value)| (name.span().start..value.span().end).contains(&place))?;
-    let name = name.get_ref().to_string();
-    if let DeValue::Array(list) = value.get_mut()
-        && list.iter().any(|one| one.span().contains(&place))
-    {
-        let all = std::mem::replace(list, DeArray::new()).into_iter();
-        *list = all.filter(|one| !one.span().contains(&place)).collect();
-    } else {
-        table.remove(name.as_str());
-    }
-    Some(name)
-}
-
-/// The field that is read at the end of a path, by its name.
-fn field(path: &Path) -> Option<String> {
-    let mut names = path.iter().filter_map(|segment| match segment {
-        // A value with its place is read as if it were a table.
-        Segment::Map { key } if !key.starts_with("$__serde") => Some(key.clone()),
-        _ => None,
-    });
-    names.next_back()
 }
 
 /// What is wrong, with its field; of an OIN with what stands there, and what one looks like.
@@ -202,7 +200,7 @@ mod tests {
         let listed = format!("{GRANT}party = ['00000001002220647000', '0000000100222064700x']");
         let listed = fault(&listed);
         assert!(listed.starts_with("party: ") && listed.ends_with(seen), "{listed}");
-        let owner = fault("[[event_type]]\nname = 'nl.x.y'\nowner = '4'");
+        let owner = fault("[[event_type]]\nname = 'nl.x.y'\ndescription = 'x'\nowner = '4'");
         assert!(owner.starts_with("owner: an OIN has 20") && owner.ends_with(seen), "{owner}");
         // It may be the number of a person.
         let person = fault(&format!("{GRANT}party = '999990019'"));
@@ -244,5 +242,108 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert!(file.party.len() == 1 && file.grant.is_empty() && file.event_type.is_empty());
+    }
+
+    /// What is wrong with a file, each with its line.
+    fn told(text: &str) -> Vec<String> {
+        let line = |start: usize| text[..start].matches('\n').count() + 1;
+        let told = File::read(text).1.into_iter();
+        told.map(|one| format!("{} {}", line(one.start.unwrap()), one.message)).collect()
+    }
+
+    #[test]
+    fn all_fields_that_are_missing_are_told_at_once() {
+        let missing = |names: &str| {
+            let names = names.split(' ').map(|name| format!("missing field `{name}`"));
+            format!("1 {}", names.collect::<Vec<_>>().join(", "))
+        };
+        for (text, names) in [
+            ("[[party]]\n", "oin name"),
+            ("[[mandate]]\nparty = '00000001002220647000'\n", "for action basis until"),
+            ("[[mandate]]\n", "party for action basis until"),
+            ("[[grant]]\n", "party type action purpose legal_basis"),
+            ("[[event_type]]\n", "name owner description"),
+            ("[[subscription]]\n", "name"),
+        ] {
+            assert_eq!(told(text), [missing(names)]);
+        }
+        // A field that is wrong is not missing, and hides none that is.
+        let mandate = "[[mandate]]\nparty = 4\nuntil = '2030-01-01'\nbases = 'x'\n";
+        let expected = [
+            "1 missing field `for`, missing field `action`, missing field `basis`",
+            "2 party: a number, expected",
+            "4 unknown field `bases`",
+        ];
+        begin(&told(mandate), &expected);
+        let event_type = "[[event_type]]\nname = 4\nowner = 'x'\n";
+        let expected = ["1 missing field `description`", "2 name: another kind", "3 owner: an OIN"];
+        begin(&told(event_type), &expected);
+        let draft = "[[event_type]]\nname = 'nl.x.y'\ndraft = 'yes'\n";
+        begin(&told(draft), &["3 draft: another kind of value"]);
+    }
+
+    fn begin(told: &[String], expected: &[&str]) {
+        let is_so = told.iter().zip(expected).all(|(told, begin)| told.starts_with(begin));
+        assert!(is_so && told.len() == expected.len(), "{told:#?} and not {expected:#?}");
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_table_of_an_entry_hides_nothing() {
+        let within = "within: another kind of value";
+        let keep = "keep: another kind of value";
+        let end = "owner = '4'\ndescription = 4\n";
+        let owner = "owner: an OIN has 20";
+        let description = "description: another kind of value";
+        let event_type = "[[event_type]]\nname = 'nl.x.y'\n";
+        for (text, expected) in [
+            // A table by its header.
+            (
+                format!("{event_type}{end}[event_type.ask]\nanswer = 'nl.x.z'\nwithin = 4\n"),
+                vec![format!("3 {owner}"), format!("4 {description}"), format!("7 {within}")],
+            ),
+            // Dotted keys.
+            (
+                format!("{event_type}match.keep = 4\nmatch.subject = 'bsn'\n{end}"),
+                vec![format!("3 {keep}"), format!("5 {owner}"), format!("6 {description}")],
+            ),
+            // Inline.
+            (
+                format!("{event_type}ask = {{ within = 4, answer = 4, until = 4 }}\n{end}"),
+                vec![
+                    "3 answer: another kind".to_owned(),
+                    "3 unknown field `until`".to_owned(),
+                    format!("3 {within}"),
+                    format!("4 {owner}"),
+                    format!("5 {description}"),
+                ],
+            ),
+            (
+                format!("{event_type}{end}[event_type.report]\nremind = ['1 day', 4, true]\n"),
+                vec![
+                    format!("3 {owner}"),
+                    format!("4 {description}"),
+                    "5 missing field `status`, missing field `object`, missing field `field`, \
+                     missing field `about`, missing field `corrections`"
+                        .to_owned(),
+                    "6 remind: another kind".to_owned(),
+                    "6 remind: another kind".to_owned(),
+                ],
+            ),
+        ] {
+            let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+            let mut told = told(&text);
+            told.sort();
+            begin(&told, &expected);
+        }
+    }
+
+    #[test]
+    fn one_where_a_list_is_expected_is_told_with_its_line() {
+        let one = "[[event_type]]\nname = 'nl.x.y'\nowner = '00000001002220647000'\n\
+                   description = 'x'\n[party]\noin = '00000001002220647000'\nname = 'x'\n";
+        assert_eq!(told(one), ["5 party: found one table; expected [[party]]"]);
+        assert_eq!(told("\nparty = 3\n"), ["2 party: found one integer; expected [[party]]"]);
+        assert_eq!(told("\n[grant.x]\n"), ["2 grant: found one table; expected [[grant]]"]);
+        begin(&told("\nparty = [\n4]\n"), &["3 another kind of value"]);
     }
 }

@@ -21,7 +21,7 @@ const TABLES: [(&str, &[&str]); 9] = [
     ("[[subscription]]", &["name"]),
 ];
 
-/// What is told first of a file with these lines in a table.
+/// What is told of a file with these lines in a table.
 fn fault(table: &str, lines: &str) -> String {
     let within = if table.starts_with("[event_type.") {
         format!("[[event_type]]\nname = 'nl.x.y'\nowner = '{OIN}'\ndescription = 'x'\n")
@@ -29,14 +29,15 @@ fn fault(table: &str, lines: &str) -> String {
         String::new()
     };
     let read = Catalogue::from_toml("a.toml", &format!("{within}{table}\n{lines}"));
-    read.map_or_else(|errors| errors.faults[0].message.clone(), |_| String::new())
+    let faults = read.map_or_else(|errors| errors.faults, |_| Vec::new());
+    faults.into_iter().map(|fault| fault.message + "\n").collect()
 }
 
 /// The keys that may stand in a table: what is told of one that may not.
 fn allowed(table: &str) -> BTreeSet<String> {
     let told = fault(table, "no_key = 1\n");
     let (_, expected) = told.split_once("unknown field `no_key`, expected ").unwrap();
-    let names = expected.split(';').next().unwrap().split('`');
+    let names = expected.lines().next().unwrap().split(';').next().unwrap().split('`');
     names.skip(1).step_by(2).map(str::to_owned).collect()
 }
 
@@ -92,5 +93,8 @@ fn the_readme_tells_what_must_be_there() {
             let lacking = fault(table, &others.map(line).collect::<String>());
             assert!(lacking.contains(&format!("missing field `{left_out}`")), "{table}: {lacking}");
         }
+        let all: Vec<_> = required.iter().map(|key| format!("missing field `{key}`")).collect();
+        let lacking = fault(table, "");
+        assert!(lacking.contains(&all.join(", ")), "{table}: {lacking}");
     }
 }
