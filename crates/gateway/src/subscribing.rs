@@ -7,6 +7,7 @@ use wissel_broker::{
     Broker, Caller, Leased, Refusal, ReplayOptions, Replayed, Session, SessionEnd, SessionEvent,
     SessionOptions, TraceContext, Verdict,
 };
+use wissel_bus::BusError;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::subscribe_request::Request as Asked;
 use wissel_proto::wissel::v1::subscribe_response::Response as Said;
@@ -128,10 +129,28 @@ async fn serve(
     }
     let ended = hand_out(&mut session, &mut requests, &answers).await;
     // Whatever ended it, what was settled before that counts.
-    if tokio::time::timeout(LAST_SETTLEMENTS_WITHIN, session.settled()).await.is_err() {
+    let last = async {
+        if ended.is_ok() {
+            tell_lost(&mut session, &answers).await;
+        }
+        session.settled().await;
+    };
+    if tokio::time::timeout(LAST_SETTLEMENTS_WITHIN, last).await.is_err() {
         tracing::warn!(%inbox, "the last settlements take too long; what is not done comes again");
+        let reason = "the last settlements take too long".to_owned();
+        let too_long = Refusal::from(BusError::Unavailable { reason });
+        return ended.and(Err(to_status(&too_long)));
     }
     ended
+}
+
+/// Tells a receiver that is going what it settled and no longer held.
+async fn tell_lost(session: &mut Session, answers: &Answers<pb::SubscribeResponse>) {
+    if session.lost() > 0
+        && let SessionEvent::LeaseLost(delivery_ids) = session.next().await
+    {
+        let _ = answers.send(say(Said::LeaseLost(pb::LeaseLost { delivery_ids }))).await;
+    }
 }
 
 /// Hands out deliveries and takes settlements. A receiver that went away is no error.

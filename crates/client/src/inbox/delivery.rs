@@ -25,7 +25,7 @@ use crate::convert::{moment, parsed};
 ///
 /// Settling is answered when it has been handed to the stream, several together
 /// where that is possible. When it does not reach the gateway, the message comes
-/// again.
+/// again; [`OpenInbox::close`](crate::OpenInbox::close) tells of how many that may be so.
 #[must_use = "a delivery that is not settled comes again when its lease ends"]
 pub struct Delivery {
     view: EventView,
@@ -47,6 +47,7 @@ pub struct Delivery {
 #[derive(Debug, Clone)]
 pub(super) struct Hold {
     pub(super) delivery_id: u64,
+    pub(super) message_id: Uuid,
     is_lost: Arc<AtomicBool>,
 }
 
@@ -63,21 +64,19 @@ impl Delivery {
             _ => None,
         };
         let trace = delivery.traceparent.parse().ok().or_else(of_event);
+        let message_id = parsed("message_id", &delivery.message_id)?;
         Ok(Self {
             view,
             event: OnceLock::new(),
             trace,
-            message_id: parsed("message_id", &delivery.message_id)?,
+            message_id,
             publisher: parsed("publisher", &delivery.publisher)?,
             admitted_at: moment("admitted_at", delivery.admitted_at)?,
             attempt: delivery.attempt,
             lease_ends_at: moment("lease_ends_at", delivery.lease_ends_at)?,
             deadline: delivery.deadline.map(|at| moment("deadline", Some(at))).transpose()?,
             replayed: delivery.replayed,
-            hold: Hold {
-                delivery_id: delivery.delivery_id,
-                is_lost: Arc::new(AtomicBool::new(false)),
-            },
+            hold: Hold::new(delivery.delivery_id, message_id),
             to_worker,
         })
     }
@@ -222,6 +221,10 @@ impl Delivery {
 // === impl Hold ===
 
 impl Hold {
+    pub(super) fn new(delivery_id: u64, message_id: Uuid) -> Self {
+        Self { delivery_id, message_id, is_lost: Arc::new(AtomicBool::new(false)) }
+    }
+
     pub(super) fn is_lost(&self) -> bool {
         self.is_lost.load(Ordering::Acquire)
     }

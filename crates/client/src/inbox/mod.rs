@@ -16,6 +16,7 @@ use wissel_identifiers::InboxName;
 use crate::{Client, ClientError};
 
 mod delivery;
+mod doubts;
 mod link;
 mod settlements;
 mod worker;
@@ -65,7 +66,7 @@ pub struct OpenInbox {
     deliveries: mpsc::Receiver<Result<Delivery, ClientError>>,
     counts: Arc<Counts>,
     closing: CancellationToken,
-    worker: AbortOnDropHandle<()>,
+    worker: AbortOnDropHandle<u64>,
     inbox: InboxName,
 }
 
@@ -197,13 +198,20 @@ impl OpenInbox {
         &self.inbox
     }
 
-    /// Sends the settlements made so far, then ends the stream in good order.
-    /// What is unsettled is given back; settling it afterwards gives
+    /// Sends the settlements made so far, then ends the stream in good order, for which the
+    /// gateway has 5 s. What is unsettled is given back; settling it afterwards gives
     /// [`ClientError::LeaseLost`].
+    ///
+    /// Tells how many settlements, of all since the inbox was opened, are not known to have been
+    /// taken by the gateway: 0 when all were. The gateway does not answer them one by one, so in
+    /// doubt are those that were under way when a stream was lost, at most twice the credit each
+    /// time; those of deliveries of which the lease had ended; and, when the stream cannot be
+    /// ended in good order now, the last ones. What was not taken comes again, and once it is
+    /// settled anew it is no longer in doubt.
     ///
     /// # Errors
     /// [`ClientError::Closed`] when the background task failed.
-    pub async fn close(self) -> Result<(), ClientError> {
+    pub async fn close(self) -> Result<u64, ClientError> {
         self.closing.cancel();
         // The task must not wait for anybody to take what it has.
         drop(self.deliveries);

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tonic::Streaming;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::subscribe_response::Response;
 
 use super::delivery::{Delivery, Hold};
+use super::doubts::Doubts;
 use super::link::{Link, Opening, next_response};
 use super::settlements::{Settlement, Settlements, Verdict};
 use super::{Counts, HAND_OVER};
@@ -33,6 +35,7 @@ pub(super) struct Worker {
     ready: VecDeque<Delivery>,
     unsent: Settlements,
     arrived: Vec<Settlement>,
+    doubts: Doubts,
 }
 
 /// What this stream holds, by delivery id.
@@ -61,10 +64,19 @@ impl Worker {
             ready: VecDeque::new(),
             unsent: Settlements::default(),
             arrived: Vec::new(),
+            doubts: Doubts::default(),
         }
     }
 
-    pub(super) async fn run(mut self, mut link: Link) {
+    /// Answers how many settlements are not known to have been taken.
+    pub(super) async fn run(mut self, link: Link) -> u64 {
+        self.carry(link).await;
+        // What was settled when there was no stream any more.
+        self.take_last_settlements();
+        self.doubts.count()
+    }
+
+    async fn carry(&mut self, mut link: Link) {
         let closing = self.closing.clone();
         loop {
             let lost = tokio::select! {
@@ -118,6 +130,7 @@ impl Worker {
                 }
                 Ok(room) = requests.reserve(), if !self.unsent.is_empty() => {
                     if let Some(request) = self.unsent.next_request() {
+                        self.doubts.send(&request);
                         room.send(request);
                     }
                 }
@@ -135,6 +148,7 @@ impl Worker {
             Response::LeaseLost(lost) => {
                 for delivery_id in lost.delivery_ids {
                     self.held.lose(delivery_id);
+                    self.doubts.lose(delivery_id);
                 }
                 self.ready.retain(|delivery| !delivery.is_lease_lost());
                 Ok(())
@@ -155,6 +169,7 @@ impl Worker {
         match Delivery::read(delivery, self.to_worker.clone()) {
             Ok(delivery) => {
                 self.held.holds.insert(delivery_id, delivery.hold().clone());
+                self.doubts.hold(self.held.holds.len(), credit);
                 self.ready.push_back(delivery);
             }
             Err(error) => {
@@ -181,13 +196,17 @@ impl Worker {
 
     fn take_settlements(&mut self) {
         for Settlement { hold, verdict } in self.arrived.drain(..) {
+            let is_final = !matches!(verdict, Verdict::Extend { .. });
             // One from a lost stream may bear the id of another delivery here.
             if hold.is_lost() {
+                if is_final {
+                    self.doubts.lose_message(hold.message_id);
+                }
                 continue;
             }
-            let is_final = !matches!(verdict, Verdict::Extend { .. });
             if is_final {
                 self.held.holds.remove(&hold.delivery_id);
+                self.doubts.settle(&hold);
             }
             self.unsent.push(hold.delivery_id, verdict);
         }
@@ -198,6 +217,7 @@ impl Worker {
         self.held.lose_all();
         self.ready.clear();
         self.unsent = Settlements::default();
+        self.doubts.lose_all();
     }
 
     async fn open_again(&self, lost: ClientError) -> Result<Link, ClientError> {
@@ -218,30 +238,54 @@ impl Worker {
         Err(error)
     }
 
-    /// Sends the last settlements and ends the stream.
-    async fn finish(&mut self, link: Link) {
+    fn take_last_settlements(&mut self) {
         self.from_caller.close();
         while let Ok(settlement) = self.from_caller.try_recv() {
             self.arrived.push(settlement);
         }
         self.take_settlements();
+    }
 
-        let Link { requests, mut responses } = link;
+    /// Sends the last settlements and ends the stream.
+    async fn finish(&mut self, link: Link) {
+        self.take_last_settlements();
+        let Link { requests, responses } = link;
         let unsent = &mut self.unsent;
         let send = async move {
             while let Some(request) = unsent.next_request() {
                 if requests.send(request).await.is_err() {
-                    return;
+                    return false;
                 }
             }
+            true
         };
-        // What still comes is read, so that the gateway is not held up in sending
-        // it; it is given back when the stream ends.
-        let receive = async { while let Ok(Some(_)) = responses.message().await {} };
+        let receive = receive_last(responses, &mut self.doubts);
         let both = async { tokio::join!(send, receive) };
-        if tokio::time::timeout(TIME_TO_END, both).await.is_err() {
-            let inbox = &self.opening.inbox;
-            tracing::warn!(%inbox, "the gateway did not end the stream in time");
+        match tokio::time::timeout(TIME_TO_END, both).await {
+            Ok((true, true)) => self.doubts.all_taken(),
+            Ok(_) => {}
+            Err(_) => {
+                let inbox = &self.opening.inbox;
+                tracing::warn!(%inbox, "the gateway did not end the stream in time");
+            }
+        }
+    }
+}
+
+/// Reads what still comes, so that the gateway is not held up in sending it; what it hands out is
+/// given back when the stream ends. Whether it ends in good order.
+async fn receive_last(
+    mut responses: Streaming<pb::SubscribeResponse>,
+    doubts: &mut Doubts,
+) -> bool {
+    loop {
+        match responses.message().await {
+            Ok(Some(pb::SubscribeResponse { response: Some(Response::LeaseLost(lost)) })) => {
+                lost.delivery_ids.into_iter().for_each(|id| doubts.lose(id));
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
 }
@@ -321,5 +365,6 @@ mod tests {
         assert!(worker.unsent.is_empty());
         assert!(worker.held.holds.contains_key(&7));
         assert!(!worker.ready[0].is_lease_lost());
+        assert_eq!(worker.doubts.count(), 1);
     }
 }

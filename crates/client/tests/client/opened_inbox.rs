@@ -382,11 +382,36 @@ async fn close_sends_the_last_settlements_and_gives_back_the_rest() {
     for _ in 1..150 {
         next(&mut inbox).await.acknowledge().await.unwrap();
     }
-    in_time(inbox.close()).await.unwrap();
+    assert_eq!(in_time(inbox.close()).await.unwrap(), 0, "all were taken");
     assert_eq!(peer.state.acknowledged(), 149);
     assert_eq!(peer.state.queue.lock().unwrap().ready(), 51);
     let error = kept.acknowledge().await.unwrap_err();
     assert!(matches!(error, ClientError::LeaseLost { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn close_tells_what_is_not_known_to_have_been_taken() {
+    let peer = Peer::start().await;
+    peer.state.enqueue(&event(1));
+    let mut inbox = open(&peer).await;
+    next(&mut inbox).await.reject("unreadable").await.unwrap();
+    peer.state.wire.cut();
+    until("opened again", || inbox.reconnects() == 1).await;
+    // Whether it was taken or came again, this client did not hear of it.
+    assert_eq!(in_time(inbox.close()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn close_tells_so_too_while_the_gateway_is_away() {
+    let peer = Peer::start().await;
+    peer.state.enqueue(&event(1));
+    let mut inbox = open(&peer).await;
+    let away = (0..1_000).map(|_| SessionFault::Refuse(bus_unavailable()));
+    peer.state.session_faults.lock().unwrap().extend(away);
+    next(&mut inbox).await.acknowledge().await.unwrap();
+    peer.state.wire.cut();
+    until("lost", || !inbox.is_connected()).await;
+    assert_eq!(in_time(inbox.close()).await.unwrap(), 1);
 }
 
 #[tokio::test]
