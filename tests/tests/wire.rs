@@ -218,6 +218,9 @@ async fn the_command_line_does_the_main_job() {
     let (own, in_effect) = (&state["settings"], &state["in_effect"]);
     assert!(own["max_attempts"].is_null() && in_effect["max_attempts"] == 20, "{state}");
     assert!(in_effect["when_full"] == "refuse" && in_effect["max_age_seconds"].is_null());
+    for switch in ["direct_amqp", "paused", "draining"] {
+        assert!(own[switch].is_null() && in_effect[switch] == false, "{switch} in {state}");
+    }
     let subscribe = format!("subscribe --as {} --json --count 1 {inbox}", PARTIES[2]);
     let (code, delivery) = run(words(&subscribe));
     let delivery: serde_json::Value = serde_json::from_str(&delivery).unwrap();

@@ -244,7 +244,7 @@ fn to_json(inbox: &InboxState) -> serde_json::Value {
         "oldest_age_seconds": seconds(inbox.oldest_age),
         "dead_letters": inbox.dead_letters,
         "settings": settings_to_json(&inbox.settings),
-        "in_effect": inbox.in_effect.as_ref().map(settings_to_json),
+        "in_effect": inbox.in_effect.as_ref().map(in_effect_to_json),
         "receivers": inbox.receivers.iter().map(receiver_to_json).collect::<Vec<_>>(),
     })
 }
@@ -262,6 +262,16 @@ fn settings_to_json(settings: &InboxSettings) -> serde_json::Value {
         "paused": settings.paused.then_some(true),
         "draining": settings.draining.then_some(true),
     })
+}
+
+/// What is in effect is known of every switch: one that is not on is off.
+fn in_effect_to_json(in_effect: &InboxSettings) -> serde_json::Value {
+    let InboxSettings { direct_amqp, paused, draining, .. } = in_effect;
+    let mut settings = settings_to_json(in_effect);
+    for (name, on) in [("direct_amqp", direct_amqp), ("paused", paused), ("draining", draining)] {
+        settings[name] = (*on).into();
+    }
+    settings
 }
 
 fn receiver_to_json(receiver: &Receiver) -> serde_json::Value {
