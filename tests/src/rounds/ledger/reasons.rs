@@ -49,9 +49,8 @@ impl Ledgers<'_> {
     /// settled it, or to its coming again.
     pub(super) fn may_be_dead_twice(&self, redriven: &Came, inbox: &InboxBooks) -> bool {
         let loses = |fault: &Fault| fault.may_lose_a_settlement(inbox.number);
-        let same = inbox.came.iter().filter(|came| came.message_id == redriven.message_id);
-        let mut all = same.chain([redriven]);
-        all.any(|came| match &came.settled {
+        let mut same = inbox.came.iter().filter(|came| came.message_id == redriven.message_id);
+        same.any(|came| match &came.settled {
             Some(settled) => settled.late || self.may_be_lost(settled, inbox),
             None => self.is_explained((came.at, came.at + self.plan.lease), true, loses),
         }) || self.is_explained((redriven.at, redriven.at), true, loses)
