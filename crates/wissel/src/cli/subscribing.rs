@@ -15,7 +15,10 @@ pub(super) const HELP: &str = "Examples:
       --settle reject --reason 'not one of ours'
 
 With --idle it ends with exit code 0 also when nothing came, or less than --count says; and
-with 3 when the gateway could not be reached by then.";
+with 3 when the gateway cannot be reached then. The wait begins anew when a lost connection is
+made again. It also ends with 3 when it is not known of every message that the gateway took how
+it was settled: what it did not take comes again. A message that could no longer be settled, as
+its lease had ended, does not count as received.";
 
 #[derive(Debug, Args)]
 pub(crate) struct SubscribeArguments {
@@ -28,7 +31,7 @@ pub(crate) struct SubscribeArguments {
     /// Stop when nothing came for so long
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) idle: Option<u64>,
-    /// What is told of each message
+    /// How each message is settled
     #[arg(long, value_name = "HOW", value_enum, default_value_t = Settle::Acknowledge)]
     pub(crate) settle: Settle,
     /// Why it is retried or rejected, for operators: at most 500 characters, nothing personal

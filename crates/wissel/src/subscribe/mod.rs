@@ -3,52 +3,120 @@
 use std::time::Duration;
 
 use serde_json::json;
-use wissel_client::{ClientError, Delivery};
+use tokio_util::sync::CancellationToken;
+use wissel_client::{Client, ClientError, Delivery, InboxName, OpenInbox};
 
+use self::waiting::{Next, Source};
 use crate::cli::{Settle, SubscribeArguments};
 use crate::exit::Failure;
 use crate::serve::stop_signal;
 use crate::{client, output};
 
+mod waiting;
+
 pub(crate) async fn run(arguments: SubscribeArguments) -> Result<(), Failure> {
     check(&arguments)?;
     let stop = stop_signal()?;
     let client = client::connect(&arguments.connection)?;
-    let left = arguments.count.unwrap_or(u64::MAX);
-    // No more is taken than is wanted, so that nothing has to be given back.
-    let credit = u64::from(arguments.credit).min(left);
-    let mut inbox = client
+    // No more is in hand at a time than is wanted. What comes as the last ones are settled is
+    // given back at the end.
+    let credit = u64::from(arguments.credit).min(arguments.count.unwrap_or(u64::MAX));
+    let inbox = client
         .subscribe(arguments.inbox.as_str())
         .credit(u32::try_from(credit).unwrap_or(1))
         .open()
         .await?;
+    let mut source = Receiving { client, name: arguments.inbox.clone(), inbox };
     let mut received = 0;
-    let mut why = "";
-    while received < left {
-        let next = tokio::select! {
-            () = stop.cancelled() => break,
-            next = inbox.next() => next?,
-            () = idle(arguments.idle) => {
-                if !inbox.is_connected() {
-                    return Err(Failure::unavailable(format!(
-                        "{received} received; the connection to the gateway was lost, and there \
-                         is no other yet"
-                    )));
-                }
-                why = "; nothing more came";
-                break;
+    let ended = receive(&mut source, &arguments, &stop, &mut received).await;
+    let in_doubt = source.inbox.close().await?;
+    let told = told(received, in_doubt);
+    match ended {
+        Ok(_) if in_doubt > 0 => Err(Failure::unavailable(told)),
+        Ok(why) => {
+            if !arguments.json {
+                output::note(&format!("{told}{why}"));
             }
+            Ok(())
+        }
+        Err(failure) => {
+            output::note(&told);
+            Err(failure)
+        }
+    }
+}
+
+/// How many were received, and of how many of them it is not known whether that was heard.
+fn told(received: u64, in_doubt: u64) -> String {
+    if in_doubt == 0 {
+        return format!("{received} received");
+    }
+    format!(
+        "{received} received; of {in_doubt} it is not known whether the gateway took how they were \
+         settled: what it did not take comes again"
+    )
+}
+
+/// Receives until there is enough, and says what ended it otherwise.
+async fn receive(
+    source: &mut Receiving,
+    arguments: &SubscribeArguments,
+    stop: &CancellationToken,
+    received: &mut u64,
+) -> Result<&'static str, Failure> {
+    let idle = arguments.idle.map(Duration::from_secs);
+    while *received < arguments.count.unwrap_or(u64::MAX) {
+        let next = tokio::select! {
+            () = stop.cancelled() => return Ok(""),
+            next = waiting::next(source, idle) => next?,
         };
-        let Some(delivery) = next else { break };
+        let delivery = match next {
+            Next::One(delivery) => delivery,
+            Next::Nothing => return Ok("; nothing more came"),
+            Next::Ended => return Ok(""),
+        };
         show(&delivery, arguments.json)?;
-        settle(delivery, &arguments).await?;
-        received += 1;
+        let id = delivery.event().id().to_owned();
+        match settle(delivery, arguments).await {
+            Ok(()) => *received += 1,
+            Err(ClientError::LeaseLost { .. }) => output::note(&format!(
+                "{id}: not settled, as its lease or the connection had ended; it comes again"
+            )),
+            Err(error) => return Err(error.into()),
+        }
     }
-    inbox.close().await?;
-    if !arguments.json {
-        output::note(&format!("{received} received{why}"));
+    Ok("")
+}
+
+/// An inbox, and whom to ask whether the gateway is there.
+struct Receiving {
+    client: Client,
+    name: InboxName,
+    inbox: OpenInbox,
+}
+
+impl Source for Receiving {
+    type Item = Delivery;
+
+    async fn next(&mut self) -> Result<Option<Delivery>, ClientError> {
+        self.inbox.next().await
     }
-    Ok(())
+
+    fn is_connected(&self) -> bool {
+        self.inbox.is_connected()
+    }
+
+    fn reconnects(&self) -> u64 {
+        self.inbox.reconnects()
+    }
+
+    async fn ask(&self) -> Result<(), ClientError> {
+        match self.client.get_inbox(&self.name).await {
+            // Whoever refuses is there.
+            Err(ClientError::Refused(_)) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn check(arguments: &SubscribeArguments) -> Result<(), Failure> {
@@ -73,14 +141,6 @@ fn check(arguments: &SubscribeArguments) -> Result<(), Failure> {
         return Err(Failure::usage(format!("--reason: expected at most {most} characters")));
     }
     Ok(())
-}
-
-/// Ends after so long; without end when that is not said.
-async fn idle(seconds: Option<u64>) {
-    match seconds {
-        Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn settle(delivery: Delivery, arguments: &SubscribeArguments) -> Result<(), ClientError> {
