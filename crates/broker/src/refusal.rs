@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use wissel_bus::BusError;
+use wissel_bus::{BusError, Said};
 use wissel_identifiers::InboxName;
 use wissel_message::Violations;
 use wissel_store::StoreError;
@@ -32,76 +32,97 @@ pub struct Fault {
     pub description: String,
 }
 
-/// The stable codes of refusals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
+/// Makes [`Reason`], with each of its codes written once: what is forgotten here is nowhere.
+macro_rules! reasons {
+    ($($(#[$meaning:meta])* $reason:ident = $code:literal,)*) => {
+        /// The stable codes of refusals.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$meaning])* $reason,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: [Self; [$($code),*].len()] = [$(Self::$reason),*];
+
+            /// The code as it goes over the wire; it never changes.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$reason => $code,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// Who calls is not known.
-    Unauthenticated,
+    Unauthenticated = "UNAUTHENTICATED",
     /// The bytes are not a CloudEvent.
-    MalformedMessage,
+    MalformedMessage = "MALFORMED_MESSAGE",
     /// Rules of CloudEvents are broken.
-    InvalidMessage,
+    InvalidMessage = "INVALID_MESSAGE",
     /// The message is over the size limit.
-    MessageTooLarge,
+    MessageTooLarge = "MESSAGE_TOO_LARGE",
     /// The event type is not in the catalogue.
-    UnknownEventType,
+    UnknownEventType = "UNKNOWN_EVENT_TYPE",
     /// The caller has no right to do this.
-    NotGranted,
+    NotGranted = "NOT_GRANTED",
     /// There is no mandate to act for the other party, or not for this.
-    NoMandate,
+    NoMandate = "NO_MANDATE",
     /// `source` names another organisation than the publisher.
-    SourceOfAnother,
+    SourceOfAnother = "SOURCE_OF_ANOTHER",
     /// The message found another number of recipients than its event type needs.
-    AudienceUnmet,
+    AudienceUnmet = "AUDIENCE_UNMET",
     /// What a receiver may have of `data` does not fit the schema by itself.
-    MinimisedDataInvalid,
+    MinimisedDataInvalid = "MINIMISED_DATA_INVALID",
     /// The party publishes more than it may in a second.
-    RateLimited,
+    RateLimited = "RATE_LIMITED",
     /// An inbox that the message goes to has no room.
-    InboxFull,
+    InboxFull = "INBOX_FULL",
     /// The party has as many subscriptions as it may.
-    TooManySubscriptions,
+    TooManySubscriptions = "TOO_MANY_SUBSCRIPTIONS",
     /// The bus does not take messages now.
-    BusUnavailable,
+    BusUnavailable = "BUS_UNAVAILABLE",
     /// This gateway takes no new work.
-    ShuttingDown,
+    ShuttingDown = "SHUTTING_DOWN",
     /// A field of a request is wrong.
-    InvalidRequest,
+    InvalidRequest = "INVALID_REQUEST",
     /// A subscription is wrong.
-    InvalidSubscription,
+    InvalidSubscription = "INVALID_SUBSCRIPTION",
     /// A subscription of that name exists with other content.
-    SubscriptionExists,
+    SubscriptionExists = "SUBSCRIPTION_EXISTS",
     /// No such subscription, or not the caller's.
-    UnknownSubscription,
+    UnknownSubscription = "UNKNOWN_SUBSCRIPTION",
     /// No such inbox, or not the caller's.
-    UnknownInbox,
+    UnknownInbox = "UNKNOWN_INBOX",
     /// The inbox was removed while it was open.
-    InboxClosed,
+    InboxClosed = "INBOX_CLOSED",
     /// There is no such case, or the caller has nothing to do with it.
-    UnknownCase,
+    UnknownCase = "UNKNOWN_CASE",
     /// There is no such message, or the caller has nothing to do with it.
-    UnknownMessage,
+    UnknownMessage = "UNKNOWN_MESSAGE",
     /// The case is not so that this can be done.
-    WrongState,
+    WrongState = "WRONG_STATE",
     /// The original of a message is not kept any more.
-    NoLongerKept,
+    NoLongerKept = "NO_LONGER_KEPT",
     /// The catalogue has no party that is the exchange.
-    NoExchange,
+    NoExchange = "NO_EXCHANGE",
     /// The message is no question.
-    NotAQuestion,
+    NotAQuestion = "NOT_A_QUESTION",
     /// No answer came in time.
-    AnswerLate,
+    AnswerLate = "ANSWER_LATE",
     /// Nobody waits for the answer.
-    NotWaiting,
+    NotWaiting = "NOT_WAITING",
     /// The answer is from one who was not asked.
-    NotAsked,
+    NotAsked = "NOT_ASKED",
     /// A signal of that reference exists, about another subject.
-    SignalExists,
+    SignalExists = "SIGNAL_EXISTS",
     /// No such signal, or not the caller's.
-    UnknownSignal,
+    UnknownSignal = "UNKNOWN_SIGNAL",
     /// Wissel itself failed; the log has more.
-    Internal,
+    Internal = "INTERNAL",
 }
 
 impl Refusal {
@@ -126,6 +147,12 @@ impl Refusal {
         let all: Vec<String> =
             faults.iter().map(|fault| format!("{}: {}", fault.field, fault.description)).collect();
         Self { faults, ..Self::new(reason, all.join("; ")) }
+    }
+
+    /// Why a delivery comes again or is given up on, where this is why.
+    #[must_use]
+    pub fn as_said(&self) -> String {
+        Said::Refused(&self.to_string()).to_string()
     }
 
     /// What is refused as this gateway stops.
@@ -189,92 +216,39 @@ impl From<Violations> for Refusal {
 // === impl Reason ===
 
 impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 33] = [
-        Self::Unauthenticated,
-        Self::MalformedMessage,
-        Self::InvalidMessage,
-        Self::MessageTooLarge,
-        Self::UnknownEventType,
-        Self::NotGranted,
-        Self::NoMandate,
-        Self::SourceOfAnother,
-        Self::AudienceUnmet,
-        Self::MinimisedDataInvalid,
-        Self::RateLimited,
-        Self::InboxFull,
-        Self::TooManySubscriptions,
-        Self::BusUnavailable,
-        Self::ShuttingDown,
-        Self::InvalidRequest,
-        Self::InvalidSubscription,
-        Self::SubscriptionExists,
-        Self::UnknownSubscription,
-        Self::UnknownInbox,
-        Self::InboxClosed,
-        Self::UnknownCase,
-        Self::UnknownMessage,
-        Self::WrongState,
-        Self::NoLongerKept,
-        Self::NoExchange,
-        Self::NotAQuestion,
-        Self::AnswerLate,
-        Self::NotWaiting,
-        Self::NotAsked,
-        Self::SignalExists,
-        Self::UnknownSignal,
-        Self::Internal,
-    ];
-
     /// The reason of a code.
     #[must_use]
     pub fn read(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == code)
-    }
-
-    /// The code as it goes over the wire; it never changes.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::MalformedMessage => "MALFORMED_MESSAGE",
-            Self::InvalidMessage => "INVALID_MESSAGE",
-            Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
-            Self::UnknownEventType => "UNKNOWN_EVENT_TYPE",
-            Self::NotGranted => "NOT_GRANTED",
-            Self::NoMandate => "NO_MANDATE",
-            Self::SourceOfAnother => "SOURCE_OF_ANOTHER",
-            Self::AudienceUnmet => "AUDIENCE_UNMET",
-            Self::MinimisedDataInvalid => "MINIMISED_DATA_INVALID",
-            Self::RateLimited => "RATE_LIMITED",
-            Self::InboxFull => "INBOX_FULL",
-            Self::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
-            Self::BusUnavailable => "BUS_UNAVAILABLE",
-            Self::ShuttingDown => "SHUTTING_DOWN",
-            Self::InvalidRequest => "INVALID_REQUEST",
-            Self::InvalidSubscription => "INVALID_SUBSCRIPTION",
-            Self::SubscriptionExists => "SUBSCRIPTION_EXISTS",
-            Self::UnknownSubscription => "UNKNOWN_SUBSCRIPTION",
-            Self::UnknownInbox => "UNKNOWN_INBOX",
-            Self::InboxClosed => "INBOX_CLOSED",
-            Self::UnknownCase => "UNKNOWN_CASE",
-            Self::UnknownMessage => "UNKNOWN_MESSAGE",
-            Self::WrongState => "WRONG_STATE",
-            Self::NoLongerKept => "NO_LONGER_KEPT",
-            Self::NoExchange => "NO_EXCHANGE",
-            Self::NotAQuestion => "NOT_A_QUESTION",
-            Self::AnswerLate => "ANSWER_LATE",
-            Self::NotWaiting => "NOT_WAITING",
-            Self::NotAsked => "NOT_ASKED",
-            Self::SignalExists => "SIGNAL_EXISTS",
-            Self::UnknownSignal => "UNKNOWN_SIGNAL",
-            Self::Internal => "INTERNAL",
-        }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_its_own_and_is_read() {
+        let codes: HashSet<&str> = Reason::ALL.map(Reason::as_str).into();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            assert_eq!(Reason::read(reason.as_str()), Some(reason));
+        }
+        assert_eq!(Reason::read("unauthenticated"), None);
+    }
+
+    #[test]
+    fn a_refusal_is_known_again_as_the_reason_of_a_delivery() {
+        let refusal = Refusal::new(Reason::WrongState, "it is decided: for good");
+        let refused = Said::Refused("WRONG_STATE: it is decided: for good");
+        assert_eq!(Said::read(&refusal.as_said()), Some(refused));
     }
 }

@@ -10,6 +10,7 @@ use wissel_broker::{
     Broker, BrokerOptions, Caller, Leased, ReplayOptions, Session, SessionEvent, SessionOptions,
     Verdict,
 };
+use wissel_bus::{Page, Said};
 use wissel_bus_embedded::{EmbeddedBus, EmbeddedOptions};
 use wissel_catalogue::Catalogue;
 use wissel_message::Event;
@@ -200,6 +201,34 @@ async fn row_limits_that_change_hold_for_what_waits_as_far_as_they_can_be_told()
         let state = broker.inbox(&receiver, &inbox).await.unwrap().state;
         assert_eq!(state.dead_letters, 2 - expected as u64, "{before} then {after}");
     }
+}
+
+/// What was published before its event type had a schema cannot be cut down to fields.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_cannot_be_cut_down_says_by_which_refusal() {
+    let directory = tempfile::tempdir().unwrap();
+    let narrow = r#"fields = ["/datum"]"#;
+    let broker = start(directory.path(), "").await;
+    let file = directory.path().join("catalogue.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("schema = \"geboorte.json\"\n", "")).unwrap();
+    broker.replace_catalogue(Catalogue::load(&file).unwrap()).await.unwrap();
+    let source = format!("urn:nld:oin:{PUBLISHER}:systeem:BRP");
+    let event = Event::builder("1", source, "nl.brp.geboorte").data_text("text/plain", SECRET);
+    let frame = event.build().unwrap().encode();
+    let published = broker.publish(&Caller::Party(PUBLISHER.parse().unwrap()), vec![frame]).await;
+    assert!(published[0].is_ok(), "{published:?}");
+    broker.replace_catalogue(catalogue(directory.path(), narrow)).await.unwrap();
+    assert_eq!(receive_all(&mut open(&broker).await).await, (0, 0));
+    let (receiver, page) =
+        (Caller::Party(RECEIVER.parse().unwrap()), Page { after: None, limit: 10 });
+    let inbox = format!("{RECEIVER}.inbox").parse().unwrap();
+    let letters = broker.dead_letters(&receiver, &inbox, page).await.unwrap();
+    let [letter] = &letters[..] else { panic!("{} dead letters", letters.len()) };
+    let Some(Said::Refused(refusal)) = Said::read(&letter.reason) else {
+        panic!("{}", letter.reason)
+    };
+    assert!(refusal.starts_with("MINIMISED_DATA_INVALID: data: "), "{refusal}");
 }
 
 /// Publishes and receives without a pause while the grant goes to and fro.

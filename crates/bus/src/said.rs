@@ -26,6 +26,16 @@ pub enum Said<'a> {
     TooOldForClient,
     /// RabbitMQ gave it up, and it is not known why.
     GivenUpByRabbit,
+    /// It is in an inbox of questions, and is none.
+    NoQuestion,
+    /// It is a question, and nobody waits for its answer any more.
+    NobodyWaits,
+    /// Its attributes are more than the headers of an AMQP message hold.
+    AttributesTooLarge,
+    /// Its `datacontenttype` is longer than AMQP has room for.
+    ContentTypeTooLong,
+    /// Where its data begins cannot be told.
+    DataUntold,
     /// The AMQP client of its owner gave it back so often.
     CameBack(u32),
     /// It was attempted as often as it may be.
@@ -44,11 +54,13 @@ pub enum Said<'a> {
     },
     /// What is stored of it cannot be read, and why.
     Unreadable(&'a str),
+    /// What Wissel was to do with it was refused: the code of the refusal, and its message.
+    Refused(&'a str),
 }
 
 impl Said<'static> {
     /// Those that are always the same words.
-    const FIXED: [Self; 10] = [
+    const FIXED: [Self; 15] = [
         Self::LeaseEnded,
         Self::GrantGone,
         Self::OutsideLimits,
@@ -59,6 +71,11 @@ impl Said<'static> {
         Self::RejectedByClient,
         Self::TooOldForClient,
         Self::GivenUpByRabbit,
+        Self::NoQuestion,
+        Self::NobodyWaits,
+        Self::AttributesTooLarge,
+        Self::ContentTypeTooLong,
+        Self::DataUntold,
     ];
 }
 
@@ -83,6 +100,9 @@ impl<'a> Said<'a> {
                 rest.strip_suffix(" times from the AMQP client of its owner, unacknowledged");
             return Some(Self::CameBack(times?.parse().ok()?));
         }
+        if let Some(refusal) = reason.strip_prefix("Wissel could not go on with it: ") {
+            return Some(Self::Refused(refusal));
+        }
         reason.strip_prefix("the stored message cannot be read: ").map(Self::Unreadable)
     }
 }
@@ -103,6 +123,15 @@ impl fmt::Display for Said<'_> {
             Self::RejectedByClient => "rejected by the AMQP client of its owner",
             Self::TooOldForClient => "expired: it waited too long for the AMQP client of its owner",
             Self::GivenUpByRabbit => "given up on by RabbitMQ",
+            Self::NoQuestion => "it is no question",
+            Self::NobodyWaits => "nobody waits for it",
+            Self::AttributesTooLarge => {
+                "its attributes do not fit in the headers of an AMQP message"
+            }
+            Self::ContentTypeTooLong => {
+                "its datacontenttype is longer than an AMQP message can have"
+            }
+            Self::DataUntold => "its data cannot be told from its attributes",
             Self::CameBack(times) => {
                 return write!(
                     f,
@@ -120,6 +149,9 @@ impl fmt::Display for Said<'_> {
             }
             Self::Unreadable(why) => {
                 return write!(f, "the stored message cannot be read: {why}");
+            }
+            Self::Refused(refusal) => {
+                return write!(f, "Wissel could not go on with it: {refusal}");
             }
         };
         f.write_str(fixed)
@@ -144,6 +176,7 @@ mod tests {
             Said::Attempts { attempts: 5, last: "the lease ended" },
             Said::Deadline { attempt: 2, last: "no room; the last: one" },
             Said::Unreadable("no id"),
+            Said::Refused("NOT_GRANTED: no right"),
         ];
         for said in Said::FIXED.into_iter().chain(of_more) {
             let words = said.to_string();

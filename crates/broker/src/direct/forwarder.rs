@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wissel_bus::{BusError, DirectMessage, DirectQueues, Envelope, Handed, Judgement, Settlement};
+use wissel_bus::{
+    BusError, DirectMessage, DirectQueues, Envelope, Handed, Judgement, Said, Settlement,
+};
 use wissel_identifiers::InboxName;
 
 use super::message::direct_message;
@@ -157,7 +159,7 @@ impl Forwarder {
                     batch.messages.push(message);
                 }
                 Err(reason) => {
-                    session.settle(&[id], &Verdict::Reject { reason: reason.to_owned() });
+                    session.settle(&[id], &Verdict::Reject { reason });
                 }
             }
         }
@@ -227,12 +229,12 @@ impl Forwarder {
             Err(Withheld::Dead(reason) | Withheld::Expired(reason)) => {
                 return Judgement::Bury(reason);
             }
-            Err(Withheld::Over) => return Judgement::Bury("nobody waits for it".to_owned()),
-            Err(Withheld::NotForCaller(refusal)) => return Judgement::Bury(refusal.message),
+            Err(Withheld::Over) => return Judgement::Bury(Said::NobodyWaits.to_string()),
+            Err(Withheld::NotForCaller(refusal)) => return Judgement::Bury(refusal.as_said()),
         };
         match direct_message(&Envelope { event, fields, ..envelope.clone() }, &policy) {
             Ok(message) => Judgement::Keep(Box::new(message)),
-            Err(reason) => Judgement::Bury(reason.to_owned()),
+            Err(reason) => Judgement::Bury(reason),
         }
     }
 }

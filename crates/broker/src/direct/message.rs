@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use wissel_bus::{DirectMessage, DirectValue, Envelope};
+use wissel_bus::{DirectMessage, DirectValue, Envelope, Said};
 use wissel_message::{Event, EventView, Value, expiry_time};
 
 use crate::policy::Policy;
@@ -23,10 +23,9 @@ const ATTRIBUTES_MAX: usize = 48 << 10;
 pub(super) fn direct_message(
     envelope: &Envelope,
     policy: &Policy,
-) -> Result<DirectMessage, &'static str> {
-    let Ok(view) = EventView::decode(envelope.event.clone()) else {
-        return Err("the stored message cannot be read");
-    };
+) -> Result<DirectMessage, String> {
+    let view = EventView::decode(envelope.event.clone())
+        .map_err(|error| Said::Unreadable(&error.to_string()).to_string())?;
     let mut content_type = None;
     let mut attributes = Vec::with_capacity(view.attribute_count());
     let mut bytes = 0;
@@ -40,10 +39,10 @@ pub(super) fn direct_message(
         attributes.push((name.to_owned(), value));
     }
     if bytes > ATTRIBUTES_MAX {
-        return Err("its attributes do not fit in the headers of an AMQP message");
+        return Err(Said::AttributesTooLarge.to_string());
     }
     if content_type.as_ref().is_some_and(|one| one.len() > CONTENT_TYPE_MAX) {
-        return Err("its datacontenttype is longer than an AMQP message can have");
+        return Err(Said::ContentTypeTooLong.to_string());
     }
     if content_type.is_none() && view.has_json_data() {
         content_type = Some(JSON.to_owned());
@@ -52,7 +51,7 @@ pub(super) fn direct_message(
     // Written anew, its data comes last.
     let event = Event::from_view(&view).encode();
     if !event.ends_with(&data) {
-        return Err("its data cannot be told from its attributes");
+        return Err(Said::DataUntold.to_string());
     }
     Ok(DirectMessage {
         data_length: data.len(),
@@ -172,12 +171,19 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_in_headers_is_refused() {
+    fn what_cannot_be_handed_over_is_refused_in_words_that_are_known() {
         let large = event().extension("groot", "x".repeat(ATTRIBUTES_MAX));
-        assert!(direct_message(&envelope(large), &policy(None)).is_err());
         let long = format!("text/{}", "x".repeat(CONTENT_TYPE_MAX));
         let long = event().data_text(long, "x");
-        assert!(direct_message(&envelope(long), &policy(None)).is_err());
+        for (event, expected) in
+            [(large, Said::AttributesTooLarge), (long, Said::ContentTypeTooLong)]
+        {
+            let refused = direct_message(&envelope(event), &policy(None)).unwrap_err();
+            assert_eq!(Said::read(&refused), Some(expected));
+        }
+        let unreadable = Envelope { event: Bytes::from_static(b"\xff"), ..envelope(event()) };
+        let refused = direct_message(&unreadable, &policy(None)).unwrap_err();
+        assert!(matches!(Said::read(&refused), Some(Said::Unreadable(_))), "{refused}");
     }
 
     #[test]

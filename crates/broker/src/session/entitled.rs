@@ -107,7 +107,7 @@ pub(crate) fn entitled(
     match &grant.fields {
         Some(fields) if envelope.fields != Some(key_of(fields)) => {
             let event = minimise_event(&event, fields);
-            let event = event.map_err(|refusal| Withheld::dead(refusal.message))?;
+            let event = event.map_err(|refusal| Withheld::dead(refusal.as_said()))?;
             Ok(Entitled { event, fields: Some(key_of(fields)), trace, deadline })
         }
         _ => {

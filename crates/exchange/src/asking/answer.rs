@@ -204,12 +204,13 @@ pub(super) fn read_failure(event: &Bytes) -> Option<Failure> {
         Some(Value::String(text)) => text.to_owned(),
         _ => String::new(),
     };
-    let code = FailureCode::of_str(&text(CODE)).unwrap_or(FailureCode::Failed);
+    let code = FailureCode::read(&text(CODE)).unwrap_or(FailureCode::Failed);
     Some(Failure { code, message: text(MESSAGE) })
 }
 
 impl FailureCode {
-    const ALL: [Self; 5] =
+    /// Every code.
+    pub const ALL: [Self; 5] =
         [Self::NotFound, Self::InvalidQuestion, Self::Refused, Self::Unavailable, Self::Failed];
 
     /// The code as it goes over the wire; it never changes.
@@ -224,7 +225,9 @@ impl FailureCode {
         }
     }
 
-    fn of_str(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == text)
+    /// The kind of a code.
+    #[must_use]
+    pub fn read(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == code)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use wissel_broker::direction::RECIPIENTS;
 use wissel_broker::{Caller, Leased, Refusal, SessionEvent, SessionOptions, Verdict};
-use wissel_bus::Envelope;
+use wissel_bus::{Envelope, Said};
 use wissel_catalogue::Dispatch;
 use wissel_identifiers::{InboxName, Oin};
 use wissel_message::{EventView, Timestamp, Value};
@@ -61,7 +61,7 @@ impl Exchange {
                             Ok(()) => Verdict::Acknowledge,
                             Err(refusal) => {
                                 tracing::warn!(%refusal, "a message about cases is not done with; trying again");
-                                let reason = refusal.reason.to_string();
+                                let reason = Said::Refused(refusal.reason.as_str()).to_string();
                                 Verdict::Retry { after: Some(PAUSE), reason }
                             }
                         };

@@ -15,6 +15,7 @@ use futures::stream::FuturesUnordered;
 use wissel_broker::{
     Caller, Leased, Reason, Refusal, ReplyTo, Session, SessionEvent, SessionOptions, Verdict,
 };
+use wissel_bus::Said;
 use wissel_catalogue::Ask;
 use wissel_identifiers::InboxName;
 use wissel_message::EventView;
@@ -155,8 +156,8 @@ fn is_over(refusal: &Refusal) -> bool {
 fn settle(session: &mut Session, id: u64, done: Done) {
     let verdict = match done {
         Done::Settled => Verdict::Acknowledge,
-        Done::NoQuestion => Verdict::Reject { reason: "it is no question".to_owned() },
-        Done::Failed(refusal) => Verdict::Retry { after: Some(PAUSE), reason: refusal.to_string() },
+        Done::NoQuestion => Verdict::Reject { reason: Said::NoQuestion.to_string() },
+        Done::Failed(refusal) => Verdict::Retry { after: Some(PAUSE), reason: refusal.as_said() },
     };
     session.settle(&[id], &verdict);
 }
