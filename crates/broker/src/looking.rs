@@ -101,6 +101,12 @@ impl Broker {
         self.unless_refused(caller, Operation::InboxBrowsed, Some(name), outcome).await
     }
 
+    /// Whether [`Broker::browse`] shows retries that wait, or the bus can only count them.
+    #[must_use]
+    pub fn shows_retries(&self) -> bool {
+        self.bus.shows_retries()
+    }
+
     async fn try_browse(
         &self,
         caller: &Caller,

@@ -240,6 +240,10 @@ impl Bus for AmqpBus {
         Ok(state)
     }
 
+    fn shows_retries(&self) -> bool {
+        false
+    }
+
     async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError> {
         let knowledge = self.inbox(inbox)?.knowledge;
         let shown = knowledge.shown(limit);

@@ -106,6 +106,13 @@ impl Shown {
         Self { limit, bytes: 0, messages: Vec::new() }
     }
 
+    /// Whether these are as many, or as large, as one page may hold: there may be more.
+    #[must_use]
+    pub fn fill_a_page(messages: &[Unsettled], limit: usize) -> bool {
+        let bytes = || messages.iter().map(|one| one.envelope.event.len()).sum::<usize>();
+        messages.len() >= limit || bytes() >= PAGE_BYTES
+    }
+
     /// Whether nothing more is to be shown.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -105,6 +105,10 @@ pub trait Bus: Send + Sync + 'static {
     /// [`BusError::Unavailable`].
     async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError>;
 
+    /// Whether [`Bus::browse`] shows retries that wait, too. Those that it cannot show are counted
+    /// all the same ([`InboxState::delayed`]).
+    fn shows_retries(&self) -> bool;
+
     /// Dead letters of the inbox, oldest first, up to the one with which they are [`PAGE_BYTES`].
     /// A page that is not full ([`Page::is_full`]) was the last.
     async fn dead_letters(

@@ -153,6 +153,10 @@ impl Bus for DirectBus {
         self.bus.inspect(inbox).await
     }
 
+    fn shows_retries(&self) -> bool {
+        self.bus.shows_retries()
+    }
+
     async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError> {
         self.bus.browse(inbox, limit).await
     }

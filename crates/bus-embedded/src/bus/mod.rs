@@ -272,6 +272,10 @@ impl Bus for EmbeddedBus {
         Ok(state)
     }
 
+    fn shows_retries(&self) -> bool {
+        true
+    }
+
     async fn browse(&self, inbox: &InboxName, limit: usize) -> Result<Vec<Unsettled>, BusError> {
         let inbox = self.inbox(inbox)?;
         let (number, sight) = (inbox.number, inbox.sight()?);

@@ -170,3 +170,20 @@ pub async fn a_retry_shows_its_attempts(fixture: &dyn Fixture) {
     assert_eq!(shown.history[0].reason, "not now");
     tidy(&*bus, &[&inbox]).await;
 }
+
+/// A bus says whether it shows retries that wait; it counts them in any case.
+pub async fn retries_that_wait_are_shown_or_else_counted(fixture: &dyn Fixture) {
+    let bus = fixture.bus().await;
+    let inbox = new_inbox(&*bus, "browse-delayed").await;
+    put(&*bus, &inbox, &numbered(1)).await;
+    let mut reader = Reader::of(&*bus, &inbox, 1).await;
+    let delivery = reader.next().await;
+    assert!(reader.settle(delivery.tag, retry(Duration::from_secs(60))).await.is_ok());
+    drop(reader);
+    let waits = InboxState { depth: 1, delayed: 1, ..InboxState::default() };
+    expect_state(&*bus, &inbox, waits).await;
+    let shown = browse(&*bus, &inbox, 10).await;
+    assert_eq!(shown.len(), usize::from(bus.shows_retries()));
+    assert!(shown.iter().all(|one| matches!(one.stand, Stand::Delayed(_))));
+    tidy(&*bus, &[&inbox]).await;
+}

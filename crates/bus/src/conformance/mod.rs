@@ -136,6 +136,7 @@ macro_rules! conformance_suite {
             looking_changes_no_order,
             an_empty_inbox_shows_nothing_to_whoever_looks,
             a_retry_shows_its_attempts,
+            retries_that_wait_are_shown_or_else_counted,
             the_archive_keeps_what_it_is_given,
             a_page_of_the_archive_is_bounded_in_bytes,
             the_archive_ends_with_its_time,
