@@ -101,10 +101,15 @@ impl Visitor {
     }
 }
 
-/// Without the places where names may be parted, and the names that cells have in themselves.
+/// Without the places where names may be parted, the names that cells have in themselves, and
+/// the roles of what is part of a table when it does not look like one.
 fn as_on_a_wide_screen(page: &str) -> String {
     const LABEL: &str = " data-label=\"";
-    let page = page.replace("<wbr>", "");
+    const ROLES: [&str; 6] = ["table", "rowgroup", "row", "columnheader", "rowheader", "cell"];
+    let mut page = page.replace("<wbr>", "");
+    for role in ROLES {
+        page = page.replace(&format!(" role=\"{role}\""), "");
+    }
     let mut parts = page.split(LABEL);
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {

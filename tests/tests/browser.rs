@@ -135,6 +135,19 @@ async fn unfit(browser: &Chromium, look: &str, is_fault: bool) -> Vec<String> {
     if elsewhere > 0.0 {
         faults.push("it asks for something elsewhere".to_owned());
     }
+    // What looks like a card is a table all the same, in every browser.
+    let of_tables = ":is(thead, tbody, tr, th, td)";
+    let without = format!(
+        "document.querySelectorAll('.cards:not([role]), .cards {of_tables}:not([role])').length"
+    );
+    if browser.number(&without).await > 0.0 {
+        faults.push("a part of a table has no role".to_owned());
+    }
+    let stops = "[...document.querySelectorAll('.wide[tabindex]')]\
+                 .filter((one) => one.scrollWidth <= one.clientWidth).length";
+    if browser.number(stops).await > 0.0 {
+        faults.push("Tab stops where nothing scrolls".to_owned());
+    }
     // A page that says that something is not there is a complaint of the browser.
     faults.extend(taken(browser).await.filter(|_| !is_fault));
     faults.into_iter().map(|fault| format!("{look}: {fault}")).collect()
@@ -143,8 +156,9 @@ async fn unfit(browser: &Chromium, look: &str, is_fault: bool) -> Vec<String> {
 /// What of a page is cut off at widths between those of [`looks`].
 async fn cut_off(browser: &Chromium, look: &str) -> Vec<String> {
     let mut faults = Vec::new();
-    for width in [1280, 800, 500] {
+    for width in [1280, 1150, 800, 500] {
         browser.look(width, "light").await;
+        browser.keep_picture(&format!("{}-{width}", look.replace(' ', "-"))).await;
         let found = browser.cut_off().await.into_iter();
         faults.extend(found.map(|fault| format!("{look} {width}: {fault}")));
     }
@@ -282,6 +296,13 @@ async fn pages_are_whole_without_a_script_and_live_with_one() {
     operator.set_inbox(&inbox().parse().unwrap(), &settings, &["paused"]).await.unwrap();
     // Figures come up to date by themselves.
     browser.shows_within("Nothing is handed out until", Duration::from_secs(20)).await.unwrap();
+    // Tab stops at a table once it is too wide to be seen whole.
+    browser.go(&format!("{path}/dead-letters")).await;
+    assert_eq!(browser.number("document.querySelectorAll('.wide[tabindex]').length").await, 0.0);
+    let narrowed = "document.querySelectorAll('.wide').forEach((one) => one.style.width = '60px'), \
+                    dispatchEvent(new Event('resize')), \
+                    document.querySelectorAll('.wide:not([tabindex=\"0\"])').length";
+    assert_eq!(browser.number(&format!("({narrowed})")).await, 0.0);
     browser.without_script().await;
     for (_, path) in pages(&gateway).await {
         browser.go(&format!("{url}{path}")).await;

@@ -188,18 +188,18 @@ fn event_type(text: &Texts, catalogue: &Catalogue, one: &EventType) -> Markup {
             summary { strong { (one.name) } " – " (one.description) }
             p { (text.owner) ": " (named(catalogue, one.owner)) " (" (one.owner) ")" }
             div.wide role="region" tabindex="0" aria-label=(one.name) {
-                table.cards {
-                    thead { tr {
-                        th scope="col" { (text.party) }
-                        th scope="col" { (text.may) }
-                        th scope="col" { (text.purpose) }
-                        th scope="col" { (text.legal_basis) }
+                table.cards role="table" {
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { (text.party) }
+                        th role="columnheader" scope="col" { (text.may) }
+                        th role="columnheader" scope="col" { (text.purpose) }
+                        th role="columnheader" scope="col" { (text.legal_basis) }
                     } }
-                    tbody { @for grant in rows { tr {
-                        th scope="row" { (named(catalogue, grant.party)) " " small { (grant.party) } }
-                        td data-label=(text.may) { (may(text, grant.action)) @if grant.fields.is_some() { ", " (text.some_fields) } @if !grant.filters.is_empty() { ", " (text.some_rows) } }
-                        td data-label=(text.purpose) { (grant.purpose) }
-                        td data-label=(text.legal_basis) { (grant.legal_basis) }
+                    tbody role="rowgroup" { @for grant in rows { tr role="row" {
+                        th role="rowheader" scope="row" { (named(catalogue, grant.party)) " " small { (grant.party) } }
+                        td role="cell" data-label=(text.may) { (may(text, grant.action)) @if grant.fields.is_some() { ", " (text.some_fields) } @if !grant.filters.is_empty() { ", " (text.some_rows) } }
+                        td role="cell" data-label=(text.purpose) { (grant.purpose) }
+                        td role="cell" data-label=(text.legal_basis) { (grant.legal_basis) }
                     } } }
                 }
             }
@@ -227,15 +227,15 @@ pub(super) async fn subscriptions(
     let content = html! {
         @if found.is_empty() { p.calm { (text.no_subscriptions) } } @else {
             div.wide role="region" tabindex="0" aria-label=(text.subscriptions) {
-                table.cards {
-                    thead { tr {
-                        th scope="col" { (text.subscription) }
-                        th scope="col" { (text.inbox) }
-                        th scope="col" { (text.event_type) }
-                        th.number scope="col" { (text.filters) }
-                        th scope="col" { (text.kind) }
+                table.cards role="table" {
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { (text.subscription) }
+                        th role="columnheader" scope="col" { (text.inbox) }
+                        th role="columnheader" scope="col" { (text.event_type) }
+                        th.number role="columnheader" scope="col" { (text.filters) }
+                        th role="columnheader" scope="col" { (text.kind) }
                     } }
-                    tbody { @for one in &found { (row(text, one)) } }
+                    tbody role="rowgroup" { @for one in &found { (row(text, one)) } }
                 }
             }
         }
@@ -250,16 +250,16 @@ pub(super) async fn subscriptions(
 
 fn row(text: &Texts, one: &Subscription) -> Markup {
     html! {
-        tr {
-            th scope="row" { (parted(one.name.as_str())) }
-            td data-label=(text.inbox) { a href={ "/inboxes/" (one.inbox) } { (parted(one.inbox.as_str())) } }
-            td data-label=(text.event_type) {
+        tr role="row" {
+            th role="rowheader" scope="row" { (parted(one.name.as_str())) }
+            td role="cell" data-label=(text.inbox) { a href={ "/inboxes/" (one.inbox) } { (parted(one.inbox.as_str())) } }
+            td role="cell" data-label=(text.event_type) {
                 @if one.types.is_empty() { (text.all_that_is_granted) }
                 @for name in one.types.iter().take(5) { div { (dotted(name)) } }
                 @if one.types.len() > 5 { div { "+ " (one.types.len() - 5) } }
             }
-            td.number data-label=(text.filters) { (one.filters.len()) }
-            td data-label=(text.kind) {
+            td.number role="cell" data-label=(text.filters) { (one.filters.len()) }
+            td role="cell" data-label=(text.kind) {
                 (if one.declared { text.declared } else { text.stored })
                 @if one.ordered { ", " (text.ordered) }
                 @if one.follows { ", " (text.follows) }

@@ -138,15 +138,15 @@ fn groups(text: &Texts, operator: &Operator, name: &InboxName, looked: &Looked) 
             h2 id="reasons" { (text.by_reason) }
             @if !looked.all { p { (text.of_the_first) " " (count(text, looked.at)) "." } }
             div.wide role="group" tabindex="0" aria-labelledby="reasons" {
-                table.cards {
-                    thead { tr {
-                        th scope="col" { (text.reason) }
-                        th.number scope="col" { (text.how_many) }
-                        th scope="col" { (text.event_type) }
-                        th scope="col" { (text.died) }
-                        @if may_act { th scope="col" { (text.mend) } }
+                table.cards role="table" {
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { (text.reason) }
+                        th.number role="columnheader" scope="col" { (text.how_many) }
+                        th role="columnheader" scope="col" { (text.event_type) }
+                        th role="columnheader" scope="col" { (text.died) }
+                        @if may_act { th role="columnheader" scope="col" { (text.mend) } }
                     } }
-                    tbody { @for group in &looked.groups { (row(text, operator, name, group, may_act)) } }
+                    tbody role="rowgroup" { @for group in &looked.groups { (row(text, operator, name, group, may_act)) } }
                 }
             }
             @if may_act {
@@ -168,19 +168,19 @@ fn row(
 ) -> Markup {
     let (first, last) = (moment(group.died.0), moment(group.died.1));
     html! {
-        tr {
-            th.text scope="row" { (given_up(text, &group.reason)) }
-            td.number data-label=(text.how_many) { (count(text, group.count)) }
-            td data-label=(text.event_type) {
+        tr role="row" {
+            th.text role="rowheader" scope="row" { (given_up(text, &group.reason)) }
+            td.number role="cell" data-label=(text.how_many) { (count(text, group.count)) }
+            td role="cell" data-label=(text.event_type) {
                 @for one in &group.event_types { div { (dotted(one)) } }
                 @if group.event_types.len() == Group::TYPES { div.under { (text.among_others) } }
             }
-            td data-label=(text.died) {
+            td role="cell" data-label=(text.died) {
                 span.nowrap { (first) }
                 @if first != last { " – " span.nowrap { (last) } }
             }
             @if may_act {
-                td.acts data-label=(text.mend) {
+                td.acts role="cell" data-label=(text.mend) {
                     (ask(text, operator, name, What::Redrive, Meant::Because(&group.reason)))
                     (ask(text, operator, name, What::Purge, Meant::Because(&group.reason)))
                 }
@@ -228,27 +228,27 @@ fn oldest(text: &Texts, catalogue: &Catalogue, name: &InboxName, looked: &Looked
         section aria-labelledby="oldest" {
             h2 id="oldest" { (text.the_oldest) }
             div.wide role="group" tabindex="0" aria-labelledby="oldest" {
-                table.cards {
-                    thead { tr {
-                        th scope="col" { (text.died) }
-                        th scope="col" { (text.event_type) }
-                        th scope="col" { (text.publisher) }
-                        th.number scope="col" { (text.attempts) }
-                        th scope="col" { (text.reason) }
+                table.cards role="table" {
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { (text.died) }
+                        th role="columnheader" scope="col" { (text.event_type) }
+                        th role="columnheader" scope="col" { (text.publisher) }
+                        th.number role="columnheader" scope="col" { (text.attempts) }
+                        th role="columnheader" scope="col" { (text.reason) }
                     } }
-                    tbody {
+                    tbody role="rowgroup" {
                         @for letter in &looked.oldest {
                             @let event = wissel_message::EventView::decode(letter.envelope.event.clone()).ok();
-                            tr {
-                                th.nowrap scope="row" {
+                            tr role="row" {
+                                th.nowrap role="rowheader" scope="row" {
                                     a href={ "/inboxes/" (name) "/dead-letters/" (letter.id.0) } { (moment(letter.died_at)) }
                                 }
-                                td data-label=(text.event_type) {
+                                td role="cell" data-label=(text.event_type) {
                                     (dotted(&event.as_ref().map(|event| masked(event.event_type())).unwrap_or_default()))
                                 }
-                                td data-label=(text.publisher) { (named(catalogue, letter.envelope.publisher)) }
-                                td.number data-label=(text.attempts) { (letter.attempts) }
-                                td.text data-label=(text.reason) { (given_up(text, &masked(&letter.reason))) }
+                                td role="cell" data-label=(text.publisher) { (named(catalogue, letter.envelope.publisher)) }
+                                td.number role="cell" data-label=(text.attempts) { (letter.attempts) }
+                                td.text role="cell" data-label=(text.reason) { (given_up(text, &masked(&letter.reason))) }
                             }
                         }
                     }

@@ -195,20 +195,20 @@ fn whole(text: &Texts, catalogue: &Catalogue, dossier: &Dossier) -> Markup {
         section aria-labelledby="messages" {
             h2 id="messages" { (text.messages) }
             div.wide role="group" tabindex="0" aria-labelledby="messages" {
-                table.cards {
-                    thead { tr {
-                        th scope="col" { (text.message_id) }
-                        th scope="col" { (text.event_type) }
-                        th scope="col" { (text.publisher) }
-                        th scope="col" { (text.admitted_at) }
-                        th.number scope="col" { (text.inboxes) }
+                table.cards role="table" {
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { (text.message_id) }
+                        th role="columnheader" scope="col" { (text.event_type) }
+                        th role="columnheader" scope="col" { (text.publisher) }
+                        th role="columnheader" scope="col" { (text.admitted_at) }
+                        th.number role="columnheader" scope="col" { (text.inboxes) }
                     } }
-                    tbody { @for one in &dossier.messages { tr {
-                        th scope="row" { code { (one.id) } }
-                        td data-label=(text.event_type) { (dotted(one.event_type.as_deref().unwrap_or("–"))) }
-                        td data-label=(text.publisher) { @match one.publisher { Some(party) => (named(catalogue, party)), None => "–" } }
-                        td.nowrap data-label=(text.admitted_at) { (one.admitted_at.map_or_else(|| "–".to_owned(), moment)) }
-                        td.number data-label=(text.inboxes) { (one.inboxes.map_or_else(|| "–".to_owned(), |number| number.to_string())) }
+                    tbody role="rowgroup" { @for one in &dossier.messages { tr role="row" {
+                        th role="rowheader" scope="row" { code { (one.id) } }
+                        td role="cell" data-label=(text.event_type) { (dotted(one.event_type.as_deref().unwrap_or("–"))) }
+                        td role="cell" data-label=(text.publisher) { @match one.publisher { Some(party) => (named(catalogue, party)), None => "–" } }
+                        td.nowrap role="cell" data-label=(text.admitted_at) { (one.admitted_at.map_or_else(|| "–".to_owned(), moment)) }
+                        td.number role="cell" data-label=(text.inboxes) { (one.inboxes.map_or_else(|| "–".to_owned(), |number| number.to_string())) }
                     } } }
                 }
             }

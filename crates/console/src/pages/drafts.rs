@@ -69,34 +69,34 @@ pub(super) fn section(
                 h2 id="drafts" { (text.drafts) }
                 p { (text.drafts_lead) }
                 div.wide role="group" tabindex="0" aria-labelledby="drafts" {
-                    table.cards {
-                        thead { tr {
-                            th scope="col" { (text.event_type) }
-                            th scope="col" { (text.party) }
-                            th scope="col" { (text.may) }
-                            th scope="col" { (text.purpose) }
-                            th scope="col" { (text.legal_basis) }
-                            th scope="col" { (text.state) }
+                    table.cards role="table" {
+                        thead role="rowgroup" { tr role="row" {
+                            th role="columnheader" scope="col" { (text.event_type) }
+                            th role="columnheader" scope="col" { (text.party) }
+                            th role="columnheader" scope="col" { (text.may) }
+                            th role="columnheader" scope="col" { (text.purpose) }
+                            th role="columnheader" scope="col" { (text.legal_basis) }
+                            th role="columnheader" scope="col" { (text.state) }
                         } }
-                        tbody {
-                            @for one in types { tr {
-                                th scope="row" {
+                        tbody role="rowgroup" {
+                            @for one in types { tr role="row" {
+                                th role="rowheader" scope="row" {
                                     (dotted(&one.name))
                                     @if let Some(said) = &one.description { div.under { (said) } }
                                 }
-                                td data-label=(text.party) { @match one.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
-                                td data-label=(text.may) { (text.owner.to_lowercase()) }
-                                td data-label=(text.purpose) { "–" }
-                                td data-label=(text.legal_basis) { "–" }
-                                td data-label=(text.state) { (mark(text, &one.lacks)) }
+                                td role="cell" data-label=(text.party) { @match one.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
+                                td role="cell" data-label=(text.may) { (text.owner.to_lowercase()) }
+                                td role="cell" data-label=(text.purpose) { "–" }
+                                td role="cell" data-label=(text.legal_basis) { "–" }
+                                td role="cell" data-label=(text.state) { (mark(text, &one.lacks)) }
                             } }
-                            @for one in grants { tr {
-                                th scope="row" { (dotted(&one.event_type)) }
-                                td data-label=(text.party) { (named(catalogue, one.party)) }
-                                td data-label=(text.may) { (may(text, one.action)) }
-                                td data-label=(text.purpose) { (or_none(&one.purpose)) }
-                                td data-label=(text.legal_basis) { (or_none(&one.legal_basis)) }
-                                td data-label=(text.state) { (mark(text, &one.lacks)) }
+                            @for one in grants { tr role="row" {
+                                th role="rowheader" scope="row" { (dotted(&one.event_type)) }
+                                td role="cell" data-label=(text.party) { (named(catalogue, one.party)) }
+                                td role="cell" data-label=(text.may) { (may(text, one.action)) }
+                                td role="cell" data-label=(text.purpose) { (or_none(&one.purpose)) }
+                                td role="cell" data-label=(text.legal_basis) { (or_none(&one.legal_basis)) }
+                                td role="cell" data-label=(text.state) { (mark(text, &one.lacks)) }
                             } }
                         }
                     }

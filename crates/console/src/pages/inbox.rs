@@ -105,20 +105,20 @@ fn receivers(text: &Texts, catalogue: &Catalogue, inbox: &Inbox) -> Markup {
             h2 id="receivers" { (text.receivers_here) }
             @if inbox.receivers.is_empty() { p { (text.no_receivers_here) } } @else {
                 div.wide role="group" tabindex="0" aria-labelledby="receivers" {
-                    table.cards {
-                        thead { tr {
-                            th scope="col" { (text.party) }
-                            th.number scope="col" { (text.open_for) }
-                            th.number scope="col" { (text.in_hand) }
-                            th.number scope="col" { (text.credit) }
-                            th.number scope="col" { (text.settled_ago) }
+                    table.cards role="table" {
+                        thead role="rowgroup" { tr role="row" {
+                            th role="columnheader" scope="col" { (text.party) }
+                            th.number role="columnheader" scope="col" { (text.open_for) }
+                            th.number role="columnheader" scope="col" { (text.in_hand) }
+                            th.number role="columnheader" scope="col" { (text.credit) }
+                            th.number role="columnheader" scope="col" { (text.settled_ago) }
                         } }
-                        tbody { @for one in &inbox.receivers { tr {
-                            th scope="row" { (who(&one.caller)) }
-                            td.number data-label=(text.open_for) { (ago(one.since)) }
-                            td.number data-label=(text.in_hand) { (count(text, one.in_hand)) }
-                            td.number data-label=(text.credit) { (count(text, one.credit.into())) }
-                            td.number data-label=(text.settled_ago) { (one.settled_at.map_or_else(|| "–".to_owned(), ago)) }
+                        tbody role="rowgroup" { @for one in &inbox.receivers { tr role="row" {
+                            th role="rowheader" scope="row" { (who(&one.caller)) }
+                            td.number role="cell" data-label=(text.open_for) { (ago(one.since)) }
+                            td.number role="cell" data-label=(text.in_hand) { (count(text, one.in_hand)) }
+                            td.number role="cell" data-label=(text.credit) { (count(text, one.credit.into())) }
+                            td.number role="cell" data-label=(text.settled_ago) { (one.settled_at.map_or_else(|| "–".to_owned(), ago)) }
                         } } }
                     }
                 }

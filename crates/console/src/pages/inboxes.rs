@@ -123,19 +123,19 @@ pub(super) fn table(
 ) -> Markup {
     html! {
         div.wide role="group" tabindex="0" aria-label=(text.inboxes) {
-            table.cards {
-                thead { tr {
-                    th scope="col" { (text.inbox) }
-                    th scope="col" { (text.state) }
-                    th.number scope="col" { (text.waiting) }
-                    th.number scope="col" { (text.in_flight) }
-                    th.number scope="col" { (text.dead_letters) }
-                    th.number scope="col" { (text.receivers) }
-                    th.number scope="col" { (text.oldest) }
-                    th.number scope="col" { (text.settled) }
-                    th scope="col" { (text.course) }
+            table.cards role="table" {
+                thead role="rowgroup" { tr role="row" {
+                    th role="columnheader" scope="col" { (text.inbox) }
+                    th role="columnheader" scope="col" { (text.state) }
+                    th.number role="columnheader" scope="col" { (text.waiting) }
+                    th.number role="columnheader" scope="col" { (text.in_flight) }
+                    th.number role="columnheader" scope="col" { (text.dead_letters) }
+                    th.number role="columnheader" scope="col" { (text.receivers) }
+                    th.number role="columnheader" scope="col" { (text.oldest) }
+                    th.number role="columnheader" scope="col" { (text.settled) }
+                    th role="columnheader" scope="col" { (text.course) }
                 } }
-                tbody { @for one in inboxes { (row(text, catalogue, one, now)) } }
+                tbody role="rowgroup" { @for one in inboxes { (row(text, catalogue, one, now)) } }
             }
         }
     }
@@ -145,21 +145,21 @@ fn row(text: &Texts, catalogue: &Catalogue, one: &Surveyed, now: SystemTime) -> 
     let state = &one.state;
     let wrong = one.concern(now);
     html! {
-        tr.above[wrong.is_some()] {
-            th scope="row" rowspan=[wrong.map(|_| 2)] {
+        tr.above[wrong.is_some()] role="row" {
+            th role="rowheader" scope="row" rowspan=[wrong.map(|_| 2)] {
                 a href={ "/inboxes/" (one.name) } { (parted(one.name.as_str())) }
                 div.under { (named(catalogue, one.name.owner())) }
             }
-            td data-label=(text.state) { (concern(text, wrong)) }
-            td.number data-label=(text.waiting) { (least(text, state.depth, state.depth_is_least)) }
-            td.number data-label=(text.in_flight) { (count(text, state.in_flight)) }
-            td.number data-label=(text.dead_letters) { (count(text, state.dead_letters)) }
-            td.number data-label=(text.receivers) { (count(text, state.consumers.into())) }
-            td.number data-label=(text.oldest) { (state.oldest_age(now).map_or_else(|| "–".to_owned(), |oldest| age(text, oldest))) }
-            td.number data-label=(text.settled) { (rate(text, one.settled_per_second)) }
-            td data-label=(text.course) { (sparkline(text, &one.history)) }
+            td role="cell" data-label=(text.state) { (concern(text, wrong)) }
+            td.number role="cell" data-label=(text.waiting) { (least(text, state.depth, state.depth_is_least)) }
+            td.number role="cell" data-label=(text.in_flight) { (count(text, state.in_flight)) }
+            td.number role="cell" data-label=(text.dead_letters) { (count(text, state.dead_letters)) }
+            td.number role="cell" data-label=(text.receivers) { (count(text, state.consumers.into())) }
+            td.number role="cell" data-label=(text.oldest) { (state.oldest_age(now).map_or_else(|| "–".to_owned(), |oldest| age(text, oldest))) }
+            td.number role="cell" data-label=(text.settled) { (rate(text, one.settled_per_second)) }
+            td role="cell" data-label=(text.course) { (sparkline(text, &one.history)) }
         }
-        @if wrong.is_some() { tr.why { td colspan="8" { (why(text, one, now)) } } }
+        @if wrong.is_some() { tr.why role="row" { td role="cell" colspan="8" { (why(text, one, now)) } } }
     }
 }
 

@@ -71,16 +71,16 @@ fn table(text: &Texts, catalogue: &Catalogue, messages: &[Unsettled]) -> Markup 
             h2 id="first" { (text.not_settled) }
             p { (text.messages_lead) }
             div.wide role="group" tabindex="0" aria-labelledby="first" {
-                table.cards {
-                    thead { tr {
-                        th scope="col" { (text.admitted_at) }
-                        th scope="col" { (text.event_type) }
-                        th scope="col" { (text.publisher) }
-                        th scope="col" { (text.state) }
-                        th.number scope="col" { (text.attempts) }
-                        th scope="col" { (text.last_reason) }
+                table.cards role="table" {
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { (text.admitted_at) }
+                        th role="columnheader" scope="col" { (text.event_type) }
+                        th role="columnheader" scope="col" { (text.publisher) }
+                        th role="columnheader" scope="col" { (text.state) }
+                        th.number role="columnheader" scope="col" { (text.attempts) }
+                        th role="columnheader" scope="col" { (text.last_reason) }
                     } }
-                    tbody { @for message in messages { (row(text, catalogue, message)) } }
+                    tbody role="rowgroup" { @for message in messages { (row(text, catalogue, message)) } }
                 }
             }
         }
@@ -92,21 +92,21 @@ fn row(text: &Texts, catalogue: &Catalogue, message: &Unsettled) -> Markup {
     let event = EventView::decode(envelope.event.clone()).ok();
     let event_type = event.map(|event| masked(event.event_type())).unwrap_or_default();
     html! {
-        tr {
-            th.nowrap scope="row" {
+        tr role="row" {
+            th.nowrap role="rowheader" scope="row" {
                 a href={ "/dossier?message=" (envelope.message_id) } { (moment(envelope.admitted_at)) }
             }
-            td data-label=(text.event_type) { (dotted(&event_type)) }
-            td data-label=(text.publisher) { (named(catalogue, envelope.publisher)) }
-            td data-label=(text.state) {
+            td role="cell" data-label=(text.event_type) { (dotted(&event_type)) }
+            td role="cell" data-label=(text.publisher) { (named(catalogue, envelope.publisher)) }
+            td role="cell" data-label=(text.state) {
                 @match stand {
                     Stand::Ready => (text.ready),
                     Stand::InFlight => (text.with_a_receiver),
                     Stand::Delayed(due) => { (text.again_at) " " span.nowrap { (moment(*due)) } }
                 }
             }
-            td.number data-label=(text.attempts) { (count(text, u64::from(*attempt))) }
-            td.text data-label=(text.last_reason) { @if let Some(last) = history.last() { (given_up(text, &masked(&last.reason))) } }
+            td.number role="cell" data-label=(text.attempts) { (count(text, u64::from(*attempt))) }
+            td.text role="cell" data-label=(text.last_reason) { @if let Some(last) = history.last() { (given_up(text, &masked(&last.reason))) } }
         }
     }
 }

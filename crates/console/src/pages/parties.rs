@@ -83,22 +83,22 @@ fn table(text: &Texts, catalogue: &Catalogue, survey: &Survey, parties: &[&Party
     let grants = |oin: Oin, action| count(text, catalogue.grants_of(&oin, action).len() as u64);
     html! {
         div.wide role="region" tabindex="0" aria-label=(text.parties_title) {
-            table.cards {
-                thead { tr {
-                    th scope="col" { (text.party) }
-                    th scope="col" { "OIN" }
-                    th.number scope="col" { (text.may) " " (text.may_publish) }
-                    th.number scope="col" { (text.may) " " (text.may_receive) }
-                    th.number scope="col" { (text.mandates) }
-                    th.number scope="col" { (text.inboxes) }
+            table.cards role="table" {
+                thead role="rowgroup" { tr role="row" {
+                    th role="columnheader" scope="col" { (text.party) }
+                    th role="columnheader" scope="col" { "OIN" }
+                    th.number role="columnheader" scope="col" { (text.may) " " (text.may_publish) }
+                    th.number role="columnheader" scope="col" { (text.may) " " (text.may_receive) }
+                    th.number role="columnheader" scope="col" { (text.mandates) }
+                    th.number role="columnheader" scope="col" { (text.inboxes) }
                 } }
-                tbody { @for one in parties { tr {
-                    th scope="row" { (named(catalogue, one.oin)) }
-                    td data-label="OIN" { (one.oin) }
-                    td.number data-label={ (text.may) " " (text.may_publish) } { (grants(one.oin, Action::Publish)) }
-                    td.number data-label={ (text.may) " " (text.may_receive) } { (grants(one.oin, Action::Receive)) }
-                    td.number data-label=(text.mandates) { (count(text, catalogue.mandates_about(one.oin).len() as u64)) }
-                    td.number data-label=(text.inboxes) { (count(text, inboxes_of(survey, one.oin).len() as u64)) }
+                tbody role="rowgroup" { @for one in parties { tr role="row" {
+                    th role="rowheader" scope="row" { (named(catalogue, one.oin)) }
+                    td role="cell" data-label="OIN" { (one.oin) }
+                    td.number role="cell" data-label={ (text.may) " " (text.may_publish) } { (grants(one.oin, Action::Publish)) }
+                    td.number role="cell" data-label={ (text.may) " " (text.may_receive) } { (grants(one.oin, Action::Receive)) }
+                    td.number role="cell" data-label=(text.mandates) { (count(text, catalogue.mandates_about(one.oin).len() as u64)) }
+                    td.number role="cell" data-label=(text.inboxes) { (count(text, inboxes_of(survey, one.oin).len() as u64)) }
                 } } }
             }
         }

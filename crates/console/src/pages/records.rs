@@ -109,15 +109,15 @@ fn wanted(text: &Texts, look: &Look) -> Markup {
 fn table(text: &Texts, catalogue: &Catalogue, lines: &[Line]) -> Markup {
     html! {
         div.wide role="region" tabindex="0" aria-label=(text.records) {
-            table.cards {
-                thead { tr {
-                    th scope="col" { (text.when) }
-                    th scope="col" { (text.who) }
-                    th scope="col" { (text.what) }
-                    th scope="col" { (text.inbox) }
-                    th scope="col" { (text.detail) }
+            table.cards role="table" {
+                thead role="rowgroup" { tr role="row" {
+                    th role="columnheader" scope="col" { (text.when) }
+                    th role="columnheader" scope="col" { (text.who) }
+                    th role="columnheader" scope="col" { (text.what) }
+                    th role="columnheader" scope="col" { (text.inbox) }
+                    th role="columnheader" scope="col" { (text.detail) }
                 } }
-                tbody { @for one in lines { (row(text, catalogue, one)) } }
+                tbody role="rowgroup" { @for one in lines { (row(text, catalogue, one)) } }
             }
         }
     }
@@ -125,20 +125,20 @@ fn table(text: &Texts, catalogue: &Catalogue, lines: &[Line]) -> Markup {
 
 fn row(text: &Texts, catalogue: &Catalogue, one: &Line) -> Markup {
     html! {
-        tr {
-            th.nowrap scope="row" { (short(&one.time)) }
-            td.name data-label=(text.who) {
+        tr role="row" {
+            th.nowrap role="rowheader" scope="row" { (short(&one.time)) }
+            td.name role="cell" data-label=(text.who) {
                 (who(catalogue, one.operator.as_deref().unwrap_or(&one.actor)))
                 @if let Some(of) = &one.on_behalf_of { " " div { "→ " (who(catalogue, of)) } }
             }
-            td data-label=(text.what) {
+            td role="cell" data-label=(text.what) {
                 (one.operation)
                 @if let Some(reason) = &one.reason { " " div { (refused(text, reason)) } }
             }
-            td.name data-label=(text.inbox) {
+            td.name role="cell" data-label=(text.inbox) {
                 @if let Some(inbox) = &one.inbox { a href={ "/inboxes/" (inbox) } { (parted(inbox)) } }
             }
-            td.text data-label=(text.detail) {
+            td.text role="cell" data-label=(text.detail) {
                 (one.detail.as_deref().unwrap_or_default())
                 @if let Some(message) = &one.message_id {
                     " " a href={ "/dossier?message=" (message) } { (text.message) }

@@ -27,22 +27,22 @@ pub(super) fn may(text: &Texts, action: Action) -> &'static str {
 pub(super) fn grants(text: &Texts, all: &[&Grant]) -> Markup {
     html! {
         div.wide role="group" tabindex="0" aria-labelledby="rights" {
-            table.cards {
-                thead { tr {
-                    th scope="col" { (text.event_type) }
-                    th scope="col" { (text.may) }
-                    th scope="col" { (text.purpose) }
-                    th scope="col" { (text.legal_basis) }
-                    th scope="col" { (text.messages) }
-                    th scope="col" { (text.fields) }
+            table.cards role="table" {
+                thead role="rowgroup" { tr role="row" {
+                    th role="columnheader" scope="col" { (text.event_type) }
+                    th role="columnheader" scope="col" { (text.may) }
+                    th role="columnheader" scope="col" { (text.purpose) }
+                    th role="columnheader" scope="col" { (text.legal_basis) }
+                    th role="columnheader" scope="col" { (text.messages) }
+                    th role="columnheader" scope="col" { (text.fields) }
                 } }
-                tbody { @for grant in all { tr {
-                    th scope="row" { (dotted(&grant.event_type)) }
-                    td data-label=(text.may) { (may(text, grant.action)) }
-                    td.text data-label=(text.purpose) { (grant.purpose) }
-                    td data-label=(text.legal_basis) { (grant.legal_basis) }
-                    td data-label=(text.messages) { (row_limits(text, grant)) }
-                    td data-label=(text.fields) { (fields(text, grant)) }
+                tbody role="rowgroup" { @for grant in all { tr role="row" {
+                    th role="rowheader" scope="row" { (dotted(&grant.event_type)) }
+                    td role="cell" data-label=(text.may) { (may(text, grant.action)) }
+                    td.text role="cell" data-label=(text.purpose) { (grant.purpose) }
+                    td role="cell" data-label=(text.legal_basis) { (grant.legal_basis) }
+                    td role="cell" data-label=(text.messages) { (row_limits(text, grant)) }
+                    td role="cell" data-label=(text.fields) { (fields(text, grant)) }
                 } } }
             }
         }
@@ -77,27 +77,27 @@ pub(super) fn mandates(
 ) -> Markup {
     html! {
         div.wide role="group" tabindex="0" aria-labelledby="mandates" {
-            table.cards {
-                thead { tr {
-                    th scope="col" { (text.party) }
-                    th scope="col" { (text.acts_for) }
-                    th scope="col" { (text.may) }
-                    th scope="col" { (text.event_type) }
-                    th scope="col" { (text.basis) }
-                    th scope="col" { (text.until) }
+            table.cards role="table" {
+                thead role="rowgroup" { tr role="row" {
+                    th role="columnheader" scope="col" { (text.party) }
+                    th role="columnheader" scope="col" { (text.acts_for) }
+                    th role="columnheader" scope="col" { (text.may) }
+                    th role="columnheader" scope="col" { (text.event_type) }
+                    th role="columnheader" scope="col" { (text.basis) }
+                    th role="columnheader" scope="col" { (text.until) }
                 } }
-                tbody { @for one in all { tr {
-                    th scope="row" { (named(catalogue, one.party)) }
-                    td data-label=(text.acts_for) { (named(catalogue, one.principal)) }
-                    td data-label=(text.may) { @for action in &one.actions { div { (may(text, *action)) } } }
-                    td data-label=(text.event_type) {
+                tbody role="rowgroup" { @for one in all { tr role="row" {
+                    th role="rowheader" scope="row" { (named(catalogue, one.party)) }
+                    td role="cell" data-label=(text.acts_for) { (named(catalogue, one.principal)) }
+                    td role="cell" data-label=(text.may) { @for action in &one.actions { div { (may(text, *action)) } } }
+                    td role="cell" data-label=(text.event_type) {
                         @match &one.types {
                             Some(types) => @for name in types { div { (dotted(name)) } },
                             None => (text.all),
                         }
                     }
-                    td data-label=(text.basis) { (one.basis) }
-                    td data-label=(text.until) { (term(text, one, now)) }
+                    td role="cell" data-label=(text.basis) { (one.basis) }
+                    td role="cell" data-label=(text.until) { (term(text, one, now)) }
                 } } }
             }
         }

@@ -85,17 +85,17 @@ fn readiness(text: &Texts, readiness: &Readiness) -> Markup {
         section aria-labelledby="checks" {
             h2 id="checks" { (headline(text, readiness)) }
             div.wide role="group" tabindex="0" aria-labelledby="checks" {
-                table.cards {
-                    thead { tr {
-                        th scope="col" { (text.check) }
-                        th scope="col" { (text.state) }
-                        th scope="col" { (text.detail) }
+                table.cards role="table" {
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { (text.check) }
+                        th role="columnheader" scope="col" { (text.state) }
+                        th role="columnheader" scope="col" { (text.detail) }
                     } }
-                    tbody {
-                        @for check in &readiness.checks { tr {
-                            th scope="row" { (check.name) }
-                            td data-label=(text.state) { @if check.ok { span.well { "✓ " (text.holds) } } @else { span.grave { "✗ " (text.does_not_hold) } } }
-                            td.text data-label=(text.detail) { (checks::found(text, check)) }
+                    tbody role="rowgroup" {
+                        @for check in &readiness.checks { tr role="row" {
+                            th role="rowheader" scope="row" { (check.name) }
+                            td role="cell" data-label=(text.state) { @if check.ok { span.well { "✓ " (text.holds) } } @else { span.grave { "✗ " (text.does_not_hold) } } }
+                            td.text role="cell" data-label=(text.detail) { (checks::found(text, check)) }
                         } }
                     }
                 }

@@ -61,17 +61,17 @@ pub(super) fn twin(
         section aria-labelledby="flows" {
             h2 id="flows" { (text.flows) }
             div.wide role="group" tabindex="0" aria-labelledby="flows" data-live {
-                table.cards {
-                    thead { tr {
-                        th scope="col" { (text.event_type) }
-                        th.number scope="col" { (text.messages_come) }
-                        th scope="col" { (text.party) }
-                        th scope="col" { (text.does) }
-                        th scope="col" { (text.purpose) }
-                        th scope="col" { (text.legal_basis) }
-                        th scope="col" { (text.state) }
+                table.cards role="table" {
+                    thead role="rowgroup" { tr role="row" {
+                        th role="columnheader" scope="col" { (text.event_type) }
+                        th.number role="columnheader" scope="col" { (text.messages_come) }
+                        th role="columnheader" scope="col" { (text.party) }
+                        th role="columnheader" scope="col" { (text.does) }
+                        th role="columnheader" scope="col" { (text.purpose) }
+                        th role="columnheader" scope="col" { (text.legal_basis) }
+                        th role="columnheader" scope="col" { (text.state) }
                     } }
-                    tbody { @for flow in flows {
+                    tbody role="rowgroup" { @for flow in flows {
                         (owner(text, catalogue, flow, survey))
                         @for line in &flow.from { (row(text, catalogue, flow, line, text.publishes, survey)) }
                         @for line in &flow.to { (row(text, catalogue, flow, line, text.receives, survey)) }
@@ -85,13 +85,13 @@ pub(super) fn twin(
 /// The event type itself, and who answers for it.
 fn owner(text: &Texts, catalogue: &Catalogue, flow: &Flow<'_>, survey: &Survey) -> Markup {
     html! {
-        tr {
+        tr role="row" {
             (what(text, flow, survey))
-            td.name data-label=(text.party) { @match flow.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
-            td data-label=(text.does) { (text.owner.to_lowercase()) }
-            td.text data-label=(text.purpose) { "–" }
-            td.text data-label=(text.legal_basis) { "–" }
-            td data-label=(text.state) { (state(text, flow.is_draft, &flow.lacks)) }
+            td.name role="cell" data-label=(text.party) { @match flow.owner { Some(owner) => (named(catalogue, owner)), None => "–" } }
+            td role="cell" data-label=(text.does) { (text.owner.to_lowercase()) }
+            td.text role="cell" data-label=(text.purpose) { "–" }
+            td.text role="cell" data-label=(text.legal_basis) { "–" }
+            td role="cell" data-label=(text.state) { (state(text, flow.is_draft, &flow.lacks)) }
         }
     }
 }
@@ -105,21 +105,21 @@ fn row(
     survey: &Survey,
 ) -> Markup {
     html! {
-        tr {
+        tr role="row" {
             (what(text, flow, survey))
-            td.name data-label=(text.party) { (named(catalogue, line.party)) }
-            td data-label=(text.does) { (does) }
-            td.text data-label=(text.purpose) { (line.purpose.unwrap_or("–")) }
-            td.text data-label=(text.legal_basis) { (line.legal_basis.unwrap_or("–")) }
-            td data-label=(text.state) { (state(text, line.is_draft, line.lacks)) }
+            td.name role="cell" data-label=(text.party) { (named(catalogue, line.party)) }
+            td role="cell" data-label=(text.does) { (does) }
+            td.text role="cell" data-label=(text.purpose) { (line.purpose.unwrap_or("–")) }
+            td.text role="cell" data-label=(text.legal_basis) { (line.legal_basis.unwrap_or("–")) }
+            td role="cell" data-label=(text.state) { (state(text, line.is_draft, line.lacks)) }
         }
     }
 }
 
 fn what(text: &Texts, flow: &Flow<'_>, survey: &Survey) -> Markup {
     html! {
-        th scope="row" { (dotted(flow.name)) }
-        td.number data-label=(text.messages_come) { @match going(flow, survey) { Some(going) => (rate(text, going)), None => "–" } }
+        th role="rowheader" scope="row" { (dotted(flow.name)) }
+        td.number role="cell" data-label=(text.messages_come) { @match going(flow, survey) { Some(going) => (rate(text, going)), None => "–" } }
     }
 }
 
