@@ -76,8 +76,7 @@ async fn dead_letters_are_mended(bus: &str) {
     assert!(page.text.contains("nl.brp.geboorte") && !page.text.contains("999990019"));
     reject(&gateway, 1_002, reason).await;
     dead_letters(&operator, 1_002).await;
-    let page = visitor.get(&format!("{path}/messages")).await;
-    assert!(page.status == 200 && page.text.contains("Nothing waits here"), "{}", page.text);
+    retries::shows(&mut visitor, "Nothing waits here").await;
 
     let page = visitor.get(&path).await;
     assert!(page.text.contains(&format!("{path}/dead-letters")), "{}", page.text);

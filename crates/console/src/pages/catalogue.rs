@@ -106,13 +106,13 @@ fn files(text: &Texts, operator: &Operator, broker: &Broker) -> Markup {
             @if let Some(reading) = reading.filter(|reading| !reading.faults.is_empty()) {
                 p.grave { (text.files_refused) }
                 ul { @for fault in reading.faults.iter().take(SHOWN) { li.text lang="en" { (fault) } } }
-                @if reading.faults.len() > SHOWN { p { (text.there_is_more) } }
+                @if reading.faults.len() > SHOWN { p { (text.more_than_shown) } }
             }
             @if !changes.is_empty() {
                 details {
                     summary { (text.changed_then) ": " (count(text, changes.len() as u64)) }
                     ul { @for change in changes.iter().take(SHOWN) { li.text { (changed(text, change)) } } }
-                    @if changes.len() > SHOWN { p { (text.there_is_more) } }
+                    @if changes.len() > SHOWN { p { (text.more_than_shown) } }
                 }
             }
             @if operator.holds(Role::CatalogueManager) {

@@ -29,7 +29,7 @@ mod tests {
     fn a_check_is_told_in_the_language_with_its_detail_beside_it() {
         let check = |name, ok| Check { name, ok, detail: "12 MiB <free>".to_owned() };
         let dutch = found(&DUTCH, &check("disk", false)).into_string();
-        assert!(dutch.starts_with("Er is te weinig schijf vrij"), "{dutch}");
+        assert!(dutch.starts_with("Er is te weinig schijfruimte vrij"), "{dutch}");
         assert!(dutch.ends_with("<small lang=\"en\">12 MiB &lt;free&gt;</small>"), "{dutch}");
         assert_eq!(sentence(&ENGLISH, &check("inboxes", true)), Some("Every inbox is open."));
         assert_eq!(found(&DUTCH, &check("new", true)).into_string(), "12 MiB &lt;free&gt;");

@@ -19,7 +19,7 @@ use super::format::moment;
 use super::layout::{self, Back, Place};
 use super::names::dotted;
 use super::parties::named;
-use super::reasons::{given_up, refused};
+use super::reasons::{given_up, refused, unanswered};
 use super::text::{Reader, Texts};
 use crate::access::{Form, Operator};
 use crate::console::Seen;
@@ -181,7 +181,7 @@ fn cases(text: &Texts, catalogue: &Catalogue, cases: &[CaseFile]) -> Markup {
                 p { code { (case.id) } ", " (text.case_held_by) " " (named(catalogue, case.holder)) }
                 ol.timeline {
                     @for one in &case.statuses {
-                        li { time { (moment(one.at)) } " " (one.status) ", " (named(catalogue, one.party)) }
+                        li { time { (moment(one.at)) } " " span lang="en" { (one.status) } ", " (named(catalogue, one.party)) }
                     }
                 }
             }
@@ -218,7 +218,7 @@ fn whole(text: &Texts, catalogue: &Catalogue, dossier: &Dossier) -> Markup {
             ol.timeline {
                 @for one in &dossier.entries { (entry(text, catalogue, one, several)) }
             }
-            @if dossier.truncated { p { (text.there_is_more) } }
+            @if dossier.truncated { p { (text.more_than_shown) } }
         }
     }
 }
@@ -234,7 +234,7 @@ fn entry(text: &Texts, catalogue: &Catalogue, one: &Entry, several: bool) -> Mar
             }
             (where_to(catalogue, one))
             @if let Some(attempt) = one.attempt { ", " (text.attempt) " " (attempt) }
-            @if let Some(reason) = &one.reason { ": " (why(text, one.what, reason)) }
+            @if let Some(reason) = &one.reason { ": " (why(text, catalogue, one.what, reason)) }
             @if several { " " small { (one.message_id) } }
         }
     }
@@ -261,10 +261,11 @@ fn happened(text: &Texts, one: &Entry) -> Markup {
 }
 
 /// Why, in the language: a refusal has a code, what else came to nothing has words.
-fn why(text: &Texts, what: What, reason: &str) -> Markup {
+fn why(text: &Texts, catalogue: &Catalogue, what: What, reason: &str) -> Markup {
     match what {
-        What::Refused | What::Unanswered => refused(text, reason),
-        _ => html! { (given_up(text, reason)) },
+        What::Refused => refused(text, reason),
+        What::Unanswered => unanswered(text, catalogue, reason),
+        _ => given_up(text, reason),
     }
 }
 

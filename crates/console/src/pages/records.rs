@@ -132,7 +132,7 @@ fn row(text: &Texts, catalogue: &Catalogue, one: &Line) -> Markup {
                 @if let Some(of) = &one.on_behalf_of { " " div { "→ " (who(catalogue, of)) } }
             }
             td role="cell" data-label=(text.what) {
-                (one.operation)
+                span lang="en" { (one.operation) }
                 @if let Some(reason) = &one.reason { " " div { (refused(text, reason)) } }
             }
             td.name role="cell" data-label=(text.inbox) {

@@ -148,7 +148,7 @@ async fn let_in(
     let detail = format!("by {}; {}", identity.method, identity.operator.roles);
     let (broker, who) = (seen.exchange.broker(), identity.caller());
     if let Err(refusal) = broker.keep_signing(Operation::SignedIn, Some(&who), &detail).await {
-        return failed(reader, StatusCode::SERVICE_UNAVAILABLE, &refusal.to_string());
+        return failed(reader, StatusCode::SERVICE_UNAVAILABLE, &english(&refusal.to_string()));
     }
     tracing::info!(operator = identity.name(), method = identity.method, "signed in");
     match seen.access.let_in(identity) {
@@ -156,7 +156,7 @@ async fn let_in(
             let cookies = [Some(seen.access.session_cookie().set(&id)), more];
             see_other("/", cookies.into_iter().flatten())
         }
-        Err(fault) => failed(reader, StatusCode::SERVICE_UNAVAILABLE, fault),
+        Err(fault) => failed(reader, StatusCode::SERVICE_UNAVAILABLE, &english(fault)),
     }
 }
 
@@ -167,20 +167,26 @@ async fn refused(seen: &Seen, reader: &Reader, fault: &str) -> Response {
         tracing::warn!(%refusal, "a sign-in that failed is not on record");
     }
     tracing::info!(fault, "a sign-in failed");
-    failed(reader, StatusCode::FORBIDDEN, fault)
+    failed(reader, StatusCode::FORBIDDEN, &english(fault))
 }
 
 fn too_often(reader: &Reader) -> Response {
-    failed(reader, StatusCode::TOO_MANY_REQUESTS, reader.texts.too_many_attempts)
+    let why = html! { (reader.texts.too_many_attempts) };
+    failed(reader, StatusCode::TOO_MANY_REQUESTS, &why)
 }
 
-fn failed(reader: &Reader, status: StatusCode, fault: &str) -> Response {
+/// A fault that is told in English only.
+fn english(fault: &str) -> Markup {
+    html! { span lang="en" { (fault) } "." }
+}
+
+fn failed(reader: &Reader, status: StatusCode, fault: &Markup) -> Response {
     layout::outside(reader, status, &why_not(reader.texts, fault))
 }
 
-fn why_not(text: &Texts, fault: &str) -> Markup {
+fn why_not(text: &Texts, fault: &Markup) -> Markup {
     html! {
-        p.grave { (text.not_signed_in) ": " (fault) "." }
+        p.grave { (text.not_signed_in) ": " (fault) }
         p { a href="/sign-in" { (text.try_again) } }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn sparkline(text: &Texts, history: &[u32]) -> Markup {
                 }
             }
             small {
-                @if highest > 0 { (text.at_most) " " (count(text, highest.into())) }
+                @if highest > 0 { (text.highest_was) " " (count(text, highest.into())) }
                 @else { (text.nothing_lately) }
             }
         }
@@ -49,10 +49,10 @@ mod tests {
         for empty in [&[][..], &[0, 0, 0]] {
             assert!(of(empty).contains("empty lately") && !of(empty).contains("<svg"));
         }
-        assert!(of(&[7]).contains("at most 7") && !of(&[7]).contains("<svg"));
+        assert!(of(&[7]).contains("highest: 7") && !of(&[7]).contains("<svg"));
         let risen = of(&[0, 1_000, 500]);
         assert!(risen.contains("<polyline points=\"0,27 60,1 120,14\""), "{risen}");
         assert!(risen.contains("<polygon points=\"0,27 0,27 60,1 120,14 120,27\""), "{risen}");
-        assert!(sparkline(&DUTCH, &[0, 1_000]).into_string().contains("hoogstens 1.000"));
+        assert!(sparkline(&DUTCH, &[0, 1_000]).into_string().contains("hoogste: 1.000"));
     }
 }

@@ -1,4 +1,4 @@
-use super::refusals::meaning;
+use super::refusals::{meaning, of_failure};
 use super::words::Texts;
 
 pub(in crate::pages) const ENGLISH: Texts = Texts {
@@ -297,15 +297,20 @@ pub(in crate::pages) const ENGLISH: Texts = Texts {
     attempts_help: "It also holds for the next attempt of what waits already.",
     by_default: "default",
     among_others: "and maybe others",
-    at_most: "at most",
+    highest_was: "highest:",
     nothing_lately: "empty lately",
-    retries_not_shown: "Besides, to be retried; those are counted, and cannot be shown on this bus:",
+    retry_not_shown: "Besides, 1 waits for another attempt; this bus cannot show it.",
+    retries_not_shown: ["Besides,", "wait for another attempt; this bus cannot show them."],
+    not_counted: "How many messages wait here is not known now.",
+    more_than_shown: "There is more than is shown here.",
+    answered_by: "by",
     map_is_wide: "The drawing wants a wider screen. Below is the same in words.",
     expected_number: "expected a whole number of at least 1, or nothing",
     expected_span: "expected a time such as 500ms, 2s, 10 min or 30 days, or nothing",
     expected_when_full: "expected refuse, dead-letter, or nothing",
     said: |said| said.to_string(),
     refusal: |reason| meaning(reason).0,
+    failure: |code| of_failure(code).0,
     checks: [
         ("bus", "The bus takes messages and hands them out.", "The bus does not work now."),
         ("inboxes", "Every inbox is open.", "Inboxes are still being opened."),

@@ -2,6 +2,7 @@
 
 use wissel_broker::Reason;
 use wissel_bus::Said;
+use wissel_exchange::FailureCode;
 
 /// The texts of one language.
 #[derive(Debug)]
@@ -293,17 +294,27 @@ pub(in crate::pages) struct Texts {
     pub(in crate::pages) attempts_help: &'static str,
     pub(in crate::pages) by_default: &'static str,
     pub(in crate::pages) among_others: &'static str,
-    pub(in crate::pages) at_most: &'static str,
+    pub(in crate::pages) highest_was: &'static str,
     pub(in crate::pages) nothing_lately: &'static str,
-    pub(in crate::pages) retries_not_shown: &'static str,
+    /// Of one that the bus cannot show.
+    pub(in crate::pages) retry_not_shown: &'static str,
+    /// Of more: before how many, and after it.
+    pub(in crate::pages) retries_not_shown: [&'static str; 2],
+    pub(in crate::pages) not_counted: &'static str,
+    pub(in crate::pages) more_than_shown: &'static str,
+    /// Before the party from which it came that there is no answer.
+    pub(in crate::pages) answered_by: &'static str,
     pub(in crate::pages) map_is_wide: &'static str,
     pub(in crate::pages) expected_number: &'static str,
     pub(in crate::pages) expected_span: &'static str,
     pub(in crate::pages) expected_when_full: &'static str,
-    /// What Wissel itself says of a delivery that came to nothing.
+    /// What Wissel itself says of a delivery that came to nothing. What is in there in other
+    /// words, such as why the last attempt failed, follows when it is left empty.
     pub(in crate::pages) said: fn(Said<'_>) -> String,
     /// What the code of a refusal means.
     pub(in crate::pages) refusal: fn(Reason) -> &'static str,
+    /// What the code means by which a party says that it does not answer.
+    pub(in crate::pages) failure: fn(FailureCode) -> &'static str,
     /// Of each check of readiness: its name, what it says when it holds, and when it does not.
     pub(in crate::pages) checks: [(&'static str, &'static str, &'static str); 6],
 }
