@@ -223,7 +223,7 @@ fn a_demo_on_a_rabbitmq_that_is_not_there_says_so_and_ends() {
     let output = output.unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{err}");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
     assert!(err.starts_with("error: bus amqp://u:***@127.0.0.1:") && err.lines().count() == 1);
     assert!(!err.contains("geheim"), "{err}");
 }
