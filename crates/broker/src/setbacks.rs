@@ -72,20 +72,21 @@ impl Broker {
         message.full_inboxes().filter_map(record).collect()
     }
 
-    /// Puts settlements on record before they are carried out. When that fails the deliveries
-    /// are to be given back, after a while.
+    /// Puts settlements on record before they are carried out. When that fails, which is false,
+    /// the deliveries are to be given back, after a while.
     pub(crate) async fn when_on_record(
         &self,
         settlements: Vec<(DeliveryTag, Settlement)>,
         records: Vec<Record>,
         inbox: &InboxName,
-    ) -> Vec<(DeliveryTag, Settlement)> {
+    ) -> (Vec<(DeliveryTag, Settlement)>, bool) {
         if records.is_empty() {
-            return settlements;
+            return (settlements, true);
         }
-        let Err(refusal) = self.keep(records).await else { return settlements };
+        let Err(refusal) = self.keep(records).await else { return (settlements, true) };
         tracing::warn!(%inbox, %refusal, "what came to nothing is not on record; giving it back");
         tokio::time::sleep(WITHOUT_RECORD).await;
-        settlements.into_iter().map(|(tag, _)| (tag, Settlement::Release)).collect()
+        let back = settlements.into_iter().map(|(tag, _)| (tag, Settlement::Release));
+        (back.collect(), false)
     }
 }

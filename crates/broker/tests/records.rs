@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +68,28 @@ async fn publish(broker: &Arc<Broker>, id: &str) -> Result<bool, Reason> {
     outcome.map(|receipt| receipt.repeated).map_err(|refusal| refusal.reason)
 }
 
+/// Where the next file of records is to be there is a directory.
+fn obstruct(directory: &Path) -> PathBuf {
+    let obstacle = directory.join("records/records-000002.jsonl");
+    std::fs::create_dir(&obstacle).unwrap();
+    obstacle
+}
+
+/// How many were taken, and the id of the first that was not, as it could not be recorded.
+async fn publish_until_refused(broker: &Arc<Broker>) -> (usize, String) {
+    for taken in 0..100 {
+        let id = format!("e{taken}");
+        match publish(broker, &id).await {
+            Ok(repeated) => assert!(!repeated),
+            Err(reason) => {
+                assert_eq!(reason, Reason::BusUnavailable);
+                return (taken, id);
+            }
+        }
+    }
+    panic!("records go on without a file");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_recorded_is_not_done_and_is_done_when_it_can() {
     let directory = tempfile::tempdir().unwrap();
@@ -77,20 +99,8 @@ async fn what_cannot_be_recorded_is_not_done_and_is_done_when_it_can() {
     let options = SessionOptions { credit: 100, lease: Duration::from_secs(30) };
 
     let mut session = broker.open_session(&receiver, &inbox, options.clone()).await.unwrap();
-    // Where the next file of records is to be there is a directory.
-    let obstacle = directory.path().join("records/records-000002.jsonl");
-    std::fs::create_dir(&obstacle).unwrap();
-    let mut taken = 0;
-    let refused = loop {
-        let id = format!("e{taken}");
-        match publish(&broker, &id).await {
-            Ok(repeated) => assert!(!repeated),
-            Err(reason) => break (id, reason),
-        }
-        taken += 1;
-        assert!(taken < 100, "records go on without a file");
-    };
-    assert_eq!(refused.1, Reason::BusUnavailable);
+    let obstacle = obstruct(directory.path());
+    let (taken, refused) = publish_until_refused(&broker).await;
     assert!(taken > 0);
 
     let opened = broker.open_session(&receiver, &inbox, options.clone()).await;
@@ -103,8 +113,8 @@ async fn what_cannot_be_recorded_is_not_done_and_is_done_when_it_can() {
 
     std::fs::remove_dir(&obstacle).unwrap();
     // It has no receipt yet, so this is its first.
-    assert_eq!(publish(&broker, &refused.0).await, Ok(false));
-    assert_eq!(publish(&broker, &refused.0).await, Ok(true));
+    assert_eq!(publish(&broker, &refused).await, Ok(false));
+    assert_eq!(publish(&broker, &refused).await, Ok(true));
     let mut session = broker.open_session(&receiver, &inbox, options).await.unwrap();
     let mut found = BTreeSet::new();
     while found.len() <= taken {
@@ -124,4 +134,31 @@ async fn what_cannot_be_recorded_is_not_done_and_is_done_when_it_can() {
     let verified = verify(&directory.path().join("records"), |_| {}).unwrap();
     // Started, each admission and its delivery, and stopped.
     assert!(verified.records >= 2 * (taken as u64 + 1) + 2, "{verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_knows_what_it_could_not_carry_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = start(directory.path()).await;
+    let receiver = Caller::Party(RECEIVER.parse().unwrap());
+    let inbox: InboxName = format!("{RECEIVER}.inbox").parse().unwrap();
+    let options = SessionOptions { credit: 1, lease: Duration::from_secs(600) };
+    let mut session = broker.open_session(&receiver, &inbox, options).await.unwrap();
+    assert_eq!(publish(&broker, "first").await, Ok(false));
+    let event = session.next().await;
+    let SessionEvent::Deliveries(held) = event else { panic!("{event:?}") };
+    let obstacle = obstruct(directory.path());
+    publish_until_refused(&broker).await;
+
+    let reject = Verdict::Reject { reason: "no use".to_owned() };
+    session.settle(&[held[0].id], &reject);
+    assert!(!session.settled().await, "a rejection is nothing without a record");
+    std::fs::remove_dir(&obstacle).unwrap();
+    let event = session.next().await;
+    let SessionEvent::Deliveries(again) = event else { panic!("{event:?}") };
+    assert_eq!(again[0].envelope.message_id, held[0].envelope.message_id);
+    session.settle(&[again[0].id], &reject);
+    assert!(session.settled().await);
+    drop(session);
+    broker.shut_down(Duration::from_secs(5)).await;
 }

@@ -1,13 +1,14 @@
+use std::future::Future;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tonic::{Request, Response, Status, Streaming};
 use wissel_broker::{
-    Broker, Caller, Leased, Refusal, ReplayOptions, Replayed, Session, SessionEnd, SessionEvent,
-    SessionOptions, TraceContext, Verdict,
+    Broker, Caller, Leased, Reason, Refusal, ReplayOptions, Replayed, Session, SessionEnd,
+    SessionEvent, SessionOptions, TraceContext, Verdict,
 };
-use wissel_bus::BusError;
+use wissel_identifiers::InboxName;
 use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::subscribe_request::Request as Asked;
 use wissel_proto::wissel::v1::subscribe_response::Response as Said;
@@ -129,19 +130,29 @@ async fn serve(
     }
     let ended = hand_out(&mut session, &mut requests, &answers).await;
     // Whatever ended it, what was settled before that counts.
+    let is_told = ended.is_ok();
     let last = async {
-        if ended.is_ok() {
+        if is_told {
             tell_lost(&mut session, &answers).await;
         }
-        session.settled().await;
+        session.settled().await
     };
-    if tokio::time::timeout(LAST_SETTLEMENTS_WITHIN, last).await.is_err() {
-        tracing::warn!(%inbox, "the last settlements take too long; what is not done comes again");
-        let reason = "the last settlements take too long".to_owned();
-        let too_long = Refusal::from(BusError::Unavailable { reason });
-        return ended.and(Err(to_status(&too_long)));
-    }
-    ended
+    when_settled(&inbox, last, ended).await
+}
+
+/// How the stream ends when it ended like this: well only if all that was settled is carried out.
+async fn when_settled(
+    inbox: &InboxName,
+    settled: impl Future<Output = bool>,
+    ended: Result<(), Status>,
+) -> Result<(), Status> {
+    let message = match tokio::time::timeout(LAST_SETTLEMENTS_WITHIN, settled).await {
+        Ok(true) => return ended,
+        Ok(false) => "some of what was settled last could not be carried out: it comes again",
+        Err(_) => "the last settlements take too long: what is not carried out comes again",
+    };
+    tracing::warn!(%inbox, "{message}");
+    ended.and(Err(to_status(&Refusal::new(Reason::BusUnavailable, message))))
 }
 
 /// Tells a receiver that is going what it settled and no longer held.
@@ -272,4 +283,28 @@ fn to_deliveries(deliveries: Vec<Leased>) -> pb::Deliveries {
         traceparent: leased.trace.map(|trace| trace.to_string()).unwrap_or_default(),
     });
     pb::Deliveries { deliveries: deliveries.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use tonic::Code;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_well_only_when_what_was_settled_is_carried_out() {
+        let inbox = "00000099000000002000.inbox".parse().unwrap();
+        assert!(when_settled(&inbox, ready(true), Ok(())).await.is_ok());
+        let refused = when_settled(&inbox, ready(false), Ok(())).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        let late = when_settled(&inbox, pending(), Ok(())).await.unwrap_err();
+        assert_eq!(late.code(), Code::Unavailable);
+        // Why it ended otherwise is told in any case.
+        for settled in [true, false] {
+            let ended = when_settled(&inbox, ready(settled), Err(Status::not_found("removed")));
+            assert_eq!(ended.await.unwrap_err().code(), Code::NotFound);
+        }
+    }
 }

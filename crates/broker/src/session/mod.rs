@@ -133,7 +133,8 @@ struct Held {
     span: Option<Box<Span>>,
 }
 
-type Settling = futures::future::BoxFuture<'static, ()>;
+/// Whether all of it was carried out.
+type Settling = futures::future::BoxFuture<'static, bool>;
 
 /// How long a mandate that has ended may go unnoticed by an inbox in which nothing comes.
 const RIGHT_CHECKED_EVERY: Duration = Duration::from_millis(500);
@@ -184,7 +185,7 @@ impl Session {
                 Ok(()) = self.catalogue_version.changed() => {}
                 Ok(()) = self.pauses.changed() => self.look_again(),
                 _ = self.right_checks.tick() => {}
-                Some(()) = self.settling.next() => {}
+                Some(_) = self.settling.next() => {}
                 Some(ended) = self.ends_of_leases.next() => self.lease_ended(ended.into_inner()),
                 open = self.source.next(&mut self.arrived, ARRIVALS_AT_ONCE) => {
                     if !open {
@@ -236,10 +237,15 @@ impl Session {
         }
     }
 
-    /// Waits until everything that was settled is carried out. No lease ends meanwhile: this is
-    /// for a receiver that goes, and what it holds is given back with the session.
-    pub async fn settled(&mut self) {
-        while self.settling.next().await.is_some() {}
+    /// Waits until everything that was settled is carried out. False: some of it could not be,
+    /// and comes again. No lease ends meanwhile: this is for a receiver that goes, and what it
+    /// holds is given back with the session.
+    pub async fn settled(&mut self) -> bool {
+        let mut all = true;
+        while let Some(done) = self.settling.next().await {
+            all &= done;
+        }
+        all
     }
 
     /// Ends leases and carries out settlements, and takes up no delivery: for while
@@ -256,7 +262,7 @@ impl Session {
                         return SessionEnd::Refused(refusal);
                     }
                 }
-                Some(()) = self.settling.next() => {}
+                Some(_) = self.settling.next() => {}
                 Some(ended) = self.ends_of_leases.next() => self.lease_ended(ended.into_inner()),
             }
         }
@@ -425,12 +431,14 @@ impl Session {
         let Some(settler) = self.source.settler() else { return };
         let (inbox, broker) = (self.inbox.clone(), Arc::clone(&self.broker));
         self.settling.push(Box::pin(async move {
-            let settlements = broker.when_on_record(settlements, records, &inbox).await;
-            let failed = settle_or_release(settler, settlements, inbox).await;
+            let (settlements, on_record) =
+                broker.when_on_record(settlements, records, &inbox).await;
+            let settled = settle_or_release(settler, settlements, inbox).await;
             for (tag, span) in spans {
-                let done = !failed.contains(&tag);
+                let done = !settled.given_back.contains(&tag);
                 span.end(if done { Outcome::Good("done") } else { Outcome::Bad("given_back") });
             }
+            on_record && settled.all()
         }));
     }
 }
