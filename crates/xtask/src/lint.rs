@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 
 use crate::workspace::{cargo, root};
-use crate::{dependencies, step, timed};
+use crate::{decisions, dependencies, step, timed};
 
 /// A newer one knows other words; a change here is a choice.
 const TYPOS: &str = "typos==1.52.0";
@@ -20,6 +20,7 @@ pub(crate) fn run() -> Result<()> {
     let mut documentation = cargo();
     documentation.args(["doc", "--quiet", "--workspace", "--all-features", "--no-deps"]);
     step("documentation", documentation.env("RUSTDOCFLAGS", "--deny warnings"))?;
+    timed("decisions", decisions::check)?;
     timed("dependencies", dependencies::check)?;
     spelling()
 }

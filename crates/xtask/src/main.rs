@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
 
 mod bench;
+mod decisions;
 mod dependencies;
 mod lint;
 mod personal;
@@ -48,7 +49,7 @@ enum Task {
         #[arg(long)]
         rabbitmq_4: bool,
     },
-    /// Check format, lints, documentation, dependencies and spelling
+    /// Check format, lints, documentation, decisions, dependencies and spelling
     #[command(after_help = "Example:\n  cargo xtask lint")]
     Lint,
     /// Measure: all benches, or those named
