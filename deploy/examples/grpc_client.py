@@ -26,26 +26,12 @@ from wissel.v1 import subscribing_pb2, subscribing_pb2_grpc
 
 PUBLISH_SECONDS = 60
 CREDIT = 100
-LONGEST_WAIT_SECONDS = 30
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 10
 
-# The same message may be published again, as often as needed: the same `source` and `id` get
-# the first receipt.
-RETRIES = {
-    "methodConfig": [
-        {
-            "name": [{"service": "wissel.v1.Publishing", "method": "Publish"}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.2s",
-                "maxBackoff": "5s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
 OPTIONS = [
-    ("grpc.service_config", json.dumps(RETRIES)),
+    # grpcio itself would wait up to two minutes before it connects again.
+    ("grpc.max_reconnect_backoff_ms", 5_000),
     # A gateway that fell silent is noticed, also by who only waits for messages.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -94,6 +80,13 @@ def caller():
     if os.environ.get("WISSEL_ON_BEHALF_OF"):
         metadata.append(("wissel-on-behalf-of", os.environ["WISSEL_ON_BEHALF_OF"]))
     return metadata
+
+
+def wait(error, seconds):
+    """Waits before a call is made again; how long to wait the next time."""
+    print(f"{told(error)}; again in {seconds:g} s", file=sys.stderr)
+    time.sleep(seconds)
+    return min(2 * seconds, LONGEST_WAIT_SECONDS)
 
 
 def told(error):
@@ -209,10 +202,7 @@ def publish(channel, arguments):
     """Publishes one event, and prints its receipt as a line of JSON."""
     with open(arguments.file, encoding="utf-8") as file:
         event = to_protobuf(json.load(file))
-    publishing = publishing_pb2_grpc.PublishingStub(channel)
-    request = publishing_pb2.PublishRequest(event=event)
-    answer = publishing.Publish(request, timeout=PUBLISH_SECONDS, metadata=caller())
-    receipt = answer.receipt
+    receipt = receipt_of(event, publishing_pb2_grpc.PublishingStub(channel))
     shown = {
         "message_id": receipt.message_id,
         "source": receipt.source,
@@ -225,6 +215,25 @@ def publish(channel, arguments):
     print(json.dumps(shown, ensure_ascii=False))
 
 
+def receipt_of(event, publishing):
+    """Publishes an event until it has its receipt, or the time for that is over.
+
+    It may be published as often as needed: the same `source` and `id` get the first receipt.
+    """
+    request = publishing_pb2.PublishRequest(event=event)
+    ends = time.monotonic() + PUBLISH_SECONDS
+    seconds = FIRST_WAIT_SECONDS
+    while True:
+        try:
+            left = max(ends - time.monotonic(), 0)
+            return publishing.Publish(request, timeout=left, metadata=caller()).receipt
+        except grpc.RpcError as error:
+            in_time = time.monotonic() + seconds < ends
+            if error.code() != grpc.StatusCode.UNAVAILABLE or not in_time:
+                raise
+            seconds = wait(error, seconds)
+
+
 # --- Receiving -----------------------------------------------------------------------------------
 
 
@@ -235,22 +244,29 @@ class Receiver:
         self.subscribing = subscribing_pb2_grpc.SubscribingStub(channel)
         self.inbox = inbox
         self.left = float("inf") if count is None else count
-        self.wait = 1
+        self.is_open = False
+        self.seconds = FIRST_WAIT_SECONDS
 
     def run(self):
-        """Opens the inbox, and again whenever the gateway went away."""
+        """Opens the inbox, and again whenever the gateway went away or the token ended."""
         while self.left > 0:
             try:
                 self.receive()
             except grpc.RpcError as error:
-                if error.code() != grpc.StatusCode.UNAVAILABLE:
+                if self.left == 0:
+                    lost = "it is not known whether the last of them are settled: they may come again"
+                    print(lost, file=sys.stderr)
                     raise
-                print(f"{told(error)}; again in {self.wait} s", file=sys.stderr)
-                time.sleep(self.wait)
-                self.wait = min(2 * self.wait, LONGEST_WAIT_SECONDS)
+                # Of a stream that was open it is the token that ended: now there is another.
+                again = [grpc.StatusCode.UNAVAILABLE]
+                again += [grpc.StatusCode.UNAUTHENTICATED] if self.is_open else []
+                if error.code() not in again:
+                    raise
+                self.seconds = wait(error, self.seconds)
 
     def receive(self):
         """Handles what comes by one stream, to its end."""
+        self.is_open = False
         # What is put here goes to the gateway; None says that nothing more will.
         requests = queue.SimpleQueue()
         # No more is taken than is wanted.
@@ -259,7 +275,7 @@ class Receiver:
         try:
             answers = self.subscribing.Subscribe(iter(requests.get, None), metadata=caller())
             for answer in answers:
-                self.wait = 1
+                self.is_open, self.seconds = True, FIRST_WAIT_SECONDS
                 # The others say that the stream is open, or that a lease ended before its
                 # delivery was settled: that comes again.
                 for delivery in answer.deliveries.deliveries:
@@ -278,11 +294,17 @@ def handled(delivery):
     """Prints a message as a line of JSON; what to tell the gateway then."""
     settled = [delivery.delivery_id]
     try:
-        print(json.dumps(to_json(delivery.event), ensure_ascii=False), flush=True)
-    except json.JSONDecodeError:
-        # It will be wrong the next time as well: a dead letter, for operators.
-        reject = subscribing_pb2.Reject(delivery_ids=settled, reason="data is not JSON")
+        shown = json.dumps(to_json(delivery.event), ensure_ascii=False, allow_nan=False)
+        line = shown.encode() + b"\n"
+    except (ValueError, RecursionError):
+        # Without a schema data may be anything: no JSON, half a character, a number of
+        # thousands of digits, lists in lists without end. It will be so the next time as
+        # well: a dead letter, for operators.
+        reason = "data is not JSON, or none that Python reads"
+        reject = subscribing_pb2.Reject(delivery_ids=settled, reason=reason)
         return subscribing_pb2.SubscribeRequest(reject=reject)
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
     # Only now: what was not done when this process ends comes again.
     acknowledge = subscribing_pb2.Acknowledge(delivery_ids=settled)
     return subscribing_pb2.SubscribeRequest(acknowledge=acknowledge)
@@ -293,8 +315,15 @@ def receive(channel, arguments):
     Receiver(channel, arguments.inbox, arguments.count).run()
 
 
+def count(value):
+    """How many events, from 1."""
+    if not value.isdecimal() or int(value) == 0:
+        raise argparse.ArgumentTypeError("expected a number from 1")
+    return int(value)
+
+
 def main():
-    """1: it was refused; 2: what was given is wrong; 3: the gateway is not there."""
+    """1: it was refused; 2: what was given is wrong; 3: no gateway, or not known what it did."""
     parser = argparse.ArgumentParser(description="Publishes and receives events over gRPC.")
     commands = parser.add_subparsers(required=True, dest="command")
     command = commands.add_parser("publish", help="publishes an event, and prints its receipt")
@@ -302,16 +331,20 @@ def main():
     command.set_defaults(run=publish)
     command = commands.add_parser("receive", help="prints and acknowledges what comes")
     command.add_argument("inbox", help="the inbox, OIN.name")
-    command.add_argument("--count", type=int, help="end after so many events")
+    command.add_argument("--count", type=count, help="end after so many events")
     command.set_defaults(run=receive)
     arguments = parser.parse_args()
     try:
         with connect() as channel:
+            # Else grpcio does nothing for a connection between two calls, not even go on with
+            # the handshake of TLS, and the gateway gives it up.
+            channel.subscribe(lambda _: None)
             arguments.run(channel, arguments)
     except grpc.RpcError as error:
         print(f"error: {told(error)}", file=sys.stderr)
-        away = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-        return 3 if error.code() in away else 1
+        code = grpc.StatusCode
+        unknown = (code.UNAVAILABLE, code.DEADLINE_EXCEEDED, code.INTERNAL)
+        return 3 if error.code() in unknown else 1
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

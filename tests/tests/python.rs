@@ -1,18 +1,23 @@
 //! The API from Python: stubs of the protos, and the example that uses them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "python/stand_in.rs"]
+mod stand_in;
+
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader, Lines};
+use tokio::process::{Child, Command};
 use wissel_identifiers::InboxName;
 use wissel_identity::{DevTokenIssuer, Validity};
 use wissel_message::Event;
 use wissel_tests::{Gateway, OPERATOR, PARTIES, REGISTRY, alone};
+
+use self::stand_in::StandIn;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -84,6 +89,13 @@ impl Stubs {
             .kill_on_drop(true);
         command
     }
+
+    fn example(&self, arguments: &[&str]) -> Command {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples/grpc_client.py");
+        let mut command = self.python();
+        command.arg(script).args(arguments);
+        command
+    }
 }
 
 /// A gateway that asks for proof, and what a Python client of it has.
@@ -113,32 +125,38 @@ impl Place {
 
     /// The example, as a party runs it that proves itself by a token.
     fn by_token(&self, party: &str, arguments: &[&str]) -> Command {
-        let authority = self.gateway.authority_directory();
-        let issuer = DevTokenIssuer::open_or_create(&authority).unwrap();
-        let hour = Duration::from_secs(3600);
-        let token = issuer.issue(&party.parse().unwrap(), "wissel", hour).unwrap();
-        let file = self.stubs.path("token");
-        std::fs::write(&file, format!("{token}\n")).unwrap();
+        let file = self.write_token(party, &self.gateway.authority_directory());
         let mut command = self.example(arguments);
         command.env("WISSEL_TOKEN_FILE", file);
         command
     }
 
+    /// The file with the party's token, of the issuer in this directory.
+    fn write_token(&self, party: &str, issuer: &Path) -> PathBuf {
+        let issuer = DevTokenIssuer::open_or_create(issuer).unwrap();
+        let hour = Duration::from_secs(3600);
+        let token = issuer.issue(&party.parse().unwrap(), "wissel", hour).unwrap();
+        let file = self.stubs.path("token");
+        std::fs::write(&file, format!("{token}\n")).unwrap();
+        file
+    }
+
     fn example(&self, arguments: &[&str]) -> Command {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples/grpc_client.py");
-        let mut command = self.stubs.python();
+        let mut command = self.stubs.example(arguments);
         command
-            .arg(script)
-            .args(arguments)
             .env("WISSEL_SERVER", self.gateway.url())
             .env("WISSEL_CA", self.gateway.authority_directory().join("ca.pem"));
         command
     }
 
-    async fn publish(&self, event: &Value) -> Output {
+    fn publishing(&self, event: &Value) -> Command {
         let file = self.stubs.path("event.json");
         std::fs::write(&file, event.to_string()).unwrap();
-        run(self.by_certificate(REGISTRY, &["publish", file.to_str().unwrap()])).await
+        self.by_certificate(REGISTRY, &["publish", file.to_str().unwrap()])
+    }
+
+    async fn publish(&self, event: &Value) -> Output {
+        run(self.publishing(event)).await
     }
 
     /// Until nothing is in the inbox, be it handed out, and nothing died.
@@ -159,6 +177,15 @@ impl Place {
 
 async fn run(mut command: Command) -> Output {
     tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap()
+}
+
+async fn ended(child: Child) -> Output {
+    tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap()
+}
+
+/// The next line, which must come.
+async fn next_line(lines: &mut Lines<BufReader<impl AsyncRead + Unpin>>) -> String {
+    tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().expect("a line")
 }
 
 fn succeeded(output: &Output) {
@@ -204,18 +231,18 @@ async fn the_python_example_publishes_receives_and_acknowledges() {
     let mut example = place.by_token(PARTIES[0], &["receive", inbox.as_str(), "--count", "2"]);
     let mut example = example.spawn().unwrap();
     let mut printed = BufReader::new(example.stdout.take().unwrap()).lines();
-    let first = tokio::time::timeout(PATIENCE, printed.next_line()).await.unwrap().unwrap();
+    let first = next_line(&mut printed).await;
     // What it prints is not shown: it holds numbers of persons.
-    assert!(serde_json::from_str::<Value>(&first.unwrap()).unwrap() == birth("python-1"));
+    assert!(serde_json::from_str::<Value>(&first).unwrap() == birth("python-1"));
     place.until_settled().await;
 
     // It opens the inbox again when the gateway is there again, and nothing comes twice.
     place.gateway.terminate().await;
     place.gateway.start_again().await;
     succeeded(&place.publish(&birth("python-2")).await);
-    let second = tokio::time::timeout(PATIENCE, printed.next_line()).await.unwrap().unwrap();
-    assert!(serde_json::from_str::<Value>(&second.unwrap()).unwrap() == birth("python-2"));
-    let ended = tokio::time::timeout(PATIENCE, example.wait_with_output()).await.unwrap().unwrap();
+    let second = next_line(&mut printed).await;
+    assert!(serde_json::from_str::<Value>(&second).unwrap() == birth("python-2"));
+    let ended = ended(example).await;
     let told = String::from_utf8(ended.stderr).unwrap();
     assert!(ended.status.success() && told.contains("; again in "), "{told}");
     place.until_settled().await;
@@ -244,20 +271,114 @@ async fn the_python_example_tells_what_is_at_fault() {
         (Some(2), "error: volgnummer: expected a text\n")
     );
 
-    // No inbox of the publisher, and data that cannot be what it says it is.
     let elsewhere = run(place.by_certificate(REGISTRY, &["receive", name().as_str()])).await;
     let told = String::from_utf8(elsewhere.stderr).unwrap();
     assert!(elsewhere.status.code() == Some(1) && told.contains("UNKNOWN_INBOX"), "{told}");
-    let broken = Event::builder("python-4", format!("urn:nld:oin:{REGISTRY}:s"), "nl.brp.geboorte")
-        .subject("999990019")
-        .data_text("application/json", "{");
-    place.gateway.client(REGISTRY).publish(&broken.build().unwrap()).await.unwrap();
+    for wrong in ["0", "-1", "many"] {
+        let refused = run(place.by_token(PARTIES[0], &["receive", "inbox", "--count", wrong]));
+        let refused = refused.await;
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{told}");
+        assert!(told.contains("--count: expected a number from 1"), "{told}");
+    }
+}
+
+/// Without a schema the gateway does not look into data.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_python_cannot_read_is_rejected_and_stops_the_example_not() {
+    let _alone = alone().await;
+    let place = Place::new().await;
+    let no_end = "[".repeat(100_000);
+    let too_long = "9".repeat(5_000);
+    let broken = ["{", r#""\ud800""#, &too_long, &no_end, "NaN"];
+    let publisher = place.gateway.client(REGISTRY);
+    let source = format!("urn:nld:oin:{REGISTRY}:s");
+    for (number, data) in broken.iter().enumerate() {
+        let event = Event::builder(format!("python-{number}"), &source, "nl.brp.geboorte")
+            .subject("999990019")
+            .data_text("application/json", *data);
+        publisher.publish(&event.build().unwrap()).await.unwrap();
+    }
+    succeeded(&place.publish(&birth("python-good")).await);
     let inbox = name();
-    let received =
-        run(place.by_token(PARTIES[0], &["receive", inbox.as_str(), "--count", "1"])).await;
-    assert!(received.status.success() && received.stdout.is_empty());
+    let received = run(place.by_token(PARTIES[0], &["receive", inbox.as_str(), "--count", "6"]));
+    let received = received.await;
+    succeeded(&received);
+    let printed: Value = serde_json::from_slice(&received.stdout).unwrap();
+    assert!(printed == birth("python-good"));
     let dead = place.gateway.client(OPERATOR).list_dead_letters(&inbox).all().await.unwrap();
-    assert!(dead.len() == 1 && dead[0].reason.contains("not JSON"), "{}", dead[0].reason);
+    let reasons: Vec<&str> = dead.iter().map(|letter| &*letter.reason).collect();
+    assert!(
+        reasons.len() == 5 && reasons.iter().all(|one| one.contains("not JSON")),
+        "{reasons:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_example_goes_on_with_the_next_token() {
+    let _alone = alone().await;
+    let place = Place::new().await;
+    succeeded(&place.publish(&birth("python-1")).await);
+    let inbox = name();
+    let mut example = place.by_token(PARTIES[0], &["receive", inbox.as_str(), "--count", "2"]);
+    let mut example = example.spawn().unwrap();
+    let mut printed = BufReader::new(example.stdout.take().unwrap()).lines();
+    next_line(&mut printed).await;
+    place.until_settled().await;
+
+    // Its token ends with the key of the issuer; the next is there by then.
+    let other = tempfile::tempdir().unwrap();
+    place.write_token(PARTIES[0], other.path());
+    let keys = place.gateway.authority_directory().join("jwks.json");
+    std::fs::copy(other.path().join("jwks.json"), keys).unwrap();
+    let mut told = BufReader::new(example.stderr.take().unwrap()).lines();
+    let lost = next_line(&mut told).await;
+    assert!(lost.starts_with("UNAUTHENTICATED: ") && lost.contains("; again in "), "{lost}");
+    succeeded(&place.publish(&birth("python-2")).await);
+    let second = next_line(&mut printed).await;
+    assert!(serde_json::from_str::<Value>(&second).unwrap() == birth("python-2"));
+    succeeded(&ended(example).await);
+
+    // A token that never was any good is no reason to try again.
+    let refused = run(place.by_token(PARTIES[0], &["receive", inbox.as_str()])).await;
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("error: UNAUTHENTICATED: "), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_example_publishes_when_the_gateway_is_there_again() {
+    let _alone = alone().await;
+    let mut place = Place::new().await;
+    place.gateway.terminate().await;
+    let mut example = place.publishing(&birth("python-1")).spawn().unwrap();
+    let mut told = BufReader::new(example.stderr.take().unwrap()).lines();
+    // Longer than a few seconds: as long as it takes to start a gateway.
+    while !next_line(&mut told).await.ends_with("; again in 4 s") {}
+    place.gateway.start_again().await;
+    let published = ended(example).await;
+    let mut rest = String::new();
+    told.get_mut().read_to_string(&mut rest).await.unwrap();
+    assert!(published.status.success(), "{rest}");
+    let receipt: Value = serde_json::from_slice(&published.stdout).unwrap();
+    assert_eq!((&receipt["id"], &receipt["repeated"]), (&json!("python-1"), &json!(false)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_example_says_when_it_is_not_known_what_was_settled() {
+    let stubs = Stubs::make().await;
+    let gateway = StandIn::start().await;
+    let mut example = stubs.example(&["receive", name().as_str(), "--count", "1"]);
+    example.env("WISSEL_SERVER", format!("http://{}", gateway.address));
+    let received = run(example).await;
+    let told = String::from_utf8(received.stderr).unwrap();
+    assert_eq!(received.status.code(), Some(3), "{told}");
+    assert!(
+        told.contains("may come again") && told.contains("\nerror: UNAVAILABLE: gone"),
+        "{told}"
+    );
+    let printed: Value = serde_json::from_slice(&received.stdout).unwrap();
+    assert_eq!((&printed["id"], gateway.streams()), (&json!("stand-in-1"), 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,6 +389,8 @@ stubs = pathlib.Path(sys.argv[1])
 for one in sorted(stubs.rglob('*.py')):
     importlib.import_module('.'.join(one.relative_to(stubs).with_suffix('').parts))
     print(one.stem)
+# As complete as Google's own: it hides those of whoever has them installed.
+print(*sys.modules['google.rpc.error_details_pb2'].DESCRIPTOR.message_types_by_name)
 ";
     let stubs = Stubs::make().await;
     let mut python = stubs.python();
@@ -278,5 +401,22 @@ for one in sorted(stubs.rglob('*.py')):
     assert!(
         names.contains("cloudevents_pb2\n") && names.contains("dossiers_pb2_grpc\n"),
         "{names}"
+    );
+    let mut details: Vec<&str> = names.lines().next_back().unwrap().split(' ').collect();
+    details.sort_unstable();
+    assert_eq!(
+        details,
+        [
+            "BadRequest",
+            "DebugInfo",
+            "ErrorInfo",
+            "Help",
+            "LocalizedMessage",
+            "PreconditionFailure",
+            "QuotaFailure",
+            "RequestInfo",
+            "ResourceInfo",
+            "RetryInfo",
+        ]
     );
 }
