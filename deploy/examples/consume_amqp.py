@@ -74,12 +74,16 @@ def main():
         for method, properties, body in channel.consume(f"wissel.direct.{arguments.inbox}"):
             try:
                 event = to_event(properties, body)
-            except ValueError as error:
+                shown = json.dumps(event, ensure_ascii=False, allow_nan=False)
+                line = shown.encode() + b"\n"
+            except (ValueError, RecursionError) as error:
+                # Without a schema data may be anything, also JSON that Python does not read.
                 # It will be wrong the next time as well: a dead letter, for operators.
                 print(f"not what it says it is: {type(error).__name__}", file=sys.stderr)
                 channel.basic_reject(method.delivery_tag, requeue=False)
                 continue
-            print(json.dumps(event, ensure_ascii=False), flush=True)
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
             # Only now: what was not done when this process ends comes again.
             channel.basic_ack(method.delivery_tag)
             received += 1

@@ -46,6 +46,25 @@ action = "publish"
 purpose = "test"
 legal_basis = "test"
 
+[[event_type]]
+name = "nl.brp.vrij"
+owner = "00000099000000001000"
+description = "Anything, as there is no schema."
+
+[[grant]]
+party = "00000099000000001000"
+type = "nl.brp.vrij"
+action = "publish"
+purpose = "test"
+legal_basis = "test"
+
+[[grant]]
+party = "00000099000000002000"
+type = "nl.brp.vrij"
+action = "receive"
+purpose = "test"
+legal_basis = "test"
+
 [[subscription]]
 name = "00000099000000002000.inbox"
 "#;
@@ -131,6 +150,14 @@ impl Place {
         for receipt in receipts {
             receipt.await.unwrap();
         }
+    }
+
+    /// Publishes data that no schema is for.
+    async fn publish_free(&self, data: &str) {
+        let source = format!("urn:nld:oin:{REGISTRY}:systeem:BRP");
+        let event = Event::builder(format!("free-{}", data.len()), source, "nl.brp.vrij")
+            .data_text("application/json", data);
+        self.gateway.client(REGISTRY).publish(&event.build().unwrap()).await.unwrap();
     }
 
     /// How many messages wait in the queue.
@@ -243,6 +270,10 @@ async fn the_python_example_prints_what_its_party_may_have_on_rabbitmq() {
     let _alone = alone().await;
     let place = Place::new().await;
     let example = place.example(20);
+    // What Python cannot read does not stop it.
+    for data in [r#""\ud800""#, &"9".repeat(5_000), &"[".repeat(100_000)] {
+        place.publish_free(data).await;
+    }
     place.publish(0..20).await;
     let output = tokio::time::timeout(PATIENCE, example.wait_with_output()).await.unwrap().unwrap();
     // What it prints is not shown: it holds numbers of persons.
@@ -270,8 +301,9 @@ async fn the_python_example_prints_what_its_party_may_have_on_rabbitmq() {
         assert!(*event == expected, "event {number} is another");
     }
     place.until_waiting(0).await;
+    place.until_dead(3).await;
     let records = place.gateway.records();
-    assert_eq!(records.matches(r#""operation":"delivery""#).count(), 20, "{records}");
+    assert_eq!(records.matches(r#""operation":"delivery""#).count(), 23, "{records}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
