@@ -160,7 +160,7 @@ fn code(reason: Reason) -> Code {
         | Reason::UnknownInbox
         | Reason::InboxClosed
         | Reason::UnknownSignal => Code::NotFound,
-        _ => Code::Internal,
+        Reason::Internal => Code::Internal,
     }
 }
 
