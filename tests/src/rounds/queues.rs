@@ -15,7 +15,7 @@ use crate::PARTIES;
 /// For longer than any queue is young.
 const YOUNG: Duration = Duration::from_secs(5);
 /// Of retries by their delays, which are rounded up.
-const RETRIES: [&str; 2] = ["wissel.retry.100", "wissel.retry.200"];
+pub(super) const RETRIES: [&str; 2] = ["wissel.retry.100", "wissel.retry.200"];
 /// The seed of the first of these rounds, far from others. Not longer, as it is a part of
 /// identifiers that are shown only when nothing in them may be a personal number.
 const SEED: u64 = 9_000_000;

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use wissel_client::{Client, InboxSettings, RetryPolicy};
@@ -14,6 +17,7 @@ use super::messages::{ORDERED, POISONED, inbox_name};
 use super::plan::{BusKind, Fault, Plan};
 use super::proxy::Proxy;
 use super::publisher::MakeClient;
+use super::queues::RETRIES;
 use super::subscriber::Orders;
 use crate::{CATALOGUE, Gateway, OPERATOR, PARTIES, wissel_binary};
 
@@ -139,6 +143,25 @@ impl Rig {
         let node = &self.rabbitmq.as_ref()?.node;
         let listed = node.control(&["--quiet", "list_queues", "name"]).await.unwrap();
         Some(listed.lines().map(str::to_owned).collect())
+    }
+
+    /// The queues of RabbitMQ in which retries wait. One that was sent there as a connection broke
+    /// is counted by no gateway; and RabbitMQ may bring one up to 5 s after its time, which is
+    /// when a quorum queue on which nothing happens looks at itself (`tick_interval`).
+    pub(super) async fn retries(&self) -> lapin::Result<Vec<String>> {
+        let mut waiting = Vec::new();
+        let Some(Broker { node, .. }) = &self.rabbitmq else { return Ok(waiting) };
+        let connection = Connection::connect(&node.url(), ConnectionProperties::default()).await?;
+        for queue in RETRIES {
+            let channel = connection.create_channel().await?;
+            let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            let declared = channel.queue_declare(queue.into(), passive, FieldTable::default());
+            // One that there is not holds nothing.
+            let count = declared.await.map_or(0, |queue| queue.message_count());
+            waiting.extend((count > 0).then(|| format!("{count} wait in {queue}")));
+        }
+        connection.close(200, "seen".into()).await?;
+        Ok(waiting)
     }
 
     /// Has RabbitMQ made ready for what it will be told in a round, which happens then at once.

@@ -143,6 +143,10 @@ impl Rig {
                 let dead = self.dead_letters().await;
                 left = cast.ledgers(plan, dead, happened).unsettled();
             }
+            // Before the inboxes, where they come.
+            if left.is_empty() {
+                left = self.retries().await.unwrap_or_else(|error| vec![error.to_string()]);
+            }
             if left.is_empty() {
                 left = self.not_empty().await;
             }
