@@ -25,7 +25,7 @@ use crate::traced::Traced;
 
 /// The most events of one request.
 const EVENTS_MAX: usize = 1_000;
-/// How long what was begun may take, and its caller to hear of it, once it is not known any more
+/// How long what was read may take, and its caller to hear of it, once it is not known any more
 /// who calls. Left in the middle, a message would be durable and unknown to deduplication.
 const TIME_TO_FINISH: Duration = Duration::from_secs(10);
 
@@ -186,9 +186,7 @@ impl PublishStream {
                     self.end = Some(Err(to_status(&SessionEnd::ShuttingDown.into())));
                 }
                 () = unproven.cancelled(), if self.end.is_none() => {
-                    // What was read and not begun is left; whoever awaits this says why.
-                    self.waiting.clear();
-                    self.without_room = None;
+                    // Whoever awaits this says why.
                     self.end = Some(Ok(()));
                 }
                 Some((events, spent)) = maybe(&mut self.without_room) => {

@@ -289,8 +289,10 @@ impl Entry {
 
     /// It has an answer, which is about this attempt.
     fn refuse(self, refusal: Refusal) {
+        // Of a gateway that failed nobody knows what it did before.
+        let may_be_kept = self.may_be_kept || refusal.code == Code::Internal;
         let error = ClientError::from(refusal);
-        let error = match self.may_be_kept {
+        let error = match may_be_kept {
             true => ClientError::may_be_published(error),
             false => error,
         };

@@ -71,11 +71,16 @@ async fn a_refused_message_does_not_hurt_the_others() {
     let publisher = peer.client().publisher();
     let good = publisher.send(&event(1)).await.unwrap();
     let bad = publisher.send(&typed_event(2, "nl.unknown")).await.unwrap();
+    let failed = publisher.send(&typed_event(4, "nl.failing")).await.unwrap();
     let also_good = publisher.send(&event(3)).await.unwrap();
 
     assert_eq!(in_time(good).await.unwrap().id, "1");
     let error = in_time(bad).await.unwrap_err();
+    assert!(matches!(error, ClientError::Refused(_)), "{error:?}");
     assert_eq!(error.refusal().unwrap().reason, "UNKNOWN_EVENT_TYPE");
+    let error = in_time(failed).await.unwrap_err();
+    assert!(matches!(error, ClientError::MayBePublished { .. }), "{error:?}");
+    assert_eq!(error.refusal().unwrap().reason, "INTERNAL");
     assert_eq!(in_time(also_good).await.unwrap().id, "3");
 }
 

@@ -14,7 +14,7 @@ use wissel_proto::wissel::v1 as pb;
 use wissel_proto::wissel::v1::publish_outcome::Result as Outcome;
 use wissel_proto::wissel::v1::publishing_server::Publishing;
 
-use super::{INBOX, Service, State, bus_unavailable};
+use super::{INBOX, Service, State, bus_unavailable, refusal};
 
 /// What was published.
 #[derive(Default)]
@@ -55,6 +55,9 @@ impl State {
                 "unknown event type",
                 details,
             ));
+        }
+        if event.event_type() == "nl.failing" {
+            return Err(refusal(Code::Internal, "INTERNAL", "see the log"));
         }
         let mut log = self.log.lock().unwrap();
         if log.too_fast.iter().any(|id| id == event.id()) {
