@@ -9,15 +9,15 @@ use wissel_tests::rounds::{BusKind, Run, table};
 const SEED: u64 = 20_261;
 
 /// `WISSEL_ROUNDS` is for both buses together.
-async fn rounds(bus: BusKind, of_twenty: u64) {
-    const ROUNDS: u64 = 200;
+async fn rounds(bus: BusKind, of_sixteen: u64) {
+    const ROUNDS: u64 = 160;
     let _alone = alone().await;
     let number = |name, default| match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text}: expected a number")),
         Err(_) => default,
     };
     let (seed, rounds) = (number("WISSEL_ROUNDS_SEED", SEED), number("WISSEL_ROUNDS", ROUNDS));
-    let rounds = (rounds * of_twenty).div_ceil(20);
+    let rounds = (rounds * of_sixteen).div_ceil(16);
     eprintln!("{rounds} rounds on {bus}, from seed {seed}");
     let run = Run::of(bus, seed, rounds, |_| {}).await;
     eprintln!("{}", table(std::slice::from_ref(&run)));
@@ -26,7 +26,7 @@ async fn rounds(bus: BusKind, of_twenty: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_lose_nothing_embedded() {
-    rounds(BusKind::Embedded, 19).await;
+    rounds(BusKind::Embedded, 15).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

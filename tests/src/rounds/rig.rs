@@ -146,8 +146,7 @@ impl Rig {
     }
 
     /// The queues of RabbitMQ in which retries wait. One that was sent there as a connection broke
-    /// is counted by no gateway; and RabbitMQ may bring one up to 5 s after its time, which is
-    /// when a quorum queue on which nothing happens looks at itself (`tick_interval`).
+    /// is counted by no gateway, and some have been seen to come seconds after their time.
     pub(super) async fn retries(&self) -> lapin::Result<Vec<String>> {
         let mut waiting = Vec::new();
         let Some(Broker { node, .. }) = &self.rabbitmq else { return Ok(waiting) };
