@@ -19,7 +19,8 @@ pub struct TokenError {
     is_temporary: bool,
 }
 
-/// Gives the token for each call and each opening of a stream; it may change.
+/// Gives the token for each call and each opening of a stream; it may change. A stream ends when
+/// the token ends that it was opened with, and is opened again with the next, once.
 ///
 /// An implementation that fetches tokens keeps the one it has until that is about
 /// to expire: it is asked often.

@@ -139,15 +139,15 @@ impl Calls {
         A: Send + 'static,
         W: Future<Output = Result<(), Status>> + Send + 'static,
     {
-        self.stream_that_finishes(begun, Duration::ZERO, |answers, _| work(answers))
+        self.stream_until(begun, None, |answers, _| work(answers))
     }
 
     /// As [`Calls::stream`]; when the proof ends, the work is told so by the token, and has so
-    /// long to finish what it began.
-    pub(crate) fn stream_that_finishes<A, W>(
+    /// long to finish what it began. None: it ends at once.
+    pub(crate) fn stream_until<A, W>(
         &self,
         begun: Begun,
-        within: Duration,
+        finishes_within: Option<Duration>,
         work: impl FnOnce(Answers<A>, CancellationToken) -> W,
     ) -> Response<AnswerStream<A>>
     where
@@ -173,9 +173,15 @@ impl Calls {
                 () = cut_off.now.cancelled() => Err(cut_off.status()),
                 refusal = identity_ended => {
                     unproven.cancel();
+                    let finishing = async {
+                        // Who may not finish does nothing more, and hands out nothing.
+                        if let Some(within) = finishes_within {
+                            let _ = tokio::time::timeout(within, &mut work).await;
+                        }
+                    };
                     tokio::select! {
                         biased;
-                        _ = tokio::time::timeout(within, &mut work) => Err(to_status(&refusal)),
+                        () = finishing => Err(to_status(&refusal)),
                         () = cut_off.now.cancelled() => Err(cut_off.status()),
                     }
                 }

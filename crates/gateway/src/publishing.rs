@@ -81,7 +81,7 @@ impl Publishing for PublishingService {
         };
         let requests = request.into_inner();
         let run = |answers, unproven| stream.run(requests, answers, unproven);
-        Ok(self.0.stream_that_finishes(begun, TIME_TO_FINISH, run))
+        Ok(self.0.stream_until(begun, Some(TIME_TO_FINISH), run))
     }
 }
 

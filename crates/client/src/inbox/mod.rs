@@ -44,7 +44,8 @@ pub struct OpenInboxBuilder {
 ///
 /// # Broken connections
 /// When the stream is lost, or the gateway shuts down, it is opened again by
-/// itself, for as long as it takes. The gateway gives back what was unsettled, so
+/// itself, for as long as it takes; and once when the token is over that it was opened
+/// with. The gateway gives back what was unsettled, so
 /// the deliveries that came by the lost stream are stale: settling one gives
 /// [`ClientError::LeaseLost`] and changes nothing, and its message comes again as
 /// another [`Delivery`]. Stale deliveries that were not yet taken are left out.

@@ -59,8 +59,10 @@ impl Outcomes {
         let became = match error {
             ClientError::Refused(_) | ClientError::InvalidArgument { .. } => Became::Refused,
             ClientError::NotPublished { reason } => match &**reason {
-                // The gateway answered: too fast, or no room in an inbox.
-                ClientError::Unavailable(_) if is_of_the_message(reason) => Became::Refused,
+                // About this message, and not the stream: too fast, or no room in an inbox.
+                ClientError::Unavailable(refusal) if refusal.code == Code::ResourceExhausted => {
+                    Became::Refused
+                }
                 _ => Became::Unsent,
             },
             _ => Became::Unknown,
@@ -152,11 +154,6 @@ impl Outcomes {
             Err(Failure::unavailable(message))
         }
     }
-}
-
-/// Whether a refusal for now is about one message. Others are about the stream.
-fn is_of_the_message(error: &ClientError) -> bool {
-    error.refusal().is_some_and(|refusal| refusal.code == Code::ResourceExhausted)
 }
 
 fn count(places: &BTreeMap<String, Vec<Place>>) -> usize {
